@@ -1,0 +1,1 @@
+"""In-the-wild photographs to celebahq.h5: the data pipeline of Progressive Growing of GANs, Appendix C."""

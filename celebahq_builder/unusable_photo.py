@@ -1,0 +1,17 @@
+"""Why a photo cannot be used: the one exception that the pipeline expects."""
+
+
+class UnusablePhoto(Exception):
+    """A photo (or a face in it) that cannot become a row of the dataset.
+
+    The pipeline catches just this, writes the reason into the manifest and goes on; everything else is a bug.
+
+    Args:
+        reason: a short, stable phrase that the summary counts by, e.g. "no face found".
+        detail: what was found in this very photo, e.g. "eyes 11 px apart, at least 20 are wanted".
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
