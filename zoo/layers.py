@@ -1,0 +1,125 @@
+"""The layers of ProGAN: equalized convolution and dense layer, pixelwise normalization, minibatch stddev, resampling."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAK = 0.2
+"""Slope of the leaky ReLU for negative inputs, everywhere in both networks (paper, Appendix A)."""
+
+
+class EqualizedConv2d(nn.Module):
+    """Convolution with N(0, 1) weights that He's constant scales at run time (paper, section 4.1).
+
+    The bias starts at zero and is not scaled. Padding keeps the size. It computes in the dtype of its input.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel: side of the square kernel, odd.
+        gain: numerator of He's constant, gain / sqrt(fan_in): sqrt(2) before a leaky ReLU, 1 where nothing follows.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, gain: float = math.sqrt(2)) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.scale = gain / math.sqrt(in_channels * kernel * kernel)
+        self.padding = kernel // 2
+
+    def scaled_weight(self, dtype: torch.dtype) -> Tensor:
+        """Return the weight that is convolved with, (out, in, kernel, kernel)."""
+        return (self.weight * self.scale).to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (N, in, H, W). Returns (N, out, H, W), linear."""
+        return F.conv2d(x, self.scaled_weight(x.dtype), self.bias.to(x.dtype), padding=self.padding)
+
+
+class EqualizedLinear(nn.Module):
+    """Dense layer with N(0, 1) weights that He's constant scales at run time (paper, section 4.1).
+
+    Args:
+        in_features: size of the input.
+        out_features: size of the output.
+        gain: numerator of He's constant, gain / sqrt(in_features).
+        bias_size: entries of the bias; fewer than out_features when the caller adds it itself, one a feature map.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, gain: float = math.sqrt(2), bias_size: int | None = None
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features))
+        self.bias = nn.Parameter(torch.zeros(bias_size or out_features))
+        self.scale = gain / math.sqrt(in_features)
+
+    def scaled_weight(self, dtype: torch.dtype) -> Tensor:
+        """Return the weight that is multiplied with, (out, in)."""
+        return (self.weight * self.scale).to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (N, in). Returns (N, out), linear."""
+        return F.linear(x, self.scaled_weight(x.dtype), self.bias.to(x.dtype))
+
+
+def leaky_relu(x: Tensor) -> Tensor:
+    """Return x where it is positive and 0.2 x elsewhere."""
+    return F.leaky_relu(x, LEAK)
+
+
+def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
+    """Normalize the feature vector of each pixel to unit mean square (paper, section 4.2).
+
+    Args:
+        x: (N, C, ...) any float dtype; the statistics are taken in float32.
+    """
+    mean_square = x.float().square().mean(dim=1, keepdim=True)
+    return x * torch.rsqrt(mean_square + eps).to(x.dtype)
+
+
+def stddev_groups(x: Tensor, group_size: int | None, sets: int = 1) -> Tensor:
+    """View a batch as (sets, group, groups, ...): sample n of a set belongs to group n mod groups.
+
+    Args:
+        x: (sets * N, ...), the sets (say reals, fakes and mixtures) one after the other: they never share a group.
+        group_size: samples a group; None is the whole set.
+
+    Raises:
+        ValueError: the samples of a set do not fill whole groups.
+    """
+    n = x.shape[0] // sets
+    group = min(group_size or n, n)
+    if n % group:
+        raise ValueError(f"minibatch of {n}: minibatch stddev wants whole groups of {group}")
+    return x.reshape(sets, group, n // group, *x.shape[1:])
+
+
+def minibatch_stddev(x: Tensor, group_size: int | None = None, sets: int = 1) -> Tensor:
+    """Append one map: the standard deviation over the group, averaged over features and pixels (paper, section 3).
+
+    Args:
+        x: (sets * N, C, H, W).
+        group_size: samples that share a value, strided as the released program does; None is the paper's whole batch.
+        sets: batches merged into one for speed, each with groups of its own.
+
+    Returns:
+        (sets * N, C + 1, H, W), the statistics in float32, biased variance plus 1e-8.
+    """
+    grouped = stddev_groups(x.float(), group_size, sets)
+    variance = (grouped - grouped.mean(dim=1, keepdim=True)).square().mean(dim=1)
+    value = torch.sqrt(variance + 1e-8).mean(dim=(2, 3, 4))  # (sets, groups)
+    per_sample = value[:, None].expand(-1, grouped.shape[1], -1).reshape(-1, 1, 1, 1)
+    return torch.cat([x, per_sample.to(x.dtype).expand(-1, 1, *x.shape[2:])], dim=1)
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Double the size, nearest neighbour (paper, Appendix A). (N, C, H, W) -> (N, C, 2H, 2W)."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def downsample(x: Tensor) -> Tensor:
+    """Halve the size by 2x2 means (paper, Appendix A). (N, C, H, W) -> (N, C, H/2, W/2)."""
+    return F.avg_pool2d(x, 2)

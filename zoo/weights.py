@@ -1,0 +1,118 @@
+"""Save and load a network: a folder with model.safetensors and config.json, strict both ways, no pickle."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from zoo.progan import Discriminator, Generator, ProGANConfig
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAMES = {"Generator": "model.safetensors", "Discriminator": "discriminator.safetensors"}
+
+
+class ModelError(ValueError):
+    """A model folder that cannot be used; the message is one line that names the file and the remedy."""
+
+
+def save(network: nn.Module, folder: Path, **card: Any) -> Path:
+    """Write a network into a model folder; each file appears whole or not at all.
+
+    Args:
+        network: a Generator (model.safetensors and config.json) or, beside its generator, a Discriminator
+            (discriminator.safetensors; config.json belongs to the generator and is left alone).
+        folder: made if it is missing.
+        card: further fields of config.json: training summary, dataset, licence. Plain JSON types.
+
+    Returns:
+        The safetensors file.
+    """
+    kind = type(network).__name__
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        key: value.detach().to("cpu", torch.float32).contiguous().clone() for key, value in network.state_dict().items()
+    }
+    path = folder / WEIGHTS_NAMES[kind]
+    partial = path.with_name(path.name + ".partial")
+    # mixed metadata would not be reproducible: safetensors writes its header in no fixed order beyond one key
+    save_file(tensors, partial, metadata={"format": "pt"})
+    os.replace(partial, path)
+    if kind == "Generator":
+        config = {"class": kind, "architecture": network.config.to_dict(), **card}
+        partial = folder / (CONFIG_NAME + ".partial")
+        partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, folder / CONFIG_NAME)
+    return path
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return config.json of a model folder.
+
+    Raises:
+        ModelError: there is none, or it is not one of ours.
+    """
+    path = folder / CONFIG_NAME
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            f"{folder}: no {CONFIG_NAME} in it, a model folder (made by python -m train) is wanted"
+        ) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}), the JSON that python -m train writes is wanted") from None
+    if not isinstance(config, dict) or not isinstance(config.get("architecture"), dict):
+        raise ModelError(f"{path}: no 'architecture' in it, the JSON that python -m train writes is wanted")
+    return config
+
+
+def load(folder: Path, network: str = "generator") -> Generator | Discriminator:
+    """Build the network of a model folder and fill it; every name and shape must match.
+
+    Args:
+        folder: holds config.json and the safetensors file.
+        network: "generator" or "discriminator".
+
+    Returns:
+        The network in float32 on the CPU, in evaluation mode, gradients off.
+
+    Raises:
+        ModelError: a file is missing, damaged, or of another architecture.
+    """
+    config = read_config(folder)
+    cls = {"generator": Generator, "discriminator": Discriminator}[network]
+    try:
+        architecture = ProGANConfig.from_dict(config["architecture"])
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{folder / CONFIG_NAME}: {error}") from None
+    path = folder / WEIGHTS_NAMES[cls.__name__]
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+    except FileNotFoundError:
+        raise ModelError(f"{path}: not there, the weights that python -m train writes are wanted") from None
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read as safetensors ({error}); damaged or incomplete?") from None
+    with torch.device("meta"):  # no random initialisation that is thrown away at once
+        result = cls(architecture)
+    _check_shapes(path, {k: v.shape for k, v in result.state_dict().items()}, {k: v.shape for k, v in tensors.items()})
+    result.load_state_dict({key: value.float() for key, value in tensors.items()}, strict=True, assign=True)
+    return result.eval().requires_grad_(False)
+
+
+def _check_shapes(path: Path, wanted: dict[str, torch.Size], found: dict[str, torch.Size]) -> None:
+    """Raise ModelError with the first few differences."""
+    wrong = [f"{key} is missing" for key in wanted if key not in found]
+    wrong += [f"{key} is not part of this architecture" for key in found if key not in wanted]
+    wrong += [
+        f"{key} is {tuple(found[key])}, {tuple(wanted[key])} is wanted"
+        for key in wanted
+        if key in found and found[key] != wanted[key]
+    ]
+    if wrong:
+        more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
+        raise ModelError(f"{path}: does not fit its {CONFIG_NAME}: {'; '.join(wrong[:3])}{more}")
