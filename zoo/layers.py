@@ -1,4 +1,4 @@
-"""The layers of ProGAN: equalized convolution and dense layer, pixelwise normalization, minibatch stddev, resampling."""
+"""The layers of ProGAN: equalized convolution and dense, pixelwise normalization, minibatch stddev, resampling."""
 
 import math
 

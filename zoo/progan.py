@@ -34,7 +34,7 @@ class ProGANConfig:
     fmap_max: int = 512
     """Most feature maps of any layer."""
     variant: Literal["paper", "released"] = "paper"
-    """paper: activation, then pooling, in D; minibatch stddev over the whole batch; z normalized before the label joins.
+    """paper: activation, then pooling, in D; minibatch stddev over the whole batch; z normalized, then the label joins.
     released: the TensorFlow program's defaults, pooling before bias and activation, groups of stddev_group, strided,
     z and label normalized together."""
     stddev_group: int = 4

@@ -1,7 +1,6 @@
 """Save and load a network: a folder with model.safetensors and config.json, strict both ways, no pickle."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +38,13 @@ def save(network: nn.Module, folder: Path, **card: Any) -> Path:
     }
     path = folder / WEIGHTS_NAMES[kind]
     partial = path.with_name(path.name + ".partial")
-    # mixed metadata would not be reproducible: safetensors writes its header in no fixed order beyond one key
     save_file(tensors, partial, metadata={"format": "pt"})
-    os.replace(partial, path)
+    partial.replace(path)
     if kind == "Generator":
         config = {"class": kind, "architecture": network.config.to_dict(), **card}
         partial = folder / (CONFIG_NAME + ".partial")
         partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, folder / CONFIG_NAME)
+        partial.replace(folder / CONFIG_NAME)
     return path
 
 
