@@ -1,0 +1,69 @@
+"""The provenance of one row of the dataset, and how rows become the columns of the group `faces`."""
+
+from dataclasses import dataclass, fields
+
+import h5py
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class FaceRecord:
+    """Where one row came from; the group `faces` holds one dataset a field.
+
+    What is unknown is None, and must then be None in every row: a folder of ready-made faces has no landmarks.
+    """
+
+    source: str
+    """Photo, relative to the input folder, POSIX style."""
+    source_sha256: str
+    """Hex digest of the file's bytes."""
+    pixel_sha256: str
+    """Hex digest of the decoded photo."""
+    face_index: int = 0
+    """Which face of the photo."""
+    scale: float | None = None
+    """Source pixels a pixel of the crop."""
+    landmarks: np.ndarray | None = None
+    """(5, 2) source pixels (x, y): left eye, right eye, nose, left mouth, right mouth."""
+    quad: np.ndarray | None = None
+    """(4, 2) source pixels (x, y): top-left, bottom-left, bottom-right, top-right."""
+    score: float | None = None
+    breadth: float | None = None
+    isotropy: float | None = None
+
+
+_COLUMNS = {
+    "source": (h5py.string_dtype("utf-8"), ()),
+    "source_sha256": (np.dtype("S64"), ()),
+    "pixel_sha256": (np.dtype("S64"), ()),
+    "face_index": (np.int32, ()),
+    "scale": (np.float64, ()),
+    "landmarks": (np.float32, (5, 2)),
+    "quad": (np.float64, (4, 2)),
+    "score": (np.float64, ()),
+    "breadth": (np.float64, ()),
+    "isotropy": (np.float64, ()),
+}
+
+
+def face_columns(records: list[FaceRecord], num_faces: int) -> dict[str, np.ndarray]:
+    """Turn rows into columns, leaving out what no row knows."""
+    if not records:
+        return {}
+    if len(records) != num_faces:
+        raise ValueError(f"faces: {len(records)} records for {num_faces} rows, one a row or none is wanted")
+    columns = {}
+    for field in fields(FaceRecord):
+        values = [getattr(record, field.name) for record in records]
+        unknown = sum(value is None for value in values)
+        if unknown == num_faces:
+            continue
+        if unknown:
+            raise ValueError(f"faces/{field.name}: unknown in {unknown} of {num_faces} rows, in all or none is wanted")
+        if field.name == "source":  # names of files are bytes: those that are no UTF-8 come back unchanged
+            values = [value.encode("utf-8", "surrogateescape") for value in values]
+        dtype, shape = _COLUMNS[field.name]
+        columns[field.name] = np.array(values, dtype)
+        if columns[field.name].shape[1:] != shape:
+            raise ValueError(f"faces/{field.name}: {columns[field.name].shape[1:]} a row, {shape} is wanted")
+    return columns
