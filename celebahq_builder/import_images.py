@@ -53,7 +53,7 @@ class ImportConfig:
     limit: int | None = None
     """Take the first so many images only."""
     compression: Literal["none", "gzip"] = "none"
-    """gzip is the filter of the released files: a fifth smaller at 128x128, half at 1024x1024, 13 times slower to read."""
+    """gzip is the filter of the released files: a fifth smaller at 128x128, half at 1024x1024, and 13 times slower."""
 
 
 def import_images(config: ImportConfig) -> None:
