@@ -1,0 +1,37 @@
+"""python -m export onnx|images: a trained generator, everywhere."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from export.config import ImagesConfig, OnnxConfig, UsageError
+
+Command = Annotated[OnnxConfig, tyro.conf.subcommand("onnx")] | Annotated[ImagesConfig, tyro.conf.subcommand("images")]
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run one subcommand. Exits with 2 when an option or a file cannot be used, 1 when the export failed its check."""
+    config = tyro.cli(Command, args=args, prog="python -m export", description=__doc__)
+    # each command imports what it runs on: torch only for onnx, only onnxruntime for images of an .onnx
+    try:
+        if isinstance(config, OnnxConfig):
+            from export.parity import ParityError
+            from export.to_onnx import export_onnx
+
+            try:
+                print(export_onnx(config.model, config.output, overwrite=config.overwrite))
+            except ParityError as error:
+                sys.exit(f"error: {error}")  # exit code 1: the input is fine, the export is not
+        else:
+            from export.images import paint_images
+
+            print(paint_images(config))
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

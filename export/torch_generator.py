@@ -1,0 +1,51 @@
+"""Paint images from a model folder with PyTorch, called as an .onnx generator is."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import zoo
+from export.config import UsageError
+from zoo import weights
+
+
+class TorchGenerator:
+    """A model folder's generator: call it with latents, arrays in and out.
+
+    Attributes:
+        latent_size, label_size, resolution, runs_on: as export.sample.OnnxGenerator has them.
+        metadata: source_sha256, of the weights.
+    """
+
+    def __init__(self, model: Path, device: str = "auto") -> None:
+        """Load a model folder or a run folder onto "cpu", "cuda", or "auto": CUDA where there is one.
+
+        Raises:
+            UsageError: the model cannot be used, or CUDA was asked for and is not there.
+        """
+        if device == "cuda" and not torch.cuda.is_available():
+            raise UsageError("--device cuda: PyTorch finds no CUDA device, --device cpu or a GPU is wanted")
+        try:
+            folder = zoo.model_folder(model)
+            self._generator = weights.load(folder)
+        except weights.ModelError as error:
+            raise UsageError(str(error)) from None
+        self._device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+        self._generator.to(self._device)
+        torch.backends.cudnn.allow_tf32 = False  # the same face on every machine, as far as float32 goes
+        config = self._generator.config
+        self.latent_size = config.latent_size
+        self.label_size = config.label_size
+        self.resolution = config.resolution
+        name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "CPU"
+        self.runs_on = f"PyTorch on {name}"
+        with (folder / weights.WEIGHTS_NAMES["Generator"]).open("rb") as file:
+            self.metadata = {"source_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+    @torch.inference_mode()
+    def __call__(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        """Paint. z: (N, latent_size), label: (N, label_size) if conditional. Returns (N, C, R, R) float32."""
+        inputs = [torch.from_numpy(array).to(self._device) for array in (z, label) if array is not None]
+        return self._generator(*inputs).cpu().numpy()
