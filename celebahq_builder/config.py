@@ -1,0 +1,105 @@
+"""The options of celebahq-build: one frozen dataclass that is the command line, is printed and is saved in the file."""
+
+import os
+import shlex
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+from celebahq_builder.printable_name import printable
+
+# What a rendered face depends on. The others say which faces are chosen, or how the work is done, and may change
+# between a run and the one that resumes it.
+RENDERING_OPTIONS = ("resolution", "faces", "restore", "geometry", "min_face", "detector")
+CHOOSING_OPTIONS = ("keep", "dedupe", "compression")
+
+
+class BuildError(Exception):
+    """The build cannot begin or go on; the message is one line for the user: what was found and what is wanted."""
+
+
+def _cpu_cores() -> int:
+    """Cores that this process may use, which in a container can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildConfig:
+    """Turn in-the-wild photographs into celebahq.h5: aligned faces, the best first, at every power of two.
+
+    Run the same command again to continue after an interruption, whatever caused it.
+    """
+
+    input: Path
+    """Folder of photographs, searched to any depth; or one photograph."""
+    output: Path = Path("celebahq.h5")
+    """HDF5 file to make. report.html goes beside it; <output>.build/ holds the work until it is finished."""
+    landmarks: Path | None = None
+    """CelebA's list_landmarks_celeba.txt, for its photographs. Without it, faces are detected."""
+    keep: int = 30_000
+    """How many faces to keep: the best by quality score."""
+    resolution: int = 1024
+    """Side of a face in pixels, a power of two from 4 to 1024."""
+    faces: Literal["largest", "all", "center"] = "largest"
+    """Which faces of a photo with several: the largest, all of them, or the one nearest to the middle."""
+    restore: Literal["off"] = "off"
+    """Removal of JPEG artifacts and super-resolution before the crop. Only "off" exists so far."""
+    geometry: Literal["paper", "released", "ffhq"] = "paper"
+    """The crop: as the paper describes it, as the released program computes it, or as FFHQ's does."""
+    min_face: float = 20.0
+    """Least distance between the eyes, in source pixels: a smaller face is refused."""
+    detector: Literal["hog", "cnn"] = "hog"
+    """Face detector: dlib's fast HOG, or its slower network, which also finds turned and covered faces."""
+    dedupe: Literal["exact", "near", "off"] = "exact"
+    """Keep one of several equal faces: same pixels of the photo; or also re-compressed and resized copies; or all."""
+    compression: Literal["none", "gzip"] = "none"
+    """Of the HDF5 file. gzip is the filter of the released files: half the size, and reads 13 times slower."""
+    workers: int = _cpu_cores()
+    """Processes that work side by side, one compute thread each. 0: none, all work in this process (for a debugger)."""
+    keep_build_folder: bool = False
+    """Leave <output>.build/ in place, with the manifest and the rendered faces."""
+
+    def __post_init__(self) -> None:
+        if self.resolution not in (4, 8, 16, 32, 64, 128, 256, 512, 1024):
+            raise BuildError(f"--resolution: {self.resolution}, a power of two from 4 to 1024 is wanted")
+        if self.keep < 1:
+            raise BuildError(f"--keep: {self.keep}, at least 1 is wanted")
+        if self.workers < 0:
+            raise BuildError(f"--workers: {self.workers}, at least 1 is wanted (or 0: no further process)")
+        if not self.min_face > 0:
+            raise BuildError(f"--min-face: {self.min_face}, more than 0 pixels are wanted")
+        if self.landmarks is not None and self.faces != "largest":
+            raise BuildError(f"--faces: {self.faces} with --landmarks, which names one face a photo; leave one out")
+        if self.dedupe == "near" and self.resolution < 32:
+            raise BuildError(f"--dedupe: near at --resolution {self.resolution}, at least 32 is wanted")
+
+    @property
+    def build_folder(self) -> Path:
+        return self.output.with_name(self.output.name + ".build")
+
+    def rendering(self) -> dict[str, str | int | float]:
+        """Options that every rendered face depends on: a build is resumed only while they stay the same."""
+        return {name: getattr(self, name) for name in RENDERING_OPTIONS}
+
+    def recipe(self) -> dict[str, str | int | float]:
+        """Options that the finished file depends on; neither a path of this machine nor the number of workers does."""
+        return self.rendering() | {name: getattr(self, name) for name in CHOOSING_OPTIONS}
+
+    def command(self) -> str:
+        """Return the command line, with the options that are not left at their default."""
+        words = ["celebahq-build"]
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value != f.default:
+                words += [flag(f.name)] if value is True else [flag(f.name), printable(value)]
+        return shlex.join(words)
+
+    def __str__(self) -> str:
+        """One option a line, as they are typed."""
+        width = max(len(f.name) for f in fields(self)) + 2
+        return "\n".join(f"{flag(f.name):<{width}}  {printable(getattr(self, f.name))}" for f in fields(self))
+
+
+def flag(name: str) -> str:
+    """Return the name of an option as it is typed: min_face -> --min-face."""
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,155 @@
+"""manifest.jsonl: what became of every photo, one JSON line a face; what makes a build resumable.
+
+The first line holds the options. Then come the rows, appended photo by photo in one write each, so that a killed build
+leaves a photo done, or not done, or torn at the very end of the file, where the next run leaves it out.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from celebahq_builder.config import BuildError, flag
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One face, or one photo that yielded none (status "refused", with the reason)."""
+
+    source: str
+    """Photo, relative to the input folder, POSIX style."""
+    source_bytes: int
+    """Size of the file when it was read; with the time of its last change, tells whether it has changed since."""
+    source_mtime_ns: int
+    rows: int = 1
+    """How many rows this photo has: it is done once the last of them is in the manifest."""
+    face_index: int = 0
+    status: str
+    """"rendered" or "refused"."""
+    reason: str = ""
+    """Why it was refused, a stable phrase to count by."""
+    detail: str = ""
+    """Why it was refused, in the numbers of this photo."""
+    source_sha256: str = ""
+    pixel_sha256: str = ""
+    width: int = 0
+    """Of the decoded photo, in pixels; 0 where it could not be decoded."""
+    height: int = 0
+    landmarks: tuple[Point, ...] | None = None
+    """Five points (x, y) in source pixels."""
+    quad: tuple[Point, ...] | None = None
+    """Four corners (x, y) in source pixels."""
+    scale: float | None = None
+    """Source pixels a pixel of the face."""
+    score: float | None = None
+    breadth: float | None = None
+    isotropy: float | None = None
+    perceptual_hash: str = ""
+    """16 hex digits, close for faces that look the same; empty below 32x32."""
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What names this face."""
+        return self.source, self.face_index
+
+
+def read_manifest(path: Path) -> tuple[dict, list[Row]]:
+    """Return the header and the rows of every photo that is done; a photo torn by a kill is left out.
+
+    Raises:
+        BuildError: a line that is not the last is not a row: the file was changed by something else.
+    """
+    header, rows, unfinished = None, [], []
+    data = path.read_bytes()
+    position = 0
+    for number, line in enumerate(data.splitlines(keepends=True), 1):
+        position += len(line)
+        try:
+            if not line.endswith(b"\n"):
+                raise ValueError("torn")
+            record = json.loads(line)
+            row = _row(record) if header is not None else None
+        except (ValueError, TypeError, KeyError):
+            if position == len(data):  # torn by a kill
+                break
+            raise BuildError(
+                f"{path}: line {number} is not a row; delete {path.parent} to start the build again"
+            ) from None
+        if header is None:
+            header = record
+            continue
+        if unfinished and (unfinished[0].source != row.source or len(unfinished) != row.face_index):
+            raise BuildError(f"{path}: line {number} is out of order; delete {path.parent} to start the build again")
+        unfinished.append(row)
+        if len(unfinished) == row.rows:
+            rows += unfinished
+            unfinished = []
+    return header or {}, rows
+
+
+def write_manifest(path: Path, header: dict, rows: Iterable[Row]) -> None:
+    """Write a whole manifest; the old one stays in place until the new one is complete."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(_line(header))
+        file.writelines(_line(asdict(row)) for row in rows)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+class ManifestWriter:
+    """Append rows to a manifest, photo by photo. Whatever is written stays written if the process dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+        self._end = self._file.seek(0, os.SEEK_END)
+
+    def append(self, rows: list[Row]) -> None:
+        """Add all rows of one photo, whole or not at all."""
+        data = b"".join(_line(asdict(row)) for row in rows)
+        written = 0
+        try:
+            while written < len(data):  # one write; a second only to learn why the first was cut short
+                written += self._file.write(data[written:])
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._end)
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
+        self._end += len(data)
+
+    def __enter__(self) -> "ManifestWriter":
+        return self
+
+    def __exit__(self, exc_type, exc, traceback) -> None:
+        self._file.close()
+
+
+def refuse_changed_options(manifest: Path, before: dict, now: dict) -> None:
+    """Raise BuildError where the rows so far were made with another option than this run's, which would mix them."""
+    for name in before | now:
+        if before.get(name) != now.get(name):
+            what = name if name == "builder_version" else flag(name.removesuffix("_sha256"))
+            raise BuildError(
+                f"{what}: this build was begun with {before.get(name) or 'none'}, now it is {now.get(name) or 'none'}; "
+                f"give the first again, or choose another --output, or delete {manifest.parent} to start again"
+            )
+
+
+def _line(record: dict) -> bytes:
+    # ASCII only: file names that are not valid UTF-8 survive as escaped surrogates.
+    return json.dumps(record).encode("ascii") + b"\n"
+
+
+def _row(record: dict) -> Row:
+    if missing := {f.name for f in fields(Row)} - record.keys():
+        raise KeyError(missing)
+    for name in ("landmarks", "quad"):
+        if record[name] is not None:
+            record[name] = tuple((x, y) for x, y in record[name])
+    return Row(**record)

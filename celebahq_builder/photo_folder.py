@@ -1,0 +1,82 @@
+"""What the build is made from: the photos of --input, told apart by size and time, and the landmarks of --landmarks."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from celebahq_builder.config import BuildConfig, BuildError
+
+
+@dataclass(frozen=True)
+class FileStamp:
+    """Tells whether a file has changed. -1 and 0 for one that cannot be looked at."""
+
+    num_bytes: int
+    mtime_ns: int
+
+
+def photo_path(root: Path, name: str) -> Path:
+    """Return where the photo lies that find_photos(root) named: root itself, when it is a photo."""
+    return root / name if root.is_dir() else root
+
+
+def file_stamp(root: Path, name: str) -> FileStamp:
+    try:
+        status = photo_path(root, name).stat()
+    except OSError:
+        return FileStamp(-1, 0)
+    return FileStamp(status.st_size, status.st_mtime_ns)
+
+
+def photos_sha256(root: Path, names: Iterable[str]) -> str:
+    """Return a digest of the photos' names and sizes: enough to notice that some came, went or were exchanged."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(name.encode("utf-8", "surrogateescape") + b"\0%d\n" % file_stamp(root, name).num_bytes)
+    return digest.hexdigest()
+
+
+def find_input(config: BuildConfig) -> list[str]:
+    """Return the names of the photos to work on, sorted; BuildError when there are none."""
+    from celebahq_builder.photos import find_photos
+
+    root, ours = config.input.resolve(), config.build_folder.resolve()
+    if not root.exists():
+        raise BuildError(f"--input: {config.input} does not exist, a folder of photographs or one photograph is wanted")
+    if root.is_relative_to(ours):
+        raise BuildError(f"--input: {config.input} is inside this build's own folder {config.build_folder}")
+    try:
+        names = find_photos(config.input)
+    except OSError as error:
+        raise BuildError(f"--input: {config.input}: {error.strerror}, a folder that can be read is wanted") from None
+    if ours.is_relative_to(root):  # the output lies among the photos: the rendered faces are not photos
+        prefix = ours.relative_to(root).as_posix() + "/"
+        names = [name for name in names if not name.startswith(prefix)]
+    if not names:
+        raise BuildError(f"--input: no photo in {config.input}, files like .jpg, .png, .webp, .tif or .bmp are wanted")
+    return names
+
+
+def read_landmarks(config: BuildConfig, names: list[str]) -> tuple[dict[str, np.ndarray | None] | None, str]:
+    """Return the listed landmarks of every photo (None for one that is not listed) and the SHA-256 of the list.
+
+    (None, "") without --landmarks. A photo is looked up by its name below --input, then by its bare file name.
+    """
+    if config.landmarks is None:
+        return None, ""
+    from celebahq_builder.landmarks import read_celeba_landmarks
+
+    try:
+        listed = read_celeba_landmarks(config.landmarks)
+        digest = hashlib.sha256(config.landmarks.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BuildError(f"--landmarks: {config.landmarks}: {error.strerror}") from None
+    except ValueError as error:
+        raise BuildError(f"--landmarks: {error}") from None
+    found = {name: listed.get(name, listed.get(name.rpartition("/")[2])) for name in names}
+    if all(points is None for points in found.values()):
+        raise BuildError(f"--landmarks: {config.landmarks} lists none of the {len(names)} photos of {config.input}")
+    return found, digest

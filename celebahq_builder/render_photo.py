@@ -1,0 +1,114 @@
+"""One photo through all its stages: decode, find faces, align, score. What the workers run."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from celebahq_builder.build_folder import encode_face
+from celebahq_builder.config import BuildConfig
+from celebahq_builder.manifest import Row
+from celebahq_builder.photo_folder import FileStamp, file_stamp
+from celebahq_builder.unusable_photo import UnusablePhoto
+
+LARGEST_FILE_BYTES = 2**31
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to know to render one photo."""
+
+    name: str
+    config: BuildConfig
+    landmarks: np.ndarray | None
+    """(5, 2) float32 from the list; None where there is no list, or the photo is not in it."""
+
+
+@dataclass
+class Result:
+    """What became of one photo."""
+
+    rows: list[Row] = field(default_factory=list)
+    faces: dict[int, bytes] = field(default_factory=dict)
+    """Face index -> rendered face, losslessly compressed."""
+
+
+def work_on(task: Task) -> Result:
+    """Open a photo and render its faces. Runs in the workers; the only thing there that touches a file."""
+    from celebahq_builder.photos import read_photo
+
+    stamp = file_stamp(task.config.input, task.name)
+    try:
+        if stamp.num_bytes > LARGEST_FILE_BYTES:
+            raise UnusablePhoto("file too large", f"{stamp.num_bytes / 1e9:.1f} GB, at most 2 are wanted")
+        data = read_photo(task.config.input, task.name)
+    except UnusablePhoto as refusal:
+        return Result([refused(task.name, stamp, refusal)])
+    return render_photo(task, stamp, data)
+
+
+def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
+    """Take one photo through all stages: decode, find faces, align, score. The same bytes give the same result."""
+    from celebahq_builder.align import align_face, face_quad
+    from celebahq_builder.landmarks import Face, check_landmarks, find_faces
+    from celebahq_builder.perceptual_hash import perceptual_hash
+    from celebahq_builder.photos import decode_photo
+    from celebahq_builder.quality import quality_score
+
+    config, facts = task.config, {"source_sha256": hashlib.sha256(data).hexdigest()}
+    try:
+        photo = decode_photo(data)
+        facts |= {"pixel_sha256": hashlib.sha256(photo).hexdigest(), "width": photo.shape[1], "height": photo.shape[0]}
+        if config.landmarks is None:
+            found = find_faces(photo, faces=config.faces, min_face=config.min_face, detector=config.detector)
+        elif task.landmarks is None:
+            raise UnusablePhoto("not in the list of landmarks")
+        else:
+            check_landmarks(task.landmarks, photo.shape, config.min_face)
+            found = [Face(task.landmarks, None)]
+    except UnusablePhoto as refusal:
+        return Result([refused(task.name, stamp, refusal, **facts)])
+
+    result = Result()
+    for index, face in enumerate(found):
+        place = {"rows": len(found), "face_index": index, **facts}
+        if isinstance(face, UnusablePhoto):
+            result.rows.append(refused(task.name, stamp, face, **place))
+            continue
+        quad = face_quad(face.landmarks, config.geometry)
+        image = align_face(photo, face.landmarks, config.resolution, config.geometry)
+        quality = quality_score(image)
+        result.faces[index] = encode_face(image)
+        row = Row(
+            source=task.name,
+            source_bytes=stamp.num_bytes,
+            source_mtime_ns=stamp.mtime_ns,
+            status="rendered",
+            landmarks=_points(face.landmarks),
+            quad=_points(quad),
+            scale=float(np.hypot(*(quad[3] - quad[0]))) / config.resolution,
+            score=float(quality.score),
+            breadth=float(quality.breadth),
+            isotropy=float(quality.isotropy),
+            perceptual_hash=perceptual_hash(image),
+            **place,
+        )
+        result.rows.append(row)
+    return result
+
+
+def refused(name: str, stamp: FileStamp, refusal: UnusablePhoto, **facts) -> Row:
+    """Return the row of a photo or face that cannot be used."""
+    return Row(
+        source=name,
+        source_bytes=stamp.num_bytes,
+        source_mtime_ns=stamp.mtime_ns,
+        status="refused",
+        reason=refusal.reason,
+        detail=refusal.detail,
+        **facts,
+    )
+
+
+def _points(points: np.ndarray) -> tuple[tuple[float, float], ...]:
+    return tuple((float(x), float(y)) for x, y in points)
