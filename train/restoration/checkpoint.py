@@ -1,0 +1,83 @@
+"""What a restoration run keeps on disk: everything to continue, and the averaged weights that are published."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from train.restoration.config import RestorationConfig
+from train.restoration.step import Step
+from zoo.restoration import build
+
+# What another run must share with this one to continue it; the rest says where, how long and how fast.
+IDENTITY = ("net", "size", "kind", "batch", "patch", "learning_rate", "ema", "texture_weight", "seed")
+
+
+def check_config(config: RestorationConfig, folder: Path) -> None:
+    """Write the run's config.json, or compare with it.
+
+    Raises:
+        ValueError: the folder holds a run with other settings; the message names the first, and both values.
+    """
+    path = folder / "config.json"
+    ours = {key: str(value) for key, value in dataclasses.asdict(config).items()}
+    if path.exists():
+        theirs = json.loads(path.read_text())
+        for key in IDENTITY:
+            if theirs[key] != ours[key]:
+                raise ValueError(
+                    f"--{key.replace('_', '-')}: {ours[key]}, but {folder} was trained with {theirs[key]}; "
+                    "use that, or another --outdir"
+                )
+    path.write_text(json.dumps(ours, indent=2) + "\n")
+
+
+def save_checkpoint(path: Path, step: Step, done: int, seconds: float) -> None:
+    """Write all that training needs to continue; the old file stays until the new one is whole."""
+    modules = {"network": step.network, "ema": step.ema, "discriminator": step.discriminator}
+    optimizers = {"optimizer": step.optimizer, "optimizer_d": step.optimizer_d}
+    state = {name: part.state_dict() for name, part in (modules | optimizers).items() if part is not None}
+    partial = path.with_name(path.name + ".partial")
+    torch.save(state | {"step": done, "seconds": seconds}, partial)
+    partial.replace(path)
+
+
+def load_checkpoint(path: Path, step: Step) -> tuple[int, float]:
+    """Restore a run. Returns the batches and seconds that it has been trained for."""
+    state = torch.load(path, map_location=step.device, weights_only=True)
+    step.network.load_state_dict(state["network"])
+    step.ema.load_state_dict(state["ema"])
+    step.optimizer.load_state_dict(state["optimizer"])
+    if step.discriminator is not None:
+        step.discriminator.load_state_dict(state["discriminator"])
+        step.optimizer_d.load_state_dict(state["optimizer_d"])
+    step.bind_learning_rate()
+    return state["step"], state["seconds"]
+
+
+def save_weights(path: Path, network: nn.Module, net: str, size: str, dtype: torch.dtype = torch.float16) -> None:
+    """Write a network as safetensors, half precision unless told otherwise; net and size travel in its metadata."""
+    tensors = {key: value.detach().to("cpu", dtype).contiguous() for key, value in network.state_dict().items()}
+    partial = path.with_name(path.name + ".partial")
+    save_file(tensors, partial, metadata={"format": "pt", "net": net, "size": size})
+    partial.replace(path)
+
+
+def load_weights(path: Path) -> nn.Module:
+    """The network of a safetensors file, float32, on the CPU, in evaluation mode.
+
+    Raises:
+        ValueError: the file was not written by save_weights.
+    """
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    if not {"net", "size"} <= set(metadata):
+        raise ValueError(f"{path}: no net and size in its metadata, weights of python -m train.restoration wanted")
+    network = build(metadata["net"], metadata["size"])
+    network.load_state_dict(tensors)
+    return network.eval()

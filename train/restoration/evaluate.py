@@ -1,0 +1,120 @@
+"""`python -m train.restoration evaluate`: the published protocols on every network there is, against the tables."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from train.restoration.checkpoint import load_weights
+from train.restoration.photos import read_testset
+from train.restoration.protocol import artifacts_psnr, reduced_pair, restorer, superres_psnr
+from train.restoration.texture import texture_distance
+
+SETS = ("Classic5", "Set5", "Set14")
+QUALITIES = (10, 20, 30, 40)
+# FACTS of the literature: DnCNN, SwinIR, SRGAN papers; what a network that ships must reach, and what it should.
+PUBLISHED = {
+    "Classic5": {
+        "JPEG": (27.82, 30.12, 31.48, 32.43),
+        "ARCNN": (29.03, 31.15, 32.51, 33.34),
+        "DnCNN-3": (29.40, 31.63, 32.91, 33.77),
+        "RNAN": (29.96, 32.11, 33.38, 34.27),
+    },
+    "Set5, Set14": {
+        "bicubic": (28.43, 25.99),
+        "VDSR": (31.35, 28.01),
+        "SRResNet": (32.05, 28.49),
+        "SRGAN": (29.40, 26.02),
+    },
+}
+WANTED = {
+    ("artifacts-full", "Q10"): (29.2, 29.9),
+    ("artifacts-full", "Q20"): (31.4, 32.0),
+    ("artifacts-full", "Q40"): (33.5, 34.2),
+    ("artifacts-fast", "Q10"): (28.8, 29.4),
+    ("superres-full-psnr", "Set5"): (31.6, 32.1),
+    ("superres-full-psnr", "Set14"): (28.25, 28.6),
+    ("superres-fast-psnr", "Set5"): (31.2, 31.6),
+    ("superres-full-gan", "Set14"): (25.5, 26.3),
+    ("superres-fast-gan", "Set14"): (25.5, 26.3),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """Measure restoration networks by the published protocols."""
+
+    weights: Path
+    """Folder with NAME.safetensors of python -m train.restoration, in it or one level down."""
+    testsets: Path
+    """Folder, or zip, with Classic5, Set5 and Set14."""
+    device: str = "cpu"
+    """cpu or cuda."""
+    output: Path | None = None
+    """Markdown file to write the table to as well."""
+
+
+def find_weights(folder: Path) -> dict[str, Path]:
+    """The weights of a folder by name (artifacts-full, superres-fast-gan ...), sorted.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    found = {path.stem: path for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*/*.safetensors")])}
+    if not found:
+        raise FileNotFoundError(f"{folder}: no .safetensors in it, weights of python -m train.restoration wanted")
+    return found
+
+
+def _verdict(name: str, column: str, figure: float) -> str:
+    if (name, column) not in WANTED:
+        return ""
+    floor, goal = WANTED[name, column]
+    return f" ({'goal' if figure >= goal else 'floor' if figure >= floor else 'below the floor'} {floor}/{goal})"
+
+
+def measure(name: str, path: Path | None, sets: dict[str, list[np.ndarray]], device: str) -> dict[str, float]:
+    """Figures of one network by column, dB and texture distance; path None measures doing nothing, or bicubic."""
+    restore = restorer(load_weights(path).to(torch.device(device))) if path else None
+    if name.startswith("artifacts"):
+        return {f"Q{quality}": artifacts_psnr(restore, sets["Classic5"], quality) for quality in QUALITIES}
+    figures = {test: superres_psnr(restore, sets[test]) for test in ("Set5", "Set14")}
+    if restore is not None:
+        pairs = [reduced_pair(photo) for photo in sets["Set14"]]
+        originals, restored = [original for original, _ in pairs], [restore(small) for _, small in pairs]
+        figures["texture"] = texture_distance(originals, restored)
+        if name.endswith("psnr"):
+            figures["texture with noise"] = texture_distance(originals, _with_noise(originals, restored))
+    return figures
+
+
+def _with_noise(originals: list[np.ndarray], restored: list[np.ndarray]) -> list[np.ndarray]:
+    """Restored photos plus white noise of the power of what they lack: the cheapest way to look detailed."""
+    rng = np.random.default_rng(0)
+    noisy = []
+    for original, photo in zip(originals, restored, strict=True):
+        sigma = np.sqrt(np.mean((original.astype(float) - photo) ** 2))
+        noisy.append(np.clip(np.rint(photo + rng.normal(0, sigma, photo.shape)), 0, 255).astype(np.uint8))
+    return noisy
+
+
+def evaluate(config: EvaluateConfig) -> str:
+    """Print, and return, the table of every network of config.weights; see EvaluateConfig."""
+    sets = {name: list(read_testset(config.testsets, name).values()) for name in SETS}
+    rows = {"artifacts none (JPEG)": None, "superres none (bicubic)": None, **find_weights(config.weights)}
+    lines = ["| network | figures, dB; in brackets what is reached of floor/goal |", "|---|---|"]
+    for name, path in rows.items():
+        figures = measure(name, path, sets, config.device)
+        cells = [f"{column} {figure:.2f}{_verdict(name, column, figure)}" for column, figure in figures.items()]
+        lines.append(f"| {name} | {', '.join(cells)} |")
+        print(lines[-1], flush=True)
+    for test, published in PUBLISHED.items():
+        columns = [f"Q{q}" for q in QUALITIES] if test == "Classic5" else ["Set5", "Set14"]
+        for name, figures in published.items():
+            cells = ", ".join(f"{c} {f:.2f}" for c, f in zip(columns, figures, strict=True))
+            lines.append(f"| published: {name} ({test}) | {cells} |")
+    table = "\n".join(lines) + "\n"
+    if config.output is not None:
+        config.output.write_text(table)
+    return table

@@ -1,0 +1,150 @@
+"""Train one restoration network, top to bottom."""
+
+import copy
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from train.restoration.batches import DrawnBatches, PooledBatches, input_side
+from train.restoration.checkpoint import check_config, load_checkpoint, load_weights, save_checkpoint, save_weights
+from train.restoration.config import RestorationConfig
+from train.restoration.discriminator import PatchDiscriminator
+from train.restoration.photos import PhotoStore, read_photos, read_testset
+from train.restoration.protocol import Restore, artifacts_psnr, restorer, superres_psnr
+from train.restoration.schedule import learning_rate_at, square_share_at
+from train.restoration.step import Step
+from train.restoration.strip import save_strip
+from zoo.restoration import build
+
+REPORT_SECONDS = 20.0
+
+
+def open_photos(config: RestorationConfig) -> tuple[Path, dict[str, list[np.ndarray]]]:
+    """The folder of the store to train on, and the photos to validate on, by the name of their set."""
+    folder = config.outdir / "photos"
+    held_out = {}
+    if config.testsets is not None:
+        names = ("Classic5",) if config.net == "artifacts" else ("Set5", "Set14")
+        held_out = {name: list(read_testset(config.testsets, name).values()) for name in names}
+    # The index is written last: where it is, the store is whole.
+    if config.testsets is None or not (folder / "photos.json").exists():
+        photos = list(read_photos(config.photos, "photos/").values())
+        if config.testsets is None:
+            held_out = {"held-out": photos[::25]}
+            photos = [photo for i, photo in enumerate(photos) if i % 25] or photos
+        PhotoStore.write(folder, photos)
+    return folder, held_out
+
+
+def validate(restore: Restore, net: str, photos: dict[str, list[np.ndarray]]) -> dict[str, float]:
+    """PSNR in dB by name of measurement: Classic5 Q10, Q20, Q40 for artifacts; a figure a set for superres."""
+    if net == "superres":
+        return {name: superres_psnr(restore, images) for name, images in photos.items()}
+    return {f"{name} Q{q}": artifacts_psnr(restore, images, q) for name, images in photos.items() for q in (10, 20, 40)}
+
+
+def make_step(config: RestorationConfig, device: torch.device) -> Step:
+    """Networks and optimizers of a new run on its device."""
+    torch.manual_seed(config.seed)
+    network = load_weights(config.init).train() if config.init else build(config.net, config.size)
+    discriminator = PatchDiscriminator() if config.kind == "gan" else None
+    place = {"device": device, "memory_format": torch.channels_last}
+    small, side = input_side(config.net, config.patch_side), config.patch_side
+    return Step(
+        network.to(**place),
+        copy.deepcopy(network).requires_grad_(False).to(**place),
+        discriminator.to(**place) if discriminator else None,
+        shapes=((config.batch, small, small, 3), (config.batch, side, side, 3)),
+        ema_decay=config.ema,
+        texture_weight=config.texture_weight,
+        bf16=config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda"),
+    )
+
+
+def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: bool = True) -> bool:
+    """Train, or continue, until the run is whole or the clock reaches stop_at.
+
+    Args:
+        stop_at: time.monotonic() at which to save and return.
+        keep_state: keep the checkpoint of a finished run.
+
+    Returns:
+        Whether the run is whole. Weights, log and pictures are in OUTDIR/NAME either way.
+    """
+    folder = config.outdir / config.name
+    folder.mkdir(parents=True, exist_ok=True)
+    check_config(config, folder)
+    device = torch.device(
+        ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
+    )
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+
+    # Data.
+    store, held_out = open_photos(config)
+    what = (store, config.net, config.kind, config.patch_side, config.batch, config.seed)
+
+    # Networks; state, if this run was begun before.
+    step = make_step(config, device)
+    done, seconds = 0, 0.0
+    if (folder / "checkpoint.pt").exists():
+        done, seconds = load_checkpoint(folder / "checkpoint.pt", step)
+    total = f"{config.steps} steps" if config.steps else f"{config.minutes:.2f} min"
+    print(f"{config.name}: from step {done}, {seconds:.0f} s of {total} done, on {device}", flush=True)
+    if config.workers:
+        more = {"step": done, "workers": config.workers, "pool": config.pool, "device": device}
+        batches = PooledBatches(*what, **more)
+    else:
+        batches = DrawnBatches(*what)
+
+    def progress() -> float:
+        return done / config.steps if config.steps else seconds / (60 * config.minutes)
+
+    def report(loss: float, figures: dict[str, float]) -> None:
+        line = {"step": done, "seconds": round(seconds, 1), "loss": round(loss, 6)}
+        line |= {name: round(figure, 3) for name, figure in figures.items()}
+        if config.workers:
+            line["pairs"] = batches.received
+        with (folder / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+        print(f"{config.name} {100 * progress():5.1f} % {line}", flush=True)
+
+    def save() -> dict[str, float]:
+        save_checkpoint(folder / "checkpoint.pt", step, done, seconds)
+        save_weights(folder / f"{config.name}.safetensors", step.ema, config.net, config.size)
+        restore = restorer(step.ema)
+        first = next(iter(held_out.values()))
+        save_strip(folder / "strip.png", restore, first[:5], config.net)
+        return validate(restore, config.net, held_out)
+
+    # Train.
+    reported = validated = seconds
+    loss = torch.zeros(())
+    since, before = time.monotonic(), seconds
+    try:
+        while progress() < 1 and time.monotonic() < stop_at:
+            pair = batches.draw(done)
+            now = progress()
+            square = square_share_at(now) if config.kind == "psnr" else 0.0
+            loss = step(*pair, learning_rate_at(now, config.peak_learning_rate), square, done)
+            done += 1
+            if device.type == "cuda" and done % 16 == 0:
+                torch.cuda.synchronize()  # else the host runs far ahead and the clock means nothing
+            seconds = before + time.monotonic() - since
+            if seconds - validated >= config.validate_seconds:
+                report(loss.item(), save())
+                reported = validated = seconds
+                since, before = time.monotonic(), seconds  # validation is no training time
+            elif seconds - reported >= REPORT_SECONDS:
+                report(loss.item(), {})
+                reported = seconds
+        report(loss.item(), save())
+    finally:
+        batches.close()
+    if progress() >= 1 and not keep_state:
+        (folder / "checkpoint.pt").unlink()
+        (folder / "done").touch()
+    return progress() >= 1

@@ -1,0 +1,82 @@
+"""Read a folder, or a zip, of photographs once; keep the pixels in one flat file that many processes can map."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp")
+
+
+def _files(source: Path, prefix: str) -> Iterator[tuple[str, bytes]]:
+    if source.is_file():
+        with zipfile.ZipFile(source) as archive:
+            for name in sorted(archive.namelist()):
+                if name.startswith(prefix) and name.lower().endswith(SUFFIXES):
+                    yield name, archive.read(name)
+        return
+    if not source.is_dir():
+        raise FileNotFoundError(f"{source}: not found, a folder or a zip of photographs wanted")
+    root = source / prefix if prefix and (source / prefix).is_dir() else source
+    for path in sorted(root.rglob("*")):
+        if path.suffix.lower() in SUFFIXES:
+            yield path.relative_to(source).as_posix(), path.read_bytes()
+
+
+def read_photos(source: Path, prefix: str = "") -> dict[str, np.ndarray]:
+    """Decode every photo of a folder or zip, sorted by name. Values: (H, W, 3) uint8 sRGB.
+
+    Raises:
+        FileNotFoundError: there is no such folder or zip, or no photo in it.
+    """
+    from PIL import Image
+
+    photos = {name: np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for name, data in _files(source, prefix)}
+    if not photos:
+        raise FileNotFoundError(f"{source}: no photo in {prefix or 'it'}, files {' '.join(SUFFIXES)} wanted")
+    return photos
+
+
+def read_testset(source: Path, name: str) -> dict[str, np.ndarray]:
+    """The images of one test set (Classic5, Set5, Set14) of a folder, or of `testsets/` in a zip."""
+    return read_photos(source, f"testsets/{name}/" if source.is_file() else f"{name}/")
+
+
+class PhotoStore:
+    """Photos side by side in one memory-mapped file: opened by many processes, held in memory once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._index = json.loads((folder / "photos.json").read_text())
+        self._pixels = np.load(folder / "photos.npy", mmap_mode="r")
+        areas = np.array([height * width for _, height, width in self._index], dtype=float)
+        self._cumulative = np.cumsum(areas / areas.sum())
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        """Photo i: (H, W, 3) uint8 sRGB, read-only."""
+        offset, height, width = self._index[i]
+        return self._pixels[offset : offset + height * width * 3].reshape(height, width, 3)
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """A photo drawn in proportion to its area, so that every pixel is as likely as any other."""
+        i = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
+        return self[min(i, len(self) - 1)]
+
+    @staticmethod
+    def write(folder: Path, photos: list[np.ndarray]) -> "PhotoStore":
+        """Write photos, each (H, W, 3) uint8, to a folder and open it; a torn store never opens."""
+        folder.mkdir(parents=True, exist_ok=True)
+        offsets = np.cumsum([0] + [photo.size for photo in photos])
+        index = [[int(o), *photo.shape[:2]] for o, photo in zip(offsets, photos, strict=False)]
+        partial = folder / "photos.npy.partial"
+        with partial.open("wb") as file:
+            np.save(file, np.concatenate([photo.reshape(-1) for photo in photos]))
+        partial.replace(folder / "photos.npy")
+        (folder / "photos.json").write_text(json.dumps(index))
+        return PhotoStore(folder)
