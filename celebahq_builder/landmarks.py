@@ -1,0 +1,218 @@
+"""Five points a face: from CelebA's list or found by dlib, and whether they can be the points of a face."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from celebahq_builder.dlib_faces import SEEN_EYES_PX, Detection, Detector, detect, five_points
+from celebahq_builder.unusable_photo import UnusablePhoto
+
+Faces = Literal["largest", "all", "center"]
+
+MIN_FACE_PX = 20.0  # a crop of 80 pixels, to be enlarged 13 times
+
+# The photo is resized so that the smallest face wanted has its eyes a quarter further apart than dlib needs.
+_DETECTED_EYES_PX = 1.25 * SEEN_EYES_PX
+_MAX_ENLARGEMENT = 4.0
+_MAX_DETECTION_PX = {"hog": 4e6, "cnn": 1e6}  # bounds time and memory: about 0.4 and 4 s on one core
+
+# Detector scores: below _SURE, and in a turned photo, three in four "faces" are shoes and sleeves; but on these the
+# readings of the landmarks do not agree with each other (see five_points), and on faces they do.
+_SURE = 0.3
+_MAX_SPREAD, _MAX_SPREAD_UNSURE = 0.15, 0.06
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face in a photo.
+
+    landmarks: (5, 2) float32 pixels (x, y): left eye, right eye, nose, left mouth, right mouth; left in the image.
+    box: (left, top, right, bottom) in pixels as detected, or None when the landmarks came from a list.
+    """
+
+    landmarks: np.ndarray
+    box: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """What landmarks may look like; lengths are in units of the distance between the eyes."""
+
+    eyes_to_mouth: tuple[float, float]  # eye-to-eye over eyes-to-mouth: small from the side, large from above or below
+    agreement: float  # |e2e - rot90(e2m)| / (|e2e| + |e2m|): 1 when the two axes of the crop agree
+    nose_aside: float  # of the nose from the middle of the eyes, along their line: 0.5 is below an eye
+
+
+# A list was made by people, and its profiles were accepted by the released program: only nonsense is refused.
+_LISTED = _Bounds(eyes_to_mouth=(0.1, 5.0), agreement=0.8, nose_aside=np.inf)
+# dlib never sees the far side of a profile and invents it.
+_DETECTED = _Bounds(eyes_to_mouth=(0.6, 1.8), agreement=0.97, nose_aside=0.45)
+
+
+def find_faces(
+    photo: np.ndarray, faces: Faces = "largest", min_face: float = MIN_FACE_PX, detector: Detector = "hog"
+) -> list[Face | UnusablePhoto]:
+    """Find faces with dlib, and five points in each.
+
+    Upright faces are looked for first; only where none is usable, the photo is turned by 35 degrees both ways.
+
+    Args:
+        photo: (H, W, 3) uint8.
+        faces: "all", or the one usable face that is "largest" or nearest to the "center" of the photo.
+        min_face: the least distance between the eyes, in pixels of the photo, as in check_landmarks.
+        detector: "hog" sees frontal faces; "cnn" sees more poses and costs 10 times as much on a CPU.
+
+    Returns:
+        The faces, largest first, then from top to bottom, then from left to right; a face that was found and
+        cannot be used takes its place as an UnusablePhoto. Never empty. The same on every run: a face's place in
+        the list of "all" is its name.
+
+    Raises:
+        UnusablePhoto: "no face found".
+    """
+    image = Image.fromarray(photo)
+    largest = (_MAX_DETECTION_PX[detector] / (image.width * image.height)) ** 0.5
+    scale = min(_DETECTED_EYES_PX / min_face, _MAX_ENLARGEMENT, largest)
+
+    refused: list[tuple[Detection, Face | UnusablePhoto]] = []
+    for degrees in (0, 35, -35):
+        judged = [(found, _judge(image, found, min_face)) for found in detect(image, scale, degrees, detector)]
+        judged = [(found, verdict) for found, verdict in judged if verdict is not None]
+        usable = [(found, verdict) for found, verdict in judged if isinstance(verdict, Face)]
+        if usable:
+            break
+        refused = refused or judged
+    else:
+        judged = usable = refused
+    if not judged:
+        eyes = SEEN_EYES_PX / scale
+        raise UnusablePhoto("no face found", f"{image.width}x{image.height} px, eyes at least {eyes:.0f} px apart")
+    if faces == "all":
+        return [verdict for _, verdict in judged]
+    if faces == "center":
+        middle = np.array([image.width, image.height]) / 2
+        usable = sorted(usable, key=lambda item: float(np.linalg.norm(item[0].centre - middle)))
+    return [usable[0][1]]
+
+
+def check_landmarks(
+    landmarks: np.ndarray, photo_shape: tuple[int, ...], min_face: float, detected: bool = False
+) -> None:
+    """Refuse five points that cannot be a face, or are of one that is too small.
+
+    With left and right swapped the crop of the paper silently turns by about 170 degrees, because the two terms of
+    its axis nearly cancel.
+
+    Args:
+        landmarks: (5, 2) float pixels (x, y).
+        photo_shape: (H, W, ...).
+        min_face: the least distance between the eyes in pixels, seen from the front: a quarter of the crop's side,
+            max(|eye to eye|, 0.9 |eyes to mouth|).
+        detected: dlib found them, which cannot see the far side of a profile; people who make a list can.
+
+    Raises:
+        UnusablePhoto: "implausible landmarks", "landmarks outside the photo", "profile" or "face too small".
+    """
+    points = np.asarray(landmarks, np.float64)
+    if points.shape != (5, 2):
+        raise ValueError(f"landmarks: shape {points.shape}, (5, 2) is wanted")
+    if not np.isfinite(points).all():
+        raise UnusablePhoto("implausible landmarks", "a coordinate is not a number")
+    bounds = _DETECTED if detected else _LISTED
+    left_eye, right_eye, nose, left_mouth, right_mouth = points
+    eyes = (left_eye + right_eye) / 2
+    eye_to_eye, eye_to_mouth = right_eye - left_eye, (left_mouth + right_mouth) / 2 - eyes
+    across, down = float(np.linalg.norm(eye_to_eye)), float(np.linalg.norm(eye_to_mouth))
+    if across == 0 or down == 0:
+        raise UnusablePhoto("implausible landmarks", "two points are equal")
+
+    height, width = photo_shape[:2]
+    outside = max(float((-0.5 - points).max()), float((points - [width - 0.5, height - 0.5]).max()))
+    if outside > 0.1 * max(across, down):  # people click a little beside the edge
+        raise UnusablePhoto("landmarks outside the photo", f"by {outside:.1f} px of {width}x{height}")
+    if eye_to_eye[0] * eye_to_mouth[1] - eye_to_eye[1] * eye_to_mouth[0] <= 0:
+        raise UnusablePhoto("implausible landmarks", "left and right are swapped, or the mouth lies above the eyes")
+    agreement = float(np.hypot(eye_to_eye[0] + eye_to_mouth[1], eye_to_eye[1] - eye_to_mouth[0])) / (across + down)
+    if agreement < bounds.agreement:
+        raise UnusablePhoto(
+            "implausible landmarks", f"axes agree to {agreement:.2f}, at least {bounds.agreement} is wanted"
+        )
+    aside = abs(float((nose - eyes) @ eye_to_eye)) / across**2
+    if aside > bounds.nose_aside:
+        raise UnusablePhoto("profile", f"nose {aside:.2f} eye distances aside, at most {bounds.nose_aside} is wanted")
+    ratio, (least, most) = across / down, bounds.eyes_to_mouth
+    if not least <= ratio <= most:
+        reason = "profile" if detected and ratio < least else "implausible landmarks"
+        raise UnusablePhoto(reason, f"eye distance {ratio:.2f} of eyes to mouth, {least} to {most} is wanted")
+    size = max(across, 0.9 * down)
+    if size < min_face:
+        raise UnusablePhoto("face too small", f"eyes {size:.1f} px apart, at least {min_face:g} are wanted")
+
+
+def read_celeba_landmarks(path: Path) -> dict[str, np.ndarray]:
+    """Read CelebA's list_landmarks_celeba.txt, or another list in its form.
+
+    Its lines: the number of photos; the names of the columns; then for each photo its name and ten numbers, x and y
+    of left eye, right eye, nose, left mouth, right mouth (left in the image), in pixels of the photo.
+
+    Returns:
+        (5, 2) float32 by photo name.
+
+    Raises:
+        ValueError: the file is not in this form, or it is the list of the aligned 178x218 pictures.
+    """
+    path = Path(path)
+    lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
+    if not lines or not lines[0].strip().isdigit():
+        found = repr(lines[0][:60]) if lines else "an empty file"
+        raise ValueError(f"{path}: line 1: {found}, the number of photos is wanted, as in list_landmarks_celeba.txt")
+
+    found: dict[str, np.ndarray] = {}
+    for number, line in enumerate(lines[2:], start=3):
+        name, *numbers = line.rsplit(None, 10) or [""]
+        if not name:
+            continue  # an empty last line
+        try:
+            points = np.array([float(n) for n in numbers], np.float32).reshape(5, 2)
+        except ValueError:
+            raise ValueError(f"{path}: line {number}: {line[:80]!r}, a name and ten numbers are wanted") from None
+        if name in found:
+            raise ValueError(f"{path}: line {number}: {name} is listed twice, once is wanted")
+        found[name] = points
+    if len(found) != int(lines[0]):
+        raise ValueError(f"{path}: {len(found)} photos are listed, line 1 says {int(lines[0])}")
+    _check_in_the_wild(path, found)
+    return found
+
+
+def _check_in_the_wild(path: Path, found: dict[str, np.ndarray]) -> None:
+    """Refuse the list of the aligned pictures: its faces all have their eyes in the same place."""
+    if not found:
+        return
+    eyes = np.stack(list(found.values()))[:, :2]
+    away = np.abs(eyes - np.array([(69, 111), (108, 111)])).max(axis=(1, 2))
+    if np.mean(away < 10) > 0.9:
+        raise ValueError(
+            f"{path}: the eyes of all faces are near (69, 111) and (108, 111): this is the list of the aligned 178x218 "
+            "pictures, list_landmarks_align_celeba.txt; list_landmarks_celeba.txt, of the photos in the wild, is wanted"
+        )
+
+
+def _judge(image: Image.Image, found: Detection, min_face: float) -> Face | UnusablePhoto | None:
+    """Return the face, the reason why it cannot be used, or None where there is no face at all."""
+    landmarks, spread = five_points(image, found)
+    sure = found.score >= _SURE and not found.degrees
+    if not sure and spread > _MAX_SPREAD_UNSURE:
+        return None
+    try:
+        check_landmarks(landmarks, (image.height, image.width), min_face, detected=True)
+    except UnusablePhoto as refusal:
+        return refusal
+    if spread > _MAX_SPREAD:
+        detail = f"differ by {spread:.2f} eye distances between readings, at most {_MAX_SPREAD} is wanted"
+        return UnusablePhoto("uncertain landmarks", detail)
+    (x, y), half = found.centre - 0.5, found.side / 2
+    return Face(landmarks, (float(x - half), float(y - half), float(x + half), float(y + half)))
