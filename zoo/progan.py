@@ -41,6 +41,9 @@ class ProGANConfig:
     """Samples that share a minibatch stddev in the released variant."""
 
     def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if name != "variant" and type(value) is not int:  # 512.0 would fail much later, far from the file
+                raise ValueError(f"{name}: {value!r}, a whole number is wanted")
         if self.resolution < 4 or self.resolution & (self.resolution - 1):
             raise ValueError(f"resolution: {self.resolution}, a power of two from 4 is wanted")
         for name in ("latent_size", "image_channels", "fmap_base", "fmap_max", "stddev_group"):
@@ -182,11 +185,16 @@ class DiscriminatorBlock(nn.Module):
         # the bias commutes with the mean, the activation does not.
         self.pool_first = pool_first
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = leaky_relu(self.conv0(x))
+    def forward(self, x: Tensor, tape: list[Tensor] | None = None) -> Tensor:
+        hidden = leaky_relu(self.conv0(x))
         if self.pool_first:
-            return leaky_relu(downsample(self.conv1(x)))
-        return downsample(leaky_relu(self.conv1(x)))
+            out = activation = leaky_relu(downsample(self.conv1(hidden)))
+        else:
+            activation = leaky_relu(self.conv1(hidden))
+            out = downsample(activation)
+        if tape is not None:
+            tape += [hidden, activation]
+        return out
 
 
 class DiscriminatorOutput(nn.Module):
@@ -197,6 +205,14 @@ class DiscriminatorOutput(nn.Module):
         self.conv = EqualizedConv2d(channels + 1, channels, 3)
         self.dense0 = EqualizedLinear(channels * 16, hidden)
         self.dense1 = EqualizedLinear(hidden, 1 + label_size, gain=1.0)
+
+    def forward(self, x: Tensor, stddev_group: int | None, sets: int, tape: list[Tensor] | None = None) -> Tensor:
+        x = x.float()
+        conv = leaky_relu(self.conv(minibatch_stddev(x, stddev_group, sets)))
+        dense = leaky_relu(self.dense0(conv.flatten(1)))
+        if tape is not None:
+            tape += [x, conv, dense]
+        return self.dense1(dense)
 
 
 class Discriminator(nn.Module):
@@ -219,13 +235,20 @@ class Discriminator(nn.Module):
                 coarser = config.feature_maps(r // 2)
                 self.blocks[size_key(r)] = DiscriminatorBlock(channels, coarser, config.variant == "released")
 
-    def forward(self, images: Tensor, alpha: Tensor | float = 1.0, sets: int = 1) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        images: Tensor,
+        alpha: Tensor | float = 1.0,
+        sets: int = 1,
+        tape: list[Tensor] | None = None,
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Score faces: high for real.
 
         Args:
             images: (sets * N, channels, R, R) float32 in [-1, 1], at any resolution of the network.
             alpha: weight of the newest block while it fades in, a number or a () tensor.
             sets: batches merged into one call; minibatch stddev keeps them apart.
+            tape: collects the activations, in order, that the gradient penalty's adjoint needs.
 
         Returns:
             (sets * N,) float32 scores, no sigmoid; with labels, also the (sets * N, label_size) logits.
@@ -234,17 +257,18 @@ class Discriminator(nn.Module):
         fading = resolution > 4 and is_fading(alpha)
         images = images.to(self.compute_dtype)
         x = leaky_relu(self.from_rgb[size_key(resolution)](images))
+        if tape is not None:
+            tape.append(x)
         for r in reversed(self.config.resolutions):
             if r > resolution or r == 4:
                 continue
-            x = self.blocks[size_key(r)](x)
+            x = self.blocks[size_key(r)](x, tape)
             if r == resolution and fading:
                 coarse = leaky_relu(self.from_rgb[size_key(r // 2)](downsample(images)))
                 x = torch.lerp(coarse, x, as_weight(alpha, x))
-        last = self.blocks["4x4"]
-        x = minibatch_stddev(x.float(), self.config.stddev_group_size, sets)
-        x = leaky_relu(last.conv(x)).flatten(1)
-        out = last.dense1(leaky_relu(last.dense0(x)))
+                if tape is not None:
+                    tape.append(coarse)
+        out = self.blocks["4x4"](x, self.config.stddev_group_size, sets, tape)
         return (out[:, 0], out[:, 1:]) if self.config.label_size else out[:, 0]
 
 

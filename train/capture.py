@@ -1,0 +1,80 @@
+"""Run train_step for one resolution and minibatch size: eagerly, or as one CUDA graph."""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from train.optimizer import Adam
+from train.randomness import Noise
+from train.step import Batch, Networks, Settings, train_step
+
+WARM_UP = 3
+"""Eager iterations before the capture, as CUDA graphs want; their effect is undone."""
+
+
+class Iteration:
+    """One iteration, called again and again.
+
+    A captured iteration is a single launch: at 4x4 to 32x32 the hundreds of small kernels of an eager one cost more
+    than their work. Fading and stable phases share the graph, since alpha and the learning rates live on the device.
+    """
+
+    def __init__(
+        self,
+        nets: Networks,
+        adams: tuple[Adam, Adam],
+        alpha: Tensor,
+        statistics: Tensor,
+        settings: Settings,
+        capture: bool,
+    ) -> None:
+        self._step = (nets, adams, alpha, statistics, settings)
+        self._capture = capture
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._batch: Batch | None = None
+        self._noise: Noise | None = None
+
+    def __call__(self, batch: Batch, noise: Noise) -> None:
+        """Show one minibatch; batch and noise always have the shapes of the first call."""
+        if not self._capture:
+            self._run(batch, noise)
+            return
+        if self._graph is None:
+            self._record(batch, noise)
+        self._batch.copy_(batch)
+        self._noise.copy_(noise)
+        self._graph.replay()
+
+    def _run(self, batch: Batch, noise: Noise) -> None:
+        nets, adams, alpha, statistics, settings = self._step
+        train_step(nets, adams, batch, noise, alpha, statistics, settings)
+
+    def _record(self, batch: Batch, noise: Noise) -> None:
+        fields = dataclasses.fields(batch)
+        self._batch = Batch(**{f.name: _clone(getattr(batch, f.name)) for f in fields})
+        self._noise = Noise(*(x.clone() for x in noise.tensors()))
+        changed = self._state()
+        before = [x.clone() for x in changed]
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP):
+                self._run(self._batch, self._noise)
+        torch.cuda.current_stream().wait_stream(stream)
+        for x, old in zip(changed, before, strict=True):
+            x.copy_(old)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._run(self._batch, self._noise)
+        self._graph = graph
+
+    def _state(self) -> list[Tensor]:
+        """Return every tensor that an iteration writes."""
+        nets, adams, _, statistics, _ = self._step
+        flats = [nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector]
+        return [*flats, statistics, *(x for adam in adams for x in (adam.mean, adam.mean_square, adam.count))]
+
+
+def _clone(x: Tensor | None) -> Tensor | None:
+    return None if x is None else x.clone()

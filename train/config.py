@@ -1,0 +1,154 @@
+"""TrainConfig: every option of `python -m train`, its default, unit and meaning; printed and saved with the run."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+MAY_CHANGE = (
+    "dataset", "outdir", "name", "device", "total_kimg", "minibatch_at", "tick_kimg", "tick_kimg_at", "image_ticks",
+    "checkpoint_ticks", "keep_checkpoints", "resident_gib",
+)  # fmt: skip
+"""Options that a resumed run may change: they mix no results (the data set is compared by its content), or are the way
+out of a GPU that is too small (minibatch_at)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Train a ProGAN on a CelebA-HQ file. Run the same command again to resume. Options override the preset.
+
+    Examples:
+      python -m train --dataset celebahq.h5
+      python -m train --dataset celeba128.h5 --preset smoke
+      python -m train --dataset celeba128.h5 --preset celeba128 --outdir runs --name faces --total-kimg 2000
+    """
+
+    dataset: Path
+    """HDF5 file made by celebahq-build, celebahq-data import, or the original 2017 program."""
+    preset: str = "paper"
+    """Settings by name: paper, released, lsun256, table1-g, celeba128, smoke. The defaults below are this preset's."""
+    outdir: Path = Path("runs")
+    """Folder of all runs."""
+    name: str | None = None
+    """Folder of this run inside it; by default <dataset>-<preset>."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; auto takes CUDA when there is one."""
+    precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
+    """Arithmetic of the convolutions; auto is bf16 on CUDA and fp32 on a CPU. Statistics, scores, penalties, Adam and
+    the moving average are always float32."""
+    deterministic: bool = False
+    """On CUDA, allow only convolution algorithms that repeat bit for bit (a resume is then exact there too); slower.
+    A CPU repeats in any case."""
+    capture: bool = True
+    """On CUDA, record the whole iteration as a CUDA graph."""
+    seed: int = 0
+    """Every random draw is a function of this and of the images shown so far."""
+
+    resolution: int | None = None
+    """Where growth ends, pixels; by default the file's resolution."""
+    total_kimg: float | None = None
+    """Length of training, thousands of real images shown to the discriminator; by default the growth and two more
+    stable phases."""
+    stable_kimg: float = 800
+    """Thousands of images for which each resolution is held."""
+    fade_kimg: float = 800
+    """Thousands of images over which the next resolution fades in."""
+    grow: bool = True
+    """Grow from 4x4; otherwise train the full resolution from the start."""
+
+    minibatch: int = 16
+    """Images a minibatch."""
+    minibatch_at: tuple[tuple[int, int], ...] = ()
+    """Exceptions, as pairs of resolution and images."""
+    learning_rate: float = 0.001
+    """Adam's step size, both networks."""
+    learning_rate_at: tuple[tuple[int, float], ...] = ()
+    """Exceptions, as pairs of resolution and step size."""
+    rampup_kimg: float = 0
+    """Thousands of images over which the learning rate rises at the start."""
+    beta1: float = 0.0
+    """Adam's decay of the mean gradient."""
+    beta2: float = 0.99
+    """Adam's decay of the mean squared gradient."""
+    epsilon: float = 1e-8
+    """Adam's epsilon."""
+    gp_weight: float = 10.0
+    """Weight of the gradient penalty (lambda)."""
+    gp_target: float = 1.0
+    """Slope that the penalty wants (gamma)."""
+    drift: float = 0.001
+    """Weight of the squared scores of the reals (epsilon_drift)."""
+    ema_kimg: float = 11.1
+    """Half-life of the published generator's moving average, thousands of images: 0.999 an update of 16."""
+    ema_beta: float | None = None
+    """Fixed weight of the old average an update, whatever the minibatch, instead of ema_kimg."""
+    mirror: bool = True
+    """Mirror each real picture with probability one half."""
+
+    variant: Literal["paper", "released"] = "paper"
+    """Which of the two official networks; see zoo.progan.ProGANConfig."""
+    latent_size: int = 512
+    """Components of z."""
+    fmap_base: int = 8192
+    """Feature maps at resolution R: min(2 * fmap_base / R, fmap_max)."""
+    fmap_max: int = 512
+    """Most feature maps of any layer."""
+
+    tick_kimg: float = 20
+    """Thousands of images between two lines of the log."""
+    tick_kimg_at: tuple[tuple[int, float], ...] = ()
+    """Exceptions, as pairs of resolution and kimg."""
+    image_ticks: int = 1
+    """Ticks between two grids of fakes; 0 for none."""
+    checkpoint_ticks: int = 10
+    """Ticks between two checkpoints; one is always written at the end and on Ctrl-C."""
+    keep_checkpoints: int = 2
+    """Newest checkpoints to keep."""
+    resident_gib: float = 16.0
+    """A level of the file up to this size is held in (GPU) memory, a larger one is read ahead from disk."""
+
+    def __post_init__(self) -> None:
+        positive = ("minibatch", "learning_rate", "latent_size", "fmap_base", "fmap_max", "tick_kimg", "gp_target",
+                    "checkpoint_ticks", "keep_checkpoints", "epsilon")  # fmt: skip
+        for name in positive:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"--{_flag(name)}: {getattr(self, name)}, more than 0 is wanted")
+        for name in ("stable_kimg", "fade_kimg", "gp_weight", "drift", "ema_kimg", "rampup_kimg", "image_ticks"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"--{_flag(name)}: {getattr(self, name)}, 0 or more is wanted")
+        if self.grow and self.stable_kimg + self.fade_kimg <= 0:
+            raise ValueError("--stable-kimg and --fade-kimg: both 0, it would never grow; use --no-grow to start big")
+        if self.resolution is not None and (self.resolution < 4 or self.resolution & (self.resolution - 1)):
+            raise ValueError(f"--resolution: {self.resolution}, a power of two from 4 is wanted")
+        if self.total_kimg is not None and self.total_kimg <= 0:
+            raise ValueError(f"--total-kimg: {self.total_kimg}, more than 0 is wanted")
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"--{name}: {getattr(self, name)}, from 0 to below 1 is wanted")
+
+    @property
+    def run_folder(self) -> Path:
+        """The folder of this run."""
+        return self.outdir / (self.name or f"{self.dataset.stem}-{self.preset}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options as plain JSON types."""
+        return {
+            name: str(value)
+            if isinstance(value, Path)
+            else [list(pair) for pair in value]
+            if name.endswith("_at")
+            else value
+            for name, value in asdict(self).items()
+        }
+
+
+def difference(saved: dict[str, Any], now: dict[str, Any]) -> tuple[str, Any, Any] | None:
+    """Return the first option whose change would mix results, with both values, or None."""
+    for option in (f.name for f in fields(TrainConfig)):
+        if option not in MAY_CHANGE and option in saved and saved[option] != now[option]:
+            return f"--{_flag(option)}", saved[option], now[option]
+    return None
+
+
+def _flag(name: str) -> str:
+    return name.replace("_", "-")

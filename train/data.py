@@ -1,0 +1,83 @@
+"""Minibatches of real faces: which rows is a function of nimg; levels resident on the device, or read ahead."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from celebahq_builder.hdf5 import Dataset
+from train.randomness import RowOrder, label_rows
+from train.step import Batch
+
+READ_AHEAD = 4
+"""Minibatches that a background thread reads before they are asked for."""
+
+
+class RealFaces:
+    """Serve minibatches of one level at a time.
+
+    A level that fits is loaded once, as uint8, onto the device; a larger one is read by a background thread, a few
+    minibatches ahead, through pinned memory on CUDA.
+
+    Args:
+        dataset: the open file.
+        device: where minibatches are wanted.
+        seed: seed of the order of the rows.
+        resident_bytes: largest level that is held whole.
+    """
+
+    def __init__(self, dataset: Dataset, device: torch.device, seed: int, resident_bytes: int) -> None:
+        self.dataset = dataset
+        self.device = device
+        self.seed = seed
+        self.resident_bytes = resident_bytes
+        self.order = RowOrder(len(dataset), seed)
+        self.labels = None if dataset.labels is None else torch.from_numpy(np.ascontiguousarray(dataset.labels))
+        self._resolution: int | None = None
+        self._resident: torch.Tensor | None = None
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+        self._ahead: dict[tuple[int, int, int], Future[torch.Tensor]] = {}
+
+    def batch(self, resolution: int, nimg: int, size: int) -> Batch:
+        """Return images nimg .. nimg + size - 1 of the endless shuffled sequence, on the device."""
+        self._enter(resolution)
+        rows = self.order.rows(nimg, size)
+        if self._resident is not None:
+            reals = self._resident.index_select(0, self._to_device(torch.from_numpy(rows)))
+        else:
+            reals = self._to_device(self._read_ahead(resolution, nimg, size))
+        if self.labels is None:
+            return Batch(reals)
+        drawn = label_rows(self.seed, nimg, size, len(self.dataset))
+        labels, g_labels = self.labels[torch.from_numpy(rows)], self.labels[torch.from_numpy(drawn)]
+        return Batch(reals, self._to_device(labels), self._to_device(g_labels))
+
+    def _enter(self, resolution: int) -> None:
+        """Load the level, or forget what was read ahead of another one."""
+        if resolution == self._resolution:
+            return
+        self._resident, self._resolution = None, resolution
+        self._ahead.clear()
+        num_rows = len(self.dataset)
+        if num_rows * 3 * resolution * resolution > self.resident_bytes:
+            return
+        self._resident = torch.empty(num_rows, 3, resolution, resolution, dtype=torch.uint8, device=self.device)
+        rows_at_once = max(1, (256 << 20) // (3 * resolution * resolution))
+        for start in range(0, num_rows, rows_at_once):
+            rows = np.arange(start, min(start + rows_at_once, num_rows))
+            self._resident[start : start + len(rows)] = torch.from_numpy(self.dataset.read(resolution, rows))
+
+    def _read_ahead(self, resolution: int, nimg: int, size: int) -> torch.Tensor:
+        for k in range(READ_AHEAD):
+            key = (resolution, nimg + k * size, size)
+            if key not in self._ahead:
+                rows = self.order.rows(*key[1:])
+                self._ahead[key] = self._reader.submit(self._read, resolution, rows)
+        return self._ahead.pop((resolution, nimg, size)).result()
+
+    def _read(self, resolution: int, rows: np.ndarray) -> torch.Tensor:
+        images = torch.from_numpy(self.dataset.read(resolution, rows))
+        return images.pin_memory() if self.device.type == "cuda" else images
+
+    def _to_device(self, x: torch.Tensor) -> torch.Tensor:
+        return x.to(self.device, non_blocking=True)

@@ -1,0 +1,78 @@
+"""Settings by name: what the paper and the released programs trained with, and two of ours for small machines."""
+
+from typing import Any
+
+PAPER_MINIBATCH = ((256, 14), (512, 6), (1024, 3))
+"""Appendix A.1: 16 up to 128x128, then what a GPU's memory held."""
+
+RELEASED_TICKS = ((4, 160), (8, 140), (16, 120), (32, 100), (64, 80), (128, 60), (256, 40), (512, 20), (1024, 10))
+"""kimg a tick in the TensorFlow program (train.py:100)."""
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # The paper's CelebA-HQ run (Appendix A.1); the ramp of the learning rate is in the Theano program only.
+    "paper": {
+        "minibatch_at": PAPER_MINIBATCH,
+        "rampup_kimg": 40,
+        "tick_kimg": 50,
+        "tick_kimg_at": ((32, 20), (64, 10), (128, 10), (256, 5), (512, 2), (1024, 1)),
+        "image_ticks": 4,
+        "checkpoint_ticks": 40,
+    },
+    # The TensorFlow program's preset-v2-1gpu (config.py:100): its networks, its tables, 0.999 an update.
+    "released": {
+        "variant": "released",
+        "stable_kimg": 600,
+        "fade_kimg": 600,
+        "total_kimg": 12000,
+        "minibatch": 4,
+        "minibatch_at": ((4, 128), (8, 128), (16, 128), (32, 64), (64, 32), (128, 16), (256, 8), (512, 4)),
+        "learning_rate_at": ((1024, 0.0015),),
+        "ema_beta": 0.999,
+        "tick_kimg": 10,
+        "tick_kimg_at": RELEASED_TICKS,
+    },
+    # LSUN at 256x256 (Theano config.py:108-125): one minibatch size, mirrored but for bedroom and dog.
+    "lsun256": {
+        "resolution": 256,
+        "total_kimg": 20000,
+        "rampup_kimg": 40,
+        "tick_kimg": 50,
+        "tick_kimg_at": ((32, 20), (64, 10), (128, 10), (256, 5)),
+    },
+    # Table 1, row (g): the low-capacity network of Appendix A.2 at 128x128.
+    "table1-g": {
+        "resolution": 128,
+        "stable_kimg": 600,
+        "fade_kimg": 600,
+        "total_kimg": 10000,
+        "fmap_base": 2048,
+        "tick_kimg": 50,
+    },
+    # Ours: good faces at 128x128 within minutes on a data centre GPU.
+    "celeba128": {
+        "resolution": 128,
+        "stable_kimg": 200,
+        "fade_kimg": 200,
+        "total_kimg": 4000,
+        "minibatch": 64,
+        "minibatch_at": ((4, 128), (8, 128), (16, 128)),
+        "learning_rate": 0.0015,
+        "fmap_base": 2048,
+        "fmap_max": 256,
+        "tick_kimg": 40,
+    },
+    # Ours: 4 to 32 in about two minutes on two CPU cores; to see everything work, not to look at the faces.
+    "smoke": {
+        "resolution": 32,
+        "stable_kimg": 1.5,
+        "fade_kimg": 1.5,
+        "total_kimg": 12,
+        "minibatch": 16,
+        "latent_size": 64,
+        "fmap_base": 512,
+        "fmap_max": 64,
+        "ema_kimg": 1,
+        "tick_kimg": 0.75,
+        "checkpoint_ticks": 2,
+    },
+}

@@ -1,0 +1,51 @@
+"""What a run shows and gives away: the model folder, and the latents and reals of its pictures."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from celebahq_builder.hdf5 import Dataset
+from train.config import TrainConfig
+from train.pictures import grid_shape, save_grid
+from zoo import weights
+from zoo.progan import Generator
+
+
+def publish(
+    config: TrainConfig, g_ema: Generator, resolution: int, alpha: float, nimg: int, facts: dict[str, Any]
+) -> Path:
+    """Write <run>/model: the averaged generator up to the last resolution that is fully in.
+
+    While a block fades in, what is published ends one resolution below: the half-grown block is no face yet.
+    """
+    resolution = resolution // 2 if alpha < 1 and resolution > 4 else resolution
+    with torch.device("meta"):
+        published = Generator(dataclasses.replace(g_ema.config, resolution=resolution))
+    tensors = g_ema.state_dict()
+    published.load_state_dict({key: tensors[key] for key in published.state_dict()}, assign=True)
+    training = {"kimg": nimg / 1000, "preset": config.preset, "seed": config.seed}
+    weights.save(published, config.run_folder / "model", training=training, dataset=facts)
+    return config.run_folder / "model"
+
+
+def grid_latents(
+    config: TrainConfig, dataset: Dataset, resolution: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return latents (N, latent_size) and labels of the grid: the same at every tick and on every resume."""
+    columns, rows = grid_shape(resolution)
+    latents = np.random.RandomState(config.seed).randn(columns * rows, config.latent_size)
+    labels = None
+    if dataset.labels is not None:
+        chosen = dataset.labels[np.arange(columns * rows) % len(dataset)]
+        labels = torch.from_numpy(np.ascontiguousarray(chosen)).to(device)
+    return torch.from_numpy(latents.astype(np.float32)).to(device), labels
+
+
+def save_reals(folder: Path, dataset: Dataset, resolution: int) -> None:
+    """Write reals.png: rows spread evenly over the file, in the layout of the grids of fakes."""
+    columns, rows = grid_shape(resolution)
+    indices = np.linspace(0, len(dataset) - 1, columns * rows).round().astype(int)
+    save_grid(folder / "reals.png", dataset.read(resolution, indices), columns, resolution)

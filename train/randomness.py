@@ -1,0 +1,74 @@
+"""Every random draw of training, a function of (seed, nimg): a resumed run repeats an uninterrupted one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What one iteration draws, on its device.
+
+    z_d, z_g: (N, latent_size) ~ N(0, 1), latents of D's and of G's fakes. mix: (N, 1, 1, 1) ~ U[0, 1], where between
+    real and fake the penalty is taken. mirror: (N, 1, 1, 1) ~ U[0, 1], a real below one half is mirrored.
+    """
+
+    z_d: Tensor
+    z_g: Tensor
+    mix: Tensor
+    mirror: Tensor
+
+    def copy_(self, other: "Noise") -> None:
+        """Overwrite in place: a captured graph reads fixed addresses."""
+        for mine, theirs in zip(self.tensors(), other.tensors(), strict=True):
+            mine.copy_(theirs)
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return the four tensors."""
+        return self.z_d, self.z_g, self.mix, self.mirror
+
+
+def derived_seed(seed: int, *path: int) -> int:
+    """Return a seed for the draw that a path of integers names; different paths are independent."""
+    return int(np.random.SeedSequence([seed, *path]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def draw_noise(generator: torch.Generator, seed: int, nimg: int, batch: int, latent_size: int) -> Noise:
+    """Draw one iteration's noise on the generator's device; the generator is seeded afresh by (seed, nimg)."""
+    generator.manual_seed(derived_seed(seed, 0, nimg))
+    normal = torch.randn(2, batch, latent_size, generator=generator, device=generator.device)
+    uniform = torch.rand(2, batch, 1, 1, 1, generator=generator, device=generator.device)
+    return Noise(normal[0], normal[1], uniform[0], uniform[1])
+
+
+class RowOrder:
+    """Which rows of the data set an iteration shows: a new permutation each epoch, found from nimg alone."""
+
+    def __init__(self, num_rows: int, seed: int) -> None:
+        self.num_rows = num_rows
+        self.seed = seed
+        self._epoch = -1
+        self._permutation = np.empty(0, np.int64)
+
+    def rows(self, nimg: int, batch: int) -> np.ndarray:
+        """Return the rows (batch,) int64 of images nimg .. nimg + batch - 1 of the endless sequence."""
+        positions = np.arange(nimg, nimg + batch)
+        rows = np.empty(batch, np.int64)
+        for epoch in np.unique(positions // self.num_rows):
+            here = positions // self.num_rows == epoch
+            rows[here] = self._permutation_of(int(epoch))[positions[here] % self.num_rows]
+        return rows
+
+    def _permutation_of(self, epoch: int) -> np.ndarray:
+        if epoch != self._epoch:
+            random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, 1, epoch])))
+            self._epoch, self._permutation = epoch, random.permutation(self.num_rows)
+        return self._permutation
+
+
+def label_rows(seed: int, nimg: int, batch: int, num_rows: int) -> np.ndarray:
+    """Return rows (batch,) int64 whose labels the generator's step is given: drawn from the data set."""
+    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 2, nimg])))
+    return random.integers(num_rows, size=batch)

@@ -1,0 +1,166 @@
+"""One iteration of training: discriminator with penalty, generator, moving average; pure, with static shapes."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from train.ema import ema_beta, update_ema
+from train.gradient_penalty import input_gradient
+from train.losses import discriminator_loss, generator_loss, gradient_penalty, label_loss
+from train.optimizer import Adam
+from train.parameters import FlatParameters
+from train.randomness import Noise
+from zoo.layers import downsample, upsample
+from zoo.progan import Discriminator, Generator
+
+STATISTICS = (
+    "d_loss", "g_loss", "real_score", "fake_score", "gradient_penalty", "d_overflow", "g_overflow", "iterations"
+)  # fmt: skip
+"""What train_step adds up over a tick, in the order of its vector."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Constants of the step; see TrainConfig for their meaning."""
+
+    gp_weight: float
+    gp_target: float
+    drift: float
+    ema_kimg: float
+    mirror: bool
+    ema_beta: float | None = None
+    label_weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The three networks and, for each, its parameters in one vector."""
+
+    generator: Generator
+    discriminator: Discriminator
+    g_ema: Generator
+    g_flat: FlatParameters
+    d_flat: FlatParameters
+    ema_flat: FlatParameters
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One minibatch as it comes from the file, on its device.
+
+    reals: (N, C, R, R) uint8. labels: (N, L) float32 of the reals, also given to D's fakes as the released program
+    does, and g_labels (N, L) for G's own fakes; None without labels.
+    """
+
+    reals: Tensor
+    labels: Tensor | None = None
+    g_labels: Tensor | None = None
+
+    def copy_(self, other: "Batch") -> None:
+        """Overwrite in place: a captured graph reads fixed addresses."""
+        for name in ("reals", "labels", "g_labels"):
+            if getattr(self, name) is not None:
+                getattr(self, name).copy_(getattr(other, name), non_blocking=True)
+
+
+def prepare_reals(reals: Tensor, mirror: Tensor | None, alpha: Tensor) -> Tensor:
+    """Return reals as the discriminator sees them: [-1, 1], perhaps mirrored, faded like the networks.
+
+    Args:
+        reals: (N, C, R, R) uint8.
+        mirror: (N, 1, 1, 1) ~ U[0, 1]; below one half the picture is mirrored. None: never.
+        alpha: () weight of the newest resolution; the rest comes from the one below, enlarged (paper, section 2).
+    """
+    images = reals.float() / 127.5 - 1
+    if mirror is not None:
+        images = torch.where(mirror < 0.5, images.flip(3), images)
+    if images.shape[-1] > 4:
+        images = torch.lerp(upsample(downsample(images)), images, alpha)
+    return images
+
+
+def train_step(
+    nets: Networks,
+    adams: tuple[Adam, Adam],
+    batch: Batch,
+    noise: Noise,
+    alpha: Tensor,
+    statistics: Tensor,
+    settings: Settings,
+) -> None:
+    """Show one minibatch to both networks and update them, in place. Nothing is read back to the host.
+
+    Args:
+        nets: the networks.
+        adams: the optimizers of (generator, discriminator) at this resolution, their learning rates set.
+        batch: the minibatch.
+        noise: everything random.
+        alpha: () float32, weight of the newest block; 1 once it is fully in.
+        statistics: (len(STATISTICS),) float32 sums, added to.
+        settings: constants.
+    """
+    n, resolution = batch.reals.shape[0], batch.reals.shape[-1]
+    g_adam, d_adam = adams
+
+    # Discriminator. Reals, fakes and mixtures go through it as one batch: fewer, larger kernels; minibatch stddev
+    # keeps the three apart. Only the mixtures' input gradient enters the loss, not their score.
+    reals = prepare_reals(batch.reals, noise.mirror if settings.mirror else None, alpha)
+    with torch.no_grad():
+        fakes = nets.generator(noise.z_d, batch.labels, resolution=resolution, alpha=alpha)
+        images = torch.cat([reals, fakes, torch.lerp(reals, fakes, noise.mix)])
+        images = images.contiguous(memory_format=memory_format_of(nets.discriminator))
+    tape: list[Tensor] = []
+    scores, logits = _scores(nets.discriminator, images, alpha, sets=3, tape=tape)
+    real_scores, fake_scores = scores[:n], scores[n : 2 * n]
+    gradient = input_gradient(nets.discriminator, tape, n, alpha)
+    loss = discriminator_loss(
+        real_scores,
+        fake_scores,
+        gradient,
+        gp_weight=settings.gp_weight,
+        gp_target=settings.gp_target,
+        drift=settings.drift,
+    )
+    if logits is not None:
+        loss = loss + settings.label_weight * (
+            label_loss(logits[:n], batch.labels) + label_loss(logits[n : 2 * n], batch.labels)
+        )
+    d_loss = loss.mean()
+    gradients = torch.autograd.grad(d_loss, nets.d_flat.active(resolution), allow_unused=True)
+    d_overflow = d_adam.update(nets.d_flat.flatten(gradients, resolution))
+
+    # Generator: its gradient passes through the discriminator, whose own weights want none.
+    nets.discriminator.requires_grad_(False)
+    fakes = nets.generator(noise.z_g, batch.g_labels, resolution=resolution, alpha=alpha)
+    scores, logits = _scores(nets.discriminator, fakes, alpha, sets=1)
+    loss = generator_loss(scores)
+    if logits is not None:
+        loss = loss + settings.label_weight * label_loss(logits, batch.g_labels)
+    g_loss = loss.mean()
+    gradients = torch.autograd.grad(g_loss, nets.g_flat.active(resolution), allow_unused=True)
+    nets.discriminator.requires_grad_(True)
+    g_overflow = g_adam.update(nets.g_flat.flatten(gradients, resolution))
+
+    # The published generator, after G's step as in the Theano program.
+    beta = ema_beta(n, settings.ema_kimg) if settings.ema_beta is None else settings.ema_beta
+    update_ema(nets.ema_flat.prefix(resolution), nets.g_flat.prefix(resolution), beta)
+
+    with torch.no_grad():
+        penalty = gradient_penalty(gradient.detach(), settings.gp_target).mean()
+        row = [d_loss, g_loss, real_scores.mean(), fake_scores.mean(), penalty, d_overflow, g_overflow]
+        statistics += torch.stack([*(x.detach() for x in row), torch.ones_like(d_loss)])
+
+
+def memory_format_of(network: Discriminator) -> torch.memory_format:
+    """Return the order in which the network's convolutions read their input."""
+    weight = network.blocks["4x4"].conv.weight
+    return torch.contiguous_format if weight.is_contiguous() else torch.channels_last
+
+
+def _scores(
+    discriminator: Discriminator, images: Tensor, alpha: Tensor, sets: int, tape: list[Tensor] | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Return (scores, label logits or None)."""
+    out = discriminator(images, alpha=alpha, sets=sets, tape=tape)
+    return out if isinstance(out, tuple) else (out, None)
