@@ -1,0 +1,131 @@
+"""python -m train.benchmark: seconds a thousand images at each resolution, eager and captured, in each precision."""
+
+import statistics as stats
+import sys
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import tyro
+
+from train.config import TrainConfig
+from train.presets import PRESETS
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkConfig:
+    """Time whole training iterations (both networks, penalty, Adam, EMA) on random images; print a table."""
+
+    preset: str = "paper"
+    """Whose networks and minibatches; see python -m train --help."""
+    resolutions: str = "4-1024"
+    """A range of powers of two, or one: 4-1024, 128."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to run."""
+    precisions: tuple[Literal["fp32", "tf32", "bf16"], ...] = ("fp32", "tf32", "bf16")
+    """Which arithmetic."""
+    modes: tuple[Literal["eager", "captured"], ...] = ("eager", "captured")
+    """Launch every kernel by hand, or replay one CUDA graph (CUDA only)."""
+    minibatch: int | None = None
+    """Images a minibatch; by default the preset's."""
+    seconds: float = 1.0
+    """Time given to each cell of the table, after a warm-up."""
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    config = tyro.cli(BenchmarkConfig, prog="python -m train.benchmark")
+    if config.preset not in PRESETS:
+        sys.exit(f"--preset: {config.preset!r}, one of {', '.join(PRESETS)} is wanted")
+    low, _, high = config.resolutions.partition("-")
+    low, high = int(low), int(high or low)
+    resolutions = [r for r in (4 << i for i in range(9)) if low <= r <= high]
+    for row in speed_table(config, resolutions):
+        print(row, flush=True)
+
+
+def speed_table(config: BenchmarkConfig, resolutions: list[int]):
+    """Yield the table's lines: a resolution each, sec/kimg for every precision and mode."""
+    import torch
+
+    from train.setup import choose_device
+
+    device = choose_device(config.device)
+    modes = [mode for mode in config.modes if mode == "eager" or device.type == "cuda"]
+    precisions = [p for p in config.precisions if p != "tf32" or device.type == "cuda"]
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    yield f"sec/kimg, preset {config.preset}, {name}, torch {torch.__version__}"
+    cells = [(p, m) for p in precisions for m in modes]
+    yield "  resolution minibatch" + "".join(f"{p + ' ' + m:>16}" for p, m in cells)
+    for resolution in resolutions:
+        size = config.minibatch or minibatch_of(config.preset, resolution)
+        row = f"{resolution:>12} {size:>9}"
+        for precision, mode in cells:
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+            try:
+                row += f"{time_cell(config, resolution, size, precision, mode == 'captured', device):>16.3f}"
+            except torch.OutOfMemoryError:
+                row += f"{'out of memory':>16}"
+        yield row
+
+
+def minibatch_of(preset: str, resolution: int) -> int:
+    """Return the preset's minibatch at a resolution."""
+    settings = PRESETS[preset]
+    return dict(settings.get("minibatch_at", ())).get(resolution, settings.get("minibatch", 16))
+
+
+def time_cell(config: BenchmarkConfig, resolution: int, size: int, precision: str, captured: bool, device) -> float:
+    """Return the median seconds a thousand images of one setting, each image shown to D and one made by G."""
+    import torch
+
+    from train.capture import Iteration
+    from train.randomness import draw_noise
+    from train.setup import choose_precision, make_networks, step_settings
+    from train.state import make_adams
+    from train.step import STATISTICS, Batch
+
+    choose_precision(precision, device)
+    settings = {k: v for k, v in PRESETS[config.preset].items() if k != "resolution"}
+    train_config = TrainConfig(dataset=".", preset=config.preset, **settings)
+    nets = make_networks(
+        train_config, resolution=resolution, image_channels=3, label_size=0, device=device, precision=precision
+    )
+    adams = make_adams(nets, train_config, resolution)
+    for adam in adams:
+        adam.learning_rate.fill_(1e-3)
+    iteration = Iteration(
+        nets,
+        adams,
+        torch.full((), 0.5, device=device),
+        torch.zeros(len(STATISTICS), device=device),
+        step_settings(train_config),
+        captured,
+    )
+    generator = torch.Generator(device)
+    reals = torch.randint(0, 256, (size, 3, resolution, resolution), dtype=torch.uint8, device=device)
+
+    def run(start: int, count: int) -> float:
+        _wait(device)
+        began = time.perf_counter()
+        for i in range(start, start + count):
+            iteration(Batch(reals), draw_noise(generator, 0, i, size, train_config.latent_size))
+        _wait(device)
+        return time.perf_counter() - began
+
+    run(0, 3)  # warm-up: cuDNN's choice of algorithms, the capture
+    count = max(1, min(200, round(config.seconds / 3 / max(run(3, 2) / 2, 1e-5))))
+    times = [run(10 + k * count, count) / count for k in range(3)]
+    return stats.median(times) / size * 1000
+
+
+def _wait(device) -> None:
+    if device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(device)
+
+
+if __name__ == "__main__":
+    main()
