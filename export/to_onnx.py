@@ -133,7 +133,7 @@ def build_model(generator: Generator, properties: dict[str, str]) -> onnx.ModelP
 
 
 def strip_traces(message: Message) -> None:
-    """Remove every doc_string and metadata_props, at any depth: the exporter puts stack traces there, local paths and all."""
+    """Remove every doc_string and metadata_props, at any depth: the exporter puts stack traces with paths there."""
     for field, value in message.ListFields():
         if field.name in ("doc_string", "metadata_props"):
             message.ClearField(field.name)

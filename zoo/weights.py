@@ -32,6 +32,8 @@ def save(network: nn.Module, folder: Path, **card: Any) -> Path:
         The safetensors file.
     """
     kind = type(network).__name__
+    config = {"class": kind, "architecture": network.config.to_dict(), **card}
+    config_text = json.dumps(config, indent=2) + "\n"  # first: a card that is no JSON must not leave half a model
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         key: value.detach().to("cpu", torch.float32).contiguous().clone() for key, value in network.state_dict().items()
@@ -41,9 +43,8 @@ def save(network: nn.Module, folder: Path, **card: Any) -> Path:
     save_file(tensors, partial, metadata={"format": "pt"})
     partial.replace(path)
     if kind == "Generator":
-        config = {"class": kind, "architecture": network.config.to_dict(), **card}
         partial = folder / (CONFIG_NAME + ".partial")
-        partial.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        partial.write_text(config_text, encoding="utf-8")
         partial.replace(folder / CONFIG_NAME)
     return path
 

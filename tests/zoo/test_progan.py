@@ -1,0 +1,344 @@
+"""ProGAN against Table 2, against the released program's own images, and against forwards written another way."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zoo.layers import downsample, upsample
+from zoo.progan import Discriminator, Generator, ProGANConfig
+
+TINY = ProGANConfig(resolution=16, latent_size=8, fmap_base=32, fmap_max=8)
+BOTH_VARIANTS = pytest.mark.parametrize("variant", ["paper", "released"])
+
+
+def tiny(**changes) -> ProGANConfig:
+    return ProGANConfig(**{**TINY.to_dict(), **changes})
+
+
+def with_random_biases(network):
+    """A new network's biases are zero, and a zero hides mistakes."""
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter)
+    return network
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+# Table 2, as printed: parameters of each layer.
+
+CONV_4X4, CONV = "4.2M", "2.4M"
+TABLE_2 = {  # resolution: parameters of G's two convolutions; D's are the same from the last to the first
+    8: (CONV, CONV),
+    16: (CONV, CONV),
+    32: (CONV, CONV),
+    64: ("1.2M", "590k"),
+    128: ("295k", "148k"),
+    256: ("74k", "37k"),
+    512: ("18k", "9.2k"),
+    1024: ("4.6k", "2.3k"),
+}
+
+
+def as_printed(module: torch.nn.Module) -> str:
+    """The number of parameters with the digits that Table 2 gives it."""
+    count = sum(parameter.numel() for parameter in module.parameters())
+    if count < 1e3:
+        return str(count)
+    if count < 1e6:
+        return f"{count / 1e3:.{1 if count < 1e4 else 0}f}k"
+    return f"{count / 1e6:.1f}M"
+
+
+def total_at_full_resolution(network: torch.nn.Module) -> int:
+    """Parameters of the network of Table 2: of the layers from and to RGB only the newest counts."""
+    return sum(
+        parameter.numel()
+        for name, parameter in network.named_parameters()
+        if "rgb" not in name or name.split(".")[1] == "1024x1024"
+    )
+
+
+@BOTH_VARIANTS
+def test_generator_has_the_parameters_of_table_2(variant):
+    with torch.device("meta"):
+        generator = Generator(ProGANConfig(variant=variant))
+    assert as_printed(generator.blocks["4x4"].dense) == CONV_4X4
+    assert as_printed(generator.blocks["4x4"].conv) == CONV
+    found = {int(key.split("x")[0]): block for key, block in generator.blocks.items() if key != "4x4"}
+    assert {r: (as_printed(block.conv0), as_printed(block.conv1)) for r, block in found.items()} == TABLE_2
+    assert as_printed(generator.to_rgb["1024x1024"]) == "51"
+    assert f"{total_at_full_resolution(generator) / 1e6:.1f}M" == "23.1M"
+
+
+@BOTH_VARIANTS
+def test_discriminator_has_the_parameters_of_table_2(variant):
+    with torch.device("meta"):
+        discriminator = Discriminator(ProGANConfig(variant=variant))
+    last = discriminator.blocks["4x4"]
+    assert [as_printed(layer) for layer in (last.conv, last.dense0, last.dense1)] == [CONV, CONV_4X4, "513"]
+    found = {int(key.split("x")[0]): block for key, block in discriminator.blocks.items() if key != "4x4"}
+    assert {r: (as_printed(block.conv1), as_printed(block.conv0)) for r, block in found.items()} == TABLE_2
+    assert as_printed(discriminator.from_rgb["1024x1024"]) == "64"
+    assert f"{total_at_full_resolution(discriminator) / 1e6:.1f}M" == "23.1M"
+
+
+def test_state_dict_reads_like_table_2():
+    keys = set(Generator(tiny(resolution=8)).state_dict())
+    modules = [
+        "blocks.4x4.dense",
+        "blocks.4x4.conv",
+        "blocks.8x8.conv0",
+        "blocks.8x8.conv1",
+        "to_rgb.4x4",
+        "to_rgb.8x8",
+    ]
+    assert keys == {f"{module}.{part}" for module in modules for part in ("weight", "bias")}
+
+
+# Growing.
+
+
+@BOTH_VARIANTS
+@pytest.mark.parametrize("label_size", [0, 3])
+def test_every_parameter_gets_a_gradient(variant, label_size):
+    config = tiny(variant=variant, label_size=label_size)
+    generator, discriminator = Generator(config), Discriminator(config)
+    label = torch.eye(3)[[0, 1, 2, 0]] if label_size else None
+    for resolution in config.resolutions:  # each has a layer to and from RGB of its own
+        out = discriminator(generator(torch.randn(4, 8), label, resolution=resolution))
+        sum(part.square().sum() for part in (out if label_size else (out,))).backward()
+    for network in (generator, discriminator):
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None and parameter.grad.any(), f"no gradient for {name}"
+
+
+def test_new_generator_block_is_invisible_when_it_is_added():
+    generator, z = with_random_biases(Generator(TINY)), torch.randn(2, 8)
+    torch.testing.assert_close(generator(z, resolution=16, alpha=0.0), upsample(generator(z, resolution=8)))
+
+
+@BOTH_VARIANTS
+def test_new_discriminator_block_is_invisible_when_it_is_added(variant):
+    discriminator, images = with_random_biases(Discriminator(tiny(variant=variant))), torch.randn(4, 3, 16, 16)
+    torch.testing.assert_close(discriminator(images, alpha=0.0), discriminator(downsample(images)))
+
+
+def test_fade_is_a_straight_line_between_the_old_image_and_the_new():
+    generator, z = Generator(TINY), torch.randn(2, 8)
+    old, new = upsample(generator(z, resolution=8)), generator(z, resolution=16)
+    torch.testing.assert_close(generator(z, alpha=0.25), 0.75 * old + 0.25 * new)
+
+
+@BOTH_VARIANTS
+def test_alpha_may_be_a_device_tensor(variant):
+    generator, discriminator = Generator(tiny(variant=variant)), Discriminator(tiny(variant=variant))
+    z, images = torch.randn(4, 8), torch.randn(4, 3, 16, 16)
+    for alpha in (0.0, 0.3, 1.0):
+        torch.testing.assert_close(generator(z, alpha=torch.tensor(alpha)), generator(z, alpha=alpha))
+        torch.testing.assert_close(discriminator(images, alpha=torch.tensor(alpha)), discriminator(images, alpha=alpha))
+
+
+def test_only_the_direction_of_a_latent_matters():
+    generator, z = Generator(TINY), torch.randn(2, 8)
+    torch.testing.assert_close(generator(5 * z), generator(z), rtol=1e-4, atol=1e-5)
+
+
+# The two official networks.
+
+
+class _ReleasedNetwork:
+    """What the released pickles hold, as plain data: the code inside is never run."""
+
+    def __setstate__(self, state):
+        self.variables = dict(state["variables"])
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        if (module, name) == ("tfutil", "Network"):
+            return _ReleasedNetwork
+        if module.startswith("numpy") and name in ("_reconstruct", "ndarray", "dtype", "scalar"):
+            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+def test_generator_paints_what_the_released_program_painted(real_data):
+    with (real_data / "zoo_vectors" / "tkarras_64_narrow.pkl").open("rb") as file:
+        variables = _Unpickler(file, encoding="latin1").load()[2].variables
+    vectors = np.load(real_data / "zoo_vectors" / "tkarras_64_narrow.npz")
+    config = ProGANConfig(resolution=64, latent_size=48, fmap_base=1024, fmap_max=48, variant="released")
+    theirs = {}
+    for resolution in config.resolutions:
+        size = f"{resolution}x{resolution}"
+        rgb = f"ToRGB_lod{int(math.log2(64 // resolution))}"
+        theirs[f"to_rgb.{size}"] = rgb
+        layers = {"dense": "Dense", "conv": "Conv"} if resolution == 4 else {"conv0": "Conv0", "conv1": "Conv1"}
+        theirs |= {f"blocks.{size}.{ours}": f"{size}/{name}" for ours, name in layers.items()}
+    state = {}
+    for ours, name in theirs.items():
+        weight = variables[f"{name}/weight"]  # (in, out) or (height, width, in, out)
+        state[f"{ours}.weight"] = torch.from_numpy(weight.T if weight.ndim == 2 else weight.transpose(3, 2, 0, 1))
+        state[f"{ours}.bias"] = torch.from_numpy(variables[f"{name}/bias"])
+    generator = Generator(config)
+    generator.load_state_dict(state)
+    with torch.no_grad():
+        images = generator(torch.from_numpy(vectors["z"])).numpy()
+    assert np.abs(images - vectors["images_tf"]).max() < 1e-4
+
+
+def plain_discriminator(weights: dict[str, Tensor], images: Tensor, variant: str) -> Tensor:
+    """D written from Table 2 and from the released program's kernels, with nothing of ours but the weights."""
+
+    def layer(name: str, x: Tensor, gain: float = 2.0, pooled: bool = False) -> Tensor:
+        weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
+        weight = weight * (gain / weight[0].numel()) ** 0.5
+        if weight.ndim == 2:
+            return x.flatten(1) @ weight.T + bias
+        if not pooled:
+            return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+        # convolution and 2x2 mean as one 4x4 convolution of stride 2: the mean of four shifted kernels
+        wide = F.pad(weight, (1, 1, 1, 1))
+        kernel = (wide[..., 1:, 1:] + wide[..., :-1, 1:] + wide[..., 1:, :-1] + wide[..., :-1, :-1]) / 4
+        return F.conv2d(x, kernel, bias, stride=2, padding=1)
+
+    def act(x: Tensor) -> Tensor:
+        return torch.where(x > 0, x, 0.2 * x)
+
+    resolution = images.shape[-1]
+    x = act(layer(f"from_rgb.{resolution}x{resolution}", images))
+    while resolution > 4:
+        size = f"blocks.{resolution}x{resolution}"
+        x = act(layer(f"{size}.conv0", x))
+        if variant == "released":
+            x = act(layer(f"{size}.conv1", x, pooled=True))
+        else:
+            x = act(layer(f"{size}.conv1", x))
+            x = x.reshape(*x.shape[:2], x.shape[2] // 2, 2, x.shape[3] // 2, 2).mean((3, 5))
+        resolution //= 2
+    step = len(x) // 4 if variant == "released" else 1  # groups n, n + step, ... of 4; or all
+    value = torch.stack([(x[n % step :: step].var(0, unbiased=False) + 1e-8).sqrt().mean() for n in range(len(x))])
+    x = torch.cat([x, value[:, None, None, None].expand(-1, 1, 4, 4)], dim=1)
+    x = act(layer("blocks.4x4.dense0", act(layer("blocks.4x4.conv", x))))
+    return layer("blocks.4x4.dense1", x, gain=1.0)[:, 0]
+
+
+@BOTH_VARIANTS
+def test_discriminator_scores_as_a_plain_forward_of_its_variant(variant):
+    discriminator = with_random_biases(Discriminator(tiny(variant=variant))).double()
+    discriminator.compute_dtype = torch.double
+    images = torch.randn(8, 3, 16, 16, dtype=torch.double)
+    expected = plain_discriminator(discriminator.state_dict(), images, variant)
+    # the minibatch stddev and what follows it are float32 by design
+    discriminator.blocks["4x4"].float()
+    scores = discriminator(images)
+    torch.testing.assert_close(scores.double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_two_discriminators_are_different_functions():
+    paper = with_random_biases(Discriminator(tiny(variant="paper", resolution=8)))
+    released = Discriminator(tiny(variant="released", resolution=8))
+    released.load_state_dict(paper.state_dict())
+    images = torch.randn(4, 3, 8, 8)  # one stddev group in both, so that only the order differs
+    assert (paper(images) - released(images)).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize(
+    ("variant", "joined"),
+    [
+        ("paper", lambda z, label: np.concatenate([z / np.sqrt((z**2).mean(1, keepdims=True)), label], 1)),
+        (
+            "released",
+            lambda z, label: (
+                np.concatenate([z, label], 1) / np.sqrt((np.concatenate([z, label], 1) ** 2).mean(1, keepdims=True))
+            ),
+        ),
+    ],
+)
+def test_label_joins_the_latent_as_each_program_does_it(variant, joined):
+    z, label = torch.randn(4, 8), torch.eye(3)[[0, 2, 1, 1]]
+    found = Generator(tiny(variant=variant, label_size=3)).join_label(z, label)
+    np.testing.assert_allclose(found.numpy(), joined(z.numpy(), label.numpy()), rtol=1e-5, atol=1e-6)
+
+
+def test_label_is_wanted_if_and_only_if_the_network_is_conditional():
+    with pytest.raises(ValueError, match="label: none given, label_size is 3"):
+        Generator(tiny(label_size=3))(torch.randn(2, 8))
+    with pytest.raises(ValueError, match="label: one given, label_size is 0"):
+        Generator(TINY)(torch.randn(2, 8), torch.eye(3)[[0, 1]])
+
+
+def test_conditional_discriminator_gives_scores_and_logits_from_one_dense_layer():
+    discriminator = Discriminator(tiny(label_size=3))
+    scores, logits = discriminator(torch.randn(4, 3, 16, 16))
+    assert scores.shape == (4,) and logits.shape == (4, 3)
+    assert discriminator.blocks["4x4"].dense1.weight.shape == (4, 8)
+
+
+@BOTH_VARIANTS
+def test_merged_sets_score_as_separate_calls(variant):
+    discriminator = with_random_biases(Discriminator(tiny(variant=variant)))
+    sets = [torch.randn(4, 3, 16, 16) * scale for scale in (0.5, 1, 2)]
+    separate = torch.cat([discriminator(images) for images in sets])
+    torch.testing.assert_close(discriminator(torch.cat(sets), sets=3), separate, rtol=1e-4, atol=1e-5)
+
+
+# Precision.
+
+
+@BOTH_VARIANTS
+def test_bfloat16_stays_inside_the_blocks(variant):
+    config = tiny(variant=variant, fmap_base=512, fmap_max=64)
+    generator, discriminator = Generator(config), Discriminator(config)
+    z = torch.randn(4, 8)
+    seen = {}
+    for name, network in (("G", generator), ("D", discriminator)):
+        for key, module in network.named_modules():
+            module.register_forward_hook(lambda _, __, out, key=f"{name}.{key}": seen.update({key: out}))
+    exact = generator(z)
+    exact_scores = discriminator(exact)
+    generator.compute_dtype = discriminator.compute_dtype = torch.bfloat16
+    images = generator(z)
+    assert seen["G.blocks.8x8.conv1"].dtype == seen["G.to_rgb.16x16"].dtype == torch.bfloat16
+    scores = discriminator(exact)
+    assert seen["D.from_rgb.16x16"].dtype == seen["D.blocks.8x8.conv1"].dtype == torch.bfloat16
+    # float32 from the minibatch stddev on
+    assert seen["D.blocks.4x4.conv"].dtype == seen["D.blocks.4x4.dense1"].dtype == torch.float32
+    assert images.dtype == scores.dtype == torch.float32
+    # single pixels may be far off, where a feature vector is short and its norm is divided by; most are not
+    assert 0 < (images - exact).square().mean().sqrt() < 0.02 * exact.square().mean().sqrt()
+    assert 0 < (scores - exact_scores).abs().max() < 0.1 * exact_scores.abs().max()
+    assert {parameter.dtype for parameter in generator.parameters()} == {torch.float32}
+
+
+# The config.
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"resolution": 48}, "resolution: 48, a power of two from 4 is wanted"),
+        ({"resolution": 2}, "resolution: 2, a power of two from 4 is wanted"),
+        ({"latent_size": 0}, "latent_size: 0, at least 1 is wanted"),
+        ({"latent_size": 8.0}, "latent_size: 8.0, a whole number is wanted"),
+        ({"label_size": -1}, "label_size: -1, 0 or more is wanted"),
+        ({"variant": "stylegan"}, "variant: 'stylegan', 'paper' or 'released' is wanted"),
+        ({"depth": 3}, "architecture: unknown depth"),
+    ],
+)
+def test_config_refuses_nonsense(changes, message):
+    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+        ProGANConfig.from_dict({**TINY.to_dict(), **changes})
+
+
+def test_config_survives_its_dictionary():
+    config = tiny(variant="released", label_size=2)
+    assert ProGANConfig.from_dict(config.to_dict()) == config
