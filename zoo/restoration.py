@@ -79,7 +79,7 @@ class ArtifactRemover(nn.Module):
         self.down = nn.Conv2d(wide, deep, 2, stride=2, bias=False)
         self.encoder4 = nn.ModuleList(ResidualBlock(deep) for _ in range(num_deep))
         self.decoder4 = nn.ModuleList(ResidualBlock(deep) for _ in range(num_deep))
-        self.up = nn.Conv2d(deep, wide * 4, 1, bias=False)
+        self.up = nn.ConvTranspose2d(deep, wide, 2, stride=2, bias=False)  # keeps channels_last; a shuffle does not
         self.decoder2 = nn.ModuleList(ResidualBlock(wide) for _ in range(num_wide))
         self.tail = _conv(wide, 3 * 4, bias=True, scale=0.01)  # starts by leaving the photo alone
 
@@ -99,7 +99,7 @@ class ArtifactRemover(nn.Module):
             x = block(x)
         for block in self.decoder4:
             x = block(x) + skips.pop()
-        x = F.pixel_shuffle(self.up(x), 2) + skips.pop()
+        x = self.up(x) + skips.pop()
         for block in self.decoder2:
             x = block(x) + skips.pop()
         # The photo itself is added in its own precision: bf16 holds only 8 of its bits.

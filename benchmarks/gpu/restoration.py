@@ -36,7 +36,7 @@ def pack(photos: Path, testsets: Path, output: Path) -> None:
     """Write photographs and test sets into one zip of about 30 MiB.
 
     The test sets stay lossless. The training photographs become AVIF at 47 dB (BSDS500, itself JPEG Q95, whose own
-    damage is several times larger) or 52 dB (the lossless ones): an error far under what the networks must repair.
+    damage is several times larger) or 51 dB (the lossless ones): an error far under what the networks must repair.
     """
     from PIL import Image
 
@@ -51,7 +51,7 @@ def pack(photos: Path, testsets: Path, output: Path) -> None:
                 elif path.suffix == ".jpg":
                     image.save(packed, "AVIF", quality=87, speed=6, subsampling="4:2:0")
                 else:
-                    image.save(packed, "AVIF", quality=95, speed=6, subsampling="4:4:4")
+                    image.save(packed, "AVIF", quality=93, speed=6, subsampling="4:4:4")
                 suffix = ".webp" if kind == "testsets" else ".avif"
                 archive.writestr(f"{kind}/{path.relative_to(folder).with_suffix(suffix).as_posix()}", packed.getvalue())
     print(f"{output}: {output.stat().st_size / 2**20:.1f} MiB")

@@ -9,13 +9,7 @@ import torch
 from torch import Tensor
 
 from train.restoration.photos import PhotoStore
-
-CHUNK = 32  # pairs a worker hands over at once
-
-
-def input_side(net: str, side: int) -> int:
-    """Side of the network's input in pixels for a target of that side."""
-    return side // 4 if net == "superres" else side
+from train.restoration.worker import CHUNK, chunk_bytes, chunk_views, input_side, work
 
 
 class DrawnBatches:
@@ -36,31 +30,6 @@ class DrawnBatches:
 
     def close(self) -> None:
         """Nothing to stop: no process works in the background."""
-
-
-def _shared_pairs(memory, net: str, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The shared memory of one chunk as inputs (CHUNK, h, w, 3) and targets (CHUNK, H, W, 3)."""
-    small = input_side(net, side)
-    flat = np.frombuffer(memory, dtype=np.uint8)
-    split = CHUNK * small * small * 3
-    return flat[:split].reshape(CHUNK, small, small, 3), flat[split:].reshape(CHUNK, side, side, 3)
-
-
-def _work(store: Path, net: str, kind: str, side: int, seed: tuple[int, ...], chunks: list, free, ready) -> None:
-    """A worker: fill free chunks with fresh pairs until told to stop (None)."""
-    import cv2
-
-    from train.restoration.degrade import draw_pair
-
-    cv2.setNumThreads(1)
-    photos = PhotoStore(store)
-    views = [_shared_pairs(memory, net, side) for memory in chunks]
-    rng = np.random.default_rng(seed)
-    while (slot := free.get()) is not None:
-        inputs, targets = views[slot]
-        for i in range(CHUNK):
-            inputs[i], targets[i] = draw_pair(rng, photos.draw(rng), net, kind, side)
-        ready.put(slot)
 
 
 class PooledBatches:
@@ -92,15 +61,21 @@ class PooledBatches:
 
         context = multiprocessing.get_context("spawn")  # a forked child would inherit a CUDA context it cannot use
         self._free, self._ready = context.Queue(), context.Queue()
-        size = CHUNK * 3 * (small * small + side * side)
-        chunks = [context.RawArray(ctypes.c_uint8, size) for _ in range(3 * workers)]
-        self._views = [[torch.from_numpy(view) for view in _shared_pairs(chunk, net, side)] for chunk in chunks]
-        for slot in range(len(chunks)):
+        slots = 3 * workers
+        memory = context.RawArray(ctypes.c_uint8, slots * chunk_bytes(net, side))
+        self._views = [[torch.from_numpy(view) for view in views] for views in chunk_views(memory, net, side)]
+        # Pinned, chunks reach the device while it computes. A refusal costs speed alone.
+        self._pinned = device.type == "cuda" and not int(
+            torch.cuda.cudart().cudaHostRegister(ctypes.addressof(memory), len(memory), 0)
+        )
+        self._under_way: list[tuple[int, torch.cuda.Event]] = []
+        self._memory = memory
+        for slot in range(slots):
             self._free.put(slot)
         self._processes = [
             context.Process(
-                target=_work,
-                args=(store, net, kind, side, (seed, step, 2, worker), chunks, self._free, self._ready),
+                target=work,
+                args=(store, net, kind, side, (seed, step, 2, worker), memory, self._free, self._ready),
                 daemon=True,
             )
             for worker in range(workers)
@@ -109,19 +84,30 @@ class PooledBatches:
             process.start()
         while self.received < min(self._pool, 1024):
             self._take(self._ready.get(timeout=120))
+            self._return_copied()
 
     def _take(self, slot: int) -> None:
         start = self.received % self._pool
         inputs, targets = self._views[slot]
-        self._inputs[start : start + CHUNK].copy_(inputs)
-        self._targets[start : start + CHUNK].copy_(targets)
+        self._inputs[start : start + CHUNK].copy_(inputs, non_blocking=self._pinned)
+        self._targets[start : start + CHUNK].copy_(targets, non_blocking=self._pinned)
         self.received += CHUNK
-        self._free.put(slot)
+        if not self._pinned:
+            self._free.put(slot)
+            return
+        event = torch.cuda.Event()
+        event.record()
+        self._under_way.append((slot, event))
+
+    def _return_copied(self) -> None:
+        while self._under_way and self._under_way[0][1].query():
+            self._free.put(self._under_way.pop(0)[0])
 
     def draw(self, step: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets: (N, h, w, 3) and (N, H, W, 3) uint8 on the device. Takes in what has become ready."""
-        filling = self.received < self._pool
-        for _ in range(4 if filling else 1):
+        # Fast while the pool fills; then a chunk every fourth step, lest the copies hold up a small network.
+        if self.received < self._pool or step % 4 == 0:
+            self._return_copied()
             if not self._ready.empty():
                 self._take(self._ready.get())
         held = min(self.received, self._pool)
@@ -139,3 +125,6 @@ class PooledBatches:
             process.terminate()
         for process in self._processes:
             process.join()
+        if self._pinned:
+            torch.cuda.synchronize()
+            torch.cuda.cudart().cudaHostUnregister(ctypes.addressof(self._memory))

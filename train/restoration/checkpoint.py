@@ -42,7 +42,7 @@ def save_checkpoint(path: Path, step: Step, done: int, seconds: float) -> None:
     optimizers = {"optimizer": step.optimizer, "optimizer_d": step.optimizer_d}
     state = {name: part.state_dict() for name, part in (modules | optimizers).items() if part is not None}
     partial = path.with_name(path.name + ".partial")
-    torch.save(state | {"step": done, "seconds": seconds}, partial)
+    torch.save(state | {"usual_length": step.usual_length, "step": done, "seconds": seconds}, partial)
     partial.replace(path)
 
 
@@ -55,6 +55,7 @@ def load_checkpoint(path: Path, step: Step) -> tuple[int, float]:
     if step.discriminator is not None:
         step.discriminator.load_state_dict(state["discriminator"])
         step.optimizer_d.load_state_dict(state["optimizer_d"])
+    step.usual_length.copy_(state["usual_length"])
     step.bind_learning_rate()
     return state["step"], state["seconds"]
 

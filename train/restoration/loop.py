@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from train.restoration.batches import DrawnBatches, PooledBatches, input_side
+from train.restoration.batches import DrawnBatches, PooledBatches
 from train.restoration.checkpoint import check_config, load_checkpoint, load_weights, save_checkpoint, save_weights
 from train.restoration.config import RestorationConfig
 from train.restoration.discriminator import PatchDiscriminator
@@ -17,6 +17,7 @@ from train.restoration.protocol import Restore, artifacts_psnr, restorer, superr
 from train.restoration.schedule import learning_rate_at, square_share_at
 from train.restoration.step import Step
 from train.restoration.strip import save_strip
+from train.restoration.worker import input_side
 from zoo.restoration import build
 
 REPORT_SECONDS = 20.0

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,11 @@ def read_photos(source: Path, prefix: str = "") -> dict[str, np.ndarray]:
     """
     from PIL import Image
 
-    photos = {name: np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for name, data in _files(source, prefix)}
+    def decode(item: tuple[str, bytes]) -> tuple[str, np.ndarray]:
+        return item[0], np.asarray(Image.open(io.BytesIO(item[1])).convert("RGB"))
+
+    with ThreadPoolExecutor() as threads:
+        photos = dict(threads.map(decode, _files(source, prefix)))
     if not photos:
         raise FileNotFoundError(f"{source}: no photo in {prefix or 'it'}, files {' '.join(SUFFIXES)} wanted")
     return photos

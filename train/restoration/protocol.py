@@ -43,7 +43,12 @@ def restorer(network: nn.Module, bf16: bool = False) -> Restore:
     def restore(photo: np.ndarray) -> np.ndarray:
         training = network.training
         network.eval()
-        with torch.inference_mode(), torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16):
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, dtype=torch.bfloat16, enabled=bf16),
+            # Every photo has another size: looking for the fastest kernel would take longer than the work.
+            torch.backends.cudnn.flags(enabled=True, benchmark=False),
+        ):
             result = to_photo(network(to_tensor(photo, device)))
         network.train(training)
         return result

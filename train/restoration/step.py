@@ -10,7 +10,8 @@ from train.restoration.discriminator import PatchDiscriminator
 
 SQUARE_WEIGHT = 16.0
 """Scale of the squared error beside the absolute one: their gradients meet at an error of 1/32, 8 gray levels."""
-FEATURE_WEIGHT = 1.0
+FEATURE_WEIGHT = 0.5
+"""Length of the feature-matching gradient in the image, as a multiple of the content loss's."""
 
 
 class Captured:
@@ -44,6 +45,7 @@ class Step:
 
     Attributes:
         learning_rate, square: 0-dim tensors, the schedule's values: rate, and share of squared error in the loss.
+        usual_length: 0-dim tensor, running mean of the gradient's length; 0 before the first step.
         ema: the moving average of the network, the one that is kept.
     """
 
@@ -62,6 +64,7 @@ class Step:
         self.device = next(network.parameters()).device
         self.learning_rate = torch.zeros((), device=self.device)
         self.square = torch.zeros((), device=self.device)
+        self.usual_length = torch.zeros((), device=self.device)
         self._ema_decay, self._ema_step = ema_decay, torch.zeros((), device=self.device)
         self._texture_weight, self._bf16 = texture_weight, bf16
         self._inputs, self._targets = (torch.zeros(shape, dtype=torch.uint8, device=self.device) for shape in shapes)
@@ -114,6 +117,16 @@ class Step:
         torch._foreach_mul_(moves, self._ema_step)
         torch._foreach_add_(average, moves)
 
+    @torch.no_grad()
+    def _clip(self) -> None:
+        """Shorten a gradient to three times the usual length: one odd batch must not undo a thousand."""
+        gradients = [parameter.grad for parameter in self.network.parameters()]
+        length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        usual = torch.where(self.usual_length == 0, length, self.usual_length)
+        kept = torch.minimum(length, 3 * usual)
+        torch._foreach_mul_(gradients, kept / (length + 1e-12))
+        self.usual_length.copy_(usual + 0.01 * (kept - usual))
+
     def _psnr(self) -> Tensor:
         inputs, targets = self._images()
         self.optimizer.zero_grad(set_to_none=True)
@@ -121,6 +134,7 @@ class Step:
             outputs = self.network(inputs)
         loss = self._content_loss(outputs, targets)
         loss.backward()
+        self._clip()
         self.optimizer.step()
         self._update_ema()
         return loss.detach()
@@ -149,17 +163,21 @@ class Step:
             with torch.no_grad():
                 real_scores, real_features = discriminator(targets)
             fake_scores, fake_features = discriminator(seen)
-        texture = F.softplus(real_scores - fake_scores).mean()
-        for real, fake in zip(real_features, fake_features, strict=True):
-            real = real.float()
-            texture = texture + FEATURE_WEIGHT * (fake.float() - real).abs().mean() / (real.abs().mean() + 1e-3)
         content = self._content_loss(seen, targets)
-        (content_gradient,) = torch.autograd.grad(content, seen)
-        (texture_gradient,) = torch.autograd.grad(texture, seen)
-        # The two are balanced where they meet, in the image, so that the weight means the same all through training.
-        balance = content_gradient.norm() / (texture_gradient.norm() + 1e-12)
+        deceit = F.softplus(real_scores - fake_scores).mean()
+        matching = sum(
+            (fake.float() - real.float()).abs().mean() / (real.float().abs().mean() + 1e-3)
+            for real, fake in zip(real_features, fake_features, strict=True)
+        )
+        # The three are balanced where they meet, in the image: the weights mean the same all through training.
+        (gradient,) = torch.autograd.grad(content, seen)
+        length, total = gradient.norm(), gradient
+        for loss, weight in ((deceit, self._texture_weight), (matching, FEATURE_WEIGHT)):
+            (gradient,) = torch.autograd.grad(loss, seen, retain_graph=True)
+            total = total + weight * length / (gradient.norm() + 1e-12) * gradient
         self.optimizer.zero_grad(set_to_none=True)
-        fakes.backward((content_gradient + self._texture_weight * balance * texture_gradient).to(fakes.dtype))
+        fakes.backward(total.to(fakes.dtype))
+        self._clip()
         self.optimizer.step()
         self._update_ema()
         return content.detach()
