@@ -1,0 +1,110 @@
+"""The arithmetic of a crop, before any pixel is touched: how much to shrink, where to cut, how far to extend."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class CropPlan:
+    """What each stage between a photo and its face does.
+
+    Attributes:
+        shrink: the photo is first made this many times smaller; 1 = not at all.
+        shrunk_size: (width, height) of the photo after that, pixels.
+        border: pixels wanted around the box, a tenth of its side, at the shrunk scale.
+        crop: (left, top, right, bottom) of the part that is kept, pixels of the shrunk photo.
+        enlarge: the part is then made this many times larger; 1 = not at all.
+        overhang: (left, top, right, bottom) pixels by which the box and its border stick out of the enlarged part.
+        pad: (left, top, right, bottom) pixels by which the enlarged part is extended; zeros where the box lies inside.
+        blur_px: standard deviation of the extension's blur, pixels of the enlarged part.
+        quad: (4, 2) corners in the extended part, pixels: top-left, bottom-left, bottom-right, top-right.
+        side: side of the box in the extended part, pixels.
+    """
+
+    shrink: int
+    shrunk_size: tuple[int, int]
+    border: int
+    crop: tuple[int, int, int, int]
+    enlarge: int
+    overhang: tuple[int, int, int, int]
+    pad: tuple[int, int, int, int]
+    blur_px: float
+    quad: np.ndarray
+    side: float
+
+
+def plan_crop(
+    size: tuple[int, int], quad: np.ndarray, resolution: int, geometry: str = "paper", side: float | None = None
+) -> CropPlan:
+    """Plan the crop of one box as the released program does (dataset_tool.py 519-556).
+
+    Its rules hold for every geometry, as ratios of the output's side, so that they carry over to any resolution.
+    Only "released" enlarges by a power of two what is smaller than the output ("simulate super-resolution").
+
+    Args:
+        size: (width, height) of the photo, pixels.
+        quad: (4, 2) float, the square that `face_quad` returned for this geometry.
+        resolution: side of the output, pixels.
+        geometry: "paper", "released" or "ffhq".
+        side: side of the box, pixels, where the caller knows it better than the corners' last bits tell it:
+            a box of exactly 512 or 511.99997 decides a power of two.
+
+    Raises:
+        ValueError: the box is smaller than a pixel, or it lies outside the photo altogether, border included.
+    """
+    # The released program keeps its corners in float32 throughout; the other two in float64.
+    quad = np.array(quad, dtype=np.float32 if geometry == "released" else np.float64)
+    if side is None:
+        side = float(np.linalg.norm(quad[3].astype(np.float64) - quad[0]))
+    if not 1 <= side < np.inf:
+        raise ValueError(f"face box: its side is {side:.3g} pixels, at least 1 is wanted")
+
+    # Four samples a pixel cannot carry a box of four outputs or more: make it smaller by a whole factor first.
+    shrink = max(int(0.5 * side / resolution), 1)
+    width, height = _shrunk_size(size, shrink, geometry)
+    quad, side = quad / shrink, side / shrink
+
+    # Keep the box and a border around it, as far as the photo goes.
+    border = max(round(side * 0.1), 3)
+    left, top, right, bottom = _bounds(quad)
+    crop = (max(left - border, 0), max(top - border, 0), min(right + border, width), min(bottom + border, height))
+    if crop[0] >= crop[2] or crop[1] >= crop[3]:
+        span = f"x {left}..{right}, y {top}..{bottom}"
+        raise ValueError(f"face box: it spans {span}, outside the photo of {width} x {height} pixels")
+    quad = quad - np.array(crop[:2], dtype=quad.dtype)
+
+    # Enlarge by the power of two that brings the box to between one and two outputs.
+    enlarge = 1
+    if geometry == "released" and side < resolution:
+        enlarge = int(np.exp2(np.ceil(np.log2(resolution / side))))
+    width, height = (crop[2] - crop[0]) * enlarge, (crop[3] - crop[1]) * enlarge
+    quad, side = quad * enlarge, side * enlarge
+
+    # Extend all four sides if the box comes within 4 pixels of one. The border is not enlarged: theirs is not.
+    left, top, right, bottom = _bounds(quad)
+    overhang = tuple(max(out + border, 0) for out in (-left, -top, right - width, bottom - height))
+    pad = (0, 0, 0, 0)
+    if max(overhang) > border - 4:
+        least = max(round(side * 0.3), 1)  # not 0, for a box of one pixel: the fade divides by it
+        pad = tuple(max(out, least) for out in overhang)
+        quad = quad + np.array(pad[:2], dtype=quad.dtype)
+    shrunk_size = _shrunk_size(size, shrink, geometry)
+    return CropPlan(shrink, shrunk_size, border, crop, enlarge, overhang, pad, side * 0.02, quad, side)
+
+
+def _shrunk_size(size: tuple[int, int], shrink: int, geometry: str) -> tuple[int, int]:
+    """(width, height) of the photo made `shrink` times smaller, pixels.
+
+    The released programs round it, so that a pixel is not quite `shrink` old ones; "paper" keeps whole blocks.
+    """
+    if geometry == "paper":
+        return max(size[0] // shrink, 1), max(size[1] // shrink, 1)
+    return max(round(size[0] / shrink), 1), max(round(size[1] / shrink), 1)
+
+
+def _bounds(quad: np.ndarray) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) whole pixels around the corners."""
+    left, top = np.floor(quad.min(axis=0))
+    right, bottom = np.ceil(quad.max(axis=0))
+    return int(left), int(top), int(right), int(bottom)

@@ -1,0 +1,38 @@
+"""The levels of one face: 1024 -> 512 ... -> 1 by means of 2 x 2 pixels, as the original HDF5 files hold them."""
+
+import numpy as np
+
+
+def pyramid(face: np.ndarray) -> dict[int, np.ndarray]:
+    """Return every level of a face, from its own resolution down to 1.
+
+    Each level is the float32 mean of 2 x 2 pixels of the level above before that one was rounded, and is rounded once,
+    half to even (h5tool.py of the released program; rounding at every level would change one value in six).
+
+    Args:
+        face: (R, R, 3) uint8 RGB, R a power of two.
+
+    Returns:
+        {r: (3, r, r) uint8 RGB} for r = R, R / 2, ..., 1, in this order.
+
+    Raises:
+        ValueError: the face is not uint8, not square, not RGB, or its side is no power of two.
+    """
+    if face.ndim != 3 or face.shape[2] != 3 or face.dtype != np.uint8:
+        raise ValueError(f"face: shape {face.shape} of {face.dtype}, (R, R, 3) of uint8 is wanted")
+    resolution = face.shape[0]
+    if face.shape[1] != resolution or resolution < 1 or resolution & (resolution - 1):
+        raise ValueError(
+            f"face: {face.shape[1]} x {resolution} pixels, a square whose side is a power of two is wanted"
+        )
+
+    level = np.ascontiguousarray(face.transpose(2, 0, 1))
+    levels = {resolution: level}
+    mean = level.astype(np.float32)
+    while resolution > 1:
+        resolution //= 2
+        # The order of the original sum: it is exact down to 4 x 4, and below that the last bit depends on the order.
+        top, bottom = mean[:, 0::2], mean[:, 1::2]
+        mean = (top[..., 0::2] + top[..., 1::2] + bottom[..., 0::2] + bottom[..., 1::2]) * np.float32(0.25)
+        levels[resolution] = np.rint(mean).astype(np.uint8)
+    return levels
