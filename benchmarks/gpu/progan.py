@@ -126,7 +126,8 @@ def main() -> None:
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = False, True
     for preset in ("paper", "released", "celeba128"):
         resolutions = [4 << i for i in range(6 if preset == "celeba128" else 9)]
-        config = BenchmarkConfig(preset=preset, device="cuda", seconds=options.seconds)
+        precisions = ("fp32", "tf32", "bf16") if preset == "paper" else ("bf16",)
+        config = BenchmarkConfig(preset=preset, device="cuda", seconds=options.seconds, precisions=precisions)
         show(speed_table(config, resolutions))
     # The paper's network at minibatches that fill the device.
     for minibatch in (32, 64):
