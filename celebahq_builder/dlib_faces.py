@@ -56,41 +56,67 @@ def _boxes(pixels: np.ndarray, detector: Detector) -> Iterator[tuple[int, int, i
 
 
 def five_points(image: Image.Image, found: Detection) -> tuple[np.ndarray, float]:
-    """Return (5, 2) float32 landmarks and how far four readings of them lie apart, in eye distances.
+    """Find the five points of a face, and how sure they are.
 
-    The predictor answers in whole pixels, and for any picture at all. So the face is brought to one size, small
-    ones enlarged, and read four times: in two shifted boxes, each also mirrored. The mean is finer than a pixel,
-    and the readings of something that is no face, or of a face turned away, do not agree.
+    The predictor answers for any picture at all, in whole pixels, and the better the more its box is like dlib's own
+    around an upright face. So it reads three times, from the second time on in a box laid around the points of
+    the last reading and turned with them.
+
+    Returns:
+        landmarks: (5, 2) float32 pixels (x, y) of the photo: left eye, right eye, nose, left mouth, right mouth.
+        spread: how far the readings in shifted and mirrored boxes lie from their mean, at most, in eye distances.
+            Faces come to 0.01 to 0.06; faces turned away, hidden ones and what is no face lie above.
+    """
+    points, _ = _read(image, found.centre, found.side, found.degrees, shifts=(0.0,))
+    points, _ = _read(image, *_box_around(points), shifts=(0.0,))
+    points, spread = _read(image, *_box_around(points), shifts=(-0.04, 0.04))
+    return (points - 0.5).astype(np.float32), spread
+
+
+def _box_around(points: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Return centre, side and turn of the box that the HOG detector would have found (median of 300 faces)."""
+    eyes, mouth = points[:2].mean(0), points[3:].mean(0)
+    (ex, ey), (mx, my) = points[1] - points[0], mouth - eyes
+    side = 2.44 * max(np.hypot(ex, ey), 0.9 * np.hypot(mx, my), 1.0)
+    return eyes + 0.48 * (mouth - eyes), side, float(np.rad2deg(np.arctan2(ey - mx, ex + my)))
+
+
+def _read(
+    image: Image.Image, centre: np.ndarray, side: float, degrees: float, shifts: tuple[float, ...]
+) -> tuple[np.ndarray, float]:
+    """Return five points (from the photo's corner) and their spread, read in a box that is turned upright.
+
+    The face is brought to one size, small ones enlarged, and read in shifted boxes, each also mirrored: the mean is
+    finer than a pixel.
     """
     import dlib
 
-    side = 256  # of the box; the faces that the predictor was trained on were about this large
-    x0, y0 = np.floor(found.centre - found.side).astype(int)
-    x1, y1 = np.ceil(found.centre + found.side).astype(int)
-    crop = image.crop((x0, y0, x1, y1)).resize((2 * side, 2 * side), Image.Resampling.BILINEAR)
-    upright = np.ascontiguousarray(crop.rotate(found.degrees, Image.Resampling.BILINEAR))
+    read_side = 256  # of the box; the faces that the predictor was trained on were about this large
+    x0, y0 = np.floor(centre - side).astype(int)
+    x1, y1 = np.ceil(centre + side).astype(int)
+    crop = image.crop((x0, y0, x1, y1)).resize((2 * read_side, 2 * read_side), Image.Resampling.BILINEAR)
+    upright = np.ascontiguousarray(crop.rotate(degrees, Image.Resampling.BILINEAR))
     mirrored = np.ascontiguousarray(upright[:, ::-1])
 
-    scale = np.array([x1 - x0, y1 - y0]) / (2 * side)
-    middle = (found.centre - [x0, y0]) / scale  # of the box in the crop; within a pixel of the crop's
-    middle = _turn_back(found.degrees).T @ (middle - side) + side
+    scale = np.array([x1 - x0, y1 - y0]) / (2 * read_side)
+    x, y = (_turn_back(degrees).T @ ((centre - [x0, y0]) / scale - read_side)) + read_side
     readings = []
-    for shift in (-0.04, 0.04):
+    for shift in shifts:
         for pixels, mirror in ((upright, False), (mirrored, True)):
-            x, y = middle + shift * side
-            left, top = round((2 * side - x if mirror else x) - side / 2), round(y - side / 2)
-            shape = _predictor()(pixels, dlib.rectangle(left, top, left + side - 1, top + side - 1))
-            p = np.array([(part.x, part.y) for part in shape.parts()], np.float64)
+            left = (2 * read_side - x if mirror else x) + (shift - 0.5) * read_side
+            top = y + (shift - 0.5) * read_side
+            box = dlib.rectangle(round(left), round(top), round(left) + read_side - 1, round(top) + read_side - 1)
+            p = np.array([(part.x, part.y) for part in _predictor()(pixels, box).parts()], np.float64)
             five = np.stack([p[36:42].mean(0), p[42:48].mean(0), p[30], p[48], p[54]]) + 0.5
             if mirror:
-                five = (five * [-1, 1] + [2 * side, 0])[[1, 0, 2, 4, 3]]
+                five = (five * [-1, 1] + [2 * read_side, 0])[[1, 0, 2, 4, 3]]
             readings.append(five)
 
     mean = np.mean(readings, axis=0)
     eye_distance = max(float(np.linalg.norm(mean[1] - mean[0])), 1.0)
     spread = float(np.linalg.norm(np.array(readings) - mean, axis=2).max()) / eye_distance
-    in_crop = (mean - side) @ _turn_back(found.degrees).T + side
-    return (in_crop * scale + [x0, y0] - 0.5).astype(np.float32), spread
+    in_crop = (mean - read_side) @ _turn_back(degrees).T + read_side
+    return in_crop * scale + [x0, y0], spread
 
 
 def _turn_back(degrees: float) -> np.ndarray:

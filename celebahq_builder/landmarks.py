@@ -22,7 +22,7 @@ _MAX_DETECTION_PX = {"hog": 4e6, "cnn": 1e6}  # bounds time and memory: about 0.
 # Detector scores: below _SURE, and in a turned photo, three in four "faces" are shoes and sleeves; but on these the
 # readings of the landmarks do not agree with each other (see five_points), and on faces they do.
 _SURE = 0.3
-_MAX_SPREAD, _MAX_SPREAD_UNSURE = 0.15, 0.06
+_MAX_SPREAD, _MAX_SPREAD_UNSURE = 0.12, 0.05
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Bounds:
 # A list was made by people, and its profiles were accepted by the released program: only nonsense is refused.
 _LISTED = _Bounds(eyes_to_mouth=(0.1, 5.0), agreement=0.8, nose_aside=np.inf)
 # dlib never sees the far side of a profile and invents it.
-_DETECTED = _Bounds(eyes_to_mouth=(0.6, 1.8), agreement=0.97, nose_aside=0.45)
+_DETECTED = _Bounds(eyes_to_mouth=(0.6, 1.8), agreement=0.97, nose_aside=0.55)
 
 
 def find_faces(
@@ -75,7 +75,7 @@ def find_faces(
     """
     image = Image.fromarray(photo)
     largest = (_MAX_DETECTION_PX[detector] / (image.width * image.height)) ** 0.5
-    scale = min(_DETECTED_EYES_PX / min_face, _MAX_ENLARGEMENT, largest)
+    scale = min(_DETECTED_EYES_PX / max(min_face, 1.0), _MAX_ENLARGEMENT, largest)
 
     refused: list[tuple[Detection, Face | UnusablePhoto]] = []
     for degrees in (0, 35, -35):
