@@ -52,13 +52,13 @@ class OnnxGenerator:
         if latent is None or image is None or set(inputs) - {"z", "label"}:
             found = f"inputs {', '.join(inputs) or 'none'} and outputs {', '.join(outputs) or 'none'}"
             raise UnusableModel(f"{path}: a model with {found}, input z and output images are wanted")
+        types = {value.name: value.type for value in (*session.get_inputs(), *session.get_outputs())}
+        if set(types.values()) != {"tensor(float)"}:
+            raise UnusableModel(f"{path}: z is {types['z']} and images is {types['images']}, float32 is wanted")
         if len(latent) != 2 or len(image) != 4 or not all(isinstance(size, int) for size in (latent[1], *image[1:])):
             raise UnusableModel(
                 f"{path}: z is {latent} and images is {image}, (batch, latent) and (batch, channels, R, R) are wanted"
             )
-        types = {value.name: value.type for value in (*session.get_inputs(), *session.get_outputs())}
-        if set(types.values()) != {"tensor(float)"}:
-            raise UnusableModel(f"{path}: z is {types['z']} and images is {types['images']}, float32 is wanted")
         self.latent_size: int = latent[1]
         self.label_size: int = inputs["label"][1] if "label" in inputs else 0
         self.resolution: int = image[2]

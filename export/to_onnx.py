@@ -82,15 +82,17 @@ def export_onnx(model: str | Path, output: Path | None = None, *, overwrite: boo
     partial = output.with_name(output.name + ".partial")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(build_model(generator, properties), partial)
-        report = _checked(partial, generator, written=True, name=output)
-        partial.replace(output)
+        partial.touch()  # now, not after the minutes that a large network takes
+        try:
+            onnx.save(build_model(generator, properties), partial)
+            report = _checked(partial, generator, written=True, name=output)
+            partial.replace(output)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
             f"{output}: cannot be written ({error.strerror}), a writable place with room is wanted"
         ) from None
-    finally:
-        partial.unlink(missing_ok=True)
     return report
 
 

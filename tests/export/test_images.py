@@ -1,0 +1,167 @@
+"""The images command: seeds and grids as typed, and files that are never lost."""
+
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from export.__main__ import main
+from export.config import UsageError
+from export.pictures import grid_picture
+from export.seeds import parse_grid, parse_seeds, squarest_grid
+
+
+def images(*args) -> None:
+    main(["images", *map(str, args)])
+
+
+def refusal(capsys, *args) -> str:
+    """What the command says when it ends with exit code 2: one line."""
+    with pytest.raises(SystemExit) as error:
+        images(*args)
+    assert error.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and message.startswith("error: ")
+    return message.removeprefix("error: ").strip()
+
+
+def picture(path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(int)
+
+
+def test_grid_is_filled_row_by_row():
+    tiles = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
+    assert grid_picture(tiles, columns=3)[::2, ::2, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+@pytest.mark.parametrize(("count", "grid"), [(1, (1, 1)), (16, (4, 4)), (12, (4, 3)), (7, (7, 1)), (8, (4, 2))])
+def test_grid_is_as_square_as_the_number_of_seeds_allows(count, grid):
+    assert squarest_grid(count) == grid
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("7", [7]), ("0-3", [0, 1, 2, 3]), ("5,0-2, 9", [5, 0, 1, 2, 9]), ("4294967295", [4294967295])],
+)
+def test_seeds_are_read_as_written(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "seeds like 7, 0-15 or 0-3,8 are wanted"),
+        ("a-b", "seeds like 7, 0-15 or 0-3,8 are wanted"),
+        ("1,,2", "seeds like 7, 0-15 or 0-3,8 are wanted"),
+        ("1.5", "seeds like 7, 0-15 or 0-3,8 are wanted"),
+        ("9-3", "9-3 runs backwards, 3-9 is wanted"),
+        ("4294967296", "4294967296, at most 4294967295 is wanted"),
+        ("0-4294967295", "is more than 1,000,000 images"),
+        ("0-5,3", "3 comes twice"),
+    ],
+)
+def test_wrong_seeds_are_refused(text, message):
+    with pytest.raises(UsageError, match=message) as error:
+        parse_seeds(text)
+    assert str(error.value).startswith("--seeds: ")
+
+
+@pytest.mark.parametrize("text", ["", "4", "4x", "0x4", "4x-1", "2x2x2", "four"])
+def test_wrong_grids_are_refused(text):
+    with pytest.raises(UsageError, match="columns and rows like 4x4 are wanted"):
+        parse_grid(text)
+
+
+def test_a_conditional_model_paints_the_class_that_is_asked_for(save_model, tmp_path, capsys):
+    from export.to_onnx import export_onnx
+
+    folder = save_model(tmp_path / "model", label_size=3, image_channels=1)
+    path = export_onnx(folder).path
+    for label in (0, 2):
+        for kind, source in (("torch", folder), ("onnx", path)):
+            images("--model", source, "--seeds", "5", "--label", label, "--output", tmp_path / f"{kind}{label}.png")
+        found = picture(tmp_path / f"onnx{label}.png")
+        assert found.shape == (16, 16)
+        assert np.abs(found - picture(tmp_path / f"torch{label}.png")).max() <= 1
+    assert np.abs(picture(tmp_path / "onnx0.png") - picture(tmp_path / "onnx2.png")).max() > 1
+    assert refusal(capsys, "--model", path).startswith("--label: none given, the model is conditional: 0 to 2")
+    assert refusal(capsys, "--model", folder, "--label", 3).startswith("--label: 3, 0 to 2 is wanted")
+
+
+# The files.
+
+
+def test_the_same_command_again_paints_only_what_is_missing(model, onnx_file, tmp_path, capsys):
+    images("--model", onnx_file, "--seeds", "0-3", "--output", tmp_path)
+    (tmp_path / "seed0002.png").unlink()
+    truncated = tmp_path / "seed0001.png"
+    whole = truncated.read_bytes()
+    before = (tmp_path / "seed0000.png").stat().st_mtime_ns
+    capsys.readouterr()
+    images("--model", model, "--seeds", "0-3", "--output", tmp_path, "--device", "cpu")  # the same weights
+    assert "1 images of 16x16 painted, 3 already there" in capsys.readouterr().out
+    assert (tmp_path / "seed0000.png").stat().st_mtime_ns == before
+    assert np.abs(picture(tmp_path / "seed0002.png")).any()
+    truncated.write_bytes(whole[:-40])
+    message = refusal(capsys, "--model", onnx_file, "--seeds", "0-3", "--output", tmp_path)
+    assert message.startswith(f"{truncated}: already there and another picture")
+
+
+def test_another_picture_is_replaced_only_when_asked(onnx_file, save_model, tmp_path, capsys):
+    other = save_model(tmp_path / "other", seed=1)
+    path = tmp_path / "faces.png"
+    images("--model", onnx_file, "--seeds", "0-3", "--output", path)
+    before = path.read_bytes()
+    for args in (["--model", other, "--seeds", "0-3"], ["--model", onnx_file, "--seeds", "4-7"]):
+        assert "already there and another picture" in refusal(capsys, *args, "--output", path)
+        assert path.read_bytes() == before
+    images("--model", other, "--seeds", "0-3", "--output", path, "--overwrite")
+    assert path.read_bytes() != before
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["faces.png", "other"]
+
+
+def test_a_refused_seed_stops_before_anything_is_painted(onnx_file, tmp_path, capsys):
+    (tmp_path / "seed0003.png").write_bytes(b"holiday")
+    refusal(capsys, "--model", onnx_file, "--seeds", "0-3", "--output", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["seed0003.png"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--grid", "4x4", "--output", "g.png", "--seeds", "0-2"], "--grid: 4x4 has 16 places for 3 seeds"),
+        (["--grid", "4x4", "--output", "folder"], "--grid: --output is the folder folder, a .png file is wanted"),
+        (["--grid", "4", "--output", "g.png"], "--grid: '4', columns and rows like 4x4 are wanted"),
+        (["--batch", "0"], "--batch: 0, at least 1 is wanted"),
+        (["--seeds", "x"], "--seeds: 'x', seeds like"),
+        (["--label", "1"], "--label: 1 given, the model is unconditional"),
+    ],
+)
+def test_wrong_options_are_one_line_each(onnx_file, tmp_path, monkeypatch, capsys, args, message):
+    monkeypatch.chdir(tmp_path)
+    assert refusal(capsys, "--model", onnx_file, *args).startswith(message)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_that_cannot_be_written_is_one_line(onnx_file, tmp_path, capsys):
+    blocked = tmp_path / "file"
+    blocked.write_bytes(b"")
+    for output in (blocked / "faces.png", blocked / "faces"):
+        assert "cannot be written (" in refusal(capsys, "--model", onnx_file, "--seeds", 0, "--output", output)
+    assert "is a file, a folder or a .png is wanted" in refusal(capsys, "--model", onnx_file, "--output", blocked)
+
+
+def test_a_foreign_onnx_of_a_generator_is_known_by_its_own_hash(onnx_file, tmp_path):
+    """Without our metadata a picture still says which file painted it."""
+    stripped = onnx.load(onnx_file)
+    del stripped.metadata_props[:]
+    path = tmp_path / "foreign.onnx"
+    onnx.save(stripped, path)
+    images("--model", path, "--seeds", "1", "--output", tmp_path / "faces")
+    copy = shutil.copy(path, tmp_path / "renamed.onnx")
+    before = (tmp_path / "faces" / "seed0001.png").stat().st_mtime_ns
+    images("--model", copy, "--seeds", "1", "--output", tmp_path / "faces")
+    assert (tmp_path / "faces" / "seed0001.png").stat().st_mtime_ns == before

@@ -1,0 +1,189 @@
+"""Images from seeds: the stream, the pixels, the files, with and without torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from onnx import TensorProto, helper
+from PIL import Image
+
+import zoo
+from export.__main__ import main
+from export.sample import UnusableModel, latents, load_onnx, to_uint8
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WITHOUT_TORCH = """
+import runpy, sys
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "onnx", "onnxscript", "safetensors", "zoo"):
+            raise ImportError(f"{name} must not be needed")
+sys.meta_path.insert(0, NoTorch())
+sys.argv[0] = "export"
+runpy.run_module("export", run_name="__main__")
+"""
+
+
+def images(*args) -> None:
+    main(["images", *map(str, args)])
+
+
+def refusal(capsys, *args) -> str:
+    """What the command says when it ends with exit code 2: one line."""
+    with pytest.raises(SystemExit) as error:
+        images(*args)
+    assert error.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and message.startswith("error: ")
+    return message.removeprefix("error: ").strip()
+
+
+def picture(path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(int)
+
+
+# The stream and the pixels.
+
+
+def test_latents_are_numpys_legacy_stream():
+    # the first five of RandomState(0), as countless documents print them
+    expected = [1.76405235, 0.40015721, 0.97873798, 2.2408932, 1.86755799]
+    z = latents([7, 0], 5)
+    assert z.shape == (2, 5) and z.dtype == np.float32
+    np.testing.assert_allclose(z[1], expected, rtol=1e-7)
+
+
+def test_a_seed_gives_the_same_face_in_any_company():
+    np.testing.assert_array_equal(latents(range(20), 64)[13], latents([13], 64)[0])
+
+
+def test_pictures_span_minus_one_to_one_and_are_clipped():
+    values = np.array([-7, -1, -0.5, 0, 0.5, 1, 7], np.float32)
+    out = to_uint8(values.reshape(1, 1, 1, 7).repeat(3, axis=1))
+    assert out.shape == (1, 1, 7, 3) and out.dtype == np.uint8
+    # 127.5 x + 127.5 rounded half to even: 63.75, 127.5, 191.25
+    assert out[0, 0, :, 0].tolist() == [0, 0, 64, 128, 191, 255, 255]
+
+
+# The two engines.
+
+
+def test_onnx_and_model_folder_paint_the_same_faces(model, onnx_file, tmp_path):
+    images("--model", model, "--output", tmp_path / "torch.png", "--device", "cpu", "--batch", 3)
+    images("--model", onnx_file, "--output", tmp_path / "onnx.png", "--device", "cpu", "--batch", 16)
+    a, b = picture(tmp_path / "torch.png"), picture(tmp_path / "onnx.png")
+    assert a.shape == b.shape == (64, 64, 3)
+    assert np.abs(a - b).max() <= 1 and a.std() > 10
+
+
+def test_a_picture_is_the_face_of_its_seed(model, onnx_file, tmp_path):
+    images("--model", onnx_file, "--seeds", "3,40", "--output", tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["seed0003.png", "seed0040.png"]
+    z = np.random.RandomState(40).randn(1, 32).astype(np.float32)
+    face = zoo.load(model)(torch.from_numpy(z))[0].permute(1, 2, 0).numpy()
+    expected = np.clip(np.rint(127.5 * face + 127.5), 0, 255)
+    assert np.abs(picture(tmp_path / "seed0040.png") - expected).max() <= 1
+
+
+def test_an_onnx_file_is_painted_where_torch_cannot_be_imported(model, onnx_file, tmp_path):
+    args = ["images", "--model", onnx_file, "--seeds", "0-5", "--grid", "3x2", "--output", tmp_path / "grid.png"]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *map(str, args)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 images of 16x16 painted, onnxruntime CPUExecutionProvider" in done.stdout
+    assert "images/s" in done.stdout
+    images("--model", model, "--seeds", "0-5", "--grid", "3x2", "--output", tmp_path / "torch.png", "--device", "cpu")
+    assert picture(tmp_path / "grid.png").shape == (32, 48, 3)
+    assert np.abs(picture(tmp_path / "grid.png") - picture(tmp_path / "torch.png")).max() <= 1
+
+
+def test_a_model_folder_is_not_painted_where_torch_cannot_be_imported(model, tmp_path):
+    """The blocker of the test above blocks."""
+    args = ["images", "--model", str(model), "--output", str(tmp_path / "a.png")]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *args], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0 and "must not be needed" in done.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["onnx"], ["images"]])
+def test_help_needs_neither_torch_nor_onnxruntime(command):
+    code = (
+        "import sys; from export.__main__ import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "print({'torch', 'onnxruntime', 'onnx', 'PIL'} & set(sys.modules))"
+    )
+    args = [sys.executable, "-c", code, *command, "--help"]
+    done = subprocess.run(args, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("set()\n") and "usage" in done.stdout
+
+
+def test_callable_takes_any_batch_and_says_what_runs(onnx_file):
+    paint = load_onnx(onnx_file, device="cpu")
+    assert (paint.latent_size, paint.label_size, paint.resolution) == (32, 0, 16)
+    assert paint.runs_on == "onnxruntime CPUExecutionProvider"
+    for batch in (1, 7):
+        assert paint(latents(range(batch), 32)).shape == (batch, 3, 16, 16)
+    with pytest.raises(ValueError, match=r"z: shape \(1, 512\), \(N, 32\) is wanted"):
+        paint(latents([0], 512))
+
+
+def test_without_a_working_cuda_it_is_refused_when_asked_for_and_otherwise_the_cpu(model, onnx_file, tmp_path, capsys):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    assert refusal(capsys, "--model", model, "--device", "cuda", "--output", tmp_path).startswith("--device cuda: ")
+    assert refusal(capsys, "--model", onnx_file, "--device", "cuda", "--output", tmp_path).startswith("--device cuda: ")
+    assert load_onnx(onnx_file, device="auto").runs_on == "onnxruntime CPUExecutionProvider"
+
+
+# The model that is no model.
+
+
+def foreign(name: str, kind: int = TensorProto.FLOAT, shape: tuple = ("n", 4)) -> bytes:
+    """An .onnx of something else: one Identity node."""
+    value = {"z": helper.make_tensor_value_info("z", kind, shape)}
+    inputs = value.get(name) or helper.make_tensor_value_info(name, kind, shape)
+    output = helper.make_tensor_value_info("images", kind, shape)
+    graph = helper.make_graph([helper.make_node("Identity", [name], ["images"])], "g", [inputs], [output])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "onnxruntime cannot load it ("),
+        (b"not a model at all", "onnxruntime cannot load it ("),
+        (foreign("pixels"), "a model with inputs pixels and outputs images, input z and output images are wanted"),
+        (foreign("z"), "z is ['n', 4] and images is ['n', 4], (batch, latent) and (batch, channels, R, R) are wanted"),
+        (foreign("z", TensorProto.DOUBLE), "z is tensor(double) and images is tensor(double), float32 is wanted"),
+    ],
+    ids=["empty", "text", "other input", "vectors", "float64"],
+)
+def test_a_file_that_is_no_generator_is_one_line(content, message, tmp_path, capsys):
+    path = tmp_path / "faces.onnx"
+    path.write_bytes(content)
+    assert refusal(capsys, "--model", path).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.999])
+def test_a_truncated_onnx_is_one_line(onnx_file, tmp_path, capsys, part):
+    content = onnx_file.read_bytes()
+    path = tmp_path / "faces.onnx"
+    path.write_bytes(content[: int(len(content) * part)])
+    assert refusal(capsys, "--model", path).startswith(f"{path}: onnxruntime cannot load it (")
+
+
+def test_a_model_that_is_not_there_is_one_line(model, tmp_path, capsys):
+    assert "an .onnx file is wanted" in refusal(capsys, "--model", tmp_path / "faces.onnx")
+    assert "a model folder or a run folder is wanted" in refusal(capsys, "--model", tmp_path / "nowhere")
+    weights = model / "model.safetensors"
+    assert refusal(capsys, "--model", weights).endswith("is a file, a model folder or an .onnx file is wanted")
+    with pytest.raises(UnusableModel):
+        load_onnx(tmp_path / "faces.onnx")
