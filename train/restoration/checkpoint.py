@@ -72,7 +72,7 @@ def load_weights(path: Path) -> nn.Module:
     """The network of a safetensors file, float32, on the CPU, in evaluation mode.
 
     Raises:
-        ValueError: the file was not written by save_weights.
+        ValueError: the file was not written by save_weights, or for a network of another shape.
     """
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
@@ -80,5 +80,8 @@ def load_weights(path: Path) -> nn.Module:
     if not {"net", "size"} <= set(metadata):
         raise ValueError(f"{path}: no net and size in its metadata, weights of python -m train.restoration wanted")
     network = build(metadata["net"], metadata["size"])
-    network.load_state_dict(tensors)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: weights of another architecture ({str(error).splitlines()[-1].strip()})") from None
     return network.eval()

@@ -8,7 +8,7 @@ import torch
 
 from train.restoration.checkpoint import load_weights
 from train.restoration.photos import read_testset
-from train.restoration.protocol import artifacts_psnr, reduced_pair, restorer, superres_psnr
+from train.restoration.protocol import artifacts_psnr, clean_psnr, reduced_pair, restorer, superres_psnr
 from train.restoration.texture import texture_distance
 
 SETS = ("Classic5", "Set5", "Set14")
@@ -32,7 +32,9 @@ WANTED = {
     ("artifacts-full", "Q10"): (29.2, 29.9),
     ("artifacts-full", "Q20"): (31.4, 32.0),
     ("artifacts-full", "Q40"): (33.5, 34.2),
+    ("artifacts-full", "clean"): (45.0, 45.0),
     ("artifacts-fast", "Q10"): (28.8, 29.4),
+    ("artifacts-fast", "clean"): (45.0, 45.0),
     ("superres-full-psnr", "Set5"): (31.6, 32.1),
     ("superres-full-psnr", "Set14"): (28.25, 28.6),
     ("superres-fast-psnr", "Set5"): (31.2, 31.6),
@@ -78,7 +80,8 @@ def measure(name: str, path: Path | None, sets: dict[str, list[np.ndarray]], dev
     """Figures of one network by column, dB and texture distance; path None measures doing nothing, or bicubic."""
     restore = restorer(load_weights(path).to(torch.device(device))) if path else None
     if name.startswith("artifacts"):
-        return {f"Q{quality}": artifacts_psnr(restore, sets["Classic5"], quality) for quality in QUALITIES}
+        figures = {f"Q{quality}": artifacts_psnr(restore, sets["Classic5"], quality) for quality in QUALITIES}
+        return figures if restore is None else figures | {"clean": clean_psnr(restore, sets["Set5"] + sets["Set14"])}
     figures = {test: superres_psnr(restore, sets[test]) for test in ("Set5", "Set14")}
     if restore is not None:
         pairs = [reduced_pair(photo) for photo in sets["Set14"]]

@@ -69,6 +69,11 @@ def artifacts_psnr(restore: Restore | None, photos: list[np.ndarray], quality: i
     return float(np.mean(figures))
 
 
+def clean_psnr(restore: Restore, photos: list[np.ndarray]) -> float:
+    """Lowest PSNR in dB of undamaged photos, (H, W, 3) uint8, to what is made of them: are they left alone?"""
+    return min(psnr(photo, restore(photo)) for photo in photos)
+
+
 def superres_psnr(restore: Restore | None, photos: list[np.ndarray]) -> float:
     """Mean luma PSNR in dB of 4x super-resolution (Set5, Set14), 4 border pixels cut.
 
