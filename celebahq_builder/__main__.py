@@ -9,7 +9,7 @@ from celebahq_builder.config import BuildConfig, BuildError
 
 def main() -> None:
     try:
-        config = tyro.cli(BuildConfig, prog="celebahq-build")
+        config = tyro.cli(BuildConfig, prog="celebahq-build", config=(tyro.conf.FlagCreatePairsOff,))
         from celebahq_builder.build import build  # the image libraries load only once there is work: --help is instant
 
         build(config)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from celebahq_builder.manifest import Row
-from celebahq_builder.perceptual_hash import MOST_BITS_APART
+from celebahq_builder.perceptual_hash import HASH_BITS, MOST_BITS_APART
 
 
 def rank(row: Row) -> tuple[float, str, int]:
@@ -114,22 +114,22 @@ def choose(rows: Iterable[Row], keep: int, dedupe: str) -> Choice:
 
 
 class _HashTable:
-    """64-bit hashes that can be searched for near ones: one flat array, which numpy compares in microseconds."""
+    """Perceptual hashes that can be searched for near ones: one array of words, which numpy compares fast."""
 
     def __init__(self) -> None:
         self._keys: list[tuple[str, int]] = []
         self._place: dict[tuple[str, int], int] = {}
-        self._hashes = np.zeros(64, np.uint64)
+        self._hashes = np.zeros((64, HASH_BITS // 64), np.uint64)
 
     def near(self, digits: str) -> list[tuple[str, int]]:
-        apart = np.bitwise_count(self._hashes[: len(self._keys)] ^ np.uint64(int(digits, 16)))
+        apart = np.bitwise_count(self._hashes[: len(self._keys)] ^ _words(digits)).sum(1)
         return [self._keys[i] for i in np.flatnonzero(apart <= MOST_BITS_APART)]
 
     def add(self, key: tuple[str, int], digits: str) -> None:
         if len(self._keys) == len(self._hashes):
             self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
         self._place[key] = len(self._keys)
-        self._hashes[len(self._keys)] = int(digits, 16)
+        self._hashes[len(self._keys)] = _words(digits)
         self._keys.append(key)
 
     def remove(self, key: tuple[str, int]) -> None:
@@ -137,3 +137,7 @@ class _HashTable:
         if last != key:
             self._keys[place], self._hashes[place] = last, self._hashes[len(self._keys)]
             self._place[last] = place
+
+
+def _words(digits: str) -> np.ndarray:
+    return np.frombuffer(bytes.fromhex(digits), np.uint64)

@@ -20,7 +20,8 @@ from celebahq_builder.render_photo import Result, Task, refused, work_on
 from celebahq_builder.resume import done_so_far, is_finished
 from celebahq_builder.unusable_photo import UnusablePhoto
 
-_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DISK_ERRORS = (*_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def build(config: BuildConfig) -> None:
@@ -48,7 +49,9 @@ def build(config: BuildConfig) -> None:
         report = _write_report(folder, config, rows, choice)
         if not choice.kept:
             folder.remove()
-            raise BuildError(f"{config.input}: no face in {len(names)} photos ({_reasons(rows)}); see {report}")
+            raise BuildError(
+                f"--input: no face in the {len(names)} photos of {config.input} ({_reasons(rows)}); see {report}"
+            )
         _write_dataset(folder, config, choice, attributes)
         _print_summary(config, names, rows, choice, report)
         if not config.keep_build_folder:
@@ -205,5 +208,5 @@ def _one_line_for_disk_errors() -> Iterator[None]:
         if error.errno not in _DISK_ERRORS:
             raise
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "make it writable"
+        remedy = "free some space" if error.errno in _FULL else "make it writable"
         raise BuildError(f"{what}; {remedy} and run the same command again to continue") from error

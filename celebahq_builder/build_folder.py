@@ -16,7 +16,7 @@ class BuildFolder:
     """Make or reopen a build folder and hold its lock while the `with` block lasts.
 
     Raises:
-        BuildError: another build holds it; or it is something else's folder.
+        BuildError: another build holds it; it is something else's folder; it cannot be made or written to.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,6 +26,15 @@ class BuildFolder:
         self._lock_path = path / "lock"
 
     def __enter__(self) -> "BuildFolder":
+        try:
+            self._open()
+        except OSError as error:
+            raise BuildError(
+                f"--output: {error.filename}: {error.strerror}, a folder that can be written to is wanted"
+            ) from None
+        return self
+
+    def _open(self) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise BuildError(f"{self.path}: is a file, and the build folder must go there; choose another --output")
         if self.path.exists() and any(self.path.iterdir()) and not self._lock_path.exists():
@@ -38,7 +47,6 @@ class BuildFolder:
             self._lock.close()
             raise BuildError(f"{self.path}: another build is at work; wait or choose another --output") from None
         self.faces.mkdir(exist_ok=True)
-        return self
 
     def __exit__(self, exc_type, exc, traceback) -> None:
         self._lock.close()

@@ -39,7 +39,7 @@ class BuildConfig:
     keep: int = 30_000
     """How many faces to keep: the best by quality score."""
     resolution: int = 1024
-    """Side of a face in pixels, a power of two from 4 to 1024."""
+    """Side of a face in pixels, a power of two from 16 to 1024; the file also holds every level below."""
     faces: Literal["largest", "all", "center"] = "largest"
     """Which faces of a photo with several: the largest, all of them, or the one nearest to the middle."""
     restore: Literal["off"] = "off"
@@ -60,8 +60,8 @@ class BuildConfig:
     """Leave <output>.build/ in place, with the manifest and the rendered faces."""
 
     def __post_init__(self) -> None:
-        if self.resolution not in (4, 8, 16, 32, 64, 128, 256, 512, 1024):
-            raise BuildError(f"--resolution: {self.resolution}, a power of two from 4 to 1024 is wanted")
+        if self.resolution not in (16, 32, 64, 128, 256, 512, 1024):
+            raise BuildError(f"--resolution: {self.resolution}, a power of two from 16 to 1024 is wanted")
         if self.keep < 1:
             raise BuildError(f"--keep: {self.keep}, at least 1 is wanted")
         if self.workers < 0:

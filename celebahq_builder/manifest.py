@@ -49,7 +49,7 @@ class Row:
     breadth: float | None = None
     isotropy: float | None = None
     perceptual_hash: str = ""
-    """16 hex digits, close for faces that look the same; empty below 32x32."""
+    """64 hex digits, few bits apart for faces that look the same; empty below 32x32."""
 
     @property
     def key(self) -> tuple[str, int]:

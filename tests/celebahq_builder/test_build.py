@@ -1,0 +1,274 @@
+"""The build: killed at any moment it continues to the same bytes, it keeps the best N, it refuses in one line."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from celebahq_builder.build import build
+from celebahq_builder.config import BuildConfig
+from celebahq_builder.manifest import read_manifest
+
+ROOT = Path(__file__).resolve().parents[2]
+PHOTOS = (
+    "faceapijs__angry.jpg",
+    "ultralight__13.jpg",
+    "insightface__inspireface_bulk_Rob_Lowe_0002.jpg",
+    "deepface__img51.jpg",
+    "insightface__inspireface_search_Mary_Katherine_Smart_0001_5k.jpg",
+    "fddb__001620.jpg",
+    "fddb__002247.jpg",
+    "fddb__001379.jpg",
+    "fddb__001770.jpg",
+    "fddb__001642.jpg",
+    "insightface__inspireface_bulk_Nathalie_Baye_0002.jpg",
+    "fddb__002523.jpg",
+)
+
+
+@pytest.fixture(scope="session")
+def photos(real_data, tmp_path_factory):
+    """A dozen photographs, two of them equal, in folders; one without a face, and a file that is no photo."""
+    root = tmp_path_factory.mktemp("photos")
+    (root / "news").mkdir()
+    for i, name in enumerate(PHOTOS):
+        shutil.copy(real_data / "in_the_wild" / name, root / ("news" if i % 2 else "") / name)
+    shutil.copy(real_data / "in_the_wild" / PHOTOS[0], root / "news" / "again.jpg")
+    (root / "broken.jpg").write_bytes(b"not a photo")
+    shutil.copy(real_data / "testsets" / "Set14" / "zebra.png", root / "no face.png")
+    for path in [root, *root.rglob("*")]:
+        path.chmod(0o755)
+    return root
+
+
+def options(photos, output, **more):
+    return BuildConfig(**{"input": photos, "output": output, "resolution": 64, "workers": 0} | more)
+
+
+def command(photos, output, *more):
+    options = ["--input", photos, "--output", output, "--resolution", "64", *more]
+    return [sys.executable, "-m", "celebahq_builder", *map(str, options)]
+
+
+def run(*words, **more):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    return subprocess.run(command(*words), capture_output=True, text=True, env=environment, **more)
+
+
+def contents(path):
+    """Every dataset of a file, as bytes, with its kind."""
+    found = {}
+    with h5py.File(path) as file:
+
+        def visit(name, item):
+            if isinstance(item, h5py.Dataset):
+                values = item[:]
+                found[name] = (
+                    str(item.dtype),
+                    values.shape,
+                    values.tolist() if item.dtype.kind == "O" else values.tobytes(),
+                )
+
+        file.visititems(visit)
+    return found
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(photos, tmp_path_factory):
+    """A build with one worker, never interrupted."""
+    output = tmp_path_factory.mktemp("uninterrupted") / "f.h5"
+    done = run(photos, output, "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    return output, done
+
+
+def test_every_photo_becomes_a_row_or_a_reason(uninterrupted, photos):
+    output, done = uninterrupted
+    with h5py.File(output) as file:
+        assert file["data64x64"].shape == (len(PHOTOS), 3, 64, 64)
+        scores = file["faces/score"][:]
+        sources = file["faces/source"].asstr()[:]
+    assert (np.diff(scores) <= 0).all()
+    # Of the two equal photos the first by name is kept: f before n.
+    assert sorted(Path(source).name for source in sources) == sorted(PHOTOS)
+    for line in (
+        "15  photos",
+        "12  faces in",
+        "1  duplicates",
+        "1  refused: not an image",
+        "1  refused: no face found",
+    ):
+        assert f"{line}" in done.stdout
+    assert f"python -m train --dataset {output}" in done.stdout
+
+
+def test_finished_build_leaves_the_file_and_the_report_alone(uninterrupted):
+    output, _ = uninterrupted
+    assert sorted(path.name for path in output.parent.iterdir()) == ["f.h5", "report.html"]
+
+
+def test_two_workers_and_none_make_the_same_bytes_as_one(uninterrupted, photos, tmp_path):
+    assert run(photos, tmp_path / "two.h5", "--workers", "2").returncode == 0
+    build(options(photos, tmp_path / "none.h5"))
+    expected = contents(uninterrupted[0])
+    assert contents(tmp_path / "two.h5") == expected
+    assert contents(tmp_path / "none.h5") == expected
+
+
+def kill_when(process, moment):
+    """Wait for a moment of a build, then kill it so that it cannot do anything more."""
+    while not moment():
+        assert process.poll() is None, "the build ended before the moment came"
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_build_killed_again_and_again_ends_with_the_same_bytes(uninterrupted, photos, tmp_path):
+    output = tmp_path / "f.h5"
+    manifest = tmp_path / "f.h5.build" / "manifest.jsonl"
+
+    def lines():
+        return manifest.read_bytes().count(b"\n") if manifest.exists() else 0
+
+    moments = [
+        manifest.parent.exists,
+        lambda: lines() >= 1,
+        lambda: lines() >= 4,
+        lambda: lines() >= 9,
+        lambda: (tmp_path / "f.h5.partial").exists(),
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    before = []
+    for moment in moments:
+        process = subprocess.Popen(
+            command(photos, output, "--workers", "2"),
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        kill_when(process, moment)
+        assert not output.exists()
+        after = read_manifest(manifest)[1] if lines() else []
+        assert after[: len(before)] == before, "a photo that was done was lost or done again"
+        before = after
+    done = run(photos, output, "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert "continuing: 15 of 15 photos are done" in done.stdout
+    assert contents(output) == contents(uninterrupted[0])
+    assert not manifest.parent.exists()
+
+
+def test_interrupt_from_the_keyboard_is_one_line_and_130_and_the_build_continues(photos, uninterrupted, tmp_path):
+    output = tmp_path / "f.h5"
+    manifest = tmp_path / "f.h5.build" / "manifest.jsonl"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        command(photos, output, "--workers", "2"), env=environment, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    while not (manifest.exists() and manifest.read_bytes().count(b"\n") >= 2):
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGINT)  # as the terminal does: to the whole group
+    errors = process.communicate()[1]
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "celebahq-build: interrupted; run the same command again to continue"
+    assert "Traceback" not in errors
+    assert run(photos, output).returncode == 0
+    assert contents(output) == contents(uninterrupted[0])
+
+
+def test_keep_holds_the_best_and_no_more_files_at_any_moment(uninterrupted, photos, tmp_path, monkeypatch):
+    from celebahq_builder.build_folder import BuildFolder
+
+    most, write_face = [], BuildFolder.write_face
+
+    def count(folder, row, data):
+        write_face(folder, row, data)
+        most.append(len(list(folder.faces.iterdir())))
+
+    monkeypatch.setattr(BuildFolder, "write_face", count)
+    build(options(photos, tmp_path / "f.h5", keep=4))
+    assert max(most) == 4
+    assert len(most) > 4, "no face was ever driven out: nothing was tested"
+    kept, everything = contents(tmp_path / "f.h5"), contents(uninterrupted[0])
+    for name, (dtype, shape, values) in kept.items():
+        assert shape[0] == 4
+        assert (dtype, values) == (everything[name][0], everything[name][2][: len(values)]), name
+
+
+def test_larger_keep_and_other_dedupe_render_again_what_was_let_go(uninterrupted, photos, tmp_path):
+    output = tmp_path / "f.h5"
+    build(options(photos, output, keep=3, keep_build_folder=True))
+    output.unlink()
+    build(options(photos, output))
+    assert contents(output) == contents(uninterrupted[0])
+
+
+def test_photos_that_came_went_and_changed_are_seen(photos, tmp_path):
+    mine = tmp_path / "mine"
+    shutil.copytree(photos, mine)
+    build(options(mine, tmp_path / "f.h5", keep_build_folder=True))
+    (tmp_path / "f.h5").unlink()
+    (mine / PHOTOS[2]).unlink()
+    shutil.copy(mine / "news" / PHOTOS[3], mine / PHOTOS[4])
+    shutil.copy(mine / "news" / PHOTOS[5], mine / "new.jpg")
+    build(options(mine, tmp_path / "f.h5"))
+    build(options(mine, tmp_path / "fresh.h5"))
+    assert contents(tmp_path / "f.h5") == contents(tmp_path / "fresh.h5")
+
+
+def test_torn_last_line_is_done_again(uninterrupted, photos, tmp_path):
+    output = tmp_path / "f.h5"
+    build(options(photos, output, keep_build_folder=True))
+    output.unlink()
+    manifest = tmp_path / "f.h5.build" / "manifest.jsonl"
+    manifest.write_bytes(manifest.read_bytes()[:-40])
+    build(options(photos, output))
+    assert contents(output) == contents(uninterrupted[0])
+
+
+def test_rendered_face_that_was_cut_short_is_rendered_again(uninterrupted, photos, tmp_path):
+    output = tmp_path / "f.h5"
+    build(options(photos, output, keep_build_folder=True))
+    output.unlink()
+    faces = sorted((tmp_path / "f.h5.build" / "faces").iterdir())
+    faces[0].write_bytes(faces[0].read_bytes()[:100])
+    faces[1].write_bytes(b"")
+    faces[2].unlink()
+    build(options(photos, output))
+    assert contents(output) == contents(uninterrupted[0])
+
+
+def test_one_photo_is_input_enough(photos, tmp_path):
+    build(options(photos / PHOTOS[0], tmp_path / "f.h5"))
+    with h5py.File(tmp_path / "f.h5") as file:
+        assert file["faces/source"].asstr()[:].tolist() == [PHOTOS[0]]
+        assert json.loads(file.attrs["config"])["resolution"] == 64
+
+
+def test_output_among_the_photos_is_no_input(photos, tmp_path):
+    mine = tmp_path / "mine"
+    shutil.copytree(photos, mine)
+    build(options(mine, mine / "f.h5", keep_build_folder=True))
+    (mine / "f.h5").unlink()
+    build(options(mine, mine / "f.h5"))
+    with h5py.File(mine / "f.h5") as file:
+        assert len(file["data64x64"]) == len(PHOTOS)
+
+
+def test_same_command_on_a_finished_file_says_so_and_touches_nothing(uninterrupted, photos):
+    output, _ = uninterrupted
+    before = output.read_bytes(), output.stat().st_mtime_ns
+    done = run(photos, output, "--workers", "2")
+    assert done.returncode == 0
+    assert f"{output}: already finished, 12 faces" in done.stdout
+    assert (output.read_bytes(), output.stat().st_mtime_ns) == before

@@ -1,0 +1,258 @@
+"""What a user can get wrong: each is one line that names what was found and what is wanted, and destroys nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import pytest
+
+from celebahq_builder.build import build
+from celebahq_builder.build_folder import BuildFolder
+from celebahq_builder.config import BuildConfig, BuildError
+
+ROOT = Path(__file__).resolve().parents[2]
+PHOTO = "faceapijs__angry.jpg"
+
+
+@pytest.fixture
+def photos(real_data, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / PHOTO).write_bytes((real_data / "in_the_wild" / PHOTO).read_bytes())
+    return folder
+
+
+def options(photos, output, **more):
+    return BuildConfig(**{"input": photos, "output": output, "resolution": 64, "workers": 0} | more)
+
+
+def refusal(config):
+    """The one line that a build is refused with."""
+    with pytest.raises(BuildError) as caught:
+        build(config)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "text"),
+    [
+        ("resolution", 1000, "--resolution: 1000, a power of two from 16 to 1024 is wanted"),
+        ("resolution", 8, "--resolution: 8, a power of two from 16 to 1024 is wanted"),
+        ("keep", 0, "--keep: 0, at least 1 is wanted"),
+        ("workers", -1, "--workers: -1, at least 1 is wanted"),
+        ("min_face", 0.0, "--min-face: 0.0, more than 0 pixels are wanted"),
+        ("min_face", float("nan"), "--min-face: nan, more than 0 pixels are wanted"),
+    ],
+)
+def test_senseless_option_is_refused_before_anything_is_touched(tmp_path, option, value, text):
+    with pytest.raises(BuildError) as caught:
+        options(tmp_path, tmp_path / "f.h5", **{option: value})
+    assert str(caught.value).startswith(text)
+
+
+def test_list_of_landmarks_with_a_choice_of_faces_is_refused(tmp_path):
+    with pytest.raises(BuildError, match="--faces: all with --landmarks, which names one face a photo"):
+        options(tmp_path, tmp_path / "f.h5", landmarks=tmp_path / "list.txt", faces="all")
+
+
+def test_command_ends_with_2_and_one_line(tmp_path):
+    for arguments, text in (
+        (["--input", tmp_path / "nowhere"], f"--input: {tmp_path}/nowhere does not exist"),
+        (["--input", tmp_path, "--resolution", "100"], "--resolution: 100, a power of two from 16 to 1024 is wanted"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "celebahq_builder", *map(str, arguments), "--output", str(tmp_path / "f.h5")],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        assert done.returncode == 2
+        assert len(done.stderr.splitlines()) == 1
+        assert done.stderr.startswith(f"celebahq-build: {text}")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_help_loads_no_image_library():
+    code = (
+        "import sys; sys.argv = ['celebahq-build', '--help']\n"
+        "from celebahq_builder.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(sorted({'torch', 'cv2', 'dlib', 'numpy', 'h5py', 'PIL', 'matplotlib', 'scipy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert "--input" in done.stdout
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_folder_that_does_not_exist(tmp_path):
+    assert refusal(options(tmp_path / "x", tmp_path / "f.h5")) == (
+        f"--input: {tmp_path}/x does not exist, a folder of photographs or one photograph is wanted"
+    )
+
+
+def test_empty_folder_and_folder_without_photos(tmp_path):
+    (tmp_path / "empty").mkdir()
+    text = "files like .jpg, .png, .webp, .tif or .bmp are wanted"
+    assert refusal(options(tmp_path / "empty", tmp_path / "f.h5")) == f"--input: no photo in {tmp_path}/empty, {text}"
+    (tmp_path / "empty" / "notes.txt").write_text("no photo")
+    assert refusal(options(tmp_path / "empty", tmp_path / "f.h5")) == f"--input: no photo in {tmp_path}/empty, {text}"
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_photos_without_a_face_make_a_report_and_no_file(real_data, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    shutil.copy(real_data / "testsets" / "Set14" / "zebra.png", folder / "zebra.png")
+    (folder / "empty.jpg").touch()
+    message = refusal(options(folder, tmp_path / "f.h5"))
+    assert message == (
+        f"--input: no face in the 2 photos of {folder} (1 empty file, 1 no face found); see {tmp_path}/report.html"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "report.html"]
+    assert "zebra.png" in (tmp_path / "report.html").read_text()
+    # Other options may now be tried at once: nothing of the fruitless build is in the way.
+    assert "no face" in refusal(options(folder, tmp_path / "f.h5", min_face=40.0))
+
+
+def test_output_that_is_a_folder(photos, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert refusal(options(photos, tmp_path / "out")) == (
+        f"--output: {tmp_path}/out is a folder, the name of a file to make is wanted"
+    )
+
+
+def test_output_that_cannot_be_written(photos, tmp_path):
+    (tmp_path / "file").touch()
+    message = refusal(options(photos, tmp_path / "file" / "f.h5"))
+    assert message.startswith(f"--output: {tmp_path}/file")
+    assert message.endswith("Not a directory, a folder that can be written to is wanted")
+    message = refusal(options(photos, Path("/proc/celebahq/f.h5")))
+    assert message.startswith("--output: /proc/celebahq: ")
+
+
+def test_foreign_file_in_the_way_is_left_alone(photos, tmp_path):
+    output = tmp_path / "f.h5"
+    output.write_text("my thesis")
+    assert refusal(options(photos, output)).endswith("move it away or choose another --output")
+    assert output.read_text() == "my thesis"
+    output.unlink()
+    with h5py.File(output, "w") as file:
+        file["thesis"] = [1, 2, 3]
+    before = output.read_bytes()
+    assert refusal(options(photos, output)).endswith("move it away or choose another --output")
+    assert output.read_bytes() == before
+
+
+def test_finished_file_of_other_options_or_photos_is_left_alone(photos, tmp_path):
+    output = tmp_path / "f.h5"
+    build(options(photos, output))
+    before = output.read_bytes()
+    assert refusal(options(photos, output, geometry="ffhq")) == (
+        f"--geometry: {output} was made with paper, this command says ffhq; move it away or choose another --output"
+    )
+    (photos / "new.jpg").write_bytes((photos / PHOTO).read_bytes())
+    assert refusal(options(photos, output)).startswith(
+        f"{output}: was made from 1 photos, and --input now holds 2, not all of them the same; "
+    )
+    assert output.read_bytes() == before
+
+
+def test_option_that_would_mix_faces_is_refused_on_resume(photos, tmp_path):
+    output = tmp_path / "f.h5"
+    build(options(photos, output, keep_build_folder=True))
+    output.unlink()
+    manifest = tmp_path / "f.h5.build" / "manifest.jsonl"
+    before = manifest.read_bytes()
+    for option, value, text in (
+        ("resolution", 128, "--resolution: this build was begun with 64, now it is 128; "),
+        ("geometry", "ffhq", "--geometry: this build was begun with paper, now it is ffhq; "),
+        ("min_face", 30.0, "--min-face: this build was begun with 20.0, now it is 30.0; "),
+        ("input", photos / PHOTO, f"--input: this build was begun with {photos}, now it is {photos / PHOTO}; "),
+    ):
+        message = refusal(options(photos, output, **{option: value}))
+        assert message.startswith(text)
+        assert message.endswith(f"or choose another --output, or delete {tmp_path}/f.h5.build to start again")
+    assert manifest.read_bytes() == before
+
+
+def test_second_build_on_the_same_output_is_refused_while_the_first_is_at_work(photos, tmp_path):
+    with BuildFolder(tmp_path / "f.h5.build"):
+        assert refusal(options(photos, tmp_path / "f.h5")) == (
+            f"{tmp_path}/f.h5.build: another build is at work; wait or choose another --output"
+        )
+    build(options(photos, tmp_path / "f.h5"))
+
+
+def test_folder_of_somebody_else_is_not_taken_for_a_build_folder(photos, tmp_path):
+    (tmp_path / "f.h5.build").mkdir()
+    (tmp_path / "f.h5.build" / "thesis.txt").write_text("mine")
+    assert refusal(options(photos, tmp_path / "f.h5")) == (
+        f"{tmp_path}/f.h5.build: is not a build folder, and one must go there; choose another --output"
+    )
+    assert (tmp_path / "f.h5.build" / "thesis.txt").read_text() == "mine"
+
+
+def test_what_somebody_put_into_the_build_folder_survives_it(photos, tmp_path):
+    build(options(photos, tmp_path / "f.h5", keep_build_folder=True))
+    (tmp_path / "f.h5").unlink()
+    (tmp_path / "f.h5.build" / "thesis.txt").write_text("mine")
+    build(options(photos, tmp_path / "f.h5"))
+    assert [path.name for path in (tmp_path / "f.h5.build").iterdir()] == ["thesis.txt"]
+
+
+def test_input_inside_the_build_folder(photos, tmp_path):
+    build(options(photos, tmp_path / "f.h5", keep_build_folder=True))
+    (tmp_path / "f.h5").unlink()
+    faces = tmp_path / "f.h5.build" / "faces"
+    assert refusal(options(faces, tmp_path / "f.h5")) == (
+        f"--input: {faces} is inside this build's own folder {tmp_path}/f.h5.build"
+    )
+
+
+def test_list_of_landmarks_that_is_missing_malformed_or_of_other_photos(photos, tmp_path):
+    path = tmp_path / "list.txt"
+    config = options(photos, tmp_path / "f.h5", landmarks=path)
+    assert refusal(config) == f"--landmarks: {path}: No such file or directory"
+    path.write_text("these are no landmarks\n")
+    assert refusal(config).startswith(f"--landmarks: {path}: line 1: ")
+    path.write_text("1\nnames\n000001.jpg 165 184 244 176 196 249 194 271 266 260\n")
+    assert refusal(config) == f"--landmarks: {path} lists none of the 1 photos of {photos}"
+
+
+def test_listed_landmarks_are_used_and_photos_that_are_not_listed_get_a_reason(photos, tmp_path):
+    (photos / "other.jpg").write_bytes((photos / PHOTO).read_bytes())
+    path = tmp_path / "list.txt"
+    path.write_text(f"1\nlefteye_x ...\n{PHOTO} 80 90 120 88 101 110 84 132 118 130\n")
+    build(options(photos, tmp_path / "f.h5", landmarks=path))
+    with h5py.File(tmp_path / "f.h5") as file:
+        assert file["faces/landmarks"][:].tolist() == [[[80, 90], [120, 88], [101, 110], [84, 132], [118, 130]]]
+    assert "not in the list of landmarks" in (tmp_path / "report.html").read_text()
+
+
+def test_full_disk_while_rendering_is_one_line_and_the_build_continues(photos, tmp_path, monkeypatch):
+    """The real thing is a file that cannot grow: the kernel refuses the write just as on a full disk."""
+    output = tmp_path / "f.h5"
+    code = (
+        "import resource, signal, sys\n"
+        "from celebahq_builder.__main__ import main\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
+        "main()"
+    )
+    words = ["--input", photos, "--output", output, "--resolution", "64", "--workers", "1"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 2, done.stderr
+    message = done.stderr.splitlines()[-1]
+    assert message.startswith(f"celebahq-build: {output}.build/faces/") and "File too large" in message
+    assert message.endswith("run the same command again to continue")
+    assert not output.exists()
+    build(options(photos, output))
+    assert output.exists()
