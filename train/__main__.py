@@ -1,35 +1,43 @@
 """python -m train --dataset celebahq.h5"""
 
+import inspect
 import sys
 
 import tyro
 
-from train.config import TrainConfig
+from train.config import TrainConfig, TrainError
 from train.presets import PRESETS
 
 
 def main() -> None:
     """Parse the command line, with the preset's values as defaults, and train."""
-    arguments = sys.argv[1:]
-    preset = _preset(arguments)
     try:
+        arguments = sys.argv[1:]
+        preset = _preset(arguments)
         config = tyro.cli(
             TrainConfig,
             default=TrainConfig(dataset=tyro.MISSING, preset=preset, **PRESETS[preset]),
             args=arguments,
             prog="celebahq-train",
+            description=inspect.cleandoc(TrainConfig.__doc__),  # tyro alone shows its first line
         )
-        from celebahq_builder.hdf5 import DatasetError
-        from train.checkpoint import CheckpointError
-        from train.loop import train  # torch is imported only once there is work: --help stays instant
-        from train.setup import TrainError
-    except ValueError as error:
-        _fail(str(error))
+        _train(config)
+    except TrainError as error:
+        print(f"celebahq-train: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _train(config: TrainConfig) -> None:
+    from celebahq_builder.hdf5 import DatasetError
+    from train.checkpoint import CheckpointError
+    from train.loop import train  # torch is imported only once there is work: --help stays instant
+
     try:
         finished = train(config)
-    except (TrainError, CheckpointError, DatasetError) as error:
-        _fail(str(error))
-    sys.exit(0 if finished else 130)
+    except (CheckpointError, DatasetError) as error:
+        raise TrainError(str(error)) from None
+    if not finished:
+        sys.exit(130)
 
 
 def _preset(arguments: list[str]) -> str:
@@ -41,13 +49,8 @@ def _preset(arguments: list[str]) -> str:
         elif argument.startswith("--preset="):
             name = argument.split("=", 1)[1]
     if name not in PRESETS:
-        _fail(f"--preset: {name!r}, one of {', '.join(PRESETS)} is wanted")
+        raise TrainError(f"--preset: {name!r}, one of {', '.join(PRESETS)} is wanted")
     return name
-
-
-def _fail(message: str) -> None:
-    print(message, file=sys.stderr)
-    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def save_checkpoint(folder: Path, nimg: int, state: dict[str, Any], keep: int) -
     except (OSError, RuntimeError) as error:
         partial.unlink(missing_ok=True)
         full = getattr(error, "errno", None) == errno.ENOSPC or "file write failed" in str(error)
-        reason = "no space left on the disk" if full else str(error).splitlines()[0]
+        reason = "no space left on the disk?" if full else str(error).splitlines()[0]
         raise CheckpointError(
             f"{path}: cannot be written ({reason}); make room and run the same command again to resume"
         ) from None

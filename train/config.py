@@ -12,6 +12,10 @@ MAY_CHANGE = (
 out of a GPU that is too small (minibatch_at)."""
 
 
+class TrainError(Exception):
+    """A mistake that the user can mend; the message is one line. (No ValueError: tyro would frame it.)"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Train a ProGAN on a CelebA-HQ file. Run the same command again to resume. Options override the preset.
@@ -111,19 +115,19 @@ class TrainConfig:
                     "checkpoint_ticks", "keep_checkpoints", "epsilon")  # fmt: skip
         for name in positive:
             if getattr(self, name) <= 0:
-                raise ValueError(f"--{_flag(name)}: {getattr(self, name)}, more than 0 is wanted")
+                raise TrainError(f"--{_flag(name)}: {getattr(self, name)}, more than 0 is wanted")
         for name in ("stable_kimg", "fade_kimg", "gp_weight", "drift", "ema_kimg", "rampup_kimg", "image_ticks"):
             if getattr(self, name) < 0:
-                raise ValueError(f"--{_flag(name)}: {getattr(self, name)}, 0 or more is wanted")
+                raise TrainError(f"--{_flag(name)}: {getattr(self, name)}, 0 or more is wanted")
         if self.grow and self.stable_kimg + self.fade_kimg <= 0:
-            raise ValueError("--stable-kimg and --fade-kimg: both 0, it would never grow; use --no-grow to start big")
+            raise TrainError("--stable-kimg and --fade-kimg: both 0, it would never grow; use --no-grow to start big")
         if self.resolution is not None and (self.resolution < 4 or self.resolution & (self.resolution - 1)):
-            raise ValueError(f"--resolution: {self.resolution}, a power of two from 4 is wanted")
+            raise TrainError(f"--resolution: {self.resolution}, a power of two from 4 is wanted")
         if self.total_kimg is not None and self.total_kimg <= 0:
-            raise ValueError(f"--total-kimg: {self.total_kimg}, more than 0 is wanted")
+            raise TrainError(f"--total-kimg: {self.total_kimg}, more than 0 is wanted")
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"--{name}: {getattr(self, name)}, from 0 to below 1 is wanted")
+                raise TrainError(f"--{name}: {getattr(self, name)}, from 0 to below 1 is wanted")
 
     @property
     def run_folder(self) -> Path:

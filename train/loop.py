@@ -9,7 +9,7 @@ import torch
 from celebahq_builder.hdf5 import open_dataset
 from train.capture import Iteration
 from train.checkpoint import save_checkpoint
-from train.config import TrainConfig
+from train.config import TrainConfig, TrainError
 from train.data import RealFaces
 from train.pictures import grid_shape, paint, save_grid
 from train.publish import grid_latents, publish, save_reals
@@ -17,7 +17,7 @@ from train.randomness import draw_noise
 from train.report import Report
 from train.run_folder import dataset_facts, enter, resume_point
 from train.schedule import at_resolution, growth_at, learning_rate_at, schedule_kimg
-from train.setup import TrainError, choose_device, choose_precision, make_networks, step_settings
+from train.setup import choose_device, choose_precision, make_networks, step_settings
 from train.state import gather, make_adams, restore
 from train.step import STATISTICS
 

@@ -30,9 +30,14 @@ class Noise:
         return self.z_d, self.z_g, self.mix, self.mirror
 
 
+def _sequence(seed: int, *path: int) -> np.random.SeedSequence:
+    # spawn_key, not one list: SeedSequence([1]) and SeedSequence([1, 0]) are the same
+    return np.random.SeedSequence(seed, spawn_key=path)
+
+
 def derived_seed(seed: int, *path: int) -> int:
     """Return a seed for the draw that a path of integers names; different paths are independent."""
-    return int(np.random.SeedSequence([seed, *path]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return int(_sequence(seed, *path).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def draw_noise(generator: torch.Generator, seed: int, nimg: int, batch: int, latent_size: int) -> Noise:
@@ -63,12 +68,12 @@ class RowOrder:
 
     def _permutation_of(self, epoch: int) -> np.ndarray:
         if epoch != self._epoch:
-            random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([self.seed, 1, epoch])))
+            random = np.random.Generator(np.random.PCG64(_sequence(self.seed, 1, epoch)))
             self._epoch, self._permutation = epoch, random.permutation(self.num_rows)
         return self._permutation
 
 
 def label_rows(seed: int, nimg: int, batch: int, num_rows: int) -> np.ndarray:
     """Return rows (batch,) int64 whose labels the generator's step is given: drawn from the data set."""
-    random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 2, nimg])))
+    random = np.random.Generator(np.random.PCG64(_sequence(seed, 2, nimg)))
     return random.integers(num_rows, size=batch)

@@ -10,8 +10,7 @@ import numpy as np
 
 from celebahq_builder.hdf5 import Dataset
 from train.checkpoint import checkpoints, load_checkpoint
-from train.config import TrainConfig, difference
-from train.setup import TrainError
+from train.config import TrainConfig, TrainError, difference
 
 
 def enter(folder: Path) -> IO[str]:

@@ -4,15 +4,11 @@ import copy
 
 import torch
 
-from train.config import TrainConfig
+from train.config import TrainConfig, TrainError
 from train.parameters import FlatParameters
 from train.randomness import derived_seed
 from train.step import Networks, Settings
 from zoo.progan import Discriminator, Generator, ProGANConfig
-
-
-class TrainError(ValueError):
-    """A mistake that the user can mend; the message is one line."""
 
 
 def choose_device(name: str) -> torch.device:

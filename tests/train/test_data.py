@@ -1,0 +1,40 @@
+"""Minibatches: the same whether a level is resident or read ahead."""
+
+import numpy as np
+import pytest
+import torch
+
+from celebahq_builder.hdf5 import DatasetWriter, open_dataset
+from train.data import RealFaces
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    random = np.random.default_rng(0)
+    path = tmp_path / "faces.h5"
+    labels = np.eye(3, dtype=np.float32)[np.arange(11) % 3]
+    with DatasetWriter(path, 8, 11, labels=labels) as writer:
+        for _ in range(11):
+            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (8, 4, 2, 1)})
+    with open_dataset(path) as opened:
+        yield opened
+
+
+def test_resident_and_read_ahead_levels_serve_the_same_images(dataset):
+    resident, streamed = (RealFaces(dataset, CPU, seed=3, resident_bytes=size) for size in (1 << 30, 0))
+    nimg = 0
+    for resolution, size in [(4, 3), (4, 3), (4, 3), (4, 5), (8, 5), (8, 5), (4, 5)]:
+        a, b = resident.batch(resolution, nimg, size), streamed.batch(resolution, nimg, size)
+        torch.testing.assert_close(a.reals, b.reals, rtol=0, atol=0)
+        rows = resident.order.rows(nimg, size)
+        np.testing.assert_array_equal(a.reals.numpy(), dataset.read(resolution, rows))
+        nimg += size
+
+
+def test_labels_belong_to_the_reals(dataset):
+    data = RealFaces(dataset, CPU, seed=3, resident_bytes=1 << 30)
+    batch = data.batch(4, 5, 4)
+    np.testing.assert_array_equal(batch.labels.numpy(), dataset.labels[data.order.rows(5, 4)])
+    assert batch.g_labels.shape == (4, 3)

@@ -1,0 +1,242 @@
+"""The whole loop on a small file: growth, files, exact resume, every refusal a user can meet."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+import zoo
+from celebahq_builder.hdf5 import DatasetError, DatasetWriter
+from train.checkpoint import CheckpointError, checkpoints, load_checkpoint
+from train.config import TrainConfig, TrainError
+from train.loop import train
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = {
+    "stable_kimg": 0.064, "fade_kimg": 0.064, "minibatch": 8, "fmap_base": 32, "fmap_max": 8, "latent_size": 8,
+    "tick_kimg": 0.04, "checkpoint_ticks": 1, "ema_kimg": 0.1, "image_ticks": 3, "device": "cpu", "preset": "tiny",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "faces.h5"
+    write_dataset(path)
+    return path
+
+
+def write_dataset(path: Path, seed: int = 0, labels: np.ndarray | None = None) -> None:
+    random = np.random.default_rng(seed)
+    with DatasetWriter(path, 16, 20, labels=labels) as writer:
+        for _ in range(20):
+            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (16, 8, 4, 2, 1)})
+
+
+def config(dataset: Path, folder: Path, **options) -> TrainConfig:
+    return TrainConfig(dataset=dataset, outdir=folder, name="run", **{**TINY, **options})
+
+
+def final_state(folder: Path) -> dict:
+    state = load_checkpoint(checkpoints(folder / "run" / "checkpoints")[-1])
+    return {k: v for k, v in state.items() if k not in ("config", "seconds")}
+
+
+def assert_same(a, b, where="state"):
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, where
+
+
+def test_a_run_grows_to_the_top_and_leaves_what_the_design_names(dataset, tmp_path):
+    assert train(config(dataset, tmp_path))
+    run = tmp_path / "run"
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [r["resolution"] for r in rows] == sorted(r["resolution"] for r in rows)
+    assert {r["resolution"] for r in rows} == {4, 8, 16}
+    assert any(0 < r["alpha"] < 1 for r in rows)
+    assert all(np.isfinite(r["d_loss"]) and r["d_overflow"] == 0 for r in rows)
+    # growth of 2 x (64 + 64) images and two more stable phases
+    assert rows[-1]["kimg"] == pytest.approx(0.384)
+    assert (run / "reals.png").exists()
+    assert list(run.glob("fakes-*.png"))
+    assert list(run.glob("events.out.tfevents.*"))
+    assert json.loads((run / "config.json").read_text())["fmap_base"] == 32
+    generator = zoo.load(run)
+    assert generator(torch.randn(2, 8)).shape == (2, 3, 16, 16)
+    state = load_checkpoint(checkpoints(run / "checkpoints")[-1])
+    for key, value in generator.state_dict().items():
+        assert torch.equal(value, state["g_ema"][key]), key
+
+
+@pytest.mark.parametrize("stops", [[0.1, 0.2], [0.13], [0.3]])
+def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(dataset, tmp_path, stops):
+    """Ticks fall on the same images, so that every file but the clock is equal."""
+    options = {"tick_kimg": 0.008}
+    train(config(dataset, tmp_path / "whole", **options))
+    for stop in stops:
+        train(config(dataset, tmp_path / "parts", total_kimg=stop, **options))
+    train(config(dataset, tmp_path / "parts", total_kimg=0.384, **options))
+    assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "parts"))
+
+
+def start(dataset: Path, folder: Path) -> subprocess.Popen:
+    options = [f"--{k.replace('_', '-')}={v}" for k, v in TINY.items() if k != "preset"]
+    command = [sys.executable, "-m", "train", f"--dataset={dataset}", f"--outdir={folder}", "--name=run", *options]
+    command += ["--preset=smoke", "--tick-kimg=0.008", "--resolution=16", "--total-kimg=0.8"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for_tick(folder: Path, count: int) -> None:
+    log = folder / "run" / "log.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if log.exists() and len(log.read_text().splitlines()) >= count:
+            return
+        time.sleep(0.05)
+    pytest.fail("no progress within a minute")
+
+
+def test_killed_and_interrupted_then_resumed_equals_uninterrupted(dataset, tmp_path):
+    whole = start(dataset, tmp_path / "whole")
+    assert whole.wait(120) == 0, whole.stderr.read()
+
+    killed = start(dataset, tmp_path / "parts")
+    wait_for_tick(tmp_path / "parts", 5)
+    killed.kill()
+    killed.wait()
+    interrupted = start(dataset, tmp_path / "parts")
+    wait_for_tick(tmp_path / "parts", 30)
+    interrupted.send_signal(signal.SIGINT)
+    assert interrupted.wait(60) == 130, interrupted.stderr.read()
+    assert "run the same command again to resume" in interrupted.stdout.read()
+    last = start(dataset, tmp_path / "parts")
+    assert last.wait(120) == 0, last.stderr.read()
+
+    assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "parts"))
+    kimg = [json.loads(x)["kimg"] for x in (tmp_path / "parts/run/log.jsonl").read_text().splitlines()]
+    assert kimg == [json.loads(x)["kimg"] for x in (tmp_path / "whole/run/log.jsonl").read_text().splitlines()]
+
+
+def test_finished_run_is_left_alone(dataset, tmp_path, capsys):
+    train(config(dataset, tmp_path, total_kimg=0.064))
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert train(config(dataset, tmp_path, total_kimg=0.064))
+    assert "already done" in capsys.readouterr().out
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "run" / "checkpoints").iterdir()} == before
+
+
+def test_model_published_while_fading_ends_at_the_last_full_resolution(dataset, tmp_path):
+    train(config(dataset, tmp_path, total_kimg=0.096))  # half-way through the fade to 8x8
+    generator = zoo.load(tmp_path / "run")
+    assert generator.config.resolution == 4
+    assert generator(torch.randn(1, 8)).shape == (1, 3, 4, 4)
+
+
+def test_conditional_data_trains_a_conditional_generator(tmp_path):
+    write_dataset(tmp_path / "labelled.h5", labels=np.eye(2, dtype=np.float32)[np.arange(20) % 2])
+    train(config(tmp_path / "labelled.h5", tmp_path, total_kimg=0.2))
+    assert zoo.load(tmp_path / "run").config.label_size == 2
+
+
+def test_changed_option_is_refused_with_both_values(dataset, tmp_path):
+    train(config(dataset, tmp_path, total_kimg=0.04))
+    with pytest.raises(TrainError, match=r"trained with --gp-weight 10\.0, now --gp-weight 5\.0 is given"):
+        train(config(dataset, tmp_path, gp_weight=5.0))
+
+
+def test_other_data_is_refused(dataset, tmp_path):
+    train(config(dataset, tmp_path, total_kimg=0.04))
+    write_dataset(tmp_path / "other.h5", seed=1)
+    with pytest.raises(TrainError, match=r"not the data that .* was trained on"):
+        train(config(tmp_path / "other.h5", tmp_path))
+
+
+def test_damaged_checkpoint_is_named_and_the_one_before_resumes(dataset, tmp_path):
+    train(config(dataset, tmp_path, total_kimg=0.2))
+    _, newest = checkpoints(tmp_path / "run" / "checkpoints")
+    newest.write_bytes(newest.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=newest.name):
+        train(config(dataset, tmp_path, total_kimg=0.2))
+    newest.unlink()
+    assert train(config(dataset, tmp_path, total_kimg=0.2))
+
+
+def test_two_processes_cannot_train_in_one_folder(dataset, tmp_path):
+    first = start(dataset, tmp_path)
+    wait_for_tick(tmp_path, 1)
+    second = start(dataset, tmp_path)
+    assert second.wait(60) == 2
+    assert "another process trains in it" in second.stderr.read()
+    first.kill()
+    first.wait()
+
+
+def test_resolution_beyond_the_file_is_refused(dataset, tmp_path):
+    with pytest.raises(TrainError, match=r"--resolution 64: .* goes up to 16"):
+        train(config(dataset, tmp_path, resolution=64))
+
+
+def test_cuda_without_cuda_is_refused(dataset, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is CUDA here")
+    with pytest.raises(TrainError, match="--device cuda: PyTorch finds no CUDA device"):
+        train(config(dataset, tmp_path, device="cuda"))
+
+
+def test_file_that_is_no_dataset_is_refused(tmp_path):
+    (tmp_path / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(DatasetError, match=r"bad\.h5"):
+        train(config(tmp_path / "bad.h5", tmp_path))
+    with h5py.File(tmp_path / "layout.h5", "w") as file:
+        file["images"] = np.zeros((2, 8, 8, 3), np.uint8)
+    with pytest.raises(DatasetError, match=r"layout\.h5"):
+        train(config(tmp_path / "layout.h5", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--resolution", "100"], "--resolution: 100, a power of two from 4 is wanted"),
+        (["--minibatch", "0"], "--minibatch: 0, more than 0 is wanted"),
+        (["--preset", "papper"], "--preset: 'papper', one of paper, released"),
+        (["--dataset", "missing.h5"], "missing.h5"),
+    ],
+)
+def test_mistake_on_the_command_line_is_one_line_and_exit_code_2(tmp_path, dataset, options, message):
+    command = [sys.executable, "-m", "train", "--dataset", str(dataset), "--outdir", str(tmp_path), *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_help_teaches_without_importing_torch():
+    program = """
+import sys
+sys.argv = ["train", "--help"]
+from train.__main__ import main
+try:
+    main()
+except SystemExit:
+    print("torch" in sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.strip() == "False"
+    assert "--total-kimg" in done.stdout
+    assert "python -m train --dataset celeba128.h5 --preset smoke" in done.stdout

@@ -1,0 +1,178 @@
+"""One iteration against a plain PyTorch one: separate calls, double backward, torch's Adam on each parameter."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from train.config import TrainConfig
+from train.presets import PRESETS
+from train.randomness import draw_noise
+from train.setup import make_networks, step_settings
+from train.state import gather, make_adams, restore
+from train.step import STATISTICS, Batch, prepare_reals, train_step
+
+CPU = torch.device("cpu")
+
+
+def setup(variant: str = "paper", label_size: int = 0, **options):
+    config = TrainConfig(dataset=".", variant=variant, fmap_base=64, fmap_max=12, latent_size=8, **options)
+    nets = make_networks(config, resolution=16, image_channels=3, label_size=label_size, device=CPU, precision="fp32")
+    return config, nets
+
+
+def batch_of(label_size: int = 0, seed: int = 0) -> Batch:
+    random = torch.Generator().manual_seed(seed)
+    reals = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8, generator=random)
+    if not label_size:
+        return Batch(reals)
+    labels = torch.eye(label_size)[torch.randint(label_size, (2, 8), generator=random)]
+    return Batch(reals, labels[0], labels[1])
+
+
+def plain_step(config, generator, discriminator, g_ema, optimizers, batch, noise, alpha):
+    """The paper's iteration, written naively."""
+    n = len(batch.reals)
+    x = batch.reals.float() / 127.5 - 1
+    x = torch.stack([image.flip(-1) if m < 0.5 else image for image, m in zip(x, noise.mirror.flatten(), strict=True)])
+    coarse = F.avg_pool2d(x, 2).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    reals = coarse * (1 - alpha) + x * alpha
+
+    def score(images):
+        out = discriminator(images, alpha=alpha)
+        return out if isinstance(out, tuple) else (out, None)
+
+    fakes = generator(noise.z_d, batch.labels, alpha=alpha).detach()
+    mixed = (reals + (fakes - reals) * noise.mix).requires_grad_()
+    (real_scores, real_logits), (fake_scores, fake_logits) = score(reals), score(fakes)
+    slope = torch.autograd.grad(score(mixed)[0].sum(), mixed, create_graph=True)[0]
+    norm = slope.square().sum(dim=(1, 2, 3)).sqrt()
+    loss = fake_scores.mean() - real_scores.mean() + 10 * ((norm - 1) ** 2).mean() + 0.001 * (real_scores**2).mean()
+    if batch.labels is not None:
+        target = batch.labels.argmax(1)
+        loss = loss + F.cross_entropy(real_logits, target) + F.cross_entropy(fake_logits, target)
+    optimizers[1].zero_grad()
+    loss.backward()
+    optimizers[1].step()
+
+    scores, logits = score(generator(noise.z_g, batch.g_labels, alpha=alpha))
+    g_loss = -scores.mean()
+    if logits is not None:
+        g_loss = g_loss + F.cross_entropy(logits, batch.g_labels.argmax(1))
+    optimizers[0].zero_grad()
+    g_loss.backward()
+    optimizers[0].step()
+    beta = 0.5 ** (n / (config.ema_kimg * 1000))
+    with torch.no_grad():
+        for average, current in zip(g_ema.parameters(), generator.parameters(), strict=True):
+            average.copy_(average * beta + current * (1 - beta))
+    return loss.item(), g_loss.item()
+
+
+@pytest.mark.parametrize(("variant", "label_size"), [("paper", 0), ("released", 0), ("paper", 3)])
+def test_three_iterations_equal_the_plain_ones(variant, label_size):
+    config, nets = setup(variant, label_size)
+    plain = [copy.deepcopy(x) for x in (nets.generator, nets.discriminator, nets.g_ema)]
+    optimizers = [torch.optim.Adam(x.parameters(), lr=1e-3, betas=(0.0, 0.99), eps=1e-8) for x in plain[:2]]
+    adams = make_adams(nets, config, 16)
+    for adam in adams:
+        adam.learning_rate.fill_(1e-3)
+    statistics, alpha, losses = torch.zeros(len(STATISTICS)), torch.tensor(0.3), []
+    for i in range(3):
+        batch, noise = batch_of(label_size, i), draw_noise(torch.Generator(), 0, 8 * i, 8, 8)
+        train_step(nets, adams, batch, noise, alpha, statistics, step_settings(config))
+        losses.append(plain_step(config, *plain, optimizers, batch, noise, 0.3))
+    sums = dict(zip(STATISTICS, statistics.tolist(), strict=True))
+    assert sums["iterations"] == 3
+    assert sums["d_loss"] == pytest.approx(sum(d for d, _ in losses), rel=1e-4)
+    assert sums["g_loss"] == pytest.approx(sum(g for _, g in losses), rel=1e-4, abs=1e-4)
+    for network, reference in zip((nets.generator, nets.discriminator, nets.g_ema), plain, strict=True):
+        for (name, p), q in zip(network.named_parameters(), reference.parameters(), strict=True):
+            # Adam's first steps are as long whatever the gradient's size: entries whose gradient is rounding noise
+            # may go the other way, so the mean difference is held to a hundredth of the 3e-3 walked.
+            assert (p - q).abs().mean() < 3e-5, name
+
+
+def test_inactive_layers_do_not_move_and_need_no_gradient():
+    config, nets = setup()
+    before = copy.deepcopy(nets.generator.state_dict())
+    adams = make_adams(nets, config, 8)
+    for adam in adams:
+        adam.learning_rate.fill_(1e-3)
+    reals = torch.randint(0, 256, (8, 3, 8, 8), dtype=torch.uint8)
+    noise = draw_noise(torch.Generator(), 0, 0, 8, 8)
+    train_step(nets, adams, Batch(reals), noise, torch.tensor(0.5), torch.zeros(len(STATISTICS)), step_settings(config))
+    for key, value in nets.generator.state_dict().items():
+        moved = not torch.equal(value, before[key])
+        assert moved == ("16x16" not in key), key
+
+
+def test_non_finite_reals_change_no_weight_and_are_counted():
+    config, nets = setup()
+    adams = make_adams(nets, config, 16)
+    for adam in adams:
+        adam.learning_rate.fill_(1e-3)
+    before = [x.clone() for x in (nets.g_flat.vector, nets.d_flat.vector)]
+    noise = draw_noise(torch.Generator(), 0, 0, 8, 8)
+    noise.z_d[0] = float("nan")
+    noise.z_g[0] = float("nan")
+    statistics = torch.zeros(len(STATISTICS))
+    train_step(nets, adams, batch_of(), noise, torch.tensor(1.0), statistics, step_settings(config))
+    sums = dict(zip(STATISTICS, statistics.tolist(), strict=True))
+    assert (sums["d_overflow"], sums["g_overflow"]) == (1, 1)
+    for x, old in zip((nets.g_flat.vector, nets.d_flat.vector), before, strict=True):
+        torch.testing.assert_close(x, old, rtol=0, atol=0)
+
+
+def test_reals_fade_like_the_networks():
+    reals = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
+    x = reals.float() / 127.5 - 1
+    blocky = x.reshape(2, 3, 4, 2, 4, 2).mean(dim=(3, 5)).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(prepare_reals(reals, None, torch.tensor(0.0)), blocky)
+    torch.testing.assert_close(prepare_reals(reals, None, torch.tensor(1.0)), x)
+
+
+def test_mirror_turns_just_the_pictures_drawn_below_one_half():
+    reals = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
+    out = prepare_reals(reals, torch.tensor([0.2, 0.7]).view(2, 1, 1, 1), torch.tensor(1.0))
+    x = reals.float() / 127.5 - 1
+    torch.testing.assert_close(out, torch.stack([x[0].flip(-1), x[1]]))
+
+
+def test_black_and_white_become_minus_one_and_one():
+    reals = torch.tensor([0, 255], dtype=torch.uint8).view(1, 1, 1, 2).expand(1, 3, 2, 2).contiguous()
+    assert prepare_reals(reals, None, torch.tensor(1.0)).unique().tolist() == [-1.0, 1.0]
+
+
+def test_restored_state_continues_bit_for_bit():
+    config, nets = setup()
+
+    def run(nets, adams, statistics, first, count):
+        for adam in adams:
+            adam.learning_rate.fill_(1e-3)
+        for i in range(first, first + count):
+            noise = draw_noise(torch.Generator(), 0, 8 * i, 8, 8)
+            train_step(nets, adams, batch_of(seed=i), noise, torch.tensor(0.5), statistics, step_settings(config))
+
+    adams, statistics = make_adams(nets, config, 16), torch.zeros(len(STATISTICS))
+    run(nets, adams, statistics, 0, 2)
+    state = gather(nets, adams, statistics)
+    run(nets, adams, statistics, 2, 2)
+
+    _, other = setup(seed=99)
+    other_statistics = torch.zeros(len(STATISTICS))
+    other_adams = restore(state, other, config, other_statistics)
+    run(other, other_adams, other_statistics, 2, 2)
+    for a, b in ((nets.g_flat, other.g_flat), (nets.d_flat, other.d_flat), (nets.ema_flat, other.ema_flat)):
+        torch.testing.assert_close(a.vector, b.vector, rtol=0, atol=0)
+    torch.testing.assert_close(statistics, other_statistics, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_presets_minibatch_fills_whole_stddev_groups_at_every_resolution(preset):
+    config = TrainConfig(dataset=".", preset=preset, **PRESETS[preset])
+    group = 4 if config.variant == "released" else None
+    for i in range(9):
+        size = dict(config.minibatch_at).get(4 << i, config.minibatch)
+        assert group is None or size % min(group, size) == 0
