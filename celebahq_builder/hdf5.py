@@ -17,7 +17,7 @@ import numpy as np
 
 from celebahq_builder.face_record import FaceRecord, face_columns
 from celebahq_builder.labels_file import as_labels, labels_path, npy_bytes, read_sidecar
-from celebahq_builder.partial_file import clear_errors, create_partial, discard, partial_path, publish
+from celebahq_builder.partial_file import PartialFile, write_whole
 
 FORMAT_VERSION = 1
 _BUFFER_BYTES = 1 << 20  # small levels are written by the megabyte: a call a level would cost more than its pixels
@@ -76,7 +76,6 @@ class DatasetWriter:
         if num_faces < 1:
             raise ValueError(f"{path}: a dataset of {num_faces} faces, at least 1 is wanted")
         self._path = Path(path)
-        self._partial = partial_path(self._path)
         self._num_faces = num_faces
         self._written = 0
         self._records: list[FaceRecord] = []
@@ -88,12 +87,12 @@ class DatasetWriter:
 
         self._refuse_what_exists()
         image_bytes = num_faces * sum(3 * r * r for r in self._buffers)
-        self._file = create_partial(self._path, needed_bytes=0 if compression else image_bytes)
+        self._file = PartialFile(self._path, needed_bytes=0 if compression else image_bytes)
         try:
-            with clear_errors(self._partial):
-                self._lay_out(attributes or {}, compression)
+            self._lay_out(attributes or {}, compression)
+            self._file.check()
         except BaseException:
-            discard(self._file, self._partial)
+            self._file.discard()
             raise
 
     def write(self, levels: Mapping[int, np.ndarray], face: FaceRecord | None = None) -> None:
@@ -113,20 +112,20 @@ class DatasetWriter:
             filled = (self._written - 1) % len(buffer) + 1
             buffer[filled - 1] = image
             if filled == len(buffer) or self._written == self._num_faces:
-                with clear_errors(self._partial):
-                    self._file[level_key(r)][self._written - filled : self._written] = buffer[:filled]
+                self._file.hdf5[level_key(r)][self._written - filled : self._written] = buffer[:filled]
+                self._file.check()
 
     def __enter__(self) -> "DatasetWriter":
         return self
 
     def __exit__(self, exc_type, exc, traceback) -> None:
         if exc_type is not None:
-            discard(self._file, self._partial)
+            self._file.discard()
             return
         try:
             self._finish()
         except BaseException:
-            discard(self._file, self._partial)
+            self._file.discard()
             raise
 
     def _finish(self) -> None:
@@ -134,30 +133,29 @@ class DatasetWriter:
         if self._written != self._num_faces:
             raise ValueError(f"{self._path}: {self._written} of {self._num_faces} faces written")
         columns = face_columns(self._records, self._num_faces)
-        with clear_errors(self._partial):
-            for name, values in columns.items():
-                self._file.create_dataset(f"faces/{name}", data=values)
-            if self._labels is not None:
-                self._file.create_dataset("labels", data=self._labels)
-            self._file.flush()
-            del self._file.attrs["unfinished"]
-            self._file.close()
+        file = self._file.hdf5
+        for name, values in columns.items():
+            file.create_dataset(f"faces/{name}", data=values)
+        if self._labels is not None:
+            file.create_dataset("labels", data=self._labels)
+        del file.attrs["unfinished"]
+        self._file.publish(before=self._publish_labels)
+
+    def _publish_labels(self) -> None:
+        """Before the dataset: a kill in between leaves labels without a dataset, never a dataset with wrong labels."""
         self._refuse_what_exists()
         if self._labels is not None:
-            # Before the dataset: a kill in between leaves labels without a dataset, never a dataset with wrong labels.
-            sidecar = labels_path(self._path)
-            partial_path(sidecar).write_bytes(npy_bytes(self._labels))
-            publish(partial_path(sidecar), sidecar)
-        publish(self._partial, self._path)
+            write_whole(labels_path(self._path), npy_bytes(self._labels))
 
     def _lay_out(self, attributes: Mapping[str, str | int], compression: str | None) -> None:
-        self._file.attrs["unfinished"] = 1
+        file = self._file.hdf5
+        file.attrs["unfinished"] = 1
         for name, value in {"config": "{}", "weights_sha256": "", **attributes}.items():
-            self._file.attrs[name] = value
-        self._file.attrs["format_version"] = FORMAT_VERSION
-        self._file.attrs["builder_version"] = _builder_version()
+            file.attrs[name] = value
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["builder_version"] = _builder_version()
         for r in self._buffers:
-            self._file.create_dataset(
+            file.create_dataset(
                 level_key(r),
                 shape=(self._num_faces, 3, r, r),
                 maxshape=(None, 3, r, r),

@@ -2,76 +2,142 @@
 
 import contextlib
 import errno
+import io
 import os
-import re
 import shutil
 from pathlib import Path
 
 import h5py
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+
+class PartialFile:
+    """The file under construction: `hdf5` to write into, then publish() or discard().
+
+    HDF5 cannot live through a failed write: it fails again at every close, and ends in a segmentation fault. So it
+    writes through _Sink, which remembers the first error and from then on swallows; check() raises it.
+
+    Raises:
+        OSError: the folder is missing or closed to us, the disk has not needed_bytes, or another process writes here.
+    """
+
+    def __init__(self, path: Path, needed_bytes: int = 0) -> None:
+        self.path = path
+        self.partial = partial_path(path)
+        try:
+            self._sink = _Sink(os.open(self.partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+")
+        except OSError as error:
+            raise self._failure(error) from None
+        self._lock()
+        self._sink.truncate(0)  # of a run that was killed
+        free = shutil.disk_usage(path.parent).free
+        if needed_bytes > free:
+            self._sink.close()
+            self.partial.unlink()
+            raise _os_error(errno.ENOSPC, f"{path}: needs {needed_bytes / 1e9:.2f} GB, {free / 1e9:.2f} GB are free")
+        self.hdf5 = h5py.File(self._sink, "w")
+
+    def check(self) -> None:
+        """Raise OSError, in one line, if anything that was written did not reach the file."""
+        if self._sink.error is not None:
+            raise self._failure(self._sink.error)
+
+    def publish(self, before=lambda: None) -> None:
+        """Complete the file, call `before`, and give it its name once its bytes are on the disk."""
+        self.hdf5.close()
+        self.check()
+        try:
+            os.fsync(self._sink.fileno())
+            before()
+            self.partial.replace(self.path)
+        except OSError as error:
+            raise self._failure(error) from None
+        self._sink.close()
+        sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Remove the file, whatever state it is in."""
+        self._sink.swallow()
+        with contextlib.suppress(OSError, RuntimeError):
+            self.hdf5.close()
+        self._sink.close()
+        self.partial.unlink(missing_ok=True)
+
+    def _lock(self) -> None:
+        """Keep a second writer out for as long as this process lives."""
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._sink.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._sink.close()
+            raise _os_error(errno.EWOULDBLOCK, f"{self.partial}: another process is writing it") from None
+        except OSError:
+            pass  # a file system without locks
+
+    def _failure(self, error: OSError) -> OSError:
+        if error.strerror is None:  # one of ours already
+            return error
+        return _os_error(error.errno, f"{self.partial}: {error.strerror}; no dataset was made")
+
+
+class _Sink(io.FileIO):
+    """A file that never fails: the first error is kept, and nothing is written after it."""
+
+    error: OSError | None = None
+
+    def write(self, data) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while rest and self.error is None:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self.error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        if self.error is None:
+            try:
+                return super().truncate(size)
+            except OSError as error:
+                self.error = error
+        return size or 0
+
+    def swallow(self) -> None:
+        self.error = self.error or OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
 
 
 def partial_path(path: Path) -> Path:
     return path.with_name(path.name + ".partial")
 
 
-def create_partial(path: Path, needed_bytes: int = 0) -> h5py.File:
-    """Create `<path>.partial`; OSError when another process is writing it, or the disk has not needed_bytes."""
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a small file so that it appears at once and whole, its bytes on the disk."""
     partial = partial_path(path)
-    if partial.exists():  # of a killed run, or of one that still runs and holds HDF5's lock
-        try:
-            h5py.File(partial, "r+").close()
-        except BlockingIOError:
-            raise os_error(errno.EWOULDBLOCK, f"{partial}: another process is writing it") from None
-        except OSError:
-            pass  # what a kill leaves is seldom readable
-        partial.unlink()
-    with clear_errors(partial):
-        file = h5py.File(partial, "w")
-    free = shutil.disk_usage(path.parent).free
-    if needed_bytes > free:
-        discard(file, partial)
-        raise os_error(errno.ENOSPC, f"{path}: needs {needed_bytes / 1e9:.2f} GB, {free / 1e9:.2f} GB are free")
-    return file
-
-
-def discard(file: h5py.File, partial: Path) -> None:
-    """Close and remove. Emptied first: HDF5 flushes when it closes, and would fail again where the disk is full."""
-    for step in (lambda: os.truncate(partial, 0), file.close, partial.unlink):
-        with contextlib.suppress(OSError, RuntimeError):
-            step()
-
-
-def publish(partial: Path, path: Path) -> None:
-    """Give a closed file its final name, once its bytes are on the disk."""
-    fsync(partial)
+    with partial.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     partial.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
     with contextlib.suppress(OSError):  # a folder cannot be opened on Windows
-        fsync(path.parent)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
-def fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def os_error(number: int, message: str) -> OSError:
+def _os_error(number: int, message: str) -> OSError:
     """Return an OSError whose text is the message alone, with the errno still to be asked for."""
     error = OSError(message)
     error.errno = number
     return error
-
-
-@contextlib.contextmanager
-def clear_errors(partial: Path):
-    """Turn HDF5's paragraph about a failed write into one line: file and cause."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        told = re.search(r"errno = (\d+)", str(error))
-        number = int(told[1]) if told else getattr(error, "errno", None)
-        if not number:
-            raise
-        raise os_error(number, f"{partial}: {os.strerror(number)}; no dataset was made") from error
