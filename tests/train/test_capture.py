@@ -1,0 +1,47 @@
+"""The CUDA graph against the eager iteration (needs a GPU), and the benchmark command on the CPU."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from train.capture import Iteration
+from train.config import TrainConfig
+from train.randomness import draw_noise
+from train.setup import make_networks, step_settings
+from train.state import make_adams
+from train.step import STATISTICS, Batch
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.gpu
+def test_captured_iterations_equal_eager_ones_bit_for_bit():
+    device, vectors = torch.device("cuda"), []
+    reals = torch.randint(0, 256, (6, 8, 3, 16, 16), dtype=torch.uint8, device=device)
+    for captured in (False, True):
+        config = TrainConfig(dataset=".", fmap_base=64, fmap_max=16, latent_size=8, deterministic=True)
+        nets = make_networks(config, resolution=16, image_channels=3, label_size=0, device=device, precision="bf16")
+        adams = make_adams(nets, config, 16)
+        alpha, statistics = torch.zeros((), device=device), torch.zeros(len(STATISTICS), device=device)
+        iteration = Iteration(nets, adams, alpha, statistics, step_settings(config), captured)
+        generator = torch.Generator(device)
+        for i in range(6):
+            alpha.fill_(i / 6)
+            for adam in adams:
+                adam.learning_rate.fill_(1e-3 * (i + 1))
+            iteration(Batch(reals[i]), draw_noise(generator, 0, 8 * i, 8, 8))
+        vectors.append(torch.cat([nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector, statistics]))
+    torch.testing.assert_close(vectors[0], vectors[1], rtol=0, atol=0)
+
+
+def test_benchmark_prints_a_row_a_resolution():
+    command = [sys.executable, "-m", "train.benchmark", "--preset", "smoke", "--device", "cpu", "--resolutions", "4-8"]
+    command += ["--seconds", "0.01", "--minibatch", "2", "--precisions", "fp32"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = done.stdout.splitlines()[2:]
+    assert [int(row.split()[0]) for row in rows] == [4, 8]
+    assert all(float(row.split()[-1]) > 0 for row in rows)

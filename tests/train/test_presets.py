@@ -1,0 +1,60 @@
+"""Presets against the paper's and the released programs' printed tables."""
+
+import pytest
+
+from train.config import TrainConfig, TrainError, difference
+from train.presets import PRESETS
+from train.schedule import at_resolution, schedule_kimg
+
+
+def preset(name: str, **options) -> TrainConfig:
+    return TrainConfig(dataset="faces.h5", preset=name, **{**PRESETS[name], **options})
+
+
+def test_papers_minibatches_are_those_of_appendix_a():
+    config = preset("paper")
+    sizes = [at_resolution(config.minibatch_at, 4 << i, config.minibatch) for i in range(9)]
+    assert sizes == [16, 16, 16, 16, 16, 16, 14, 6, 3]
+
+
+def test_papers_optimizer_and_loss_are_those_of_appendix_a():
+    config = preset("paper")
+    assert (config.learning_rate, config.beta1, config.beta2, config.epsilon) == (0.001, 0.0, 0.99, 1e-8)
+    assert (config.gp_weight, config.gp_target, config.drift) == (10, 1, 0.001)
+    assert (config.stable_kimg, config.fade_kimg, config.variant) == (800, 800, "paper")
+
+
+def test_released_preset_is_v2_1gpu():
+    config = preset("released")
+    sizes = [at_resolution(config.minibatch_at, 4 << i, config.minibatch) for i in range(9)]
+    assert sizes == [128, 128, 128, 64, 32, 16, 8, 4, 4]
+    rates = [at_resolution(config.learning_rate_at, 4 << i, config.learning_rate) for i in range(9)]
+    assert rates == [0.001] * 8 + [0.0015]
+    assert (config.total_kimg, config.stable_kimg, config.ema_beta, config.variant) == (12000, 600, 0.999, "released")
+
+
+def test_default_length_is_the_growth_and_two_stable_phases():
+    config = preset("paper")
+    growth = schedule_kimg(stable_kimg=config.stable_kimg, fade_kimg=config.fade_kimg, max_resolution=1024)
+    assert (config.total_kimg, growth + 2 * config.stable_kimg) == (None, 14_400)
+
+
+def test_a_changed_option_is_found_with_both_values_and_harmless_ones_are_not():
+    before, after = preset("smoke").to_dict(), preset("smoke", drift=0.1, total_kimg=99, device="cpu").to_dict()
+    assert difference(before, after) == ("--drift", 0.001, 0.1)
+    assert difference(before, preset("smoke", total_kimg=99, device="cpu", tick_kimg=3).to_dict()) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resolution": 2}, "--resolution: 2, a power of two from 4 is wanted"),
+        ({"drift": -1}, "--drift: -1, 0 or more is wanted"),
+        ({"beta2": 1.0}, "--beta2: 1.0, from 0 to below 1 is wanted"),
+        ({"stable_kimg": 0, "fade_kimg": 0}, "it would never grow"),
+        ({"total_kimg": 0}, "--total-kimg: 0, more than 0 is wanted"),
+    ],
+)
+def test_nonsense_is_refused_at_birth(options, message):
+    with pytest.raises(TrainError, match=message):
+        preset("smoke", **options)
