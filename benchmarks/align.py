@@ -62,16 +62,7 @@ def straightforward_align(
     pad = np.maximum([*(border - low), *(high - image.size + border)], 0)
     if pad.max() > border - 4:
         left, top, right, bottom = np.maximum(pad, round(side * 0.3))
-        padded = np.pad(np.asarray(image, dtype=np.float32), ((top, bottom), (left, right), (0, 0)), "reflect")
-        height, width = padded.shape[:2]
-        rows, columns, _ = np.ogrid[:height, :width, :1]
-        across = np.minimum(columns / np.float32(left), (width - 1 - columns) / np.float32(right))
-        along = np.minimum(rows / np.float32(top), (height - 1 - rows) / np.float32(bottom))
-        mask = 1.0 - np.minimum(across, along)
-        sigma = side * 0.02
-        padded += (scipy.ndimage.gaussian_filter(padded, [sigma, sigma, 0]) - padded) * np.clip(3 * mask + 1, 0, 1)
-        padded += (np.median(padded, axis=(0, 1)) - padded) * np.clip(mask, 0, 1)
-        image = Image.fromarray(np.clip(np.rint(padded), 0, 255).astype(np.uint8))
+        image = Image.fromarray(straightforward_extend(np.asarray(image), (left, top, right, bottom), side * 0.02))
         quad = quad + np.array([left, top])
 
     fine, to_centre = resolution * 4, 0.0 if paper else 0.5
@@ -80,6 +71,20 @@ def straightforward_align(
     return np.asarray(
         image.resize((resolution, resolution), Image.Resampling.BOX if paper else Image.Resampling.LANCZOS)
     )
+
+
+def straightforward_extend(picture: np.ndarray, pad: tuple[int, int, int, int], sigma: float) -> np.ndarray:
+    """The padding of the released programs at full size: (H, W, 3) uint8 -> (H + pads, W + pads, 3) uint8."""
+    left, top, right, bottom = pad
+    padded = np.pad(picture.astype(np.float32), ((top, bottom), (left, right), (0, 0)), "reflect")
+    height, width = padded.shape[:2]
+    rows, columns, _ = np.ogrid[:height, :width, :1]
+    across = np.minimum(columns / np.float32(left), (width - 1 - columns) / np.float32(right))
+    along = np.minimum(rows / np.float32(top), (height - 1 - rows) / np.float32(bottom))
+    mask = 1.0 - np.minimum(across, along)
+    padded += (scipy.ndimage.gaussian_filter(padded, [sigma, sigma, 0]) - padded) * np.clip(3 * mask + 1, 0, 1)
+    padded += (np.median(padded, axis=(0, 1)) - padded) * np.clip(mask, 0, 1)
+    return np.clip(np.rint(padded), 0, 255).astype(np.uint8)
 
 
 def beyond_photo(size: tuple[int, int], quad: np.ndarray, resolution: int = 1024) -> np.ndarray:

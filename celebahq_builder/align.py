@@ -126,6 +126,8 @@ def _rotate90(v: np.ndarray) -> np.ndarray:
 
 def _extended(photo: np.ndarray, plan: CropPlan, geometry: str, whole: bool) -> tuple[np.ndarray, np.ndarray]:
     """Shrink, cut, enlarge and extend; without `whole` only what the box itself needs. Returns picture and corners."""
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
+        raise ValueError(f"photo: shape {photo.shape} of {photo.dtype}, (H, W, 3) of uint8 is wanted")
     left, top, right, bottom = plan.crop
     size = (right - left, bottom - top)
     if plan.shrink == 1:
