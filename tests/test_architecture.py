@@ -51,8 +51,8 @@ def test_import_rule_sees_through_every_spelling(tmp_path, monkeypatch):
     path = tmp_path / "train" / "metrics" / "swd.py"
     path.parent.mkdir(parents=True)
     path.write_text(
-        "import numpy, export.card\nfrom celebahq_builder import build\nfrom celebahq_builder.hdf5 import open_dataset\n"
-        "from .. import loop\ndef late():\n    from . import kid\n"
+        "import numpy, export.card\nfrom celebahq_builder import build\n"
+        "from celebahq_builder.hdf5 import open_dataset\nfrom .. import loop\ndef late():\n    from . import kid\n"
     )
     found = our_imports(path)
     assert found == {

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 from dataclasses import replace
 
 import pytest
@@ -97,7 +96,7 @@ def test_rows_of_a_photo_arrive_in_one_write(tmp_path, monkeypatch):
     with ManifestWriter(path) as manifest:
         for i in range(3):
             manifest.append([replace(FACE, source=f"{i}", rows=2, face_index=k) for k in range(2)])
-            sizes.append(os.stat(path).st_size)  # nothing waits in a buffer
+            sizes.append(path.stat().st_size)  # nothing waits in a buffer
             assert len(read_manifest(path)[1]) == 2 * (i + 1)
     assert sizes[-1] == path.stat().st_size
 
