@@ -1,13 +1,13 @@
 """How good a face is, by its power spectrum: broad and round is good (paper, Appendix C); blur and halftones are not.
 
 The paper gives one sentence and no formula. This one is ours, calibrated on 28 images of the released 30,000 whose
-place in the official order is known: Spearman's rho -0.82 (95 % bootstrap interval -0.92..-0.59; benchmarks/quality.py
+place in the official order is known: Spearman's rho -0.82 (95 % bootstrap interval -0.92..-0.60; benchmarks/quality.py
 prints it). 28 images fix a trend, not the third decimal: the constants are round numbers from the middle of a plateau.
 
 Scores of one dataset are always taken at one resolution, that of its faces, so that they can be compared; never compare
 scores across resolutions. Rings are counted in cycles an image, from 8 up to half the resolution. The calibration holds
 at 1024. A smaller file is asked the same question of its own finest pixels, and what they cannot show no longer counts:
-the same 28 images, shrunk, give rho -0.62 at 512 and none at 256, where all of them are sharp.
+the same 28 images, shrunk, give rho -0.59 at 512 and none at 256, where all of them are sharp.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Constants:
 
     reach: float = 9.5
     """A ring counts half when its power is e^-reach of that of the lowest four rings."""
-    detail: float = 5.0
+    detail: float = 4.5
     """One of the four highest rings counts half when its power is e^-detail of that of the two rings below them."""
     roundness: float = 0.5
     """Isotropy below this lowers the score in proportion; photographs without a pattern lie above."""
@@ -99,7 +99,7 @@ def score_spectrum(power: np.ndarray, resolution: int, constants: Constants = CA
     detail = _share(log_signal[-4:], log_signal[-6:-4], constants.detail)
     breadth = float(reached + detail) / 2
 
-    evenness = (symmetric / np.nanmean(power, axis=1))[seen]
+    evenness = symmetric[seen] / np.nanmean(power, axis=1)[seen]
     isotropy = float(evenness.min(initial=1.0))
     return QualityScore(breadth * min(1.0, isotropy / constants.roundness), breadth, isotropy)
 

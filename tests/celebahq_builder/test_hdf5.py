@@ -215,7 +215,7 @@ def _delete(key):
 
 def _replace(key, shape, dtype):
     def change(file):
-        del file[key]
+        file.pop(key, None)
         file.create_dataset(key, data=np.zeros(shape, dtype))
 
     return change
@@ -244,8 +244,6 @@ def _empty(file):
 def test_a_file_that_is_not_whole_is_refused_in_one_line(tmp_path, change, message):
     path = write(tmp_path / "faces.h5", random_faces(3, 4), labels=np.zeros((3, 2)))
     with h5py.File(path, "r+") as file:
-        if "data6x6" in str(message) or "labels" in str(message):
-            file.create_dataset("data6x6", data=0) if "data6x6" in message else None
         change(file)
     with pytest.raises(DatasetError, match=message) as raised:
         open_dataset(path)
