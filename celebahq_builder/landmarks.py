@@ -47,7 +47,7 @@ class _Bounds:
 
 
 # A list was made by people, and its profiles were accepted by the released program: only nonsense is refused.
-_LISTED = _Bounds(eyes_to_mouth=(0.1, 5.0), agreement=0.8, nose_aside=np.inf)
+_LISTED = _Bounds(eyes_to_mouth=(0.1, 5.0), agreement=0.9, nose_aside=np.inf)
 # dlib never sees the far side of a profile and invents it.
 _DETECTED = _Bounds(eyes_to_mouth=(0.6, 1.8), agreement=0.97, nose_aside=0.55)
 
