@@ -205,6 +205,8 @@ def _one_line_for_disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if isinstance(error, FileExistsError) and error.errno is None:  # the writer's own words
+            raise BuildError(str(error)) from error
         if error.errno not in _DISK_ERRORS:
             raise
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)

@@ -10,6 +10,7 @@ import numpy as np
 
 from celebahq_builder.config import BuildError
 from celebahq_builder.manifest import Row
+from celebahq_builder.whole_file import write_whole
 
 
 class BuildFolder:
@@ -57,15 +58,7 @@ class BuildFolder:
         return self.faces / f"{name}-{row.face_index}.webp"
 
     def write_face(self, row: Row, data: bytes) -> None:
-        path = self.face_path(row)
-        partial = path.with_suffix(".partial")
-        try:
-            partial.write_bytes(data)
-            partial.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            raise OSError(error.errno, error.strerror, str(path)) from error
+        write_whole(self.face_path(row), data)
 
     def has_face(self, row: Row) -> bool:
         """Say whether the face is on the disk, whole: WebP begins with its own length."""

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from celebahq_builder.config import BuildError, flag
+from celebahq_builder.whole_file import write_whole
 
 Point = tuple[float, float]
 
@@ -93,13 +94,7 @@ def read_manifest(path: Path) -> tuple[dict, list[Row]]:
 
 def write_manifest(path: Path, header: dict, rows: Iterable[Row]) -> None:
     """Write a whole manifest; the old one stays in place until the new one is complete."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(_line(header))
-        file.writelines(_line(asdict(row)) for row in rows)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_whole(path, b"".join([_line(header), *(_line(asdict(row)) for row in rows)]), durable=True)
 
 
 class ManifestWriter:

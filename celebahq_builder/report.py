@@ -15,6 +15,7 @@ from celebahq_builder.photos import decode_photo
 from celebahq_builder.report_page import figure, histogram, page, section, text
 from celebahq_builder.report_pictures import ReadFace, ReadPhoto, face_picture, photo_picture, stage_pictures
 from celebahq_builder.unusable_photo import UnusablePhoto
+from celebahq_builder.whole_file import write_whole
 
 _SHEET = 48
 _STRIPS = 6
@@ -56,9 +57,7 @@ def write_report(
         parts.append(_duplicates(choice, read_face))
     parts.append(_settings(config))
     html = page(config.output.name, config.output.name, "\n".join(filter(None, parts)))
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(html, encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, html.encode())
 
 
 def _header(config: BuildConfig) -> str:

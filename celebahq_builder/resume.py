@@ -4,6 +4,7 @@ import json
 
 from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError, flag
+from celebahq_builder.labels_file import labels_path
 from celebahq_builder.manifest import Row, read_manifest, refuse_changed_options, write_manifest
 from celebahq_builder.photo_folder import FileStamp, file_stamp
 
@@ -13,6 +14,11 @@ def is_finished(config: BuildConfig, attributes: dict[str, str | int]) -> bool:
     if config.output.is_dir():
         raise BuildError(f"--output: {config.output} is a folder, the name of a file to make is wanted")
     if not config.output.exists():
+        if labels_path(config.output).exists():  # better said now than after all the work
+            raise BuildError(
+                f"{labels_path(config.output)}: would be taken for the labels of {config.output}; "
+                "move it away or choose another --output"
+            )
         return False
     from celebahq_builder.hdf5 import DatasetError, open_dataset
 

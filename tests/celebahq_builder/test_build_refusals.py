@@ -256,3 +256,12 @@ def test_full_disk_while_rendering_is_one_line_and_the_build_continues(photos, t
     assert not output.exists()
     build(options(photos, output))
     assert output.exists()
+
+
+def test_labels_of_another_dataset_are_noticed_before_the_work(photos, tmp_path):
+    (tmp_path / "f-labels.npy").write_bytes(b"labels")
+    assert refusal(options(photos, tmp_path / "f.h5")) == (
+        f"{tmp_path}/f-labels.npy: would be taken for the labels of {tmp_path}/f.h5; "
+        "move it away or choose another --output"
+    )
+    assert not (tmp_path / "f.h5.build").exists()
