@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from google.protobuf.message import Message
 import zoo
 from export.config import UsageError
 from export.folding import fold_equalized_scale
-from export.parity import check, parity
+from export.parity import BATCHES, check, parity
 from export.sample import UnusableModel, load_onnx
 from zoo import weights
 from zoo.progan import Generator
@@ -191,6 +192,10 @@ def _checked(path: Path, generator: Generator, *, written: bool, name: Path | No
     name = name or path
     paint = load_onnx(path, device="cpu")
     config = generator.config
+    images = sum(map(len, BATCHES))
+    print(
+        f"{name}: painting {images} images with onnxruntime and with PyTorch, to compare", file=sys.stderr, flush=True
+    )
     worst = parity(paint, _as_numpy(generator), config.latent_size, config.label_size)
     check(worst, str(name))
     label = f", label (batch, {config.label_size})" if config.label_size else ""
