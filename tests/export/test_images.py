@@ -19,6 +19,7 @@ def images(*args) -> None:
 
 def refusal(capsys, *args) -> str:
     """What the command says when it ends with exit code 2: one line."""
+    capsys.readouterr()  # what was said before
     with pytest.raises(SystemExit) as error:
         images(*args)
     assert error.value.code == 2
