@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -111,6 +111,14 @@ def choose(rows: Iterable[Row], keep: int, dedupe: str) -> Choice:
         else:
             choice.beyond.append(row)
     return choice
+
+
+def with_outcomes(rows: Iterable[Row], choice: Choice) -> list[Row]:
+    """Return the rows with what became of each rendered face written into them."""
+    outcomes = {row.key: f"row {i}" for i, row in enumerate(choice.kept)}
+    outcomes |= {row.key: f"duplicate of {better.source}" for row, better in choice.duplicates}
+    outcomes |= {row.key: "not among the best" for row in choice.beyond}
+    return [replace(row, outcome=outcomes.get(row.key, "")) for row in rows]
 
 
 class _HashTable:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from celebahq_builder.best_faces import BestFaces, Choice, choose
+from celebahq_builder.best_faces import BestFaces, Choice, choose, with_outcomes
 from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.executors import WORKER_DIED, WorkerDied, run
-from celebahq_builder.manifest import ManifestWriter, Row
+from celebahq_builder.manifest import ManifestWriter, Row, write_manifest
 from celebahq_builder.photo_folder import file_stamp, find_input, photos_sha256, read_landmarks
 from celebahq_builder.progress import progress
 from celebahq_builder.render_photo import Result, Task, refused, work_on
@@ -54,7 +54,9 @@ def build(config: BuildConfig) -> None:
             )
         _write_dataset(folder, config, choice, attributes)
         _print_summary(config, names, rows, choice, report)
-        if not config.keep_build_folder:
+        if config.keep_build_folder:
+            write_manifest(folder.manifest, header, with_outcomes(rows, choice))
+        else:
             folder.remove()
 
 

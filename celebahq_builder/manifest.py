@@ -52,6 +52,9 @@ class Row:
     perceptual_hash: str = ""
     """64 hex digits, few bits apart for faces that look the same; empty below 32x32."""
 
+    outcome: str = ""
+    """What became of a rendered face, once all are known: "row 17", "duplicate of <photo>" or "not among the best"."""
+
     @property
     def key(self) -> tuple[str, int]:
         """What names this face."""

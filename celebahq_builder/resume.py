@@ -1,6 +1,7 @@
 """What an earlier run left behind: a finished file, or photos that are done and need no second look."""
 
 import json
+from dataclasses import replace
 
 from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError, flag
@@ -61,6 +62,8 @@ def done_so_far(folder: BuildFolder, header: dict, names: list[str], config: Bui
     for row in rows:
         if row.source in present and row.source not in stamps:
             stamps[row.source] = file_stamp(config.input, row.source)
+    # What became of them is to be decided anew, with the photos and options of this run.
+    rows = [replace(row, outcome="") for row in rows]
     good = [row for row in rows if stamps.get(row.source) == FileStamp(row.source_bytes, row.source_mtime_ns)]
     if len(good) < len(rows):
         changed = len({row.source for row in rows} - {row.source for row in good})

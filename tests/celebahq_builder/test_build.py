@@ -272,3 +272,15 @@ def test_same_command_on_a_finished_file_says_so_and_touches_nothing(uninterrupt
     assert done.returncode == 0
     assert f"{output}: already finished, 12 faces" in done.stdout
     assert (output.read_bytes(), output.stat().st_mtime_ns) == before
+
+
+def test_kept_manifest_says_what_became_of_every_face(photos, tmp_path):
+    build(options(photos, tmp_path / "f.h5", keep=3, keep_build_folder=True))
+    _, rows = read_manifest(tmp_path / "f.h5.build" / "manifest.jsonl")
+    with h5py.File(tmp_path / "f.h5") as file:
+        sources = file["faces/source"].asstr()[:]
+    outcomes = {row.source: row.outcome or row.reason for row in rows}
+    assert [outcomes[source] for source in sources] == ["row 0", "row 1", "row 2"]
+    assert outcomes["news/again.jpg"] in (f"duplicate of {PHOTOS[0]}", "not among the best")
+    assert outcomes["broken.jpg"] == "not an image"
+    assert sorted(outcomes.values()).count("not among the best") >= len(PHOTOS) - 3
