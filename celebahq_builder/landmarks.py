@@ -77,25 +77,27 @@ def find_faces(
     largest = (_MAX_DETECTION_PX[detector] / (image.width * image.height)) ** 0.5
     scale = min(_DETECTED_EYES_PX / max(min_face, 1.0), _MAX_ENLARGEMENT, largest)
 
-    refused: list[tuple[Detection, Face | UnusablePhoto]] = []
+    refused: list[Face | UnusablePhoto] = []
     for degrees in (0, 35, -35):
-        judged = [(found, _judge(image, found, min_face)) for found in detect(image, scale, degrees, detector)]
-        judged = [(found, verdict) for found, verdict in judged if verdict is not None]
-        usable = [(found, verdict) for found, verdict in judged if isinstance(verdict, Face)]
-        if usable:
-            break
+        detections = detect(image, scale, degrees, detector)
+        if faces == "center":
+            middle = np.array([image.width, image.height]) / 2
+            detections.sort(key=lambda found: float(np.linalg.norm(found.centre - middle)))
+        judged: list[Face | UnusablePhoto] = []
+        for found in detections:
+            verdict = _judge(image, found, min_face)
+            if isinstance(verdict, Face) and faces != "all":
+                return [verdict]
+            if verdict is not None:
+                judged.append(verdict)
+        if any(isinstance(verdict, Face) for verdict in judged):
+            return judged
         refused = refused or judged
-    else:
-        judged = usable = refused
-    if not judged:
+
+    if not refused:
         eyes = SEEN_EYES_PX / scale
         raise UnusablePhoto("no face found", f"{image.width}x{image.height} px, eyes at least {eyes:.0f} px apart")
-    if faces == "all":
-        return [verdict for _, verdict in judged]
-    if faces == "center":
-        middle = np.array([image.width, image.height]) / 2
-        usable = sorted(usable, key=lambda item: float(np.linalg.norm(item[0].centre - middle)))
-    return [usable[0][1]]
+    return refused if faces == "all" else refused[:1]
 
 
 def check_landmarks(
