@@ -46,7 +46,7 @@ def main() -> None:
         # The moments share the time of one build among them, so that each run gets further than the one before.
         generator = random.Random(options.seed)
         for number in range(options.kills):
-            patience = generator.uniform(0.2, 2.0) * seconds / options.workers / (options.kills + 1)
+            patience = generator.uniform(0.1, 1.2) * seconds / options.workers / (options.kills + 1)
             process = subprocess.Popen(
                 command(options, killed, options.workers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )

@@ -19,6 +19,7 @@ from celebahq_builder.progress import progress
 from celebahq_builder.render_photo import Result, Task, refused, work_on
 from celebahq_builder.resume import done_so_far, is_finished
 from celebahq_builder.unusable_photo import UnusablePhoto
+from celebahq_builder.version import builder_version
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DISK_ERRORS = (*_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -38,7 +39,12 @@ def build(config: BuildConfig) -> None:
         return
 
     with _one_line_for_disk_errors(), BuildFolder(config.build_folder) as folder:
-        header = {"input": str(config.input.resolve()), "landmarks_sha256": landmarks_sha256, **config.rendering()}
+        header = {
+            "builder_version": builder_version(),
+            "input": str(config.input.resolve()),
+            "landmarks_sha256": landmarks_sha256,
+            **config.rendering(),
+        }
         rows = done_so_far(folder, header, names, config)
         rows += _render_photos(folder, config, _tasks(config, names, landmarks, rows), rows)
 
