@@ -1,17 +1,15 @@
 """Every kind of file becomes upright sRGB, or the reason why not."""
 
 import io
-import os
 import subprocess
 import sys
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
-from celebahq_builder.photos import decode_photo, find_photos, read_photo
+from celebahq_builder.photos import decode_photo
 from celebahq_builder.unusable_photo import UnusablePhoto
 
 
@@ -149,80 +147,6 @@ def test_floating_point_pixels_have_no_known_white_and_are_refused(values):
     assert refusal(data).reason == "unsupported pixel format"
 
 
-INK = [(0, 0, 0, 0), (255, 0, 0, 0), (0, 255, 0, 0), (0, 0, 255, 0), (0, 0, 0, 255)]
-PAPER = [(255, 255, 255), (0, 255, 255), (255, 0, 255), (255, 255, 0), (0, 0, 0)]
-
-
-def cmyk_bands() -> Image.Image:
-    """Five bands of 16 pixels: white, cyan, magenta, yellow, black."""
-    return Image.fromarray(np.repeat(np.array([INK], np.uint8), 16, axis=1).repeat(16, axis=0), "CMYK")
-
-
-def test_inverted_cmyk_of_adobe_and_plain_cmyk_give_the_same_colours():
-    adobe = encoded(cmyk_bands(), "JPEG", quality=100)
-    at = adobe.index(b"\xff\xee\0\x0eAdobe")
-    plain = encoded(Image.fromarray(255 - np.asarray(cmyk_bands()), "CMYK"), "JPEG", quality=100)
-    plain = plain[:at] + plain[at + 16 :]  # without the marker, ink is ink
-    tiff = encoded(cmyk_bands(), "TIFF")
-    for data in (adobe, plain, tiff):
-        np.testing.assert_allclose(decode_photo(data)[8, 8::16], PAPER, atol=4)
-
-
-def test_ycck_jpeg_gives_its_colours():
-    # Three of Adobe's inverted inks as YCbCr of their complement, which is the inks themselves; the last byte of the
-    # marker says so. Pillow writes 255 - what it is given.
-    ink = np.asarray(cmyk_bands())
-    ycc = np.asarray(Image.fromarray(np.ascontiguousarray(ink[..., :3])).convert("YCbCr"))
-    stored = Image.fromarray(np.dstack([255 - ycc, ink[..., 3]]), "CMYK")
-    data = bytearray(encoded(stored, "JPEG", quality=100))
-    at = data.index(b"\xff\xee\0\x0eAdobe")
-    data[at + 15] = 2
-    np.testing.assert_allclose(decode_photo(bytes(data))[8, 8::16], PAPER, atol=6)
-
-
-def wide_gamut_profile() -> bytes:
-    """A linear-light profile with sRGB's primaries, made by exchanging the curves of lcms's own sRGB profile."""
-    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    for n in range(int.from_bytes(data[128:132], "big")):
-        entry = 132 + 12 * n
-        if data[entry : entry + 4] in (b"rTRC", b"gTRC", b"bTRC"):
-            at = int.from_bytes(data[entry + 4 : entry + 8], "big")
-            data[at : at + 12] = b"curv\0\0\0\0\0\0\0\0"  # no points: the identity
-            data[entry + 8 : entry + 12] = (12).to_bytes(4, "big")
-        if data[entry : entry + 4] == b"desc":
-            at = int.from_bytes(data[entry + 4 : entry + 8], "big")
-            length = int.from_bytes(data[entry + 8 : entry + 12], "big")
-            data[at : at + length] = bytes(data[at : at + length]).replace("sRGB".encode("utf-16-be"), b"\0L\0I\0N\0 ")
-    return bytes(data)
-
-
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
-def test_embedded_profile_is_converted_to_srgb(kind):
-    linear = np.array([[(0, 0, 0), (13, 55, 128), (255, 255, 255), (64, 64, 64)]], np.uint8)
-    fraction = linear / 255  # the transfer curve of IEC 61966-2-1
-    expected = 255 * np.where(fraction <= 0.0031308, 12.92 * fraction, 1.055 * fraction ** (1 / 2.4) - 0.055)
-    options = {"lossless": True} if kind == "WEBP" else {}
-    decoded = decode_photo(encoded(Image.fromarray(linear), kind, icc_profile=wide_gamut_profile(), **options))
-    np.testing.assert_allclose(decoded, expected, atol=1.5)
-
-
-def test_profile_is_applied_before_transparency_meets_white():
-    rgba = Image.fromarray(np.array([[(64, 64, 64, 255), (64, 64, 64, 0)]], np.uint8))
-    decoded = decode_photo(encoded(rgba, "PNG", icc_profile=wide_gamut_profile()))
-    np.testing.assert_allclose(decoded, [[[137] * 3, [255] * 3]], atol=1.5)
-
-
-@pytest.mark.parametrize("profile", [b"not a profile", b"\0" * 200, wide_gamut_profile()[:300]])
-def test_broken_profile_is_ignored(profile):
-    data = encoded(picture(), "PNG", icc_profile=profile)
-    np.testing.assert_array_equal(decode_photo(data), np.asarray(picture()))
-
-
-def test_srgb_profile_changes_nothing():
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    np.testing.assert_array_equal(decode_photo(encoded(picture(), "PNG", icc_profile=profile)), np.asarray(picture()))
-
-
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
 def test_of_several_pictures_the_first_is_taken(kind):
     options = {"lossless": True} if kind == "WEBP" else {}
@@ -334,62 +258,3 @@ def test_real_photographs_cut_anywhere_are_refused(real_data):
         data = path.read_bytes()
         for part in (0.3, 0.7, 0.99):
             assert refusal(data[: int(part * len(data))]).reason == "truncated or corrupt file", path.name
-
-
-def test_photos_are_found_in_one_order_with_links_loops_and_any_name(tmp_path):
-    (tmp_path / "b" / "deep").mkdir(parents=True)
-    (tmp_path / ".thumbnails").mkdir()
-    strange = os.fsdecode(b"caf\xe9\n.JPG")
-    for name in ("z.jpg", "A.PNG", "b/x y.webp", f"b/deep/{strange}", "b/telephone.heic", ".hidden.jpg"):
-        (tmp_path / name).write_bytes(b"?")
-    for name in ("list.txt", "labels.csv", ".thumbnails/t.jpg"):
-        (tmp_path / name).write_bytes(b"?")
-    (tmp_path / "b" / "deep" / "up").symlink_to(tmp_path)  # a loop
-    (tmp_path / "a-link").symlink_to(tmp_path / "b")  # a second way to what is there already
-    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
-    (tmp_path / "self.jpg").symlink_to(tmp_path / "self.jpg")
-    os.mkfifo(tmp_path / "pipe.jpg")  # reading it would never end
-    expected = ["A.PNG", f"b/deep/{strange}", "b/telephone.heic", "b/x y.webp", "gone.jpg", "self.jpg", "z.jpg"]
-    assert find_photos(tmp_path) == expected
-    assert read_photo(tmp_path, f"b/deep/{strange}") == b"?"
-
-
-def test_photos_behind_a_link_out_of_the_folder_are_found(tmp_path):
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "a.jpg").write_bytes(b"a")
-    (tmp_path / "input").mkdir()
-    (tmp_path / "input" / "more").symlink_to(tmp_path / "elsewhere")
-    assert find_photos(tmp_path / "input") == ["more/a.jpg"]
-
-
-def test_one_photo_is_found_and_read_whatever_its_extension(tmp_path):
-    (tmp_path / "scan.dat").write_bytes(b"abc")
-    assert find_photos(tmp_path / "scan.dat") == ["scan.dat"]
-    assert read_photo(tmp_path / "scan.dat", "scan.dat") == b"abc"
-
-
-def test_missing_folder_raises(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        find_photos(tmp_path / "none")
-
-
-def test_file_that_cannot_be_read_gives_a_reason(tmp_path):
-    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(UnusablePhoto, match="file cannot be read: No such file or directory"):
-        read_photo(tmp_path, "gone.jpg")
-
-
-def test_folder_that_cannot_be_listed_is_named_instead_of_forgotten(tmp_path, monkeypatch):
-    (tmp_path / "closed").mkdir(mode=0)
-    (tmp_path / "open.jpg").write_bytes(b"?")
-    tmp_path.chmod(0o755)
-    monkeypatch.chdir(tmp_path)  # the folders above are for root alone
-    user = os.geteuid()
-    try:
-        if user == 0:  # root may list anything: look as nobody
-            os.seteuid(65534)
-        assert find_photos(Path()) == ["closed", "open.jpg"]
-    finally:
-        os.seteuid(user)
-    with pytest.raises(UnusablePhoto, match="file cannot be read"):
-        read_photo(tmp_path, "closed")

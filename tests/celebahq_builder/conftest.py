@@ -1,0 +1,147 @@
+"""Small faces, files and folders that several test files of the builder share, as fixtures."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from celebahq_builder.dataset import main
+from celebahq_builder.hdf5 import DatasetWriter, FaceRecord
+from celebahq_builder.pyramid import pyramid
+
+
+def cascade(face: np.ndarray) -> dict[int, np.ndarray]:
+    """Levels of a (3, R, R) uint8 face by the rule of 2017: float means of the unrounded level above, rint once."""
+    levels, level = {}, face.astype(np.float64)
+    while True:
+        r = level.shape[-1]
+        levels[r] = np.clip(np.rint(level), 0, 255).astype(np.uint8)
+        if r == 1:
+            return levels
+        level = level.reshape(3, r // 2, 2, r // 2, 2).mean(axis=(2, 4))
+
+
+def random_faces(count: int, resolution: int, seed: int = 0) -> list[dict[int, np.ndarray]]:
+    rng = np.random.default_rng(seed)
+    return [cascade(rng.integers(0, 256, (3, resolution, resolution), dtype=np.uint8)) for _ in range(count)]
+
+
+def record(i: int = 0) -> FaceRecord:
+    return FaceRecord(
+        source=f"some folder/photo {i}.jpg",
+        source_sha256=f"{i:064x}",
+        pixel_sha256=f"{i + 1:064x}",
+        face_index=i % 3,
+        scale=1.5 + i,
+        landmarks=np.arange(10).reshape(5, 2) + i,
+        quad=np.arange(8).reshape(4, 2) / 3 + i,
+        score=1 - i / 100,
+        breadth=0.5,
+        isotropy=0.25,
+    )
+
+
+def write(path: Path, faces: list[dict[int, np.ndarray]], **options) -> Path:
+    with DatasetWriter(path, max(faces[0]), len(faces), **options) as writer:
+        for i, levels in enumerate(faces):
+            writer.write(levels, record(i))
+    return path
+
+
+def run(*args: object) -> int:
+    with pytest.raises(SystemExit) as exited:
+        main([str(arg) for arg in args])
+    return exited.value.code
+
+
+def refusal(capsys, *args: object) -> str:
+    """The one line on stderr of a command that must exit with 2."""
+    capsys.readouterr()
+    assert run(*args) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def picture(seed: int, side: int = 16) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+
+
+def png(pixels: np.ndarray) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG")
+    return data.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Five PNG faces in two folders, and a file that is none."""
+    for i, name in enumerate(("a/1.png", "a/2.PNG", "b/1.png", "b/10.png", "b/2.png")):
+        (tmp_path / "faces" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "faces" / name).write_bytes(png(picture(i)))
+    (tmp_path / "faces" / "notes.txt").write_text("not a face")
+    return tmp_path / "faces"
+
+
+@pytest.fixture
+def dataset(tmp_path) -> Path:
+    """Twelve scored rows with labels, as celebahq-build writes them."""
+    path = tmp_path / "scored.h5"
+    with DatasetWriter(path, 16, 12, labels=np.eye(12, 3)) as writer:
+        for i in range(12):
+            face = FaceRecord(
+                source=f"day {i // 2}/p.jpg",
+                source_sha256="0" * 64,
+                pixel_sha256="1" * 64,
+                face_index=i % 2,
+                scale=1.0,
+                landmarks=np.ones((5, 2)),
+                quad=np.ones((4, 2)),
+                score=1 - i / 20,
+                breadth=0.5,
+                isotropy=0.5,
+            )
+            writer.write(pyramid(picture(i)), face)
+    return path
+
+
+@pytest.fixture(name="cascade")
+def cascade_fixture():
+    return cascade
+
+
+@pytest.fixture(name="random_faces")
+def random_faces_fixture():
+    return random_faces
+
+
+@pytest.fixture(name="record")
+def record_fixture():
+    return record
+
+
+@pytest.fixture(name="write")
+def write_fixture():
+    return write
+
+
+@pytest.fixture(name="run")
+def run_fixture():
+    return run
+
+
+@pytest.fixture(name="refusal")
+def refusal_fixture():
+    return refusal
+
+
+@pytest.fixture(name="picture")
+def picture_fixture():
+    return picture
+
+
+@pytest.fixture(name="png")
+def png_fixture():
+    return png
