@@ -64,8 +64,10 @@ class Iteration:
         torch.cuda.current_stream().wait_stream(stream)
         for x, old in zip(changed, before, strict=True):
             x.copy_(old)
+        del before
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # thread_local: by default any thread's allocation breaks a capture, and the read-ahead thread pins memory.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             self._run(self._batch, self._noise)
         self._graph = graph
 

@@ -1,12 +1,14 @@
 """Checkpoints: all that a run needs to go on bit for bit, as tensors and plain types, each file whole or absent."""
 
 import errno
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: the optimizers' state in channels_last order on every device."""
 
 
 class CheckpointError(ValueError):
@@ -32,7 +34,7 @@ def save_checkpoint(folder: Path, nimg: int, state: dict[str, Any], keep: int) -
         torch.save({"format_version": FORMAT_VERSION, "nimg": nimg, **state}, partial)
     except (OSError, RuntimeError) as error:
         partial.unlink(missing_ok=True)
-        full = getattr(error, "errno", None) == errno.ENOSPC or "file write failed" in str(error)
+        full = getattr(error, "errno", None) == errno.ENOSPC or re.search("file write failed|unexpected pos", str(error))
         reason = "no space left on the disk?" if full else str(error).splitlines()[0]
         raise CheckpointError(
             f"{path}: cannot be written ({reason}); make room and run the same command again to resume"

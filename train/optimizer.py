@@ -14,7 +14,8 @@ class Adam:
         vector: (P,) float32, updated in place: a prefix of FlatParameters.vector.
         beta1: decay of the mean gradient; 0 in the paper.
         beta2: decay of the mean squared gradient.
-        epsilon: added to the root of the mean square.
+        epsilon: added to the root of the mean square after its bias is corrected, as the article's algorithm has it;
+            the released programs add it before, which in the first steps makes it up to ten times larger.
     """
 
     def __init__(self, vector: Tensor, *, beta1: float, beta2: float, epsilon: float) -> None:

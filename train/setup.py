@@ -34,7 +34,7 @@ def choose_precision(name: str, device: torch.device) -> str:
         name = "bf16" if device.type == "cuda" else "fp32"
     if name == "tf32" and device.type != "cuda":
         raise TrainError("--precision tf32: a CPU has no TF32, fp32 or bf16 is wanted")
-    # In bf16 the 4x4 layers stay float32; their products may then be TF32, whose mantissa is longer than bf16's.
+    # In bf16 the discriminator's 4x4 layers stay float32; their products may then be TF32, whose mantissa is longer than bf16's.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name in ("tf32", "bf16")
     return name
 
@@ -68,14 +68,13 @@ def make_networks(
         network.to(device)
     if precision == "bf16":
         generator.compute_dtype = discriminator.compute_dtype = torch.bfloat16
-    channels_last = device.type == "cuda"
     return Networks(
         generator,
         discriminator,
         g_ema,
-        FlatParameters(generator, channels_last),
-        FlatParameters(discriminator, channels_last),
-        FlatParameters(g_ema, channels_last),
+        FlatParameters(generator),
+        FlatParameters(discriminator),
+        FlatParameters(g_ema),
     )
 
 

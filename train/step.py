@@ -109,7 +109,7 @@ def train_step(
     with torch.no_grad():
         fakes = nets.generator(noise.z_d, batch.labels, resolution=resolution, alpha=alpha)
         images = torch.cat([reals, fakes, torch.lerp(reals, fakes, noise.mix)])
-        images = images.contiguous(memory_format=memory_format_of(nets.discriminator))
+        images = images.contiguous(memory_format=torch.channels_last)  # as the weights lie
     tape: list[Tensor] = []
     scores, logits = _scores(nets.discriminator, images, alpha, sets=3, tape=tape)
     real_scores, fake_scores = scores[:n], scores[n : 2 * n]
@@ -128,6 +128,7 @@ def train_step(
         )
     d_loss = loss.mean()
     gradients = torch.autograd.grad(d_loss, nets.d_flat.active(resolution), allow_unused=True)
+    tape.clear()  # the activations of three minibatches, which G's step would find in its way
     d_overflow = d_adam.update(nets.d_flat.flatten(gradients, resolution))
 
     # Generator: its gradient passes through the discriminator, whose own weights want none.
@@ -150,12 +151,6 @@ def train_step(
         penalty = gradient_penalty(gradient.detach(), settings.gp_target).mean()
         row = [d_loss, g_loss, real_scores.mean(), fake_scores.mean(), penalty, d_overflow, g_overflow]
         statistics += torch.stack([*(x.detach() for x in row), torch.ones_like(d_loss)])
-
-
-def memory_format_of(network: Discriminator) -> torch.memory_format:
-    """Return the order in which the network's convolutions read their input."""
-    weight = network.blocks["4x4"].conv.weight
-    return torch.contiguous_format if weight.is_contiguous() else torch.channels_last
 
 
 def _scores(
