@@ -5,6 +5,7 @@ import sys
 import tyro
 
 from celebahq_builder.config import BuildConfig, BuildError
+from celebahq_builder.printable_name import printable
 
 
 def main() -> None:
@@ -14,7 +15,7 @@ def main() -> None:
 
         build(config)
     except BuildError as error:
-        print(f"celebahq-build: {error}", file=sys.stderr)
+        print(f"celebahq-build: {printable(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("celebahq-build: interrupted; run the same command again to continue", file=sys.stderr)

@@ -15,6 +15,7 @@ from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.executors import WORKER_DIED, WorkerDied, run
 from celebahq_builder.manifest import ManifestWriter, Row, write_manifest
 from celebahq_builder.photo_folder import file_stamp, find_input, photos_sha256, read_landmarks
+from celebahq_builder.printable_name import printable
 from celebahq_builder.progress import progress
 from celebahq_builder.render_photo import Result, Task, refused, work_on
 from celebahq_builder.resume import done_so_far, is_finished
@@ -54,7 +55,8 @@ def build(config: BuildConfig) -> None:
 
         report = _write_report(folder, config, rows, choice)
         if not choice.kept:
-            folder.remove()
+            if not config.keep_build_folder:
+                folder.remove()
             raise BuildError(
                 f"--input: no face in the {len(names)} photos of {config.input} ({_reasons(rows)}); see {report}"
             )
@@ -180,10 +182,10 @@ def _write_dataset(folder: BuildFolder, config: BuildConfig, choice: Choice, att
 
 
 def _print_summary(config: BuildConfig, names: list[str], rows: list[Row], choice: Choice, report: Path) -> None:
-    size = config.output.stat().st_size / 1e6
+    size = f"{config.resolution}x{config.resolution}, {config.output.stat().st_size / 1e6:,.1f} MB"
     lines = [
         (len(names), "photos"),
-        (len(choice.kept), f"faces in {config.output}, {config.resolution}x{config.resolution}, {size:,.1f} MB"),
+        (len(choice.kept), f"faces in {printable(config.output)}, {size}"),
     ]
     if choice.beyond:
         lines.append((len(choice.beyond), f"faces not among the best {config.keep}"))
@@ -194,7 +196,8 @@ def _print_summary(config: BuildConfig, names: list[str], rows: list[Row], choic
     print()
     for count, text in lines:
         print(f"{count:>{width},}  {text}")
-    print(f"\nLook at them:  {report}\nTrain on them: python -m train --dataset {config.output}")
+    print(f"\nLook at them:  {printable(report)}")
+    print(f"Train on them: python -m train --dataset {printable(config.output)}")
 
 
 def count_reasons(rows: Iterable[Row]) -> list[tuple[str, int]]:

@@ -1,5 +1,6 @@
 """The options of celebahq-build: one frozen dataclass that is the command line, is printed and is saved in the file."""
 
+import math
 import os
 import shlex
 from dataclasses import dataclass, fields
@@ -66,8 +67,8 @@ class BuildConfig:
             raise BuildError(f"--keep: {self.keep}, at least 1 is wanted")
         if self.workers < 0:
             raise BuildError(f"--workers: {self.workers}, at least 1 is wanted (or 0: no further process)")
-        if not self.min_face > 0:
-            raise BuildError(f"--min-face: {self.min_face}, more than 0 pixels are wanted")
+        if not 1 <= self.min_face < math.inf:
+            raise BuildError(f"--min-face: {self.min_face}, a number of pixels from 1 up is wanted")
         if self.landmarks is not None and self.faces != "largest":
             raise BuildError(f"--faces: {self.faces} with --landmarks, which names one face a photo; leave one out")
         if self.dedupe == "near" and self.resolution < 32:

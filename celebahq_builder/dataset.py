@@ -13,6 +13,7 @@ from celebahq_builder.image_sources import SourceError
 from celebahq_builder.import_images import ImportConfig, import_images
 from celebahq_builder.info import InfoConfig, info
 from celebahq_builder.preview import PreviewConfig, preview
+from celebahq_builder.printable_name import printable
 from celebahq_builder.verify import VerifyConfig, verify
 
 Command = (
@@ -39,11 +40,12 @@ def main(args: list[str] | None = None) -> None:
         config = tyro.cli(Command, prog="celebahq-data", description=__doc__, args=args)
         holds = _RUN[type(config)](config)
     except (DatasetError, SourceError, OSError) as error:
-        print(error, file=sys.stderr)
+        of_the_system = isinstance(error, OSError) and error.filename and error.strerror
+        print(printable(f"{error.filename}: {error.strerror}" if of_the_system else error), file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("stopped; nothing unfinished was left behind", file=sys.stderr)
-        sys.exit(1)
+        print("stopped; every file that it made is whole", file=sys.stderr)
+        sys.exit(130)
     sys.exit(1 if holds is False else 0)
 
 

@@ -1,6 +1,7 @@
 """celebahq-data extract: rows of a dataset file to PNG images."""
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,9 @@ import tyro
 from PIL import Image
 
 from celebahq_builder.hdf5 import Dataset, DatasetError, open_dataset
+from celebahq_builder.printable_name import printable
 from celebahq_builder.progress import progress
+from celebahq_builder.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -51,24 +54,26 @@ def extract(config: ExtractConfig) -> int:
         config.output.mkdir(parents=True, exist_ok=True)
         with progress("Images", len(rows)) as bar:
             for row, name in zip(rows, names, strict=True):
-                image = Image.fromarray(dataset.read(resolution, [row])[0].transpose(1, 2, 0))
                 target = config.output / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                partial = target.with_name(target.name + ".partial")
-                image.save(partial, format="png", compress_level=3)  # level 6 takes 3 times longer for 4 % less
-                partial.replace(target)
+                write_whole(target, _png(dataset.read(resolution, [row])[0]))
                 bar.advance()
         if dataset.labels is not None:
-            with table.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-                writer = csv.writer(file)
-                writer.writerow(["file", *(f"label{i}" for i in range(dataset.labels.shape[1]))])
-                writer.writerows([name, *dataset.labels[row]] for name, row in zip(names, rows, strict=True))
-    print(f"{config.output}: {len(rows)} images of {resolution}x{resolution}")
+            text = io.StringIO()
+            writer = csv.writer(text)
+            writer.writerow(["file", *(f"label{i}" for i in range(dataset.labels.shape[1]))])
+            writer.writerows([name, *dataset.labels[row]] for name, row in zip(names, rows, strict=True))
+            write_whole(table, text.getvalue().encode("utf-8", "surrogateescape"))
+    print(f"{printable(config.output)}: {len(rows)} images of {resolution}x{resolution}")
     return len(rows)
 
 
 def parse_rows(text: str, num_rows: int) -> list[int]:
-    """Return the rows that `3,5,10:20` names, in that order; DatasetError when it is malformed or beyond num_rows."""
+    """Return the rows that `3,5,10:20` names, in that order and each once.
+
+    Raises:
+        DatasetError: the list is malformed, or goes beyond num_rows.
+    """
     rows = []
     for part in text.split(","):
         start, colon, end = part.strip().partition(":")
@@ -79,12 +84,20 @@ def parse_rows(text: str, num_rows: int) -> list[int]:
         if not first < last <= num_rows:
             raise DatasetError(f"--rows: {part.strip()!r} with {num_rows} rows, rows of 0..{num_rows - 1} are wanted")
         rows += range(first, last)
-    return rows
+    return list(dict.fromkeys(rows))
+
+
+def _png(image: np.ndarray) -> bytes:
+    """Compress (3, R, R) uint8 without loss."""
+    stream = io.BytesIO()
+    # Level 6 takes 3 times longer for 4 % less.
+    Image.fromarray(image.transpose(1, 2, 0)).save(stream, "PNG", compress_level=3)
+    return stream.getvalue()
 
 
 def _names(dataset: Dataset, rows: Sequence[int], kind: str) -> list[str]:
     if kind == "row":
-        return [f"{row:0{max(5, len(str(len(dataset) - 1)))}}.png" for row in dict.fromkeys(rows)]
+        return [f"{row:0{max(5, len(str(len(dataset) - 1)))}}.png" for row in rows]
     faces = dataset.faces
     if "source" not in faces:
         raise DatasetError(f"{dataset.path}: no faces/source in it, --names row is what it can give")

@@ -5,7 +5,6 @@ programs of 2017 wrote and read. Row i is the same face in every one. Ours adds 
 `labels` and root attributes; no other root name begins with "data": the old readers take every such name for a level.
 """
 
-import importlib.metadata
 import itertools
 import os
 import re
@@ -17,7 +16,9 @@ import numpy as np
 
 from celebahq_builder.face_record import FaceRecord, face_columns
 from celebahq_builder.labels_file import as_labels, labels_path, npy_bytes, read_sidecar
-from celebahq_builder.partial_file import PartialFile, write_whole
+from celebahq_builder.partial_file import PartialFile
+from celebahq_builder.version import builder_version
+from celebahq_builder.whole_file import write_whole
 
 FORMAT_VERSION = 1
 _BUFFER_BYTES = 1 << 20  # small levels are written by the megabyte: a call a level would cost more than its pixels
@@ -145,7 +146,7 @@ class DatasetWriter:
         """Before the dataset: a kill in between leaves labels without a dataset, never a dataset with wrong labels."""
         self._refuse_what_exists()
         if self._labels is not None:
-            write_whole(labels_path(self._path), npy_bytes(self._labels))
+            write_whole(labels_path(self._path), npy_bytes(self._labels), durable=True)
 
     def _lay_out(self, attributes: Mapping[str, str | int], compression: str | None) -> None:
         file = self._file.hdf5
@@ -153,7 +154,7 @@ class DatasetWriter:
         for name, value in {"config": "{}", "weights_sha256": "", **attributes}.items():
             file.attrs[name] = value
         file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["builder_version"] = _builder_version()
+        file.attrs["builder_version"] = builder_version()
         for r in self._buffers:
             file.create_dataset(
                 level_key(r),
@@ -281,13 +282,6 @@ def _check_levels(path: Path, file: h5py.File) -> tuple[tuple[int, ...], int]:
     if not len(found[resolution]):
         raise DatasetError(f"{path}: 0 images, at least 1 is wanted")
     return resolutions, len(found[resolution])
-
-
-def _builder_version() -> str:
-    try:
-        return importlib.metadata.version("celebahq")
-    except importlib.metadata.PackageNotFoundError:  # run from a clone that was never installed
-        return "unknown"
 
 
 def _why_unreadable(path: Path, error: OSError) -> str:

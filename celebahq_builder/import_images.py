@@ -60,10 +60,10 @@ def import_images(config: ImportConfig) -> None:
     """Write config.output; SourceError, OSError or UnusablePhoto where an image or a file is in the way."""
     if not config.sources:
         raise SourceError("SOURCE: none given, at least one folder or .zip of images is wanted")
+    if config.limit is not None and config.limit < 1:
+        raise SourceError(f"--limit: {config.limit}, at least 1 is wanted")
     sources = [ImageSource(path) for path in config.sources]
     entries = [(source, name) for source in sources for name in source.names][: config.limit]
-    if not entries:
-        raise SourceError(f"--limit: {config.limit}, at least 1 is wanted")
     names = [name if len(sources) == 1 else f"{source.path.name}/{name}" for source, name in entries]
     if len(set(names)) < len(names):
         raise SourceError(f"{config.sources[-1]}: two sources of the same name, their rows could not be told apart")

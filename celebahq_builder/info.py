@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 
 from celebahq_builder.hdf5 import level_key, open_dataset
+from celebahq_builder.printable_name import printable
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,11 @@ def summarise(path: Path) -> dict:
             }
         faces = dataset.faces
         scores = faces.get("score")
-        attributes = dict(dataset.attributes)
-        if "config" in attributes:
+        attributes = {name: _plain(value) for name, value in dataset.attributes.items()}
+        if isinstance(attributes.get("config"), str):
             attributes["config"] = _parsed(attributes["config"])
         return {
-            "file": str(path),
+            "file": printable(path),
             "bytes": path.stat().st_size,
             "faces": len(dataset),
             "resolution": dataset.resolution,
@@ -92,6 +93,11 @@ def _table(summary: dict) -> str:
 
 def _quantiles(scores: np.ndarray) -> list[float]:
     return [float(value) for value in np.quantile(scores, (0, 0.5, 1))]
+
+
+def _plain(value: object) -> object:
+    """An attribute in a type that JSON knows; other programs store arrays and bytes."""
+    return value if isinstance(value, str | int | float) else str(value)
 
 
 def _parsed(text: str) -> dict | str:

@@ -178,7 +178,8 @@ def read_celeba_landmarks(path: Path) -> dict[str, np.ndarray]:
         if not name:
             continue  # an empty last line
         try:
-            points = np.array([float(n) for n in numbers], np.float32).reshape(5, 2)
+            with np.errstate(over="ignore"):  # 1e300 becomes infinite, and check_landmarks says so
+                points = np.array([float(n) for n in numbers], np.float32).reshape(5, 2)
         except ValueError:
             raise ValueError(f"{path}: line {number}: {line[:80]!r}, a name and ten numbers are wanted") from None
         if name in found:

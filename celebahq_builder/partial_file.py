@@ -9,6 +9,8 @@ from pathlib import Path
 
 import h5py
 
+from celebahq_builder.whole_file import sync_folder
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -38,7 +40,7 @@ class PartialFile:
         if needed_bytes > free:
             self._sink.close()
             self.partial.unlink()
-            raise _os_error(errno.ENOSPC, f"{path}: needs {needed_bytes / 1e9:.2f} GB, {free / 1e9:.2f} GB are free")
+            raise _os_error(errno.ENOSPC, f"{path}: needs {needed_bytes / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free")
         self.hdf5 = h5py.File(self._sink, "w")
 
     def check(self) -> None:
@@ -114,26 +116,6 @@ class _Sink(io.FileIO):
 
 def partial_path(path: Path) -> Path:
     return path.with_name(path.name + ".partial")
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a small file so that it appears at once and whole, its bytes on the disk."""
-    partial = partial_path(path)
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # a folder cannot be opened on Windows
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _os_error(number: int, message: str) -> OSError:

@@ -43,8 +43,14 @@ def find_input(config: BuildConfig) -> list[str]:
     """Return the names of the photos to work on, sorted; BuildError when there are none."""
     from celebahq_builder.photos import find_photos
 
-    root, ours = config.input.resolve(), config.build_folder.resolve()
-    if not root.exists():
+    try:
+        root, ours = config.input.resolve(), config.build_folder.resolve()
+        exists = root.exists()
+    except OSError as error:  # a folder closed to us, or a name that is too long
+        raise BuildError(
+            f"--input: {config.input}: {error.strerror}, a folder or a photograph to read is wanted"
+        ) from None
+    if not exists:
         raise BuildError(f"--input: {config.input} does not exist, a folder of photographs or one photograph is wanted")
     if root.is_relative_to(ours):
         raise BuildError(f"--input: {config.input} is inside this build's own folder {config.build_folder}")

@@ -1,5 +1,6 @@
 """celebahq-data preview: one picture of the best, the worst and some other faces of a file."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,8 @@ import tyro
 from PIL import Image, ImageDraw, ImageFont
 
 from celebahq_builder.hdf5 import DatasetError, open_dataset
+from celebahq_builder.printable_name import printable
+from celebahq_builder.whole_file import write_whole
 
 _HEADING_PX = 24
 
@@ -53,10 +56,10 @@ def preview(config: PreviewConfig) -> None:
             for heading, rows in choose_rows(len(dataset), config, scored=scores is not None).items()
         }
     sheet = contact_sheet(parts, scores, config.columns)
-    partial = config.output.with_name(config.output.name + ".partial")
-    sheet.save(partial, format="png" if config.output.suffix.lower() == ".png" else "jpeg", quality=92)
-    partial.replace(config.output)
-    print(f"{config.output}: {sheet.width}x{sheet.height}")
+    stream = io.BytesIO()
+    sheet.save(stream, format="png" if config.output.suffix.lower() == ".png" else "jpeg", quality=92)
+    write_whole(config.output, stream.getvalue())
+    print(f"{printable(config.output)}: {sheet.width}x{sheet.height}")
 
 
 def choose_rows(num_faces: int, config: PreviewConfig, scored: bool) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """report.html: what a build made of its photos, on one page: the best, the worst, the scores, the rejects and why."""
 
 import contextlib
+import itertools
 from collections import defaultdict
 from dataclasses import fields
 from pathlib import Path
@@ -24,14 +25,19 @@ _PAIRS = 12
 
 
 def report_path(output: Path) -> Path:
-    """Return report.html beside the output; <output>-report.html where a report of something else has that name."""
-    path = output.with_name("report.html")
-    if not path.exists():
-        return path
+    """Return report.html beside the output; <output>-report.html, then -report-2.html ..., where that is not ours."""
+    names = itertools.chain(
+        ("report.html", f"{output.stem}-report.html"), (f"{output.stem}-report-{n}.html" for n in itertools.count(2))
+    )
+    return next(path for path in map(output.with_name, names) if not path.exists() or _is_report_of(output, path))
+
+
+def _is_report_of(output: Path, path: Path) -> bool:
+    if not path.is_file():
+        return False
     with path.open("rb") as file:
         begin = file.read(1000).decode("utf-8", "replace")
-    ours = f'<meta name="celebahq-build" content="{text(output.name)}">' in begin
-    return path if ours else output.with_name(f"{output.stem}-report.html")
+    return f'<meta name="celebahq-build" content="{text(output.name)}">' in begin
 
 
 def write_report(

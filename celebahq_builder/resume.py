@@ -8,14 +8,20 @@ from celebahq_builder.config import BuildConfig, BuildError, flag
 from celebahq_builder.labels_file import labels_path
 from celebahq_builder.manifest import Row, read_manifest, refuse_changed_options, write_manifest
 from celebahq_builder.photo_folder import FileStamp, file_stamp
+from celebahq_builder.printable_name import printable
 
 
 def is_finished(config: BuildConfig, attributes: dict[str, str | int]) -> bool:
     """Say whether this very build is done already; BuildError when something else lies where its file must go."""
-    if config.output.is_dir():
+    try:
+        is_folder, exists = config.output.is_dir(), config.output.exists()
+        has_labels = labels_path(config.output).exists()
+    except OSError as error:  # a folder closed to us, or a name too long, be it only with "-labels.npy"
+        raise BuildError(f"--output: {error.filename}: {error.strerror}, another name is wanted") from None
+    if is_folder:
         raise BuildError(f"--output: {config.output} is a folder, the name of a file to make is wanted")
-    if not config.output.exists():
-        if labels_path(config.output).exists():  # better said now than after all the work
+    if not exists:
+        if has_labels:  # better said now than after all the work
             raise BuildError(
                 f"{labels_path(config.output)}: would be taken for the labels of {config.output}; "
                 "move it away or choose another --output"
@@ -29,7 +35,7 @@ def is_finished(config: BuildConfig, attributes: dict[str, str | int]) -> bool:
             found, num_faces = dataset.attributes, len(dataset)
     except DatasetError as error:
         raise BuildError(f"{error}; {remedy}") from None
-    before, now = (json.loads(str(a.get("config") or "{}")) for a in (found, attributes))
+    before, now = _options(found), _options(attributes)
     for name in now:
         if before.get(name) != now[name]:
             found_value = f"was made with {before[name]}" if name in before else "was made without it"
@@ -39,11 +45,20 @@ def is_finished(config: BuildConfig, attributes: dict[str, str | int]) -> bool:
             f"{config.output}: was made from {found.get('num_photos')} photos, and --input now holds "
             f"{attributes['num_photos']}, not all of them the same; {remedy}"
         )
-    print(f"{config.output}: already finished, {num_faces} faces")
+    print(f"{printable(config.output)}: already finished, {num_faces} faces")
     if config.build_folder.exists() and not config.keep_build_folder:
         with BuildFolder(config.build_folder) as folder:
             folder.remove()
     return True
+
+
+def _options(attributes: dict) -> dict:
+    """The options in a file's attributes; none where another program wrote something else there."""
+    try:
+        options = json.loads(str(attributes.get("config", "")))
+    except ValueError:
+        return {}
+    return options if isinstance(options, dict) else {}
 
 
 def done_so_far(folder: BuildFolder, header: dict, names: list[str], config: BuildConfig) -> list[Row]:

@@ -15,6 +15,7 @@ import tyro
 from celebahq_builder.hdf5 import FORMAT_VERSION, Dataset, level_key, open_dataset
 from celebahq_builder.image_sources import SourceError, read_named
 from celebahq_builder.labels_file import labels_path, read_sidecar
+from celebahq_builder.printable_name import printable
 from celebahq_builder.progress import progress
 from celebahq_builder.pyramid import pyramid
 
@@ -54,8 +55,8 @@ def verify(config: VerifyConfig) -> bool:
         for name, complaints in checks.items():
             found = list(complaints)
             holds &= not found
-            print(f"{name:<11} {'ok' if not found else '; '.join(found)}")
-    print(f"{config.file}: {len(dataset)} faces, {'all is well' if holds else 'NOT as it should be'}")
+            print(f"{name:<11} {'ok' if not found else printable('; '.join(found))}")
+    print(f"{printable(config.file)}: {len(dataset)} faces, {'all is well' if holds else 'NOT as it should be'}")
     return holds
 
 

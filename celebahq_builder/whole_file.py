@@ -23,3 +23,15 @@ def write_whole(path: Path, data: bytes, durable: bool = False) -> None:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise OSError(error.errno, error.strerror, str(path)) from error
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder onto the disk: a file's own bytes are not enough to find it after a power cut."""
+    with contextlib.suppress(OSError):  # a folder cannot be opened on Windows
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

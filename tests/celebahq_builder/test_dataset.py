@@ -33,6 +33,14 @@ def test_info_tells_levels_labels_scores_and_attributes(dataset, capsys, run):
     assert (summary["faces"], summary["labels"], summary["score"]["min"]) == (12, [12, 3], pytest.approx(0.45))
 
 
+def test_info_shows_attributes_of_any_kind(dataset, capsys, run):
+    with h5py.File(dataset, "a") as file:
+        file.attrs["config"] = np.arange(3)
+        file.attrs["author"] = np.bytes_(b"somebody")
+    assert run("info", dataset) == 0
+    assert run("info", dataset, "--json") == 0
+
+
 def _damage_level(file):
     file["data8x8"][5, 0, 0, 0] ^= 1
 
@@ -148,7 +156,7 @@ def test_extracted_images_import_to_the_same_file(dataset, tmp_path, run):
 
 
 def test_extract_takes_rows_levels_and_names(dataset, tmp_path, run, picture):
-    options = ("--rows", "10:12,1", "--resolution", 4, "--names", "source")
+    options = ("--rows", "10:12,1,11,1", "--resolution", 4, "--names", "source")
     assert run("extract", dataset, "--output", tmp_path / "png", *options) == 0
     expected = {"day 5/p.png": 10, "day 5/p-1.png": 11, "day 0/p-1.png": 1}
     found = {path.relative_to(tmp_path / "png").as_posix() for path in (tmp_path / "png").rglob("*.png")}
@@ -173,6 +181,17 @@ def test_extract_refuses_in_one_line_and_overwrites_nothing(dataset, tmp_path, c
     (png_folder / "00003.png").write_bytes(b"precious")
     assert "00003.png: exists already" in refusal(capsys, "extract", dataset, "--output", png_folder)
     assert [path.name for path in png_folder.iterdir()] == ["00003.png"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here, which is a disk that is always full")
+@pytest.mark.parametrize(("command", "name"), [("extract", "00000.png"), ("preview", "sheet.png")])
+def test_full_disk_is_one_line_that_names_the_picture(dataset, tmp_path, capsys, refusal, command, name):
+    folder = tmp_path / "png"
+    folder.mkdir()
+    (folder / f"{name}.partial").symlink_to("/dev/full")
+    output = folder if command == "extract" else folder / name
+    assert refusal(capsys, command, dataset, "--output", output) == f"{folder / name}: No space left on device"
+    assert list(folder.iterdir()) == []
 
 
 def test_extract_never_writes_outside_its_folder(tmp_path, capsys, refusal, picture):

@@ -144,7 +144,7 @@ def test_a_disk_that_fills_up_is_one_clear_line_and_no_dataset(tmp_path, limit):
 
 
 def test_a_dataset_larger_than_the_disk_is_refused_before_the_first_face(tmp_path):
-    with pytest.raises(OSError, match=r"faces\.h5: needs .* GB, .* GB are free"):
+    with pytest.raises(OSError, match=r"faces\.h5: needs .* MB, .* MB are free"):
         DatasetWriter(tmp_path / "faces.h5", 1024, 10**9)
     assert not list(tmp_path.iterdir())
 

@@ -110,6 +110,7 @@ def test_import_says_in_one_line_what_is_wrong(folder, tmp_path, capsys, refusal
         ("import", folder, "--output", tmp_path / "no" / "f.h5"): "f.h5.partial: No such file or directory",
         ("import", folder, "--output", output, "--resolution", 100): "--resolution: 100 pixels a side, a power of two",
         ("import", folder, "--output", output, "--limit", 0): "--limit: 0, at least 1 is wanted",
+        ("import", folder, "--output", output, "--limit=-1"): "--limit: -1, at least 1 is wanted",
         ("import", folder, "--output", output, "--crop", "celeba"): "1.png: 16x16, 178x218 is wanted",
         ("import", folder, "--output", output, "--labels", tmp_path / "words.csv"): "words.csv: no label for 4 of 5",
         ("import", folder, folder, "--output", output): "two sources of the same name",

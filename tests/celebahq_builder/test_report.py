@@ -119,6 +119,9 @@ def test_page_of_somebody_else_keeps_its_name(built, tmp_path):
     assert report_path(tmp_path / "f.h5") == tmp_path / "report.html"
     (tmp_path / "report.html").write_text("<p>my own")
     assert report_path(tmp_path / "f.h5") == tmp_path / "f-report.html"
+    (tmp_path / "f-report.html").write_text("<p>my own, too")
+    (tmp_path / "f-report-2.html").mkdir()
+    assert report_path(tmp_path / "f.h5") == tmp_path / "f-report-3.html"
 
 
 def test_histogram_stacks_every_score_once():
