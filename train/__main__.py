@@ -26,6 +26,8 @@ def main() -> None:
     except TrainError as error:
         print(f"celebahq-train: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:  # before the loop, which would save first
+        sys.exit(130)
 
 
 def _train(config: TrainConfig) -> None:
@@ -35,11 +37,16 @@ def _train(config: TrainConfig) -> None:
     from celebahq_builder.hdf5 import DatasetError
     from train.checkpoint import CheckpointError
     from train.loop import train  # torch is imported only once there is work: --help stays instant
+    from zoo.weights import ModelError
 
     try:
         finished = train(config)
-    except (CheckpointError, DatasetError) as error:
+    except (CheckpointError, DatasetError, ModelError) as error:
         raise TrainError(str(error)) from None
+    except OSError as error:  # a full disk shows at whatever is written next: log, grid, events
+        raise TrainError(
+            f"{config.run_folder}: stopped ({error}), with that put right the same command resumes"
+        ) from None
     if not finished:
         sys.exit(130)
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import tyro
 
-from train.config import TrainConfig
+from train.config import TrainConfig, TrainError
 from train.presets import PRESETS
 
 
@@ -35,13 +35,28 @@ class BenchmarkConfig:
 def main() -> None:
     """Parse, measure, print."""
     config = tyro.cli(BenchmarkConfig, prog="python -m train.benchmark")
-    if config.preset not in PRESETS:
-        sys.exit(f"--preset: {config.preset!r}, one of {', '.join(PRESETS)} is wanted")
-    low, _, high = config.resolutions.partition("-")
-    low, high = int(low), int(high or low)
-    resolutions = [r for r in (4 << i for i in range(9)) if low <= r <= high]
-    for row in speed_table(config, resolutions):
-        print(row, flush=True)
+    try:
+        if config.preset not in PRESETS:
+            raise TrainError(f"--preset: {config.preset!r}, one of {', '.join(PRESETS)} is wanted")
+        if config.minibatch is not None and config.minibatch <= 0:
+            raise TrainError(f"--minibatch: {config.minibatch}, more than 0 is wanted")
+        for row in speed_table(config, _resolutions(config.resolutions)):
+            print(row, flush=True)
+    except TrainError as error:
+        print(f"train.benchmark: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _resolutions(text: str) -> list[int]:
+    """Return the powers of two of "4-1024" or "128"."""
+    low, _, high = text.partition("-")
+    try:
+        found = [r for r in (4 << i for i in range(9)) if int(low) <= r <= int(high or low)]
+    except ValueError:
+        found = []
+    if not found:
+        raise TrainError(f"--resolutions: {text!r}, powers of two like 128 or 4-1024 are wanted")
+    return found
 
 
 def speed_table(config: BenchmarkConfig, resolutions: list[int]):

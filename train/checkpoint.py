@@ -34,7 +34,8 @@ def save_checkpoint(folder: Path, nimg: int, state: dict[str, Any], keep: int) -
         torch.save({"format_version": FORMAT_VERSION, "nimg": nimg, **state}, partial)
     except (OSError, RuntimeError) as error:
         partial.unlink(missing_ok=True)
-        full = getattr(error, "errno", None) == errno.ENOSPC or re.search("file write failed|unexpected pos", str(error))
+        torchs_way = re.search("file write failed|unexpected pos", str(error))
+        full = torchs_way or getattr(error, "errno", None) == errno.ENOSPC
         reason = "no space left on the disk?" if full else str(error).splitlines()[0]
         raise CheckpointError(
             f"{path}: cannot be written ({reason}); make room and run the same command again to resume"

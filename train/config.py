@@ -1,12 +1,13 @@
 """TrainConfig: every option of `python -m train`, its default, unit and meaning; printed and saved with the run."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 MAY_CHANGE = (
     "dataset", "outdir", "name", "device", "total_kimg", "minibatch_at", "tick_kimg", "tick_kimg_at", "image_ticks",
-    "checkpoint_ticks", "keep_checkpoints", "resident_gib",
+    "checkpoint_ticks", "keep_checkpoints", "resident_gib", "capture",
 )  # fmt: skip
 """Options that a resumed run may change: they mix no results (the data set is compared by its content), or are the way
 out of a GPU that is too small (minibatch_at)."""
@@ -111,12 +112,19 @@ class TrainConfig:
     """A level of the file up to this size is held in (GPU) memory, a larger one is read ahead from disk."""
 
     def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise TrainError(f"--{_flag(name)}: {value}, a finite number is wanted")
+            if name.endswith("_at"):
+                _check_table(f"--{_flag(name)}", value)
         positive = ("minibatch", "learning_rate", "latent_size", "fmap_base", "fmap_max", "tick_kimg", "gp_target",
                     "checkpoint_ticks", "keep_checkpoints", "epsilon")  # fmt: skip
         for name in positive:
             if getattr(self, name) <= 0:
                 raise TrainError(f"--{_flag(name)}: {getattr(self, name)}, more than 0 is wanted")
-        for name in ("stable_kimg", "fade_kimg", "gp_weight", "drift", "ema_kimg", "rampup_kimg", "image_ticks"):
+        not_negative = ("stable_kimg", "fade_kimg", "gp_weight", "drift", "ema_kimg", "rampup_kimg", "image_ticks",
+                        "seed")  # fmt: skip
+        for name in not_negative:
             if getattr(self, name) < 0:
                 raise TrainError(f"--{_flag(name)}: {getattr(self, name)}, 0 or more is wanted")
         if self.grow and self.stable_kimg + self.fade_kimg <= 0:
@@ -133,6 +141,11 @@ class TrainConfig:
     def run_folder(self) -> Path:
         """The folder of this run."""
         return self.outdir / (self.name or f"{self.dataset.stem}-{self.preset}")
+
+    def minibatch_flag(self, resolution: int, size: int) -> str:
+        """Return the option that changes the minibatch at one resolution and keeps the others."""
+        table = sorted({**dict(self.minibatch_at), resolution: size}.items())
+        return "--minibatch-at " + " ".join(f"{r} {n}" for r, n in table)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain JSON types."""
@@ -152,6 +165,17 @@ def difference(saved: dict[str, Any], now: dict[str, Any]) -> tuple[str, Any, An
         if option not in MAY_CHANGE and option in saved and saved[option] != now[option]:
             return f"--{_flag(option)}", saved[option], now[option]
     return None
+
+
+def _check_table(flag: str, table: tuple[tuple[int, float], ...]) -> None:
+    """Raise TrainError unless every pair is a resolution, once, and a positive number."""
+    for resolution, value in table:
+        if resolution < 4 or resolution & (resolution - 1):
+            raise TrainError(f"{flag}: resolution {resolution}, a power of two from 4 is wanted")
+        if not 0 < value < math.inf:
+            raise TrainError(f"{flag}: {value} at {resolution}, more than 0 is wanted")
+    if len(dict(table)) < len(table):
+        raise TrainError(f"{flag}: a resolution comes twice, each once is wanted")
 
 
 def _flag(name: str) -> str:

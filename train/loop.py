@@ -17,7 +17,7 @@ from train.randomness import draw_noise
 from train.report import Report
 from train.run_folder import dataset_facts, enter, resume_point
 from train.schedule import at_resolution, growth_at, learning_rate_at, schedule_kimg
-from train.setup import choose_device, choose_precision, make_networks, step_settings
+from train.setup import check_minibatches, choose_device, choose_precision, make_networks, step_settings
 from train.state import gather, make_adams, restore
 from train.step import STATISTICS
 
@@ -36,6 +36,8 @@ def train(config: TrainConfig) -> bool:
     resolution = config.resolution or dataset.resolution
     if resolution > dataset.resolution:
         raise TrainError(f"--resolution {resolution}: {config.dataset} goes up to {dataset.resolution}")
+    if resolution < 4:
+        raise TrainError(f"{config.dataset}: pictures of {resolution}x{resolution}, 4x4 or more are wanted")
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     growth_options = {
@@ -45,6 +47,9 @@ def train(config: TrainConfig) -> bool:
         "first_resolution": 4 if config.grow else resolution,
     }
     total_kimg = config.total_kimg or schedule_kimg(**growth_options) + 2 * config.stable_kimg
+    if total_kimg <= 0:
+        raise TrainError("--total-kimg: none given and --stable-kimg 0 leaves nothing to do, more than 0 is wanted")
+    check_minibatches(config, growth_options["first_resolution"], resolution)
 
     # Run folder: a new one, or the place where it stopped.
     lock = enter(config.run_folder)
@@ -118,7 +123,7 @@ def train(config: TrainConfig) -> bool:
             except torch.OutOfMemoryError:
                 raise TrainError(
                     f"--minibatch-at {growth.resolution} {size}: more than the GPU's memory holds; "
-                    f"run the same command with --minibatch-at {growth.resolution} {max(1, size // 2)} to resume"
+                    f"run the same command with {config.minibatch_flag(growth.resolution, max(1, size // 2))} to resume"
                 ) from None
             nimg += size
             report.moved(nimg, growth.resolution, growth.alpha)

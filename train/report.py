@@ -26,7 +26,7 @@ class Report:
 
         self._log = folder / "log.jsonl"
         _keep_rows_until(self._log, nimg)
-        self._events = SummaryWriter(str(folder), purge_step=nimg if nimg else None)
+        self._events = SummaryWriter(str(folder), purge_step=nimg + 1 if nimg else None)
         self._total_kimg = total_kimg
         self._bar = Progress(
             TextColumn("{task.fields[where]}"),
@@ -79,10 +79,6 @@ class Report:
             print(line, flush=True)
         else:
             self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    def picture(self, name: str, image: Any, nimg: int) -> None:
-        """Add a picture (H, W, C) uint8 to TensorBoard."""
-        self._events.add_image(name, image, nimg, dataformats="HWC")
 
 
 def _where(resolution: int, alpha: float) -> str:

@@ -32,13 +32,15 @@ def enter(folder: Path) -> IO[str]:
 
 
 def dataset_facts(dataset: Dataset) -> dict[str, Any]:
-    """Return what identifies a data set: rows, resolution, sha256 of the whole 4x4 level (its content in small)."""
+    """Return what identifies a data set: rows, resolution, sha256 of the whole 4x4 level (its content in small) and of
+    the labels."""
     small = dataset.read(4, np.arange(len(dataset)))
     return {
         "file": dataset.path.name,
         "faces": len(dataset),
         "resolution": dataset.resolution,
         "sha256_4x4": hashlib.sha256(small.tobytes()).hexdigest(),
+        "sha256_labels": None if dataset.labels is None else hashlib.sha256(dataset.labels.tobytes()).hexdigest(),
     }
 
 
@@ -65,7 +67,9 @@ def resume_point(folder: Path, config: TrainConfig, facts: dict[str, Any]) -> di
         if saved_facts != {key: value for key, value in facts.items() if key != "file"}:
             raise TrainError(
                 f"{config.dataset}: not the data that {folder} was trained on ({saved_facts['faces']} faces, "
-                f"{saved_facts['resolution']}x{saved_facts['resolution']}); give that file, or --name for a new run"
+                f"{saved_facts['resolution']}x{saved_facts['resolution']}, "
+                f"{'with' if saved_facts.get('sha256_labels') else 'without'} labels); "
+                "give that file, or --name for a new run"
             )
     partial = path.with_name("config.json.partial")
     partial.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")

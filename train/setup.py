@@ -7,6 +7,7 @@ import torch
 from train.config import TrainConfig, TrainError
 from train.parameters import FlatParameters
 from train.randomness import derived_seed
+from train.schedule import at_resolution
 from train.step import Networks, Settings
 from zoo.progan import Discriminator, Generator, ProGANConfig
 
@@ -34,9 +35,22 @@ def choose_precision(name: str, device: torch.device) -> str:
         name = "bf16" if device.type == "cuda" else "fp32"
     if name == "tf32" and device.type != "cuda":
         raise TrainError("--precision tf32: a CPU has no TF32, fp32 or bf16 is wanted")
-    # In bf16 the discriminator's 4x4 layers stay float32; their products may then be TF32, whose mantissa is longer than bf16's.
+    # In bf16 the discriminator's 4x4 layers stay float32; their products may then be TF32, whose mantissa is longer.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name in ("tf32", "bf16")
     return name
+
+
+def check_minibatches(config: TrainConfig, first_resolution: int, last_resolution: int) -> None:
+    """Raise TrainError if a minibatch does not fill whole groups of the released network's minibatch stddev."""
+    group = ProGANConfig(variant=config.variant).stddev_group_size
+    for i in range(last_resolution.bit_length() - first_resolution.bit_length() + 1):
+        resolution = first_resolution << i
+        size = at_resolution(config.minibatch_at, resolution, config.minibatch)
+        if group and size > group and size % group:
+            raise TrainError(
+                f"--minibatch-at: {size} images at {resolution}x{resolution}, a multiple of {group} (whole groups of "
+                "the released network's minibatch stddev) is wanted"
+            )
 
 
 def make_networks(

@@ -4,9 +4,10 @@ from typing import Any
 
 import torch
 
+from train.checkpoint import CheckpointError
 from train.config import TrainConfig
 from train.optimizer import Adam
-from train.step import STATISTICS, Networks
+from train.step import Networks
 
 NETWORKS = ("generator", "discriminator", "g_ema")
 
@@ -38,19 +39,21 @@ def restore(state: dict[str, Any], nets: Networks, config: TrainConfig, statisti
     """Put a checkpoint back, in place, and return the optimizers with their history.
 
     Raises:
-        ValueError: the optimizers' state fits no resolution of the networks.
+        CheckpointError: it is of other networks.
     """
-    for name in NETWORKS:
-        getattr(nets, name).load_state_dict(state[name], strict=True)
-    if len(state["statistics"]) != len(STATISTICS):
-        raise ValueError(f"statistics: {len(state['statistics'])} entries, {len(STATISTICS)} are wanted")
-    statistics.copy_(state["statistics"])
-    for resolution in nets.g_flat.resolutions:
-        if len(nets.g_flat.prefix(resolution)) == len(state["g_adam"]["mean"]):
-            adams = make_adams(nets, config, resolution)
-            break
-    else:
-        raise ValueError(f"g_adam: {len(state['g_adam']['mean'])} entries fit no resolution")
-    adams[0].load_state_dict(state["g_adam"])
-    adams[1].load_state_dict(state["d_adam"])
+    try:
+        for name in NETWORKS:
+            getattr(nets, name).load_state_dict(state[name], strict=True)
+        statistics.copy_(state["statistics"])
+        count = len(state["g_adam"]["mean"])
+        resolution = next(r for r in nets.g_flat.resolutions if len(nets.g_flat.prefix(r)) == count)
+        adams = make_adams(nets, config, resolution)
+        adams[0].load_state_dict(state["g_adam"])
+        adams[1].load_state_dict(state["d_adam"])
+    except (KeyError, TypeError, AttributeError, RuntimeError, StopIteration) as error:
+        reason = " ".join(str(error).split())[:160] or "optimizer of another resolution"
+        raise CheckpointError(
+            f"checkpoints/checkpoint-{state['nimg'] / 1000:010.3f}.pt: does not fit this run's networks ({reason}); "
+            "delete it to resume from the one before"
+        ) from None
     return adams

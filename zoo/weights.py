@@ -30,6 +30,9 @@ def save(network: nn.Module, folder: Path, **card: Any) -> Path:
 
     Returns:
         The safetensors file.
+
+    Raises:
+        ModelError: the disk is full; a model already there is left alone.
     """
     kind = type(network).__name__
     config = {"class": kind, "architecture": network.config.to_dict(), **card}
@@ -40,7 +43,11 @@ def save(network: nn.Module, folder: Path, **card: Any) -> Path:
     }
     path = folder / WEIGHTS_NAMES[kind]
     partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"format": "pt"})
+    try:
+        save_file(tensors, partial, metadata={"format": "pt"})
+    except SafetensorError as error:  # what it makes of a full disk
+        partial.unlink(missing_ok=True)
+        raise ModelError(f"{path}: cannot be written ({error}), room on the disk is wanted") from None
     partial.replace(path)
     if kind == "Generator":
         partial = folder / (CONFIG_NAME + ".partial")

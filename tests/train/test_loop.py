@@ -167,6 +167,55 @@ def test_other_data_is_refused(dataset, tmp_path):
         train(config(tmp_path / "other.h5", tmp_path))
 
 
+def test_other_labels_of_the_same_pictures_are_refused(tmp_path):
+    labels = np.eye(2, dtype=np.float32)[np.arange(20) % 2]
+    write_dataset(tmp_path / "labelled.h5", labels=labels)
+    train(config(tmp_path / "labelled.h5", tmp_path, total_kimg=0.04))
+    write_dataset(tmp_path / "other.h5", labels=labels[::-1])
+    with pytest.raises(TrainError, match=r"not the data that .* was trained on"):
+        train(config(tmp_path / "other.h5", tmp_path))
+
+
+def test_checkpoint_of_other_networks_is_named(dataset, tmp_path):
+    train(config(dataset, tmp_path, total_kimg=0.04))
+    newest = checkpoints(tmp_path / "run" / "checkpoints")[-1]
+    state = load_checkpoint(newest)
+    del state["generator"]["to_rgb.4x4.bias"]
+    torch.save(state, newest)
+    with pytest.raises(CheckpointError, match=rf"{newest.name}: does not fit .*to_rgb\.4x4\.bias") as error:
+        train(config(dataset, tmp_path, total_kimg=0.08))
+    assert "\n" not in str(error.value)
+
+
+def test_tensorboard_shows_each_tick_of_a_resumed_run_once(dataset, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for total in (0.08, 0.16):
+        train(config(dataset, tmp_path, total_kimg=total))
+    events = EventAccumulator(str(tmp_path / "run")).Reload()
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [e.step for e in events.Scalars("train/d_loss")] == [round(row["kimg"] * 1000) for row in rows]
+
+
+def test_full_disk_is_one_line_and_resumes(dataset, tmp_path):
+    """The log may not grow beyond a few hundred bytes, as on a full disk."""
+    options = [f"--{k.replace('_', '-')}={v}" for k, v in TINY.items() if k not in ("preset", "tick_kimg")]
+    program = f"""
+import resource, signal, sys
+import train.loop
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+from train.__main__ import main
+sys.argv = ["train", "--dataset", {str(dataset)!r}, "--outdir", {str(tmp_path)!r}, "--name", "run", "--preset", "smoke",
+            "--resolution", "16", "--tick-kimg", "0.008", "--total-kimg", "0.04", *{options!r}]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "the same command resumes" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
 def test_damaged_checkpoint_is_named_and_the_one_before_resumes(dataset, tmp_path):
     train(config(dataset, tmp_path, total_kimg=0.2))
     _, newest = checkpoints(tmp_path / "run" / "checkpoints")

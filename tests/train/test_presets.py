@@ -5,6 +5,7 @@ import pytest
 from train.config import TrainConfig, TrainError, difference
 from train.presets import PRESETS
 from train.schedule import at_resolution, schedule_kimg
+from train.setup import check_minibatches
 
 
 def preset(name: str, **options) -> TrainConfig:
@@ -58,3 +59,29 @@ def test_a_changed_option_is_found_with_both_values_and_harmless_ones_are_not():
 def test_nonsense_is_refused_at_birth(options, message):
     with pytest.raises(TrainError, match=message):
         preset("smoke", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"total_kimg": float("nan")}, "--total-kimg: nan, a finite number is wanted"),
+        ({"seed": -1}, "--seed: -1, 0 or more is wanted"),
+        ({"minibatch_at": ((4, 0),)}, "--minibatch-at: 0 at 4, more than 0 is wanted"),
+        ({"minibatch_at": ((100, 4),)}, "--minibatch-at: resolution 100, a power of two from 4 is wanted"),
+        ({"learning_rate_at": ((8, 0.1), (8, 0.2))}, "--learning-rate-at: a resolution comes twice"),
+    ],
+)
+def test_numbers_that_would_fail_or_be_ignored_later_are_refused_at_birth(options, message):
+    with pytest.raises(TrainError, match=message):
+        preset("smoke", **options)
+
+
+def test_the_way_out_of_a_small_gpu_keeps_the_other_resolutions_minibatches():
+    assert preset("paper").minibatch_flag(512, 3) == "--minibatch-at 256 14 512 3 1024 3"
+
+
+def test_minibatch_that_breaks_a_stddev_group_is_refused_before_any_work():
+    with pytest.raises(TrainError, match="6 images at 8x8, a multiple of 4"):
+        check_minibatches(preset("released", minibatch_at=((4, 2), (8, 6))), 4, 8)
+    check_minibatches(preset("released", minibatch_at=((4, 2), (8, 6))), 4, 4)  # fewer than a group are one group
+    check_minibatches(preset("paper", minibatch_at=((8, 6),)), 4, 8)  # the paper's group is the whole batch
