@@ -15,6 +15,11 @@ def rank(row: Row) -> tuple[float, str, int]:
     return -row.score, row.source, row.face_index
 
 
+def _same_face(row: Row) -> tuple:
+    """Equal for faces with the same pixels. The box counts: a list may name two people of one photo, in two files."""
+    return row.pixel_sha256, row.face_index, row.quad
+
+
 class BestFaces:
     """The best N of the faces offered so far, in any order of offering.
 
@@ -27,7 +32,7 @@ class BestFaces:
         self._dedupe = dedupe
         self._order: list[tuple[float, str, int]] = []
         self._rows: dict[tuple[str, int], Row] = {}
-        self._of_pixels: dict[tuple[str, int], Row] = {}
+        self._of_pixels: dict[tuple, Row] = {}
         self._hashes = _HashTable()
 
     def offer(self, row: Row) -> tuple[bool, list[Row], Row | None]:
@@ -65,7 +70,7 @@ class BestFaces:
         if self._dedupe == "off":
             return []
         found = {}
-        if twin := self._of_pixels.get((row.pixel_sha256, row.face_index)):
+        if twin := self._of_pixels.get(_same_face(row)):
             found[twin.key] = twin
         if self._dedupe == "near":
             found |= {key: self._rows[key] for key in self._hashes.near(row.perceptual_hash)}
@@ -74,15 +79,15 @@ class BestFaces:
     def _add(self, row: Row) -> None:
         insort(self._order, rank(row))
         self._rows[row.key] = row
-        self._of_pixels[row.pixel_sha256, row.face_index] = row
+        self._of_pixels[_same_face(row)] = row
         if self._dedupe == "near":
             self._hashes.add(row.key, row.perceptual_hash)
 
     def _remove(self, row: Row) -> None:
         del self._order[bisect_left(self._order, rank(row))]
         del self._rows[row.key]
-        if self._of_pixels.get((row.pixel_sha256, row.face_index)) is row:
-            del self._of_pixels[row.pixel_sha256, row.face_index]
+        if self._of_pixels.get(_same_face(row)) is row:
+            del self._of_pixels[_same_face(row)]
         if self._dedupe == "near":
             self._hashes.remove(row.key)
 

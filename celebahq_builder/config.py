@@ -52,7 +52,7 @@ class BuildConfig:
     detector: Literal["hog", "cnn"] = "hog"
     """Face detector: dlib's fast HOG, or its slower network, which also finds turned and covered faces."""
     dedupe: Literal["exact", "near", "off"] = "exact"
-    """Keep one of several equal faces: same pixels of the photo; or also re-compressed and resized copies; or all."""
+    """Keep one of several equal faces: same pixels, same box; or also re-compressed and resized copies; or all."""
     compression: Literal["none", "gzip"] = "none"
     """Of the HDF5 file. gzip is the filter of the released files: half the size, and reads 13 times slower."""
     workers: int = _cpu_cores()

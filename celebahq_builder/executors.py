@@ -5,6 +5,7 @@ is free to work on it, so that memory does not grow with the number of photos. I
 """
 
 import contextlib
+import errno
 import importlib
 import os
 import signal
@@ -133,6 +134,8 @@ class _Worker:
     def cause_of_death(self) -> str:
         self.connection.close()
         status = self._process.wait()
+        if status == errno.ENOMEM:
+            return "its process ran out of memory"
         if status >= 0:
             return f"its process ended with status {status}"
         # 9 is how Linux ends the largest process when memory runs out.
@@ -155,6 +158,8 @@ def _serve(descriptor: int) -> None:
                 function = _import(name, connection)
             try:
                 answer = "", function(item)
+            except MemoryError:  # a matter of this photo and of what else runs here, not a fault: tried once more
+                raise SystemExit(errno.ENOMEM) from None
             except Exception:
                 answer = traceback.format_exc(), None
             connection.send(answer)

@@ -17,7 +17,7 @@ def is_finished(config: BuildConfig, attributes: dict[str, str | int]) -> bool:
         is_folder, exists = config.output.is_dir(), config.output.exists()
         has_labels = labels_path(config.output).exists()
     except OSError as error:  # a folder closed to us, or a name too long, be it only with "-labels.npy"
-        raise BuildError(f"--output: {error.filename}: {error.strerror}, another name is wanted") from None
+        raise BuildError(f"--output: {error.filename}: {error.strerror}, another name or folder is wanted") from None
     if is_folder:
         raise BuildError(f"--output: {config.output} is a folder, the name of a file to make is wanted")
     if not exists:

@@ -8,7 +8,7 @@ from celebahq_builder.best_faces import BestFaces, choose
 from celebahq_builder.manifest import Row
 
 
-def face(name, score, pixels="", bits=0, index=0):
+def face(name, score, pixels="", bits=0, index=0, quad=None):
     return Row(
         source=name,
         source_bytes=1,
@@ -17,6 +17,7 @@ def face(name, score, pixels="", bits=0, index=0):
         status="rendered",
         pixel_sha256=pixels or name,
         score=score,
+        quad=quad,
         perceptual_hash=f"{bits:064x}",
     )
 
@@ -48,6 +49,15 @@ def test_equal_pixels_are_kept_once_under_the_first_name():
 def test_two_faces_of_one_photo_are_no_duplicates():
     rows = [face("group", 0.5, "same", index=0), face("group", 0.4, "same", index=1)]
     assert len(choose(rows, keep=5, dedupe="exact").kept) == 2
+
+
+def test_two_people_whom_a_list_names_in_two_copies_of_one_photo_are_no_duplicates():
+    one, other = ((0.0, 0.0), (0.0, 9.0), (9.0, 9.0), (9.0, 0.0)), ((50.0, 0.0), (50.0, 9.0), (59.0, 9.0), (59.0, 0.0))
+    rows = [face("000001.jpg", 0.5, "same", quad=one), face("000002.jpg", 0.4, "same", quad=other)]
+    rows.append(face("000003.jpg", 0.3, "same", quad=one))
+    choice = choose(rows, keep=5, dedupe="exact")
+    assert names(choice.kept) == ["000001.jpg", "000002.jpg"]
+    assert [(row.source, better.source) for row, better in choice.duplicates] == [("000003.jpg", "000001.jpg")]
 
 
 def test_duplicate_takes_no_place_of_a_face():

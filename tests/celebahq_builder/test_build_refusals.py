@@ -89,7 +89,7 @@ def test_output_that_cannot_be_written(photos, tmp_path):
 
 def test_names_longer_than_the_file_system_takes(photos, tmp_path):
     name = "f" * 246 + ".h5"  # itself possible, but not with the -labels.npy that readers look for
-    assert refusal(options(photos, tmp_path / name)).endswith("File name too long, another name is wanted")
+    assert refusal(options(photos, tmp_path / name)).endswith("File name too long, another name or folder is wanted")
     assert refusal(options(tmp_path / ("p" * 300), tmp_path / "f.h5")).startswith(f"--input: {tmp_path}/ppp")
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 

@@ -38,6 +38,9 @@ def die_on_three_the_first_time(item):
             os.abort()
     return item.number ** 2
 
+def need_too_much_on_three(item):
+    return bytearray(1 << 60) if item.number == 3 else item.number ** 2
+
 def fail_on_two(item):
     return 1 // (item.number - 2)
 
@@ -84,6 +87,12 @@ def test_workers_are_other_processes_and_0_is_this_one(functions):
 def test_item_that_kills_its_process_twice_is_reported_and_the_rest_goes_on(functions, workers):
     found = results(functions.die_on_three, items(functions, 6), workers)
     assert found.pop(3) == WorkerDied("its process was ended by SIGKILL (out of memory?), twice")
+    assert found == {i: i * i for i in range(6) if i != 3}
+
+
+def test_item_that_needs_too_much_memory_is_reported_and_the_rest_goes_on(functions):
+    found = results(functions.need_too_much_on_three, items(functions, 6), 2)
+    assert found.pop(3) == WorkerDied("its process ran out of memory, twice")
     assert found == {i: i * i for i in range(6) if i != 3}
 
 
