@@ -1,0 +1,215 @@
+"""python -m train.metrics as a whole: the streams of pictures, the figures, where they are kept, every refusal."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from celebahq_builder.hdf5 import DatasetWriter, open_dataset
+from train.metrics.config import METRICS, MetricsConfig
+from train.metrics.evaluate import evaluate
+from train.metrics.fakes import Fakes
+from train.metrics.measures import MEASURES
+from train.metrics.reals import Reals
+from train.metrics.refusal import MetricError
+from zoo import weights
+from zoo.progan import Generator, ProGANConfig
+
+ROOT = Path(__file__).resolve().parents[3]
+ROWS = 40
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "faces.h5"
+    write_dataset(path)
+    return path
+
+
+def write_dataset(path: Path, labels: np.ndarray | None = None) -> None:
+    """Row i is brighter than row i - 1, and brighter on the left."""
+    random = np.random.default_rng(0)
+    with DatasetWriter(path, 32, ROWS, labels=labels) as writer:
+        for i in range(ROWS):
+            level = random.integers(0, 40, (3, 32, 32)) + 4 * i + np.linspace(50, 0, 32)
+            levels = {r: level.reshape(3, r, 32 // r, r, 32 // r).mean((2, 4)) for r in (32, 16, 8, 4, 2, 1)}
+            writer.write({r: image.astype(np.uint8) for r, image in levels.items()})
+
+
+def save_model(folder: Path, seed: int = 0, **architecture) -> Path:
+    torch.manual_seed(seed)
+    options = {"resolution": 32, "latent_size": 8, "fmap_base": 64, "fmap_max": 8, **architecture}
+    generator = Generator(ProGANConfig(**options))
+    weights.save(generator, folder, training={"kimg": 1, "mirror": True})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return save_model(tmp_path_factory.mktemp("model") / "faces")
+
+
+def all_of(batches) -> np.ndarray:
+    return np.concatenate(list(batches))
+
+
+def test_more_pictures_extend_the_same_stream(model):
+    fakes = Fakes(weights.load(model), seed=5)
+    many = all_of(fakes.batches(150))
+    assert many.shape == (150, 3, 32, 32) and many.dtype == np.uint8
+    assert np.array_equal(all_of(fakes.batches(70)), many[:70])
+    latents = np.random.RandomState(5).randn(150, 8).astype(np.float32)  # the seed's whole stream at once
+    with torch.no_grad():
+        direct = weights.load(model)(torch.from_numpy(latents[140:])).numpy()
+    assert np.abs(np.clip(direct * 127.5 + 127.5, 0, 255) - many[140:]).max() <= 0.51
+
+
+@pytest.mark.parametrize("keep_bytes", [0, 64 * 3 * 32 * 32, 1 << 30])
+def test_kept_pictures_are_those_painted_again(model, keep_bytes):
+    fakes, once = Fakes(weights.load(model), keep_bytes=keep_bytes), Fakes(weights.load(model))
+    for count in (10, 150, 100):
+        assert np.array_equal(all_of(fakes.batches(count)), all_of(once.batches(count)))
+
+
+def test_reals_are_every_row_once_then_once_more_the_other_way_round(dataset):
+    with open_dataset(dataset) as file:
+        rows = file.read(32, range(ROWS))
+        reals = Reals(file, 32, mirror=True, seed=1)
+        stream = all_of(reals.batches(2 * ROWS))
+        assert len({picture.tobytes() for picture in stream}) == len(reals) == 2 * ROWS
+        assert {picture.tobytes() for picture in stream} == {p.tobytes() for p in [*rows, *rows[..., ::-1]]}
+        first = {picture.tobytes() for picture in stream[:ROWS]}
+        turned = sum(picture.tobytes() in first for picture in rows[..., ::-1])
+        assert ROWS / 4 < turned < 3 * ROWS / 4
+        assert np.array_equal(all_of(reals.batches(30, start=35)), stream[35:65])
+        plain = all_of(Reals(file, 32, mirror=False).batches(ROWS))
+        assert sorted(p.tobytes() for p in plain) == sorted(p.tobytes() for p in rows)
+
+
+def test_labels_of_the_fakes_are_those_of_the_reals(tmp_path):
+    write_dataset(tmp_path / "labelled.h5", labels=np.eye(2, dtype=np.float32)[np.arange(ROWS) % 2])
+    generator = weights.load(save_model(tmp_path / "model", label_size=2))
+    with open_dataset(tmp_path / "labelled.h5") as file:
+        reals = Reals(file, 32, mirror=False)
+        assert np.array_equal(reals.labels, file.labels[reals.rows])
+        painted = all_of(Fakes(generator, labels=reals.labels).batches(50))
+        latents = torch.from_numpy(np.random.RandomState(0).randn(50, 8).astype(np.float32))
+        label = torch.from_numpy(reals.labels[np.arange(50) % ROWS])
+    direct = (generator(latents, label) * 127.5 + 127.5).clamp(0, 255).numpy()
+    assert np.abs(direct - painted).max() <= 0.51
+
+
+def test_figures_say_how_they_were_made_and_are_kept_beside_the_model(model, dataset, tmp_path, capsys):
+    folder = shutil.copytree(model, tmp_path / "faces")
+    config = MetricsConfig(model=folder, dataset=dataset, metrics="swd,msssim", num_images=20, device="cpu")
+    results = evaluate(config)
+    kept = json.loads((folder / "metrics.json").read_text())
+    assert kept == results
+    swd = kept["swd"]
+    assert swd["num_images"] == swd["num_reals"] == 20 and swd["mirror"] is True
+    assert swd["dataset"]["faces"] == ROWS and len(swd["dataset"]["sha256_4x4"]) == 64
+    assert set(swd["values"]) == set(swd["noise_floor"]) == {"32", "16", "average"}
+    assert swd["noise_floor_of"] == "other reals"
+    assert swd["values"]["average"] > 3 * swd["noise_floor"]["average"]  # an untrained generator
+    assert swd["command"] == (
+        "python -m train.metrics --model faces --metrics swd --dataset faces.h5 --num-images 20 --seed 0"
+    )
+    printed = capsys.readouterr().out
+    assert swd["dataset"]["sha256_4x4"] in printed and "noise floor (other reals)" in printed
+
+
+def test_figures_of_the_same_weights_stay_and_those_of_others_go(model, dataset, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "faces")
+
+    def measure(metric: str, count: int = 20) -> dict:
+        evaluate(MetricsConfig(model=folder, dataset=dataset, metrics=metric, num_images=count, device="cpu"))
+        return json.loads((folder / "metrics.json").read_text())
+
+    first = measure("msssim")
+    both = measure("swd")
+    assert both["msssim"] == first["msssim"] and list(both) == ["msssim", "swd"]
+    again = measure("swd", 24)
+    assert again["swd"]["num_images"] == 24 and again["msssim"] == first["msssim"]
+    save_model(folder, seed=9)
+    assert list(measure("swd")) == ["swd"]
+
+
+def test_same_command_gives_the_same_figures(model, dataset, tmp_path):
+    results = [
+        evaluate(
+            MetricsConfig(
+                model=model, dataset=dataset, num_images=20, device="cpu", memory_gib=gib, output=tmp_path / "m.json"
+            )
+        )
+        for gib in (0.0, 1.0)
+    ]
+    for metric in ("swd", "msssim"):
+        assert results[0][metric]["values"] == results[1][metric]["values"]
+
+
+def test_every_metric_has_its_function():
+    assert set(MEASURES) == set(METRICS)
+
+
+def refused(match: str, **options) -> None:
+    with pytest.raises(MetricError, match=match) as caught:
+        evaluate(MetricsConfig(device="cpu", **options))
+    assert "\n" not in str(caught.value)
+
+
+def test_data_that_do_not_fit_the_model_are_refused(model, dataset, tmp_path):
+    grey = save_model(tmp_path / "grey", image_channels=1)
+    refused(r"faces\.h5: pictures of 3 channels, .*grey paints 1", model=grey, dataset=dataset)
+    large = save_model(tmp_path / "large", resolution=64)
+    refused(r"faces\.h5: 32x32 at most, .*large paints 64", model=large, dataset=dataset)
+    labelled = save_model(tmp_path / "labelled", label_size=3)
+    refused(r"labels of 0 entries, .*labelled wants 3", model=labelled, dataset=dataset)
+    refused(r"--dataset: none given, .* paints with labels", model=labelled, metrics="msssim")
+    refused(
+        "40 faces, 80 with their mirror images, 81 are wanted; give --num-images 80 or fewer",
+        model=model, dataset=dataset, metrics="swd", num_images=81,
+    )  # fmt: skip
+    refused("40 faces, 41 are wanted", model=model, dataset=dataset, metrics="swd", num_images=41, mirror="no")
+
+
+def test_mode_count_wants_a_generator_of_three_digits(tmp_path):
+    large = save_model(tmp_path / "large", resolution=64)
+    refused("large paints 3 channels of 64x64, a generator of three digits, 3 x 32x32", model=large, metrics="modes")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--metrics", "swd,fidd"], "--metrics: 'fidd', some of swd,msssim,fid"),
+        (["--metrics", "swd"], "--dataset: none given, --metrics swd wants the HDF5 file of the reals"),
+        (["--metrics", "is", "--num-images", "1"], "--num-images: 1, at least 2 are wanted"),
+        (["--metrics", "msssim", "--model", "nowhere"], "nowhere: not there, a model folder or a run folder is wanted"),
+        (["--metrics", "swd", "--dataset", "no.h5"], "no.h5: no such file"),
+    ],
+)
+def test_mistake_on_the_command_line_is_one_line_and_exit_code_2(model, options, message):
+    command = [sys.executable, "-m", "train.metrics", "--model", str(model), "--device", "cpu", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+def test_help_teaches_without_importing_torch():
+    program = """
+import sys
+sys.argv = ["train.metrics", "--help"]
+from train.metrics.__main__ import main
+try:
+    main()
+except SystemExit:
+    print("torch" in sys.modules or "h5py" in sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.strip() == "False"
+    assert "python -m train.metrics --model runs/faces --dataset celeba128.h5 --metrics swd,msssim" in done.stdout

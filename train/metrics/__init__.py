@@ -1,0 +1,1 @@
+"""Measures of a generator against its data, as published: python -m train.metrics."""

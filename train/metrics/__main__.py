@@ -1,0 +1,39 @@
+"""python -m train.metrics --model DIR --dataset F.h5 --metrics swd,msssim,fid"""
+
+import inspect
+import os
+import sys
+
+import tyro
+
+from train.config import TrainError
+from train.metrics.config import MetricsConfig
+from train.metrics.refusal import MetricError
+
+
+def main() -> None:
+    """Parse, measure; exit code 2 for a mistake that the user can mend."""
+    try:
+        config = tyro.cli(
+            MetricsConfig, prog="python -m train.metrics", description=inspect.cleandoc(MetricsConfig.__doc__)
+        )
+        _evaluate(config)
+    except (MetricError, TrainError) as error:
+        print(f"train.metrics: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _evaluate(config: MetricsConfig) -> None:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin at barriers crawl
+    from celebahq_builder.hdf5 import DatasetError
+    from train.metrics.evaluate import evaluate  # torch is imported only once there is work: --help stays instant
+    from zoo.weights import ModelError
+
+    try:
+        evaluate(config)
+    except (DatasetError, ModelError) as error:
+        raise MetricError(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

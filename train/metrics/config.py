@@ -1,0 +1,86 @@
+"""MetricsConfig: every option of `python -m train.metrics`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from train.metrics.refusal import MetricError
+
+METRICS = {
+    "swd": 16_384,
+    "msssim": 20_000,
+    "fid": 50_000,
+    "kid": 50_000,
+    "is": 50_000,
+    "precision-recall": 10_000,
+    "neighbours": 8,
+    "modes": 25_600,
+}
+"""Metric -> pictures of the generator that the published figures are from. MS-SSIM: 10,000 adjacent pairs."""
+NEED_DATASET = ("swd", "fid", "kid", "precision-recall", "neighbours")
+"""Those that compare with reals; the others look at the generator's pictures alone."""
+
+NEED_EQUAL_REALS = ("swd",)
+"""Those that want as many reals as pictures; the others take as many as there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsConfig:
+    """Measure a generator against its data, as published; the figures are kept as metrics.json in the model folder.
+
+    swd, msssim: Karras et al., section 5, as released. fid, kid, is, precision-recall: the 2015 Inception network.
+    neighbours: the closest reals of a few fakes, as a picture. modes: the MNIST-1K test, for a generator of
+    three-digit pictures, 32x32 (digits of 28x28 padded by two black pixels).
+
+    Examples:
+      python -m train.metrics --model runs/faces --dataset celeba128.h5 --metrics swd,msssim
+      python -m train.metrics --model runs/faces --dataset celeba128.h5 --metrics fid --num-images 10000
+      python -m train.metrics --model runs/digits --metrics modes --mnist mnist/
+    """
+
+    model: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Model folder, or the run folder of python -m train that holds one."""
+    dataset: Annotated[Path | None, tyro.conf.arg(metavar="F.h5")] = None
+    """HDF5 file of the reals, at least at the model's resolution. msssim, is and modes need none."""
+    metrics: Annotated[str, tyro.conf.arg(metavar="NAME,...")] = "swd,msssim"
+    """Some of swd,msssim,fid,kid,is,precision-recall,neighbours,modes."""
+    num_images: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Pictures of the generator. By default what the published figures are from: swd 16384, msssim 20000 (10000 pairs),
+    fid, kid and is 50000, precision-recall 10000, neighbours 8, modes 25600."""
+    seed: int = 0
+    """The latents are one stream of numpy.random.RandomState(seed): more pictures extend it. Also orders the reals."""
+    mirror: Literal["auto", "yes", "no"] = "auto"
+    """Mirror half of the reals, as a generator trained on mirrored faces wants; auto is as the model was trained."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes CUDA when there is one."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="FILE.json")] = None
+    """Where the figures go; by default metrics.json in the model folder, beside those measured before."""
+    inception: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Weights of the 2015 Inception network, for fid, kid, is, precision-recall; by default fetched once and kept."""
+    vgg: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Weights of VGG, for neighbours; without it dlib's face descriptor takes their place."""
+    mnist: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of the four MNIST files, for modes: the first time, its classifier of digits is trained on them."""
+    memory_gib: float = 4.0
+    """Painted pictures up to this size are kept for the next metric; the rest is painted again."""
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.names if name not in METRICS]:
+            raise MetricError(f"--metrics: {unknown[0]!r}, some of {','.join(METRICS)} are wanted")
+        if self.num_images is not None and self.num_images < 2:
+            raise MetricError(f"--num-images: {self.num_images}, at least 2 are wanted")
+        if needing := [name for name in self.names if name in NEED_DATASET and self.dataset is None]:
+            raise MetricError(f"--dataset: none given, --metrics {needing[0]} wants the HDF5 file of the reals")
+
+    @property
+    def names(self) -> list[str]:
+        """The metrics asked for, in the order given, each once."""
+        return list(dict.fromkeys(name.strip() for name in self.metrics.split(",") if name.strip()))
+
+    def images_of(self, metric: str) -> int:
+        """Return how many pictures of the generator a metric looks at; neighbours stays a picture's worth."""
+        if self.num_images is None:
+            return METRICS[metric]
+        return min(self.num_images, 64) if metric == "neighbours" else self.num_images

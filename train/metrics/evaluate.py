@@ -1,0 +1,129 @@
+"""evaluate(): a model and a data set in, the asked metrics out; printed, and kept beside the model."""
+
+import hashlib
+import shlex
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import zoo
+from celebahq_builder.hdf5 import Dataset, open_dataset
+from train.metrics.config import NEED_EQUAL_REALS, MetricsConfig
+from train.metrics.fakes import Fakes
+from train.metrics.figures import keep_figures, table
+from train.metrics.measures import MEASURES, Subject
+from train.metrics.reals import Reals
+from train.metrics.refusal import MetricError
+from train.run_folder import dataset_facts
+from train.setup import choose_device, choose_precision
+from zoo.progan import ProGANConfig
+from zoo.weights import read_config
+
+
+def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
+    """Measure, print and keep; see MetricsConfig.
+
+    Returns:
+        metric -> its figures: "values", and where it has them "noise_floor" and "reals", each name -> number, with
+        num_images, seed, dataset, command, seconds and whatever else tells how they were made.
+
+    Raises:
+        MetricError, ModelError, DatasetError, TrainError: one line for the user.
+    """
+    # Model, device, data.
+    folder = zoo.model_folder(config.model)
+    generator = zoo.load(folder)
+    device = choose_device(config.device)
+    choose_precision("fp32", device)  # figures are compared with published ones: no shortcut in their arithmetic
+    dataset = open_dataset(config.dataset) if config.dataset else None
+    _check_fit(config, generator.config, dataset)
+    mirror = _mirror(config, folder)
+    reals = None
+    if dataset is not None:
+        reals = Reals(dataset, generator.config.resolution, mirror=mirror, seed=config.seed)
+        for name in config.names:
+            if name in NEED_EQUAL_REALS:
+                reals.require(config.images_of(name))
+    fakes = Fakes(
+        generator.to(device),
+        seed=config.seed,
+        labels=reals.labels if generator.config.label_size else None,
+        keep_bytes=round(config.memory_gib * 2**30),
+    )
+    subject = Subject(config, fakes, reals, device, folder, lambda line: print(line, flush=True))
+    provenance = {
+        "dataset": dataset_facts(dataset) if dataset else None,
+        "mirror": mirror,
+        "seed": config.seed,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
+        "model_sha256": _sha256(folder / "model.safetensors"),
+    }
+    print(_headline(config, generator.config, provenance), flush=True)
+
+    # One metric after the other; each is kept as soon as it is known.
+    output = config.output or folder / "metrics.json"
+    results = {}
+    for name in config.names:
+        num_images, start = config.images_of(name), time.monotonic()
+        figures = MEASURES[name](subject, num_images)
+        seconds = round(time.monotonic() - start, 1)
+        command = _command(config, name, num_images)
+        results[name] = {"num_images": num_images, **figures, **provenance, "seconds": seconds, "command": command}
+        keep_figures(output, name, results[name])
+        print("\n".join(table(name, results[name])), flush=True)
+    print(f"kept in {output}")
+    if dataset is not None:
+        dataset.close()
+    return results
+
+
+def _check_fit(config: MetricsConfig, model: ProGANConfig, dataset: Dataset | None) -> None:
+    """Raise MetricError when the data set cannot be compared with the model, or a label is nowhere to be had."""
+    if dataset is None:
+        if model.label_size:
+            raise MetricError(f"--dataset: none given, {config.model} paints with labels and takes them from its data")
+        return
+    label_size = 0 if dataset.labels is None else dataset.labels.shape[1]
+    channels = dataset.read(dataset.resolution, [0]).shape[1]
+    if channels != model.image_channels:
+        found = f"pictures of {channels} channels, {config.model} paints {model.image_channels}"
+    elif model.resolution > dataset.resolution:
+        found = f"{dataset.resolution}x{dataset.resolution} at most, {config.model} paints {model.resolution}"
+    elif model.label_size not in (0, label_size):
+        found = f"labels of {label_size} entries, {config.model} wants {model.label_size}"
+    else:
+        return
+    raise MetricError(f"{config.dataset}: {found}; the data that the model was trained on is wanted")
+
+
+def _mirror(config: MetricsConfig, folder: Path) -> bool:
+    """Return --mirror, or whether the model's training mirrored its reals; False where its folder does not say."""
+    if config.mirror != "auto":
+        return config.mirror == "yes"
+    return bool((read_config(folder).get("training") or {}).get("mirror", False))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _headline(config: MetricsConfig, model: ProGANConfig, provenance: dict[str, Any]) -> str:
+    text = f"{config.model}: {model.resolution}x{model.resolution}, {provenance['device']}, seed {config.seed}"
+    if facts := provenance["dataset"]:
+        mirrored = ", half of them mirrored" if provenance["mirror"] else ""
+        text += f"\n{config.dataset}: {facts['faces']} faces{mirrored}, sha256 of its 4x4 level {facts['sha256_4x4']}"
+    return text
+
+
+def _command(config: MetricsConfig, name: str, num_images: int) -> str:
+    """Return the command that repeats one figure, with names for paths: it is published with the model."""
+    words = ["python", "-m", "train.metrics", "--model", config.model.resolve().name, "--metrics", name]
+    if config.dataset:
+        words += ["--dataset", config.dataset.name]
+    words += ["--num-images", str(num_images), "--seed", str(config.seed)]
+    if config.mirror != "auto":
+        words += ["--mirror", config.mirror]
+    return shlex.join(words)

@@ -1,0 +1,64 @@
+"""Figures on paper: the table that is printed, and metrics.json beside the model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+TITLES = {
+    "swd": "SWD x 1e3",
+    "msssim": "MS-SSIM",
+    "fid": "FID",
+    "kid": "KID",
+    "is": "Inception score",
+    "precision-recall": "Precision and recall",
+    "neighbours": "Nearest neighbours",
+    "modes": "Modes of 1000",
+}
+
+
+def table(metric: str, figures: dict[str, Any]) -> list[str]:
+    """Return the lines of one metric: what was measured on how much, then a row for the model and what to compare."""
+    counted = f"{figures['num_images']} pictures"
+    if "num_reals" in figures:
+        counted += f", {figures['num_reals']} reals"
+    lines = ["", f"{TITLES[metric]}: {counted}, {figures['seconds']:g} s"]
+    names = list(figures["values"])
+    rows = [("model", figures["values"])]
+    if "reals" in figures:
+        rows.append(("reals", figures["reals"]))
+    if "noise_floor" in figures:
+        rows.append((f"noise floor ({figures['noise_floor_of']})", figures["noise_floor"]))
+    first = max(len(row) for row, _ in rows) + 2
+    width = max(9, *(len(name) + 2 for name in names))
+    lines.append(" " * first + "".join(f"{name:>{width}}" for name in names))
+    for row, values in rows:
+        lines.append(f"{row:<{first}}" + "".join(f"{_number(values.get(name)):>{width}}" for name in names))
+    return lines
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.4f}" if abs(value) < 100 else f"{value:.2f}"
+
+
+def read_figures(path: Path) -> dict[str, dict[str, Any]]:
+    """Return metrics.json, metric -> figures; empty where there is none or it is damaged."""
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        return {}
+    return figures if isinstance(figures, dict) else {}
+
+
+def keep_figures(path: Path, metric: str, figures: dict[str, Any]) -> None:
+    """Add one metric to metrics.json; those of other weights (the model was trained on) are dropped."""
+    kept = {
+        name: other
+        for name, other in read_figures(path).items()
+        if other.get("model_sha256") == figures["model_sha256"] and name != metric
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps({**kept, metric: figures}, indent=2) + "\n", encoding="utf-8")
+    partial.replace(path)
