@@ -2,10 +2,10 @@
 
     python benchmarks/kill_and_resume.py --input PHOTOS --kills 5
 
-Prints the moments, how many photos were done at each, and whether every dataset of the two files is equal.
+The moments are spread over the photos, and the last one falls into the writing of the HDF5 file. Prints how many rows
+were done at each, and whether every dataset of the two files is equal; exit code 1 if not, or if a kill came too late.
 """
 
-import os
 import random
 import signal
 import subprocess
@@ -26,7 +26,7 @@ class Options:
     input: Path
     """Folder of photographs."""
     kills: int = 5
-    """How many times."""
+    """How many times; the last while the HDF5 file is written."""
     seed: int = 0
     """Of the moments."""
     resolution: int = 1024
@@ -39,29 +39,38 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kill-and-resume-") as folder:
         whole, killed = Path(folder) / "whole.h5", Path(folder) / "killed.h5"
         began = time.monotonic()
-        subprocess.run(command(options, whole, 1), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        seconds = time.monotonic() - began
-        print(f"uninterrupted, 1 worker: {seconds:.0f} s")
+        if subprocess.run(command(options, whole, 1), stdout=subprocess.DEVNULL).returncode:
+            sys.exit("kill_and_resume: the uninterrupted build failed")
+        with h5py.File(whole) as file:
+            num_faces = len(file["data1x1"])
+        print(f"uninterrupted, 1 worker: {time.monotonic() - began:.0f} s, {num_faces} faces")
 
-        # The moments share the time of one build among them, so that each run gets further than the one before.
-        generator = random.Random(options.seed)
-        for number in range(options.kills):
-            patience = generator.uniform(0.1, 1.2) * seconds / options.workers / (options.kills + 1)
+        manifest, partial = (
+            killed.with_name("killed.h5.build") / "manifest.jsonl",
+            killed.with_name("killed.h5.partial"),
+        )
+        generator, landed = random.Random(options.seed), 0
+        moments = sorted(generator.randrange(num_faces) for _ in range(options.kills - 1))
+        for number, wanted in enumerate([*moments, None]):
             process = subprocess.Popen(
                 command(options, killed, options.workers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )
-            try:
-                process.wait(patience)
-            except subprocess.TimeoutExpired:
-                os.kill(process.pid, signal.SIGKILL)
-            status = process.wait()
-            manifest = killed.with_name("killed.h5.build") / "manifest.jsonl"
-            lines = manifest.read_bytes().splitlines()[1:] if manifest.exists() else []
-            print(f"kill {number + 1} after {patience:5.1f} s: status {status}, {len(lines)} rows so far", flush=True)
+            while process.poll() is None and not (partial.exists() if wanted is None else num_rows(manifest) > wanted):
+                time.sleep(0.001)
+            time.sleep(generator.uniform(0, 0.02 if wanted is None else 0.5))
+            process.kill()
+            landed += process.wait() == -signal.SIGKILL
+            where = "writing the HDF5 file" if wanted is None else f"{num_rows(manifest)} rows so far"
+            print(f"kill {number + 1}: status {process.returncode}, {where}", flush=True)
         subprocess.run(command(options, killed, options.workers), check=True, stdout=subprocess.DEVNULL)
         unequal = differences(whole, killed)
-        print(f"datasets that differ: {', '.join(unequal) or 'none'}")
-    sys.exit(1 if unequal else 0)
+        print(f"datasets that differ: {', '.join(unequal) or 'none'}; {landed} of {options.kills} kills came in time")
+    sys.exit(1 if unequal or landed < options.kills else 0)
+
+
+def num_rows(manifest: Path) -> int:
+    """Whole lines of a manifest, without its first, which holds the options."""
+    return max(manifest.read_bytes().count(b"\n") - 1, 0) if manifest.exists() else 0
 
 
 def command(options: Options, output: Path, workers: int) -> list[str]:

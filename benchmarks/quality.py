@@ -12,6 +12,9 @@ import numpy as np
 from PIL import Image
 from scipy.stats import spearmanr
 
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a clone, too
+
 from celebahq_builder.quality import CALIBRATED, Constants, ring_power, score_spectrum
 
 
