@@ -55,6 +55,8 @@ class OnnxGenerator:
         types = {value.name: value.type for value in (*session.get_inputs(), *session.get_outputs())}
         if set(types.values()) != {"tensor(float)"}:
             raise UnusableModel(f"{path}: z is {types['z']} and images is {types['images']}, float32 is wanted")
+        if latent and isinstance(latent[0], int):
+            raise UnusableModel(f"{path}: it takes batches of {latent[0]} alone, a free batch is wanted")
         if len(latent) != 2 or len(image) != 4 or not all(isinstance(size, int) for size in (latent[1], *image[1:])):
             raise UnusableModel(
                 f"{path}: z is {latent} and images is {image}, (batch, latent) and (batch, channels, R, R) are wanted"

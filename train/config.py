@@ -109,7 +109,8 @@ class TrainConfig:
     keep_checkpoints: int = 2
     """Newest checkpoints to keep."""
     resident_gib: float = 16.0
-    """A level of the file up to this size is held in (GPU) memory, a larger one is read ahead from disk."""
+    """A level of the file up to this size (and half of the GPU's free memory) is held there, a larger one is read ahead
+    from disk."""
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

@@ -152,6 +152,8 @@ def train(config: TrainConfig) -> bool:
                     save_grid(config.run_folder / f"fakes-{nimg / 1000:010.3f}.png", fakes, columns, resolution)
             if stopped or done or (ticked and tick % config.checkpoint_ticks == 0):
                 seconds, clock = seconds + time.monotonic() - clock, time.monotonic()
+                # The model first: once the last checkpoint is there, the run counts as done.
+                publish(config, nets.g_ema, growth.resolution, growth.alpha, nimg, facts)
                 position = {"stage": stage, "tick": tick, "tick_start": tick_start, "seconds": seconds}
                 save_checkpoint(
                     config.run_folder / "checkpoints",
@@ -159,7 +161,6 @@ def train(config: TrainConfig) -> bool:
                     {"config": config.to_dict(), "dataset": facts, **position, **gather(nets, adams, statistics)},
                     config.keep_checkpoints,
                 )
-                publish(config, nets.g_ema, growth.resolution, growth.alpha, nimg, facts)
             clock = time.monotonic() if ticked else clock
             if stopped and not done:
                 report.say(f"stopped at {nimg / 1000:g} kimg; run the same command again to resume")

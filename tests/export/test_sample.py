@@ -164,8 +164,9 @@ def foreign(name: str, kind: int = TensorProto.FLOAT, shape: tuple = ("n", 4)) -
         (foreign("pixels"), "a model with inputs pixels and outputs images, input z and output images are wanted"),
         (foreign("z"), "z is ['n', 4] and images is ['n', 4], (batch, latent) and (batch, channels, R, R) are wanted"),
         (foreign("z", TensorProto.DOUBLE), "z is tensor(double) and images is tensor(double), float32 is wanted"),
+        (foreign("z", shape=(1, 4)), "it takes batches of 1 alone, a free batch is wanted"),
     ],
-    ids=["empty", "text", "other input", "vectors", "float64"],
+    ids=["empty", "text", "other input", "vectors", "float64", "fixed batch"],
 )
 def test_a_file_that_is_no_generator_is_one_line(content, message, tmp_path, capsys):
     path = tmp_path / "faces.onnx"

@@ -1,14 +1,18 @@
 """The CUDA graph against the eager iteration (needs a GPU), and the benchmark command on the CPU."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from celebahq_builder.hdf5 import DatasetWriter
 from train.capture import Iteration
 from train.config import TrainConfig
+from train.loop import train
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
 from train.state import make_adams
@@ -35,6 +39,23 @@ def test_captured_iterations_equal_eager_ones_bit_for_bit():
             iteration(Batch(reals[i]), draw_noise(generator, 0, 8 * i, 8, 8))
         vectors.append(torch.cat([nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector, statistics]))
     torch.testing.assert_close(vectors[0], vectors[1], rtol=0, atol=0)
+
+
+@pytest.mark.gpu
+def test_capture_survives_a_reader_that_pins_memory_meanwhile(tmp_path):
+    """The file's level is not resident, so a thread pins a minibatch while the main one captures."""
+    with DatasetWriter(tmp_path / "faces.h5", 16, 600) as writer:
+        for _ in range(600):
+            writer.write({r: np.zeros((3, r, r), np.uint8) for r in (16, 8, 4, 2, 1)})
+    options = {"fmap_base": 64, "fmap_max": 16, "latent_size": 8, "stable_kimg": 0.5, "fade_kimg": 0.5}
+    assert train(
+        TrainConfig(
+            dataset=tmp_path / "faces.h5", outdir=tmp_path, device="cuda", resident_gib=0, total_kimg=3, **options
+        )
+    )
+    rows = [json.loads(line) for line in (tmp_path / "faces-paper" / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["resolution"] == 16
+    assert rows[-1]["d_overflow"] == 0
 
 
 def test_benchmark_prints_a_row_a_resolution():
