@@ -63,6 +63,8 @@ class BuildConfig:
     def __post_init__(self) -> None:
         if self.resolution not in (16, 32, 64, 128, 256, 512, 1024):
             raise BuildError(f"--resolution: {self.resolution}, a power of two from 16 to 1024 is wanted")
+        if not self.output.name:
+            raise BuildError(f"--output: {self.output}, the name of a file to make is wanted")
         if self.keep < 1:
             raise BuildError(f"--keep: {self.keep}, at least 1 is wanted")
         if self.workers < 0:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
     [
         ("resolution", 1000, "--resolution: 1000, a power of two from 16 to 1024 is wanted"),
         ("resolution", 8, "--resolution: 8, a power of two from 16 to 1024 is wanted"),
+        ("output", Path(), "--output: ., the name of a file to make is wanted"),
         ("keep", 0, "--keep: 0, at least 1 is wanted"),
         ("workers", -1, "--workers: -1, at least 1 is wanted"),
         # Below one pixel a listed face can have a box that is too small to crop.
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 )
 def test_senseless_option_is_refused_before_anything_is_touched(tmp_path, option, value, text):
     with pytest.raises(BuildError) as caught:
-        BuildConfig(input=tmp_path, output=tmp_path / "f.h5", **{option: value})
+        BuildConfig(**{"input": tmp_path, "output": tmp_path / "f.h5", option: value})
     assert str(caught.value).startswith(text)
 
 
