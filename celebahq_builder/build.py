@@ -216,7 +216,8 @@ def _one_line_for_disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, FileExistsError) and error.errno is None:  # the writer's own words
+        ours = error.strerror is None and (isinstance(error, FileExistsError) or error.errno == errno.EWOULDBLOCK)
+        if ours:  # the writer's own words: something came to lie there, or another program is writing there
             raise BuildError(str(error)) from error
         if error.errno not in _DISK_ERRORS:
             raise

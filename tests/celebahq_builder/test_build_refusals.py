@@ -171,6 +171,13 @@ def test_second_build_on_the_same_output_is_refused_while_the_first_is_at_work(p
     build(options(photos, tmp_path / "f.h5"))
 
 
+def test_output_that_celebahq_data_is_writing_is_refused(photos, tmp_path):
+    with DatasetWriter(tmp_path / "f.h5", 1, 1) as writer:
+        assert refusal(options(photos, tmp_path / "f.h5")) == f"{tmp_path}/f.h5.partial: another process is writing it"
+        writer.write(pyramid(np.zeros((1, 1, 3), np.uint8)))
+    assert (tmp_path / "f.h5").exists()
+
+
 def test_folder_of_somebody_else_is_not_taken_for_a_build_folder(photos, tmp_path):
     (tmp_path / "f.h5.build").mkdir()
     (tmp_path / "f.h5.build" / "thesis.txt").write_text("mine")
