@@ -2,7 +2,6 @@
 
 import signal
 import time
-from typing import Any
 
 import torch
 
@@ -72,9 +71,9 @@ def train(config: TrainConfig) -> bool:
     generator = torch.Generator(device)
     data = RealFaces(dataset, device, config.seed, round(config.resident_gib * 2**30))
     stage, adams, iteration, entered = -1, None, None, None
-    seconds, tick, tick_start = 0.0, 0, nimg
+    tick, tick_start, watch = 0, nimg, _Stopwatch()
     if state:
-        stage, tick, tick_start, seconds = state["stage"], state["tick"], state["tick_start"], state["seconds"]
+        stage, tick, tick_start, watch.seconds = state["stage"], state["tick"], state["tick_start"], state["seconds"]
         adams = restore(state, nets, config, statistics)
 
     with Report(config.run_folder, nimg, total_kimg) as report, _Signals() as stopped:
@@ -89,7 +88,7 @@ def train(config: TrainConfig) -> bool:
         latents, labels = grid_latents(config, dataset, resolution, device)
         if not state:
             save_reals(config.run_folder, dataset, resolution)
-        clock = time.monotonic()
+        watch.start(nimg)
 
         while True:
             # Growth: at both ends of a fade the optimizers forget; a new resolution gets new ones.
@@ -129,15 +128,23 @@ def train(config: TrainConfig) -> bool:
             report.moved(nimg, growth.resolution, growth.alpha)
 
             # Tick: log, pictures, checkpoint.
-            done = nimg >= total_kimg * 1000
+            done, stop = nimg >= total_kimg * 1000, bool(stopped)  # asked once: a signal may come at any line
             tick_kimg = at_resolution(config.tick_kimg_at, growth.resolution, config.tick_kimg)
             ticked = nimg - tick_start >= tick_kimg * 1000 or done
-            if ticked:
+            if ticked or stop:
                 values = statistics.tolist()  # waits for the device, once a tick
-                now = time.monotonic()
-                seconds, clock, elapsed = seconds + now - clock, now, now - clock
-                row = _row(nimg, growth.resolution, growth.alpha, size, rate, values, elapsed, nimg - tick_start)
-                row["seconds"] = round(seconds, 3)
+                sec_per_kimg = watch.stop(nimg)
+            if ticked:
+                row = {
+                    "kimg": nimg / 1000,
+                    "resolution": growth.resolution,
+                    "alpha": growth.alpha,
+                    "minibatch": size,
+                    "learning_rate": rate,
+                    **_means(values),
+                    "sec_per_kimg": round(sec_per_kimg, 4),
+                    "seconds": round(watch.seconds, 3),
+                }
                 report.tick(row)
                 statistics.zero_()
                 tick, tick_start = tick + 1, nimg
@@ -150,44 +157,50 @@ def train(config: TrainConfig) -> bool:
                     fakes = paint(nets.g_ema, latents, labels, growth.resolution, growth.alpha)
                     columns = grid_shape(resolution)[0]
                     save_grid(config.run_folder / f"fakes-{nimg / 1000:010.3f}.png", fakes, columns, resolution)
-            if stopped or done or (ticked and tick % config.checkpoint_ticks == 0):
-                seconds, clock = seconds + time.monotonic() - clock, time.monotonic()
+            if stop or done or (ticked and tick % config.checkpoint_ticks == 0):
                 # The model first: once the last checkpoint is there, the run counts as done.
                 publish(config, nets.g_ema, growth.resolution, growth.alpha, nimg, facts)
-                position = {"stage": stage, "tick": tick, "tick_start": tick_start, "seconds": seconds}
+                position = {"stage": stage, "tick": tick, "tick_start": tick_start, "seconds": watch.seconds}
                 save_checkpoint(
                     config.run_folder / "checkpoints",
                     nimg,
                     {"config": config.to_dict(), "dataset": facts, **position, **gather(nets, adams, statistics)},
                     config.keep_checkpoints,
                 )
-            clock = time.monotonic() if ticked else clock
-            if stopped and not done:
+            if stop and not done:
                 report.say(f"stopped at {nimg / 1000:g} kimg; run the same command again to resume")
                 return False
             if done:
                 report.say(f"done: {config.run_folder / 'model'}; python -m export images --model {config.run_folder}")
                 break
+            if ticked:
+                watch.start(nimg)
     dataset.close()
     lock.close()
     return True
 
 
-def _row(
-    nimg: int, resolution: int, alpha: float, size: int, rate: float, values: list[float], elapsed: float, images: int
-) -> dict[str, Any]:
-    sums = dict(zip(STATISTICS, values, strict=True))
-    iterations = max(sums.pop("iterations"), 1.0)
-    return {
-        "kimg": nimg / 1000,
-        "resolution": resolution,
-        "alpha": alpha,
-        "minibatch": size,
-        "learning_rate": rate,
-        **{name: value / iterations for name, value in sums.items()},
-        "iterations": iterations,
-        "sec_per_kimg": round(elapsed / images * 1000, 4),
-    }
+def _means(sums: list[float]) -> dict[str, float]:
+    """Return the tick's means by name, and how many iterations they are of."""
+    named = dict(zip(STATISTICS, sums, strict=True))
+    iterations = max(named.pop("iterations"), 1.0)
+    return {**{name: value / iterations for name, value in named.items()}, "iterations": iterations}
+
+
+class _Stopwatch:
+    """Seconds of training over all processes of a run; pictures and checkpoints do not count."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def start(self, nimg: int) -> None:
+        self._nimg, self._since = nimg, time.monotonic()
+
+    def stop(self, nimg: int) -> float:
+        """Add what has passed to seconds, and return the seconds a thousand images since the start."""
+        elapsed = time.monotonic() - self._since
+        self.seconds += elapsed
+        return elapsed / max(nimg - self._nimg, 1) * 1000
 
 
 def _device_name(device: torch.device) -> str:

@@ -17,7 +17,7 @@ import zoo
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter
 from train.checkpoint import CheckpointError, checkpoints, load_checkpoint
 from train.config import TrainConfig, TrainError
-from train.loop import train
+from train.loop import _Stopwatch, train
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
@@ -268,3 +268,14 @@ def test_file_that_is_no_dataset_is_refused(tmp_path):
         file["images"] = np.zeros((2, 8, 8, 3), np.uint8)
     with pytest.raises(DatasetError, match=r"layout\.h5"):
         train(config(tmp_path / "layout.h5", tmp_path))
+
+
+def test_stopwatch_rates_the_images_since_its_start_and_adds_up_over_a_resume(monkeypatch):
+    times = iter([10.0, 14.0, 100.0, 101.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
+    watch = _Stopwatch()
+    watch.start(1000)
+    assert watch.stop(3000) == pytest.approx(2.0)  # 4 s for 2 kimg
+    watch.start(3000)  # after pictures and a checkpoint, which do not count
+    assert watch.stop(3500) == pytest.approx(2.0)
+    assert watch.seconds == pytest.approx(5.0)
