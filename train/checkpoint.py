@@ -68,6 +68,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: not a checkpoint of this program, one that python -m train wrote is wanted")
     if state.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path}: format version {state.get('format_version')}, this program reads {FORMAT_VERSION}"
+            f"{path}: format version {state.get('format_version')}, this program reads {FORMAT_VERSION}; "
+            "resume with the version that wrote it, or give --name for a new run"
         )
     return state

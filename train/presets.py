@@ -18,7 +18,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "image_ticks": 4,
         "checkpoint_ticks": 40,
     },
-    # The TensorFlow program's preset-v2-1gpu (config.py:100): its networks, its tables, 0.999 an update.
+    # The TensorFlow program's preset-v2-1gpu (config.py:100): its networks, its tables, 0.999 an update (which it makes
+    # before G's step, we after it: the average is one iteration ahead of its).
     "released": {
         "variant": "released",
         "stable_kimg": 600,

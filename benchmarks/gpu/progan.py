@@ -55,7 +55,7 @@ def parity() -> list[str]:
             gradient = input_gradient(nets.discriminator, tape, 8, alpha)
             penalty = (gradient.float().square().sum((1, 2, 3)).sqrt() - 1).square().mean()
             dw = torch.autograd.grad(penalty, nets.d_flat.active(64), allow_unused=True)
-            # compare in one order: the CPU's layout, not channels_last
+            # compare in one order: (out, in, height, width), whatever the memory's
             dw = torch.cat([torch.zeros(p.shape).flatten() if g is None else g.cpu().contiguous().flatten()
                             for g, p in zip(dw, nets.d_flat.active(64), strict=True)])  # fmt: skip
             rows[device.type, precision] = (images, scores, gradient, dw)
