@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 MAY_CHANGE = (
     "dataset", "outdir", "name", "device", "total_kimg", "minibatch_at", "tick_kimg", "tick_kimg_at", "image_ticks",
-    "checkpoint_ticks", "keep_checkpoints", "resident_gib", "capture",
+    "checkpoint_ticks", "checkpoint_minutes", "keep_checkpoints", "resident_gib", "capture", "precision",
 )  # fmt: skip
-"""Options that a resumed run may change: they mix no results (the data set is compared by its content), or are the way
-out of a GPU that is too small (minibatch_at)."""
+"""Options that a resumed run may change: they mix no results (data set and precision are compared as they turn out), or
+are the way out of a GPU that is too small (minibatch_at)."""
 
 
 class TrainError(Exception):
@@ -106,6 +106,8 @@ class TrainConfig:
     """Ticks between two grids of fakes; 0 for none."""
     checkpoint_ticks: int = 10
     """Ticks between two checkpoints; one is always written at the end and on Ctrl-C."""
+    checkpoint_minutes: float = 20
+    """A tick also writes one when the last is older than this."""
     keep_checkpoints: int = 2
     """Newest checkpoints to keep."""
     resident_gib: float = 16.0

@@ -11,12 +11,13 @@ from train.checkpoint import save_checkpoint
 from train.config import TrainConfig, TrainError
 from train.data import RealFaces
 from train.pictures import grid_shape, paint, save_grid
+from train.plan import make_plan
 from train.publish import grid_latents, publish, save_reals
 from train.randomness import draw_noise
 from train.report import Report
 from train.run_folder import dataset_facts, enter, resume_point
-from train.schedule import at_resolution, growth_at, learning_rate_at, schedule_kimg
-from train.setup import check_minibatches, choose_device, choose_precision, make_networks, step_settings
+from train.schedule import at_resolution, growth_at, learning_rate_at
+from train.setup import choose_device, choose_precision, make_networks, step_settings
 from train.state import gather, make_adams, restore
 from train.step import STATISTICS
 
@@ -32,28 +33,15 @@ def train(config: TrainConfig) -> bool:
     """
     # Data, device, precision.
     dataset = open_dataset(config.dataset)
-    resolution = config.resolution or dataset.resolution
-    if resolution > dataset.resolution:
-        raise TrainError(f"--resolution {resolution}: {config.dataset} goes up to {dataset.resolution}")
-    if resolution < 4:
-        raise TrainError(f"{config.dataset}: pictures of {resolution}x{resolution}, 4x4 or more are wanted")
+    plan = make_plan(config, dataset)
+    resolution, total_kimg = plan.resolution, plan.total_kimg
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
-    growth_options = {
-        "stable_kimg": config.stable_kimg,
-        "fade_kimg": config.fade_kimg,
-        "max_resolution": resolution,
-        "first_resolution": 4 if config.grow else resolution,
-    }
-    total_kimg = config.total_kimg or schedule_kimg(**growth_options) + 2 * config.stable_kimg
-    if total_kimg <= 0:
-        raise TrainError("--total-kimg: none given and --stable-kimg 0 leaves nothing to do, more than 0 is wanted")
-    check_minibatches(config, growth_options["first_resolution"], resolution)
 
     # Run folder: a new one, or the place where it stopped.
     lock = enter(config.run_folder)
     facts = dataset_facts(dataset)
-    state = resume_point(config.run_folder, config, facts)
+    state = resume_point(config.run_folder, config, facts, precision)
     nimg = state["nimg"] if state else 0
 
     # Networks and everything that lives on the device.
@@ -89,10 +77,11 @@ def train(config: TrainConfig) -> bool:
         if not state:
             save_reals(config.run_folder, dataset, resolution)
         watch.start(nimg)
+        saved = time.monotonic()
 
         while True:
             # Growth: at both ends of a fade the optimizers forget; a new resolution gets new ones.
-            growth = growth_at(nimg, **growth_options)
+            growth = growth_at(nimg, **plan.growth)
             size = at_resolution(config.minibatch_at, growth.resolution, config.minibatch)
             if growth.stage != stage:
                 if adams is None or len(adams[0].vector) != len(nets.g_flat.prefix(growth.resolution)):
@@ -148,7 +137,7 @@ def train(config: TrainConfig) -> bool:
                 report.tick(row)
                 statistics.zero_()
                 tick, tick_start = tick + 1, nimg
-                if row["d_overflow"] == 1 and row["iterations"] > 10:
+                if max(row["d_overflow"], row["g_overflow"]) == 1 and row["iterations"] > 10:
                     raise TrainError(
                         f"{config.run_folder}: every update of the last {row['iterations']:.0f} was not finite; "
                         "training has diverged, a lower --learning-rate is wanted"
@@ -157,16 +146,24 @@ def train(config: TrainConfig) -> bool:
                     fakes = paint(nets.g_ema, latents, labels, growth.resolution, growth.alpha)
                     columns = grid_shape(resolution)[0]
                     save_grid(config.run_folder / f"fakes-{nimg / 1000:010.3f}.png", fakes, columns, resolution)
-            if stop or done or (ticked and tick % config.checkpoint_ticks == 0):
+            due = tick % config.checkpoint_ticks == 0 or time.monotonic() - saved > config.checkpoint_minutes * 60
+            if stop or done or (ticked and due):
                 # The model first: once the last checkpoint is there, the run counts as done.
                 publish(config, nets.g_ema, growth.resolution, growth.alpha, nimg, facts)
                 position = {"stage": stage, "tick": tick, "tick_start": tick_start, "seconds": watch.seconds}
                 save_checkpoint(
                     config.run_folder / "checkpoints",
                     nimg,
-                    {"config": config.to_dict(), "dataset": facts, **position, **gather(nets, adams, statistics)},
+                    {
+                        "config": config.to_dict(),
+                        "precision": precision,
+                        "dataset": facts,
+                        **position,
+                        **gather(nets, adams, statistics),
+                    },
                     config.keep_checkpoints,
                 )
+                saved = time.monotonic()
             if stop and not done:
                 report.say(f"stopped at {nimg / 1000:g} kimg; run the same command again to resume")
                 return False

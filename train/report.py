@@ -1,6 +1,7 @@
 """What a run tells: log.jsonl, TensorBoard events, the terminal."""
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -58,7 +59,8 @@ class Report:
     def tick(self, row: dict[str, Any]) -> None:
         """Record a row: kimg, resolution, alpha, the means of the tick, seconds."""
         with self._log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+            file.write(json.dumps(finite) + "\n")  # a skipped update's loss is not finite, and JSON has no NaN
         step = round(row["kimg"] * 1000)
         for name in CURVES:
             self._events.add_scalar(f"train/{name}", row[name], step)

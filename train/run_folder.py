@@ -44,7 +44,7 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def resume_point(folder: Path, config: TrainConfig, facts: dict[str, Any]) -> dict[str, Any] | None:
+def resume_point(folder: Path, config: TrainConfig, facts: dict[str, Any], precision: str) -> dict[str, Any] | None:
     """Return the newest checkpoint, or None for a new run; config.json is written or brought up to date.
 
     Raises:
@@ -62,6 +62,11 @@ def resume_point(folder: Path, config: TrainConfig, facts: dict[str, Any]) -> di
             raise TrainError(
                 f"{folder}: it was trained with {option} {before}, now {option} {after} is given; "
                 "give the old value to resume, or --name for a run of its own"
+            )
+        if state["precision"] != precision:
+            raise TrainError(
+                f"{folder}: it was trained with --precision {state['precision']}, which is {precision} here; "
+                f"give --precision {state['precision']} to resume, or --name for a run of its own"
             )
         saved_facts = {key: value for key, value in state["dataset"].items() if key != "file"}
         if saved_facts != {key: value for key, value in facts.items() if key != "file"}:

@@ -172,6 +172,21 @@ def test_changed_option_is_refused_with_both_values(dataset, tmp_path):
         train(config(dataset, tmp_path, gp_weight=5.0))
 
 
+def test_precision_that_turns_out_otherwise_is_refused_and_the_same_by_name_is_not(dataset, tmp_path):
+    train(config(dataset, tmp_path, total_kimg=0.04))
+    with pytest.raises(TrainError, match=r"trained with --precision fp32, which is bf16 here; give --precision fp32"):
+        train(config(dataset, tmp_path, precision="bf16", total_kimg=0.08))
+    assert train(config(dataset, tmp_path, precision="fp32", total_kimg=0.08))
+
+
+def test_checkpoint_is_also_written_when_the_last_is_old(dataset, tmp_path):
+    options = {"tick_kimg": 0.016, "checkpoint_ticks": 1000, "keep_checkpoints": 100, "total_kimg": 0.064}
+    train(config(dataset, tmp_path / "seldom", **options))
+    train(config(dataset, tmp_path / "often", checkpoint_minutes=1e-9, **options))
+    counts = [len(checkpoints(tmp_path / name / "run" / "checkpoints")) for name in ("seldom", "often")]
+    assert counts == [1, 4]
+
+
 def test_other_data_is_refused(dataset, tmp_path):
     train(config(dataset, tmp_path, total_kimg=0.04))
     write_dataset(tmp_path / "other.h5", seed=1)

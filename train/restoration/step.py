@@ -34,7 +34,7 @@ class Captured:
             return result
         if self._graph is None:
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
+            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._result = self._function()
         self._graph.replay()
         return self._result

@@ -1,0 +1,45 @@
+"""Where a run goes: the resolution at which growth ends, its schedule, its length."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from celebahq_builder.hdf5 import Dataset
+from train.config import TrainConfig, TrainError
+from train.schedule import schedule_kimg
+from train.setup import check_minibatches
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What config and data set decide together.
+
+    resolution: where growth ends. growth: the keyword arguments of growth_at. total_kimg: length of the run.
+    """
+
+    resolution: int
+    growth: dict[str, Any]
+    total_kimg: float
+
+
+def make_plan(config: TrainConfig, dataset: Dataset) -> Plan:
+    """Fill in what the config leaves to the data set.
+
+    Raises:
+        TrainError: a resolution that the file has not, no images to train on, a minibatch that fills no whole groups.
+    """
+    resolution = config.resolution or dataset.resolution
+    if resolution > dataset.resolution:
+        raise TrainError(f"--resolution {resolution}: {config.dataset} goes up to {dataset.resolution}")
+    if resolution < 4:
+        raise TrainError(f"{config.dataset}: pictures of {resolution}x{resolution}, 4x4 or more are wanted")
+    growth = {
+        "stable_kimg": config.stable_kimg,
+        "fade_kimg": config.fade_kimg,
+        "max_resolution": resolution,
+        "first_resolution": 4 if config.grow else resolution,
+    }
+    total_kimg = config.total_kimg or schedule_kimg(**growth) + 2 * config.stable_kimg
+    if total_kimg <= 0:
+        raise TrainError("--total-kimg: none given and --stable-kimg 0 leaves nothing to do, more than 0 is wanted")
+    check_minibatches(config, growth["first_resolution"], resolution)
+    return Plan(resolution, growth, total_kimg)
