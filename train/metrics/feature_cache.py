@@ -1,0 +1,49 @@
+"""Arrays computed from a data set once and kept: a file each, named by everything they depend on."""
+
+import contextlib
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.metrics.pretrained_file import cache_folder
+
+
+def cached(
+    what: str, key: Mapping[str, Any], compute: Callable[[], dict[str, np.ndarray]], folder: Path | None = None
+) -> dict[str, np.ndarray]:
+    """Return what compute() returns, from the file that an earlier call has left if there is one.
+
+    A damaged file is computed again; a folder that cannot be written costs the time, not the result.
+
+    Args:
+        what: first word of the file's name.
+        key: everything the arrays depend on: data set, rows, resolution, weights. Plain JSON types.
+        folder: by default the cache folder.
+    """
+    text = json.dumps(dict(key), sort_keys=True)
+    folder = cache_folder() / "features" if folder is None else folder
+    path = folder / f"{what}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
+    with contextlib.suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile), np.load(path) as file:
+        if str(file["key"]) == text:
+            return {name: file[name] for name in file.files if name != "key"}
+    arrays = compute()
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            np.savez(file, key=text, **arrays)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+    return arrays
+
+
+def statistics_arrays(statistics: Any) -> dict[str, np.ndarray]:
+    """Return train.metrics.fid.Statistics as arrays for cached(); Statistics(**arrays) takes them back."""
+    return {"count": np.array(statistics.count), "mean": statistics.mean, "scatter": statistics.scatter}

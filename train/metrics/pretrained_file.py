@@ -1,0 +1,99 @@
+"""Files of published weights: where they lie, fetching one with its hash checked, reading one without running it."""
+
+import hashlib
+import os
+import pickle
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from train.metrics.progress import progress
+from train.metrics.refusal import MetricError
+
+
+@dataclass(frozen=True)
+class PretrainedFile:
+    """A published file: its usual name, the first digits of its sha256, its public address."""
+
+    name: str
+    sha256_prefix: str
+    url: str
+
+
+def cache_folder() -> Path:
+    """Return where fetched weights and computed features are kept: $XDG_CACHE_HOME/celebahq, or ~/.cache/celebahq."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "celebahq"
+
+
+def find(file: PretrainedFile, flag: str) -> Path:
+    """Return the file in the cache folder, fetched into it if it is missing; it appears there only whole.
+
+    Args:
+        flag: the option that takes such a file, for the message.
+
+    Raises:
+        MetricError: it cannot be fetched (no network), or what came is not it.
+    """
+    path = cache_folder() / "weights" / file.name
+    if path.is_file():
+        return path
+    remedy = f"download {file.url} elsewhere and put it there, or give {flag} FILE"
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(file.url, timeout=30) as answer, partial.open("wb") as out:
+            total = int(answer.headers.get("Content-Length") or 0)
+            with progress(f"fetch {file.name}", total >> 20, "MiB") as advance:
+                while block := answer.read(1 << 20):
+                    out.write(block)
+                    advance(1)
+        found = _sha256(partial)
+        if not found.startswith(file.sha256_prefix):
+            raise MetricError(
+                f"{path}: what came from {file.url} has sha256 {found[:8]}, {file.sha256_prefix} is wanted; {remedy}"
+            )
+        partial.replace(path)
+    except (OSError, urllib.error.URLError) as error:
+        why = getattr(error, "reason", None) or error.strerror or error
+        raise MetricError(f"{path}: not there, and cannot be fetched ({why}); {remedy}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def read_tensors(path: Path, known: list[PretrainedFile]) -> tuple[dict[str, torch.Tensor], str]:
+    """Return the tensors of a file and its sha256; nothing in the file is executed.
+
+    A .safetensors is read whatever its hash (nobody publishes one): the caller checks names and shapes, and reports
+    name the hash. Any other file must be one of `known`.
+
+    Raises:
+        MetricError: it is missing, another file, damaged, or holds more than tensors.
+    """
+    names = " or ".join(f"{file.name} (sha256 {file.sha256_prefix}...)" for file in known)
+    try:
+        sha256 = _sha256(path)
+        if path.suffix == ".safetensors":
+            return load_file(path), sha256
+        if not any(sha256.startswith(file.sha256_prefix) for file in known):
+            raise MetricError(f"{path}: its sha256 begins {sha256[:8]}, {names} is wanted")
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise MetricError(f"{path}: {(error.strerror or str(error)).lower()}, {names} is wanted") from None
+    except SafetensorError as error:
+        raise MetricError(f"{path}: cannot be read as safetensors ({error}); damaged or incomplete?") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
+        raise MetricError(f"{path}: not a file of tensors alone, {names} is wanted; nothing of it was run") from None
+    if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+        raise MetricError(f"{path}: not a table of tensors, {names} is wanted")
+    return tensors, sha256
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
