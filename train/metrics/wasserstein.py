@@ -30,51 +30,64 @@ def wasserstein_rows(a: Tensor, b: Tensor) -> float:
 
 def wasserstein_1d(a: np.ndarray, b: np.ndarray) -> float:
     """Return mean |sort(a) - sort(b)| of two (N,) float32 samples."""
-    if len(a) < _FEW:
-        return float(np.abs(np.sort(a) - np.sort(b)).mean(dtype=np.float64))
-    sample = np.sort(np.concatenate([x[:: len(x) // 2048] for x in (a, b)]))
-    low, high = sample[len(sample) // 500], sample[-len(sample) // 500]
-    if not high > low:
-        return float(np.abs(np.sort(a) - np.sort(b)).mean(dtype=np.float64))
+    sample = np.concatenate([x[:: max(1, len(x) // 2048)] for x in (a, b)])
+    centre = np.median(sample)
+    spread = np.median(np.abs(sample - centre))
+    if len(a) < _FEW or spread == 0:
+        return _by_sorting(a, b)
 
-    # Bins 1 .. n between low and high; 0 and n + 1 take what lies outside, and are always sorted.
+    # Bins, narrow where the values are dense.
     n = len(a) // _VALUES_A_BIN
-    width = (float(high) - float(low)) / n
-    bins = [_bins(x, low, np.float32(1 / width), n) for x in (a, b)]
-    of_a, of_b = (np.bincount(i, minlength=n + 2) for i in bins)
+    bins = [_bins(x, centre, spread, n) for x in (a, b)]
+    of_a, of_b = (np.bincount(i, minlength=n) for i in bins)
     before = np.cumsum(of_a - of_b) - (of_a - of_b)  # how many more of a than of b lie left of the bin
     crossing = (before - of_b < 0) & (before + of_a > 0)
-    crossing[[0, -1]] = (of_a + of_b)[[0, -1]] > 0
-
-    if (of_a + of_b)[crossing].sum() > len(a) // 2:  # few bins are free: hardly different sets, or repeated values
-        return float(np.abs(np.sort(a) - np.sort(b)).mean(dtype=np.float64))
+    held = (of_a + of_b)[crossing]
+    if held.sum() > len(a):  # sets that hardly differ, or values that repeat
+        return _by_sorting(a, b)
 
     # No crossing: the area is before * width + sum(right - a) - sum(right - b), up to its sign.
-    sum_a, sum_b = (np.bincount(i, x, minlength=n + 2) for i, x in zip(bins, (a, b), strict=True))
-    right = float(low) + width * np.arange(n + 2)
-    area = np.abs(before * width + (right * of_a - sum_a) - (right * of_b - sum_b))[~crossing].sum()
+    sum_a, sum_b = (np.bincount(i, x, minlength=n) for i, x in zip(bins, (a, b), strict=True))
+    left, right = _edges(centre, spread, n)
+    area = np.abs(before * (right - left) + (right * of_a - sum_a) - (right * of_b - sum_b))[~crossing].sum()
 
     # A crossing: step through the sorted values of those bins.
     values_a, values_b = (x[crossing[i]] for i, x in zip(bins, (a, b), strict=True))
-    held = (of_a + of_b)[crossing]
-    area += _stepwise_area(values_a, values_b, held, before[crossing], right[crossing], width)
+    area += _stepwise_area(values_a, values_b, held, before[crossing], left[crossing], right[crossing])
     return float(area / len(a))
 
 
-def _bins(x: np.ndarray, low: np.float32, per_unit: np.float32, n: int) -> np.ndarray:
-    """Return the bin 0 .. n + 1 of each value, never falling as the value grows."""
-    place = (x - low) * per_unit + np.float32(1)
-    return np.clip(place, np.float32(0), np.float32(n + 1), out=place).astype(np.int32).astype(np.intp)
+def _by_sorting(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(np.sort(a) - np.sort(b)).mean(dtype=np.float64))
+
+
+def _bins(x: np.ndarray, centre: np.float32, spread: np.float32, n: int) -> np.ndarray:
+    """Return the bin 0 .. n - 1 of each value: equal steps of y / (1 + |y|), y = (x - centre) / spread."""
+    y = x - centre
+    size = np.abs(y)
+    size += spread
+    y /= size
+    y += np.float32(1)
+    y *= np.float32(n / 2)
+    return np.minimum(y, np.float32(n - 1), out=y).astype(np.int32).astype(np.intp)
+
+
+def _edges(centre: np.float32, spread: np.float32, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the left and right ends (n,) of the bins. Any finite outer ends will do: the surplus there is 0."""
+    y = np.linspace(-1, 1, n + 1)
+    y[[0, -1]] *= 1 - 1 / n
+    edges = float(centre) + float(spread) * y / (1 - np.abs(y))
+    return edges[:-1], edges[1:]
 
 
 def _stepwise_area(
-    a: np.ndarray, b: np.ndarray, held: np.ndarray, before: np.ndarray, right: np.ndarray, width: float
+    a: np.ndarray, b: np.ndarray, held: np.ndarray, before: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> float:
     """Return the area between the distribution functions, in values, over some bins.
 
     Args:
-        a, b: all values in those bins. held, before, right: (M,) of each bin, how many of both it holds, a's surplus
-            left of it and its right edge.
+        a, b: all values in those bins. held, before, left, right: (M,) of each bin, how many of both it holds, a's
+            surplus left of it, and its ends.
     """
     # Sorted together; a float32 leaves the lowest bit of a float64 free to say which sample it is from.
     keys = np.concatenate([a.astype(np.float64).view(np.int64), b.astype(np.float64).view(np.int64) | 1])
@@ -88,4 +101,4 @@ def _stepwise_area(
     surplus = steps + np.repeat(before - (steps - step)[first], held)
     until = np.append(values[1:], 0.0)
     until[last] = right  # a value that rounding put a hair beyond the edge counts negative, as the next bin expects
-    return float(np.abs(surplus) @ (until - values) + np.abs(before) @ (values[first] - (right - width)))
+    return float(np.abs(surplus) @ (until - values) + np.abs(before) @ (values[first] - left))
