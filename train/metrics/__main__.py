@@ -1,4 +1,4 @@
-"""python -m train.metrics --model DIR --dataset F.h5 --metrics swd,msssim,fid"""
+"""python -m train.metrics --model DIR --dataset F.h5 --metrics swd,fid; python -m train.metrics mnist1k --mnist DIR"""
 
 import inspect
 import os
@@ -8,12 +8,16 @@ import tyro
 
 from train.config import TrainError
 from train.metrics.config import MetricsConfig
+from train.metrics.mnist1k import Mnist1kConfig, write_mnist1k
 from train.metrics.refusal import MetricError
 
 
 def main() -> None:
     """Parse, measure; exit code 2 for a mistake that the user can mend."""
     try:
+        if sys.argv[1:2] == ["mnist1k"]:
+            write_mnist1k(tyro.cli(Mnist1kConfig, args=sys.argv[2:], prog="python -m train.metrics mnist1k"))
+            return
         config = tyro.cli(
             MetricsConfig, prog="python -m train.metrics", description=inspect.cleandoc(MetricsConfig.__doc__)
         )

@@ -25,6 +25,9 @@ NEED_DATASET = ("swd", "fid", "kid", "precision-recall", "neighbours")
 NEED_EQUAL_REALS = ("swd",)
 """Those that want as many reals as pictures; the others take as many as there are."""
 
+OF_INCEPTION = ("fid", "kid", "is", "precision-recall")
+"""Those that look through the Inception network."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsConfig:

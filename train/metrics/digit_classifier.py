@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from train.metrics.mnist import read_mnist
+from train.metrics.pretrained_file import cache_folder
 from train.metrics.refusal import MetricError
 
 MAX_ERROR = 0.005
@@ -134,13 +135,6 @@ def error_rate(network: DigitClassifier, digits: np.ndarray, labels: np.ndarray)
     return float((found != labels).mean())
 
 
-def cache_folder() -> Path:
-    """Return where trained and downloaded weights are kept: $CELEBAHQ_CACHE, or celebahq/ in the user's cache."""
-    if folder := os.environ.get("CELEBAHQ_CACHE"):
-        return Path(folder)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "celebahq"
-
-
 def load_or_train(
     mnist: Path | None,
     device: torch.device | str = "cpu",
@@ -153,12 +147,12 @@ def load_or_train(
         mnist: folder of the four MNIST files; may be None once the classifier is in the cache.
         device: where it is wanted.
         say: is told what takes long.
-        cache: folder, by default cache_folder().
+        cache: folder, by default weights/ in cache_folder().
 
     Raises:
         MetricError: neither a classifier nor MNIST is there, or training ended above MAX_ERROR.
     """
-    path = (cache or cache_folder()) / FILE_NAME
+    path = (cache or cache_folder() / "weights") / FILE_NAME
     if path.is_file():
         return _load(path, device)
     if mnist is None:

@@ -1,6 +1,7 @@
 """evaluate(): a model and a data set in, the asked metrics out; printed, and kept beside the model."""
 
 import hashlib
+import os
 import shlex
 import time
 from pathlib import Path
@@ -10,9 +11,10 @@ import torch
 
 import zoo
 from celebahq_builder.hdf5 import Dataset, open_dataset
-from train.metrics.config import NEED_EQUAL_REALS, MetricsConfig
+from train.metrics.config import NEED_EQUAL_REALS, OF_INCEPTION, MetricsConfig
 from train.metrics.fakes import Fakes
 from train.metrics.figures import keep_figures, table
+from train.metrics.inception_views import InceptionViews
 from train.metrics.measures import MEASURES, Subject
 from train.metrics.reals import Reals
 from train.metrics.refusal import MetricError
@@ -52,7 +54,11 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
         labels=reals.labels if generator.config.label_size else None,
         keep_bytes=round(config.memory_gib * 2**30),
     )
-    subject = Subject(config, fakes, reals, device, folder, lambda line: print(line, flush=True))
+    output = config.output or folder / "metrics.json"
+    _make_folder(output)
+    counts = [config.images_of(name) for name in config.names if name in OF_INCEPTION]
+    inception = InceptionViews(fakes, reals, config.inception, device, max(counts)) if counts else None
+    subject = Subject(config, fakes, reals, inception, device, output.parent, lambda line: print(line, flush=True))
     provenance = {
         "dataset": dataset_facts(dataset) if dataset else None,
         "mirror": mirror,
@@ -63,7 +69,6 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     print(_headline(config, generator.config, provenance), flush=True)
 
     # One metric after the other; each is kept as soon as it is known.
-    output = config.output or folder / "metrics.json"
     results = {}
     for name in config.names:
         num_images, start = config.images_of(name), time.monotonic()
@@ -96,6 +101,16 @@ def _check_fit(config: MetricsConfig, model: ProGANConfig, dataset: Dataset | No
     else:
         return
     raise MetricError(f"{config.dataset}: {found}; the data that the model was trained on is wanted")
+
+
+def _make_folder(output: Path) -> None:
+    """Make the folder of the figures now: hours of work must not end for want of it."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MetricError(f"{output}: cannot be written ({error.strerror}), a writable --output is wanted") from None
+    if output.is_dir() or not os.access(output.parent, os.W_OK):
+        raise MetricError(f"{output}: cannot be written, a file in a writable folder is wanted, see --output")
 
 
 def _mirror(config: MetricsConfig, folder: Path) -> bool:

@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 TITLES = {
-    "swd": "SWD x 1e3",
-    "msssim": "MS-SSIM",
-    "fid": "FID",
-    "kid": "KID",
-    "is": "Inception score",
-    "precision-recall": "Precision and recall",
-    "neighbours": "Nearest neighbours",
-    "modes": "Modes of 1000",
+    "swd": ("SWD x 1e3", 2),
+    "msssim": ("MS-SSIM", 4),
+    "fid": ("FID", 2),
+    "kid": ("KID", 5),
+    "is": ("Inception score", 2),
+    "precision-recall": ("Precision and recall", 4),
+    "neighbours": ("Distance to the nearest real", 4),
+    "modes": ("Modes of 1000", 4),
 }
+"""Metric -> name and decimals of the table."""
 
 
 def table(metric: str, figures: dict[str, Any]) -> list[str]:
@@ -21,7 +22,8 @@ def table(metric: str, figures: dict[str, Any]) -> list[str]:
     counted = f"{figures['num_images']} pictures"
     if "num_reals" in figures:
         counted += f", {figures['num_reals']} reals"
-    lines = ["", f"{TITLES[metric]}: {counted}, {figures['seconds']:g} s"]
+    title, decimals = TITLES[metric]
+    lines = ["", f"{title}: {counted}, {figures['seconds']:g} s"]
     names = list(figures["values"])
     rows = [("model", figures["values"])]
     if "reals" in figures:
@@ -32,14 +34,14 @@ def table(metric: str, figures: dict[str, Any]) -> list[str]:
     width = max(9, *(len(name) + 2 for name in names))
     lines.append(" " * first + "".join(f"{name:>{width}}" for name in names))
     for row, values in rows:
-        lines.append(f"{row:<{first}}" + "".join(f"{_number(values.get(name)):>{width}}" for name in names))
+        lines.append(f"{row:<{first}}" + "".join(f"{_number(values.get(name), decimals):>{width}}" for name in names))
     return lines
 
 
-def _number(value: float | None) -> str:
+def _number(value: float | None, decimals: int) -> str:
     if value is None:
         return ""
-    return str(value) if isinstance(value, int) else f"{value:.4f}" if abs(value) < 100 else f"{value:.2f}"
+    return str(value) if isinstance(value, int) else f"{value:.{decimals}f}"
 
 
 def read_figures(path: Path) -> dict[str, dict[str, Any]]:
@@ -58,7 +60,6 @@ def keep_figures(path: Path, metric: str, figures: dict[str, Any]) -> None:
         for name, other in read_figures(path).items()
         if other.get("model_sha256") == figures["model_sha256"] and name != metric
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps({**kept, metric: figures}, indent=2) + "\n", encoding="utf-8")
     partial.replace(path)

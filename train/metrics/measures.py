@@ -10,17 +10,20 @@ import torch
 
 from train.metrics.config import MetricsConfig
 from train.metrics.fakes import Fakes
+from train.metrics.inception_views import InceptionViews
 from train.metrics.reals import Reals
 from train.metrics.refusal import MetricError
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured. reals is None where no data set was given; folder takes pictures."""
+    """What is measured. reals is None where no data set was given, inception where no metric wants it; folder takes
+    pictures."""
 
     config: MetricsConfig
     fakes: Fakes
     reals: Reals | None
+    inception: InceptionViews | None
     device: torch.device
     folder: Path
     say: Callable[[str], None]
@@ -28,39 +31,91 @@ class Subject:
 
 def measure_swd(subject: Subject, num_images: int) -> dict[str, Any]:
     """Sliced Wasserstein distance x 1e3 a level, and beside it the noise floor of as many reals against reals."""
-    from train.metrics.swd import swd
+    from train.metrics.noise_floor import swd_noise_floor
+    from train.metrics.swd import collect, descriptor_swd
 
     reals, seed, device = subject.reals, subject.config.seed, subject.device
-    values = swd(reals.batches(num_images), subject.fakes.batches(num_images), seed=seed, device=device)
-    others = len(reals) >= 2 * num_images
-    start = num_images if others else 0
-    floor = swd(reals.batches(num_images), reals.batches(num_images, start), seed=seed + 1, device=device)
+    _from_16x16(subject, "swd")
+    of_reals = collect(reals.batches(num_images), seed, 0, device)
+    floor, floor_of = swd_noise_floor(of_reals, reals, seed, device)
+    values = descriptor_swd(of_reals, collect(subject.fakes.batches(num_images), seed, 1, device))
     return {
         "values": {str(level): value for level, value in values.items()},
-        "noise_floor": {str(level): value for level, value in floor.items()},
-        "noise_floor_of": "other reals" if others else "the same reals, other patches",
+        "noise_floor": floor,
+        "noise_floor_of": floor_of,
         "num_reals": num_images,
     }
 
 
 def measure_msssim(subject: Subject, num_images: int) -> dict[str, Any]:
     """Mean MS-SSIM of adjacent pictures: how alike a generator's pictures are; the reals' own beside it."""
-    from train.metrics.ms_ssim import ms_ssim
+    from train.metrics.ms_ssim import ms_ssim_of
 
-    def mean(batches: Any) -> float:
-        total, pairs = 0.0, 0
-        for batch in batches:
-            even = len(batch) // 2 * 2
-            if even:
-                total += float(ms_ssim(batch[0:even:2], batch[1:even:2]).sum())
-            pairs += even // 2
-        return total / pairs
-
-    result: dict[str, Any] = {"values": {"ms_ssim": mean(subject.fakes.batches(num_images))}, "pairs": num_images // 2}
+    fakes, pairs = subject.fakes, num_images // 2
+    _from_16x16(subject, "msssim")
+    result: dict[str, Any] = {
+        "values": {"ms_ssim": ms_ssim_of(fakes.batches(2 * pairs), pairs, subject.device)},
+        "pairs": pairs,
+    }
     if subject.reals is not None:
-        count = min(num_images, len(subject.reals))
-        result |= {"reals": {"ms_ssim": mean(subject.reals.batches(count))}, "num_reals": count}
+        real_pairs = min(pairs, len(subject.reals) // 2)
+        of_reals = ms_ssim_of(subject.reals.batches(2 * real_pairs), real_pairs, subject.device)
+        result |= {"reals": {"ms_ssim": of_reals}, "num_reals": 2 * real_pairs}
     return result
+
+
+def measure_fid(subject: Subject, num_images: int) -> dict[str, Any]:
+    """Frechet Inception distance; reals: as many as pictures, or all that there are."""
+    from train.metrics.fid import Statistics, fid
+
+    reals = subject.inception.of_reals(num_images)
+    fakes, _ = subject.inception.of_fakes(num_images)
+    values = {"fid": fid(Statistics.of(reals), Statistics.of(fakes))}
+    return {"values": values, "num_reals": len(reals), "inception_sha256": subject.inception.sha256}
+
+
+def measure_kid(subject: Subject, num_images: int) -> dict[str, Any]:
+    """Kernel Inception distance and its standard deviation over 100 subsets of 1000."""
+    from train.metrics.kid import kid
+
+    reals = subject.inception.of_reals(num_images)
+    fakes, _ = subject.inception.of_fakes(num_images)
+    mean, deviation = kid(reals, fakes, seed=subject.config.seed, device=subject.device)
+    values = {"kid": mean, "deviation": deviation}
+    return {"values": values, "num_reals": len(reals), "inception_sha256": subject.inception.sha256}
+
+
+def measure_is(subject: Subject, num_images: int) -> dict[str, Any]:
+    """Inception score and its standard deviation over ten splits."""
+    from train.metrics.inception_score import inception_score
+
+    _, logits = subject.inception.of_fakes(num_images)
+    mean, deviation = inception_score(logits)
+    return {"values": {"is": mean, "deviation": deviation}, "inception_sha256": subject.inception.sha256}
+
+
+def measure_precision_recall(subject: Subject, num_images: int) -> dict[str, Any]:
+    """Precision and recall of the k-nearest-neighbour manifolds, k = 3."""
+    from train.metrics.precision_recall import precision_recall
+
+    reals = subject.inception.of_reals(num_images)
+    fakes, _ = subject.inception.of_fakes(num_images)
+    found = precision_recall(reals, fakes, device=subject.device)
+    values = {"precision": found.precision, "recall": found.recall}
+    return {"values": values, "num_reals": len(reals), "inception_sha256": subject.inception.sha256}
+
+
+def measure_neighbours(subject: Subject, num_images: int) -> dict[str, Any]:
+    """The closest reals of the first few pictures, as neighbours.png (paper, Fig. 10)."""
+    from train.metrics.neighbours import nearest_reals, nearest_reals_picture
+
+    fakes = np.concatenate(list(subject.fakes.batches(num_images)))
+    dataset, path = subject.reals.dataset, subject.folder / "neighbours.png"
+    found = nearest_reals(fakes, dataset, vgg=subject.config.vgg, device=subject.device)
+    nearest_reals_picture(path, fakes, dataset, found)
+    subject.say(f"the closest reals: {path}")
+    values = {"smallest": float(found.distances.min()), "median": float(np.median(found.distances[:, 0]))}
+    return {"values": values, "num_reals": len(dataset), "features": found.features, "picture": path.name}
 
 
 def measure_modes(subject: Subject, num_images: int) -> dict[str, Any]:
@@ -91,8 +146,20 @@ def measure_modes(subject: Subject, num_images: int) -> dict[str, Any]:
     return result
 
 
+def _from_16x16(subject: Subject, metric: str) -> None:
+    """Raise MetricError unless there are levels: both metrics go down to 16x16, or halve four times."""
+    side = subject.fakes.resolution
+    if side < 16:
+        raise MetricError(f"--metrics {metric}: {subject.config.model} paints {side}x{side}, 16x16 or more is wanted")
+
+
 MEASURES: dict[str, Callable[[Subject, int], dict[str, Any]]] = {
     "swd": measure_swd,
     "msssim": measure_msssim,
+    "fid": measure_fid,
+    "kid": measure_kid,
+    "is": measure_is,
+    "precision-recall": measure_precision_recall,
+    "neighbours": measure_neighbours,
     "modes": measure_modes,
 }

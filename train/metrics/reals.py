@@ -22,6 +22,7 @@ class Reals:
         self.dataset = dataset
         self.resolution = resolution
         self.mirror = mirror
+        self.seed = seed
         random = np.random.RandomState(seed)
         self.rows = random.permutation(len(dataset))
         self.mirrored = random.rand(len(dataset)) < 0.5 if mirror else np.zeros(len(dataset), bool)

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from celebahq_builder.hdf5 import DatasetWriter, open_dataset
 from train.metrics.config import METRICS, MetricsConfig
 from train.metrics.evaluate import evaluate
 from train.metrics.fakes import Fakes
+from train.metrics.inception import Inception, InceptionFeatures
+from train.metrics.inception_score import inception_score
 from train.metrics.measures import MEASURES
 from train.metrics.reals import Reals
 from train.metrics.refusal import MetricError
@@ -137,6 +140,57 @@ def test_figures_of_the_same_weights_stay_and_those_of_others_go(model, dataset,
     assert again["swd"]["num_images"] == 24 and again["msssim"] == first["msssim"]
     save_model(folder, seed=9)
     assert list(measure("swd")) == ["swd"]
+
+
+@pytest.fixture(scope="module")
+def inception(tmp_path_factory) -> Path:
+    """The network with seeded random weights: its figures mean nothing, but everything runs."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("inception") / "random.safetensors"
+    save_file(Inception().state_dict(), path)
+    return path
+
+
+def test_inception_metrics_see_the_pictures_of_the_streams(model, dataset, inception, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    options = {"model": model, "dataset": dataset, "num_images": 12, "device": "cpu", "output": tmp_path / "m.json"}
+    results = evaluate(MetricsConfig(**options, metrics="fid,is,precision-recall", inception=inception))
+    network = InceptionFeatures(inception)
+    with open_dataset(dataset) as file:
+        reals, _ = network.of(Reals(file, 32, mirror=True).batches(12))
+    fakes, logits = network.of(Fakes(weights.load(model)).batches(12))
+    # The distance of the two Gaussians, from the samples: with covariances A'A / 11 and B'B / 11, the trace of the
+    # root of their product is the sum of the singular values of A B' / 11.
+    a, b = (x.astype(np.float64) - x.mean(0, dtype=np.float64) for x in (reals, fakes))
+    shared = np.linalg.svd(a @ b.T, compute_uv=False).sum() / 11
+    apart = ((reals.mean(0, dtype=np.float64) - fakes.mean(0, dtype=np.float64)) ** 2).sum()
+    expected = apart + ((a**2).sum() + (b**2).sum()) / 11 - 2 * shared
+    assert results["fid"]["values"]["fid"] == pytest.approx(expected, rel=1e-3)
+    assert results["is"]["values"]["is"] == pytest.approx(inception_score(logits)[0], rel=1e-6)
+    assert {"precision", "recall"} == set(results["precision-recall"]["values"])
+    assert results["fid"]["inception_sha256"] == network.sha256
+
+    kept = list(tmp_path.rglob("inception-*.npz"))
+    assert len(kept) == 1  # the reals' features are for the next model too
+    monkeypatch.setattr(Reals, "batches", None)
+    again = evaluate(MetricsConfig(**options, metrics="fid", inception=inception))
+    assert again["fid"]["values"] == results["fid"]["values"]
+
+
+def test_missing_weights_are_one_line_before_any_work(model, dataset, monkeypatch, tmp_path):
+    monkeypatch.setattr(Fakes, "batches", None)
+    refused(
+        r"none\.pth: no such file", model=model, dataset=dataset, metrics="swd,fid", num_images=12,
+        inception=tmp_path / "none.pth",
+    )  # fmt: skip
+
+
+def test_place_for_the_figures_is_tried_before_any_work(model, dataset, monkeypatch, tmp_path):
+    monkeypatch.setattr(Fakes, "batches", None)
+    (tmp_path / "file").write_text("")
+    options = {"model": model, "dataset": dataset, "metrics": "swd", "num_images": 12}
+    refused("cannot be written", **options, output=tmp_path / "file" / "m.json")
+    refused("cannot be written", **options, output=tmp_path)
 
 
 def test_same_command_gives_the_same_figures(model, dataset, tmp_path):

@@ -1,0 +1,117 @@
+"""Metrics while a run trains: when, of which pictures, and which generator was the best so far."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from celebahq_builder.hdf5 import Dataset
+from train.metrics.fakes import Fakes
+from train.metrics.ms_ssim import ms_ssim_of
+from train.metrics.noise_floor import swd_noise_floor
+from train.metrics.reals import Reals
+from train.metrics.swd import collect, descriptor_swd
+from zoo.progan import Generator
+
+SMALLEST = 16
+"""From this resolution on both metrics exist."""
+
+
+class TrainingMetrics:
+    """Measure the averaged generator every so many images, at the resolution of the moment.
+
+    Only while no block fades in: a half-grown picture has no reals that it should resemble. Nothing that training draws
+    or changes is touched: pictures come from a random stream of their own, and when to measure follows from the images
+    shown alone, so that a resumed run writes the rows of an uninterrupted one.
+
+    Args:
+        metrics: some of "swd", "msssim".
+        every_kimg: thousands of images between two measurements.
+        num_images: pictures, and as many reals, or all where there are fewer.
+        dataset: the open file of the run.
+        mirror: as in training.
+        seed: of the latents, of the reals' order and of the patches.
+        device: where to compute.
+        rows: those of metrics.jsonl so far; the best is found among them.
+    """
+
+    def __init__(
+        self,
+        metrics: tuple[str, ...],
+        *,
+        every_kimg: float,
+        num_images: int,
+        dataset: Dataset,
+        mirror: bool,
+        seed: int,
+        device: torch.device,
+        rows: Iterable[dict[str, Any]] = (),
+    ) -> None:
+        self.metrics = metrics
+        self.every = round(every_kimg * 1000)
+        self.dataset, self.mirror, self.seed, self.device = dataset, mirror, seed, device
+        self.num_images = min(num_images, len(dataset) * (2 if mirror else 1))
+        self._best: dict[tuple[str, int, int], float] = {}
+        for row in rows:
+            self._is_best(row)
+        self._resolution: int | None = None
+        self._of_reals: dict[str, Any] = {}
+
+    def due(self, nimg: int, minibatch: int, resolution: int, alpha: float, done: bool) -> bool:
+        """Whether the minibatch that ended at nimg crossed a multiple of every_kimg, or was the run's last."""
+        crossed = nimg // self.every > (nimg - minibatch) // self.every
+        return (crossed or done) and alpha == 1 and resolution >= SMALLEST
+
+    def measure(self, g_ema: Generator, nimg: int, resolution: int) -> list[dict[str, Any]]:
+        """Return a row a metric.
+
+        Each has kimg, resolution, metric, num_images, seconds, "values" (name -> number), what they are compared with
+        ("noise_floor" or "reals"), "distance" (the one number that is better when smaller) and "best" (whether it is
+        the smallest so far at this resolution).
+        """
+        fakes = Fakes(g_ema, seed=self.seed, resolution=resolution, labels=self._enter(resolution).labels)
+        rows = []
+        for metric in self.metrics:
+            start = time.monotonic()
+            row = {"kimg": nimg / 1000, "resolution": resolution, "metric": metric, "num_images": self.num_images}
+            row |= self._swd(fakes) if metric == "swd" else self._msssim(fakes)
+            row["seconds"] = round(time.monotonic() - start, 2)
+            row["best"] = self._is_best(row)
+            rows.append(row)
+        return rows
+
+    def _enter(self, resolution: int) -> Reals:
+        """Return the reals of a resolution; what was kept of another one is forgotten."""
+        if resolution != self._resolution:
+            self._resolution, self._of_reals = resolution, {}
+        return Reals(self.dataset, resolution, mirror=self.mirror, seed=self.seed)
+
+    def _swd(self, fakes: Fakes) -> dict[str, Any]:
+        """SWD x 1e3 a level; the reals' patches and their noise floor are taken once a resolution."""
+        if "swd" not in self._of_reals:
+            reals = self._enter(fakes.resolution)
+            patches = collect(reals.batches(self.num_images), self.seed, 0, self.device)
+            self._of_reals["swd"] = patches, swd_noise_floor(patches, reals, self.seed, self.device)
+        patches, (floor, floor_of) = self._of_reals["swd"]
+        found = descriptor_swd(patches, collect(fakes.batches(self.num_images), self.seed, 1, self.device))
+        values = {str(level): value for level, value in found.items()}
+        return {"values": values, "noise_floor": floor, "noise_floor_of": floor_of, "distance": values["average"]}
+
+    def _msssim(self, fakes: Fakes) -> dict[str, Any]:
+        """Mean MS-SSIM; the best is the one that comes nearest to the reals' own."""
+        pairs = self.num_images // 2
+        if "msssim" not in self._of_reals:
+            reals = self._enter(fakes.resolution)
+            self._of_reals["msssim"] = ms_ssim_of(reals.batches(2 * pairs), pairs, self.device)
+        of_reals = self._of_reals["msssim"]
+        value = ms_ssim_of(fakes.batches(2 * pairs), pairs, self.device)
+        return {"values": {"ms_ssim": value}, "reals": {"ms_ssim": of_reals}, "distance": abs(value - of_reals)}
+
+    def _is_best(self, row: dict[str, Any]) -> bool:
+        """Whether no row of the same metric, resolution and count was as good; remember it if so."""
+        key = row["metric"], row["resolution"], row["num_images"]
+        if row["distance"] >= self._best.get(key, float("inf")):
+            return False
+        self._best[key] = row["distance"]
+        return True

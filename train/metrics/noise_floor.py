@@ -1,0 +1,23 @@
+"""The noise floor of SWD: what two samples of the reals themselves show."""
+
+import torch
+
+from train.metrics.patch_descriptors import SwdDescriptors
+from train.metrics.reals import Reals
+from train.metrics.swd import collect, descriptor_swd
+
+
+def swd_noise_floor(
+    of_reals: SwdDescriptors, reals: Reals, seed: int, device: torch.device
+) -> tuple[dict[str, float], str]:
+    """Return SWD of reals against as many others, or, where there are too few, against other patches of the same.
+
+    Args:
+        of_reals: patches of the stream's first pictures.
+        reals: the stream.
+    """
+    count = of_reals.num_images
+    others = len(reals) >= 2 * count
+    second = collect(reals.batches(count, count if others else 0), seed, 1, device)
+    values = {str(level): value for level, value in descriptor_swd(of_reals, second).items()}
+    return values, "other reals" if others else "the same reals, other patches"
