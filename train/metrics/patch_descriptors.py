@@ -115,9 +115,9 @@ class SwdDescriptors:
         return mean, np.sqrt(np.maximum(square - mean**2, 0))
 
     def patches(self, resolution: int) -> Iterator[Tensor]:
-        """Yield the patches of a level, a few images at a time: (n, 147) float32, centred by channel, not scaled."""
+        """Yield the patches of a level by image, a few at a time: (n, 147) float32, centred by channel, not scaled."""
         mean = torch.from_numpy(self.statistics(resolution)[0]).float().repeat_interleave(SIDE * SIDE).to(self.device)
-        for first, block in self._blocks[resolution]:
+        for first, block in sorted(self._blocks[resolution], key=lambda numbered: numbered[0]):
             for start in range(0, len(block), _CHUNK):
                 part = block[start : start + _CHUNK]
                 patches = part if _keeps_patches(resolution) else self._gather(part, first + start)
