@@ -42,8 +42,3 @@ def cached(
     except OSError:
         partial.unlink(missing_ok=True)
     return arrays
-
-
-def statistics_arrays(statistics: Any) -> dict[str, np.ndarray]:
-    """Return train.metrics.fid.Statistics as arrays for cached(); Statistics(**arrays) takes them back."""
-    return {"count": np.array(statistics.count), "mean": statistics.mean, "scatter": statistics.scatter}

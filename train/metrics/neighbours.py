@@ -20,10 +20,14 @@ _VGG_BATCH = 64
 
 @dataclass(frozen=True)
 class Neighbours:
-    """rows: (F, k) int64, of the data set, closest first; distances: (F, k) float; features: what was compared."""
+    """rows: (F, k) int64, of the data set, closest first; distances: (F, k) float.
+
+    mirrored: (F, k) bool, whether the fake is closer to that row turned left to right; features: what was compared.
+    """
 
     rows: np.ndarray
     distances: np.ndarray
+    mirrored: np.ndarray
     features: str
 
 
@@ -33,6 +37,7 @@ def nearest_reals(
     *,
     k: int = 7,
     num_reals: int | None = None,
+    mirror: bool = False,
     vgg: Path | None = None,
     device: torch.device | str = "cpu",
     cache: Path | None = None,
@@ -45,6 +50,7 @@ def nearest_reals(
 
     Args:
         fakes: (F, 3, R, R) uint8, aligned faces at a resolution that the data set has.
+        mirror: compare with the mirror image of every real too, as a generator trained on both may repeat either.
         cache: folder for the descriptors of the reals, by default the user's cache.
         workers: processes for them, by default one a core.
 
@@ -59,15 +65,19 @@ def nearest_reals(
     if num_reals < k:
         raise MetricError(f"{dataset.path}: {num_reals} faces, at least the {k} to be shown are wanted")
     level = min(fakes.shape[-1], LARGEST)
-    fakes = _reduce(fakes, level)
+    count, fakes = len(fakes), _reduce(fakes, level)
+    if mirror:  # the few fakes are turned, not the many reals
+        fakes = np.concatenate([fakes, fakes[..., ::-1]])
     if vgg is None:
         reals = describe_dataset(dataset, level, num_reals, folder=cache, workers=workers).astype(np.float64)
         table = np.stack([np.linalg.norm(reals - each, axis=1) for each in describe(fakes).astype(np.float64)])
         features = NAME
     else:
         table, features = _vgg_distances(fakes, dataset, num_reals, vgg, device)
+    ways = table.reshape(-1, count, num_reals)
+    table, turned = ways.min(axis=0), ways.argmin(axis=0) > 0
     rows = np.argsort(table, axis=1, kind="stable")[:, :k]
-    return Neighbours(rows, np.take_along_axis(table, rows, axis=1), features)
+    return Neighbours(rows, *(np.take_along_axis(each, rows, axis=1) for each in (table, turned)), features)
 
 
 def nearest_reals_picture(
@@ -92,8 +102,11 @@ def nearest_reals_picture(
             draw.rectangle((gap // 2 + box[0], y + box[1], gap // 2 + box[2] - 1, y + box[3] - 1), outline="red")
         for j, row in enumerate(neighbours.rows[i]):
             x = gap + gap // 2 + side * (j + 1)
-            picture.paste(_face(dataset.read(level, [row])[0], side), (x, y))
-            draw.text((x, y + side + 2), f"row {row}: {neighbours.distances[i, j]:.3f}", "black", small)
+            turned = neighbours.mirrored[i, j]
+            real = dataset.read(level, [row])[0, ..., :: -1 if turned else 1]
+            picture.paste(_face(real, side), (x, y))
+            note = f"row {row}{', mirrored' if turned else ''}: {neighbours.distances[i, j]:.3f}"
+            draw.text((x, y + side + 2), note, "black", small)
     partial = path.with_name(path.name + ".partial")
     picture.save(partial, format="PNG")
     partial.replace(path)

@@ -1,9 +1,9 @@
 """Files of published weights: where they lie, fetching one with its hash checked, reading one without running it."""
 
 import hashlib
+import http.client
 import os
 import pickle
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +58,8 @@ def find(file: PretrainedFile, flag: str) -> Path:
                 f"{path}: what came from {file.url} has sha256 {found[:8]}, {file.sha256_prefix} is wanted; {remedy}"
             )
         partial.replace(path)
-    except (OSError, urllib.error.URLError) as error:
-        why = getattr(error, "reason", None) or error.strerror or error
+    except (OSError, http.client.HTTPException) as error:
+        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
         raise MetricError(f"{path}: not there, and cannot be fetched ({why}); {remedy}") from None
     finally:
         partial.unlink(missing_ok=True)

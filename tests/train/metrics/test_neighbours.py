@@ -130,6 +130,23 @@ def test_vgg_looks_at_the_crop_alone(pairs, dataset, vgg):
     assert found.features == "VGG-16 (conv1_2, conv2_2, conv3_2, conv4_2, conv5_2)"
 
 
+@pytest.mark.parametrize("with_vgg", [False, True])
+def test_a_mirrored_copy_is_found_where_mirrors_are_looked_at(pairs, dataset, vgg, cache, tmp_path, with_vgg):
+    fakes = pairs[0][[7, 3]].copy()
+    fakes[0] = fakes[0, ..., ::-1]
+    options = {"k": 2, "vgg": vgg if with_vgg else None, "cache": cache, "workers": 1}
+    found = nearest_reals(fakes, dataset, mirror=True, **options)
+    assert found.rows[:, 0].tolist() == [7, 3]
+    np.testing.assert_allclose(found.distances[:, 0], 0, atol=1e-5)
+    assert found.mirrored[:, 0].tolist() == [True, False]
+    plain = nearest_reals(fakes, dataset, **options)
+    assert plain.distances[0, 0] > 0.01 and not plain.mirrored.any()
+
+    nearest_reals_picture(tmp_path / "mirrored.png", fakes, dataset, found, side=128)
+    picture = np.array(Image.open(tmp_path / "mirrored.png"))
+    np.testing.assert_array_equal(picture[28 : 28 + 128, 8 + 16 + 128 : 8 + 16 + 256], fakes[0].transpose(1, 2, 0))
+
+
 def test_every_layer_of_vgg_weighs_the_same(pairs, dataset, vgg):
     # Divided by their means over all pairs, five layers average to one over all pairs.
     found = nearest_reals(pairs[1][:3], dataset, k=12, vgg=vgg)

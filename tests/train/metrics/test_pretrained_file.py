@@ -3,6 +3,8 @@
 import hashlib
 import os
 import pickle
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import torch
@@ -128,6 +130,28 @@ def test_what_was_fetched_with_another_hash_is_not_kept(tmp_path, monkeypatch):
     source.write_text("moved")
     with pytest.raises(MetricError, match=r"w.pth: what came from file:.* has sha256 .{8}, 01234567 is wanted"):
         find(PretrainedFile("w.pth", "01234567", source.as_uri()), "--inception")
+    assert not list((tmp_path / "celebahq" / "weights").iterdir())
+
+
+class _CutShort(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "5000000")
+        self.end_headers()
+        self.wfile.write(b"0" * 1_500_000)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_an_answer_that_breaks_off_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with HTTPServer(("127.0.0.1", 0), _CutShort) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        with pytest.raises(MetricError, match=r"w.pth: (what came from|not there, and cannot be fetched)"):
+            find(PretrainedFile("w.pth", "01234567", f"http://127.0.0.1:{server.server_port}/w.pth"), "--inception")
+        thread.join()
     assert not list((tmp_path / "celebahq" / "weights").iterdir())
 
 
