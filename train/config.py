@@ -8,6 +8,7 @@ from typing import Any, Literal
 MAY_CHANGE = (
     "dataset", "outdir", "name", "device", "total_kimg", "minibatch_at", "tick_kimg", "tick_kimg_at", "image_ticks",
     "checkpoint_ticks", "checkpoint_minutes", "keep_checkpoints", "resident_gib", "capture", "precision",
+    "metrics", "metrics_kimg", "metrics_images",
 )  # fmt: skip
 """Options that a resumed run may change: they mix no results (data set and precision are compared as they turn out), or
 are the way out of a GPU that is too small (minibatch_at)."""
@@ -110,6 +111,14 @@ class TrainConfig:
     """A tick also writes one when the last is older than this."""
     keep_checkpoints: int = 2
     """Newest checkpoints to keep."""
+    metrics: tuple[Literal["swd", "msssim"], ...] = ()
+    """Measure the averaged generator while it trains, from 16x16 on and only while no block fades in: swd, msssim or
+    both. Rows go to metrics.jsonl, curves to TensorBoard; the best generator of the newest resolution is kept as
+    model-best-<metric>: the lowest swd, the msssim nearest to that of the reals."""
+    metrics_kimg: float = 100
+    """Thousands of images between two measurements; each is taken at the first tick after, and at the end."""
+    metrics_images: int = 16384
+    """Pictures, and as many reals, of a measurement; fewer are faster, and have a higher noise floor."""
     resident_gib: float = 16.0
     """A level of the file up to this size (and half of the GPU's free memory) is held there, a larger one is read ahead
     from disk."""
@@ -121,7 +130,7 @@ class TrainConfig:
             if name.endswith("_at"):
                 _check_table(f"--{_flag(name)}", value)
         positive = ("minibatch", "learning_rate", "latent_size", "fmap_base", "fmap_max", "tick_kimg", "gp_target",
-                    "checkpoint_ticks", "keep_checkpoints", "epsilon")  # fmt: skip
+                    "checkpoint_ticks", "keep_checkpoints", "epsilon", "metrics_kimg")  # fmt: skip
         for name in positive:
             if getattr(self, name) <= 0:
                 raise TrainError(f"--{_flag(name)}: {getattr(self, name)}, more than 0 is wanted")
@@ -136,6 +145,8 @@ class TrainConfig:
             raise TrainError(f"--resolution: {self.resolution}, a power of two from 4 is wanted")
         if self.total_kimg is not None and self.total_kimg <= 0:
             raise TrainError(f"--total-kimg: {self.total_kimg}, more than 0 is wanted")
+        if self.metrics_images < 2:
+            raise TrainError(f"--metrics-images: {self.metrics_images}, at least 2 are wanted")
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainError(f"--{name}: {getattr(self, name)}, from 0 to below 1 is wanted")

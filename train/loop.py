@@ -10,6 +10,7 @@ from train.capture import Iteration
 from train.checkpoint import save_checkpoint
 from train.config import TrainConfig, TrainError
 from train.data import RealFaces
+from train.metrics.in_training import keep_row, training_metrics
 from train.pictures import grid_shape, paint, save_grid
 from train.plan import make_plan
 from train.publish import grid_latents, publish, save_reals
@@ -76,6 +77,7 @@ def train(config: TrainConfig) -> bool:
         latents, labels = grid_latents(config, dataset, resolution, device)
         if not state:
             save_reals(config.run_folder, dataset, resolution)
+        metrics = training_metrics(config, dataset, device, report.measured) if config.metrics else None
         watch.start(nimg)
         saved = time.monotonic()
 
@@ -136,7 +138,7 @@ def train(config: TrainConfig) -> bool:
                 }
                 report.tick(row)
                 statistics.zero_()
-                tick, tick_start = tick + 1, nimg
+                tick, tick_start, shown = tick + 1, nimg, nimg - tick_start
                 if max(row["d_overflow"], row["g_overflow"]) == 1 and row["iterations"] > 10:
                     raise TrainError(
                         f"{config.run_folder}: every update of the last {row['iterations']:.0f} was not finite; "
@@ -146,6 +148,13 @@ def train(config: TrainConfig) -> bool:
                     fakes = paint(nets.g_ema, latents, labels, growth.resolution, growth.alpha)
                     columns = grid_shape(resolution)[0]
                     save_grid(config.run_folder / f"fakes-{nimg / 1000:010.3f}.png", fakes, columns, resolution)
+                if metrics and metrics.due(nimg, shown, growth.resolution, growth.alpha, done):
+                    for row in metrics.measure(nets.g_ema, nimg, growth.resolution):
+                        report.metric(row)
+                        if row["best"]:
+                            name = f"model-best-{row['metric']}"
+                            best = publish(config, nets.g_ema, growth.resolution, growth.alpha, nimg, facts, name)
+                            keep_row(best, row, config, facts)
             due = tick % config.checkpoint_ticks == 0 or time.monotonic() - saved > config.checkpoint_minutes * 60
             if stop or done or (ticked and due):
                 # The model first: once the last checkpoint is there, the run counts as done.

@@ -5,6 +5,7 @@ from typing import Any
 
 from celebahq_builder.hdf5 import Dataset
 from train.config import TrainConfig, TrainError
+from train.metrics.in_training import SMALLEST
 from train.schedule import schedule_kimg
 from train.setup import check_minibatches
 
@@ -32,6 +33,8 @@ def make_plan(config: TrainConfig, dataset: Dataset) -> Plan:
         raise TrainError(f"--resolution {resolution}: {config.dataset} goes up to {dataset.resolution}")
     if resolution < 4:
         raise TrainError(f"{config.dataset}: pictures of {resolution}x{resolution}, 4x4 or more are wanted")
+    if config.metrics and resolution < SMALLEST:
+        raise TrainError(f"--metrics {config.metrics[0]}: growth ends at {resolution}x{resolution}, 16x16 is wanted")
     growth = {
         "stable_kimg": config.stable_kimg,
         "fade_kimg": config.fade_kimg,

@@ -15,9 +15,15 @@ from zoo.progan import Generator
 
 
 def publish(
-    config: TrainConfig, g_ema: Generator, resolution: int, alpha: float, nimg: int, facts: dict[str, Any]
+    config: TrainConfig,
+    g_ema: Generator,
+    resolution: int,
+    alpha: float,
+    nimg: int,
+    facts: dict[str, Any],
+    name: str = "model",
 ) -> Path:
-    """Write <run>/model: the averaged generator up to the last resolution that is fully in.
+    """Write <run>/model, or another folder of the run: the averaged generator up to the last resolution fully in.
 
     While a block fades in, what is published ends one resolution below: the half-grown block is no face yet.
     """
@@ -26,9 +32,9 @@ def publish(
         published = Generator(dataclasses.replace(g_ema.config, resolution=resolution))
     tensors = g_ema.state_dict()
     published.load_state_dict({key: tensors[key] for key in published.state_dict()}, assign=True)
-    training = {"kimg": nimg / 1000, "preset": config.preset, "seed": config.seed}
-    weights.save(published, config.run_folder / "model", training=training, dataset=facts)
-    return config.run_folder / "model"
+    training = {"kimg": nimg / 1000, "preset": config.preset, "seed": config.seed, "mirror": config.mirror}
+    weights.save(published, config.run_folder / name, training=training, dataset=facts)
+    return config.run_folder / name
 
 
 def grid_latents(

@@ -1,4 +1,4 @@
-"""What a run tells: log.jsonl, TensorBoard events, the terminal."""
+"""What a run tells: log.jsonl, metrics.jsonl, TensorBoard events, the terminal."""
 
 import json
 import math
@@ -25,8 +25,10 @@ class Report:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
         from torch.utils.tensorboard import SummaryWriter
 
-        self._log = folder / "log.jsonl"
+        self._log, self._metrics = folder / "log.jsonl", folder / "metrics.jsonl"
         _keep_rows_until(self._log, nimg)
+        self.measured = _keep_rows_until(self._metrics, nimg)
+        """Rows of metrics.jsonl at the start of this process."""
         self._events = SummaryWriter(str(folder), purge_step=nimg + 1 if nimg else None)
         self._total_kimg = total_kimg
         self._bar = Progress(
@@ -75,6 +77,24 @@ class Report:
         skipped = round((row["d_overflow"] + row["g_overflow"]) * row["iterations"])
         self.say(line + (f"  {skipped} updates skipped (not finite)" if skipped else ""))
 
+    def metric(self, row: dict[str, Any]) -> None:
+        """Record a row of train.metrics.in_training."""
+        with self._metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        metric, step = row["metric"], round(row["kimg"] * 1000)
+        compared = "noise_floor" if "noise_floor" in row else "reals"
+        for kind in ("values", compared):
+            for name, value in row[kind].items():
+                tag = f"metrics/{metric}_{name}" if kind == "values" else f"metrics/{metric}_{name}_{kind}"
+                self._events.add_scalar(tag, value, step)
+        self._events.flush()
+        name = list(row["values"])[-1]
+        self.say(
+            f"{row['kimg']:>9.1f}/{self._total_kimg:g} kimg  {_where(row['resolution'], 1):<16}"
+            f"  {metric} {name} {row['values'][name]:.4f}, {compared.replace('_', ' ')} {row[compared][name]:.4f}"
+            f"  {row['seconds']:g} s" + ("  best so far, kept" if row["best"] else "")
+        )
+
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         if self._bar.disable:
@@ -92,10 +112,10 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
 
 
-def _keep_rows_until(log: Path, nimg: int) -> None:
-    """Drop the rows that a killed run wrote after its last checkpoint; they will be written again."""
+def _keep_rows_until(log: Path, nimg: int) -> list[dict[str, Any]]:
+    """Drop the rows that a killed run wrote after its last checkpoint: they will be written again. Return the rest."""
     if not log.exists():
-        return
+        return []
     kept = []
     for line in log.read_text(encoding="utf-8").splitlines():
         try:
@@ -106,3 +126,4 @@ def _keep_rows_until(log: Path, nimg: int) -> None:
     partial = log.with_name(log.name + ".partial")
     partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
     partial.replace(log)
+    return [json.loads(line) for line in kept]

@@ -10,6 +10,7 @@ from train.metrics.refusal import MetricError
 
 METRICS = {
     "swd": 16_384,
+    "swd-iterative": 16_384,
     "msssim": 20_000,
     "fid": 50_000,
     "kid": 50_000,
@@ -19,10 +20,10 @@ METRICS = {
     "modes": 25_600,
 }
 """Metric -> pictures of the generator that the published figures are from. MS-SSIM: 10,000 adjacent pairs."""
-NEED_DATASET = ("swd", "fid", "kid", "precision-recall", "neighbours")
+NEED_DATASET = ("swd", "swd-iterative", "fid", "kid", "precision-recall", "neighbours")
 """Those that compare with reals; the others look at the generator's pictures alone."""
 
-NEED_EQUAL_REALS = ("swd",)
+NEED_EQUAL_REALS = ("swd", "swd-iterative")
 """Those that want as many reals as pictures; the others take as many as there are."""
 
 OF_INCEPTION = ("fid", "kid", "is", "precision-recall")
@@ -33,9 +34,10 @@ OF_INCEPTION = ("fid", "kid", "is", "precision-recall")
 class MetricsConfig:
     """Measure a generator against its data, as published; the figures are kept as metrics.json in the model folder.
 
-    swd, msssim: Karras et al., section 5, as released. fid, kid, is, precision-recall: the 2015 Inception network.
-    neighbours: the closest reals of a few fakes, as a picture. modes: the MNIST-1K test, for a generator of
-    three-digit pictures, 32x32 (digits of 28x28 padded by two black pixels).
+    swd, msssim: Karras et al., section 5, as released; swd-iterative: after Rabin et al., with numbers of its own.
+    fid, kid, is, precision-recall: through the 2015 Inception network. neighbours: the closest reals of a few fakes, as
+    a picture. modes: the MNIST-1K test, for a generator of three-digit pictures, 32x32 (digits of 28x28 padded by two
+    black pixels); `python -m train.metrics mnist1k --help` makes the data for one.
 
     Examples:
       python -m train.metrics --model runs/faces --dataset celeba128.h5 --metrics swd,msssim
@@ -48,7 +50,7 @@ class MetricsConfig:
     dataset: Annotated[Path | None, tyro.conf.arg(metavar="F.h5")] = None
     """HDF5 file of the reals, at least at the model's resolution. msssim, is and modes need none."""
     metrics: Annotated[str, tyro.conf.arg(metavar="NAME,...")] = "swd,msssim"
-    """Some of swd,msssim,fid,kid,is,precision-recall,neighbours,modes."""
+    """Some of swd,swd-iterative,msssim,fid,kid,is,precision-recall,neighbours,modes."""
     num_images: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Pictures of the generator. By default what the published figures are from: swd 16384, msssim 20000 (10000 pairs),
     fid, kid and is 50000, precision-recall 10000, neighbours 8, modes 25600."""

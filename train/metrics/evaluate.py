@@ -1,8 +1,6 @@
 """evaluate(): a model and a data set in, the asked metrics out; printed, and kept beside the model."""
 
-import hashlib
 import os
-import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import zoo
 from celebahq_builder.hdf5 import Dataset, open_dataset
 from train.metrics.config import NEED_EQUAL_REALS, OF_INCEPTION, MetricsConfig
 from train.metrics.fakes import Fakes
-from train.metrics.figures import keep_figures, table
+from train.metrics.figures import command_of, keep_figures, sha256_of, table
 from train.metrics.inception_views import InceptionViews
 from train.metrics.measures import MEASURES, Subject
 from train.metrics.reals import Reals
@@ -64,7 +62,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
         "mirror": mirror,
         "seed": config.seed,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
-        "model_sha256": _sha256(folder / "model.safetensors"),
+        "model_sha256": sha256_of(folder / "model.safetensors"),
     }
     print(_headline(config, generator.config, provenance), flush=True)
 
@@ -74,7 +72,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
         num_images, start = config.images_of(name), time.monotonic()
         figures = MEASURES[name](subject, num_images)
         seconds = round(time.monotonic() - start, 1)
-        command = _command(config, name, num_images)
+        command = command_of(config.model, name, num_images, config.seed, config.dataset, config.mirror)
         results[name] = {"num_images": num_images, **figures, **provenance, "seconds": seconds, "command": command}
         keep_figures(output, name, results[name])
         print("\n".join(table(name, results[name])), flush=True)
@@ -120,25 +118,9 @@ def _mirror(config: MetricsConfig, folder: Path) -> bool:
     return bool((read_config(folder).get("training") or {}).get("mirror", False))
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _headline(config: MetricsConfig, model: ProGANConfig, provenance: dict[str, Any]) -> str:
     text = f"{config.model}: {model.resolution}x{model.resolution}, {provenance['device']}, seed {config.seed}"
     if facts := provenance["dataset"]:
         mirrored = ", half of them mirrored" if provenance["mirror"] else ""
         text += f"\n{config.dataset}: {facts['faces']} faces{mirrored}, sha256 of its 4x4 level {facts['sha256_4x4']}"
     return text
-
-
-def _command(config: MetricsConfig, name: str, num_images: int) -> str:
-    """Return the command that repeats one figure, with names for paths: it is published with the model."""
-    words = ["python", "-m", "train.metrics", "--model", config.model.resolve().name, "--metrics", name]
-    if config.dataset:
-        words += ["--dataset", config.dataset.name]
-    words += ["--num-images", str(num_images), "--seed", str(config.seed)]
-    if config.mirror != "auto":
-        words += ["--mirror", config.mirror]
-    return shlex.join(words)

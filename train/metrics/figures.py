@@ -1,11 +1,14 @@
 """Figures on paper: the table that is printed, and metrics.json beside the model."""
 
+import hashlib
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 TITLES = {
     "swd": ("SWD x 1e3", 2),
+    "swd-iterative": ("Iterative SWD x 1e3", 2),
     "msssim": ("MS-SSIM", 4),
     "fid": ("FID", 2),
     "kid": ("KID", 5),
@@ -63,3 +66,24 @@ def keep_figures(path: Path, metric: str, figures: dict[str, Any]) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps({**kept, metric: figures}, indent=2) + "\n", encoding="utf-8")
     partial.replace(path)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hash of a file: which weights figures belong to."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def command_of(model: Path, metric: str, num_images: int, seed: int, dataset: Path | None, mirror: str) -> str:
+    """Return the command that repeats one figure, with names for paths: it is published with the model.
+
+    Args:
+        mirror: as --mirror, "auto" is left out.
+    """
+    words = ["python", "-m", "train.metrics", "--model", model.resolve().name, "--metrics", metric]
+    if dataset:
+        words += ["--dataset", dataset.name]
+    words += ["--num-images", str(num_images), "--seed", str(seed)]
+    if mirror != "auto":
+        words += ["--mirror", mirror]
+    return shlex.join(words)

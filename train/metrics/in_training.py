@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from celebahq_builder.hdf5 import Dataset
+from train.config import TrainConfig, TrainError
 from train.metrics.fakes import Fakes
+from train.metrics.figures import command_of, keep_figures, sha256_of
 from train.metrics.ms_ssim import ms_ssim_of
 from train.metrics.noise_floor import swd_noise_floor
 from train.metrics.reals import Reals
@@ -16,6 +19,37 @@ from zoo.progan import Generator
 
 SMALLEST = 16
 """From this resolution on both metrics exist."""
+
+
+def training_metrics(
+    config: TrainConfig, dataset: Dataset, device: torch.device, rows: Iterable[dict[str, Any]]
+) -> "TrainingMetrics":
+    """Return what measures a run of this config; rows: those of its metrics.jsonl so far."""
+    return TrainingMetrics(
+        config.metrics,
+        every_kimg=config.metrics_kimg,
+        num_images=config.metrics_images,
+        dataset=dataset,
+        mirror=config.mirror,
+        seed=config.seed,
+        device=device,
+        rows=rows,
+    )
+
+
+def keep_row(folder: Path, row: dict[str, Any], config: TrainConfig, facts: dict[str, Any]) -> None:
+    """Write a row as metrics.json of the model folder that it was measured on, as python -m train.metrics does."""
+    figures = {key: value for key, value in row.items() if key not in ("metric", "best", "distance")}
+    provenance = {
+        "dataset": facts,
+        "mirror": config.mirror,
+        "seed": config.seed,
+        "model_sha256": sha256_of(folder / "model.safetensors"),
+        "command": command_of(
+            folder, row["metric"], row["num_images"], config.seed, config.dataset, "yes" if config.mirror else "no"
+        ),
+    }
+    keep_figures(folder / "metrics.json", row["metric"], {**figures, **provenance})
 
 
 class TrainingMetrics:
@@ -58,9 +92,9 @@ class TrainingMetrics:
         self._resolution: int | None = None
         self._of_reals: dict[str, Any] = {}
 
-    def due(self, nimg: int, minibatch: int, resolution: int, alpha: float, done: bool) -> bool:
-        """Whether the minibatch that ended at nimg crossed a multiple of every_kimg, or was the run's last."""
-        crossed = nimg // self.every > (nimg - minibatch) // self.every
+    def due(self, nimg: int, shown: int, resolution: int, alpha: float, done: bool) -> bool:
+        """Whether the last `shown` images, up to nimg, crossed a multiple of every_kimg, or were the run's last."""
+        crossed = nimg // self.every > (nimg - shown) // self.every
         return (crossed or done) and alpha == 1 and resolution >= SMALLEST
 
     def measure(self, g_ema: Generator, nimg: int, resolution: int) -> list[dict[str, Any]]:
@@ -69,8 +103,21 @@ class TrainingMetrics:
         Each has kimg, resolution, metric, num_images, seconds, "values" (name -> number), what they are compared with
         ("noise_floor" or "reals"), "distance" (the one number that is better when smaller) and "best" (whether it is
         the smallest so far at this resolution).
+
+        Raises:
+            TrainError: a GPU's memory does not hold that many pictures beside the training.
         """
-        fakes = Fakes(g_ema, seed=self.seed, resolution=resolution, labels=self._enter(resolution).labels)
+        try:
+            return self._measure(g_ema, nimg, resolution)
+        except torch.OutOfMemoryError:
+            raise TrainError(
+                f"--metrics-images {self.num_images}: more than the GPU's memory holds beside the training; "
+                "run the same command with fewer to resume"
+            ) from None
+
+    def _measure(self, g_ema: Generator, nimg: int, resolution: int) -> list[dict[str, Any]]:
+        labels = self._enter(resolution).labels
+        fakes = Fakes(g_ema, seed=self.seed, resolution=resolution, labels=labels, keep_bytes=1 << 30)
         rows = []
         for metric in self.metrics:
             start = time.monotonic()

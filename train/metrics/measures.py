@@ -31,14 +31,28 @@ class Subject:
 
 def measure_swd(subject: Subject, num_images: int) -> dict[str, Any]:
     """Sliced Wasserstein distance x 1e3 a level, and beside it the noise floor of as many reals against reals."""
+    from train.metrics.swd import descriptor_swd
+
+    _from_16x16(subject, "swd")
+    return _distance_of_patches(subject, num_images, descriptor_swd)
+
+
+def measure_swd_iterative(subject: Subject, num_images: int) -> dict[str, Any]:
+    """The iterative form of Rabin et al. x 1e3 a level, of 4096 patches, and its noise floor."""
+    from train.metrics.iterative_swd import iterative_swd
+
+    _from_16x16(subject, "swd-iterative")
+    return _distance_of_patches(subject, num_images, iterative_swd)
+
+
+def _distance_of_patches(subject: Subject, num_images: int, distance: Callable[..., Any]) -> dict[str, Any]:
     from train.metrics.noise_floor import swd_noise_floor
-    from train.metrics.swd import collect, descriptor_swd
+    from train.metrics.swd import collect
 
     reals, seed, device = subject.reals, subject.config.seed, subject.device
-    _from_16x16(subject, "swd")
     of_reals = collect(reals.batches(num_images), seed, 0, device)
-    floor, floor_of = swd_noise_floor(of_reals, reals, seed, device)
-    values = descriptor_swd(of_reals, collect(subject.fakes.batches(num_images), seed, 1, device))
+    floor, floor_of = swd_noise_floor(of_reals, reals, seed, device, distance)
+    values = distance(of_reals, collect(subject.fakes.batches(num_images), seed, 1, device))
     return {
         "values": {str(level): value for level, value in values.items()},
         "noise_floor": floor,
@@ -111,7 +125,7 @@ def measure_neighbours(subject: Subject, num_images: int) -> dict[str, Any]:
 
     fakes = np.concatenate(list(subject.fakes.batches(num_images)))
     dataset, path = subject.reals.dataset, subject.folder / "neighbours.png"
-    found = nearest_reals(fakes, dataset, vgg=subject.config.vgg, device=subject.device)
+    found = nearest_reals(fakes, dataset, mirror=subject.reals.mirror, vgg=subject.config.vgg, device=subject.device)
     nearest_reals_picture(path, fakes, dataset, found)
     subject.say(f"the closest reals: {path}")
     values = {"smallest": float(found.distances.min()), "median": float(np.median(found.distances[:, 0]))}
@@ -155,6 +169,7 @@ def _from_16x16(subject: Subject, metric: str) -> None:
 
 MEASURES: dict[str, Callable[[Subject, int], dict[str, Any]]] = {
     "swd": measure_swd,
+    "swd-iterative": measure_swd_iterative,
     "msssim": measure_msssim,
     "fid": measure_fid,
     "kid": measure_kid,

@@ -239,7 +239,7 @@ def test_mode_count_wants_a_generator_of_three_digits(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--metrics", "swd,fidd"], "--metrics: 'fidd', some of swd,msssim,fid"),
+        (["--metrics", "swd,fidd"], "--metrics: 'fidd', some of swd,swd-iterative,msssim,fid"),
         (["--metrics", "swd"], "--dataset: none given, --metrics swd wants the HDF5 file of the reals"),
         (["--metrics", "is", "--num-images", "1"], "--num-images: 1, at least 2 are wanted"),
         (["--metrics", "msssim", "--model", "nowhere"], "nowhere: not there, a model folder or a run folder is wanted"),

@@ -1,5 +1,7 @@
 """Metrics while a run trains: when they are taken, of what, and which row is the best."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,11 @@ import pytest
 import torch
 
 from celebahq_builder.hdf5 import DatasetWriter, open_dataset
+from train.checkpoint import checkpoints, load_checkpoint
+from train.config import TrainConfig, TrainError
+from train.loop import train
+from train.metrics.config import MetricsConfig
+from train.metrics.evaluate import evaluate
 from train.metrics.fakes import Fakes
 from train.metrics.in_training import TrainingMetrics
 from train.metrics.ms_ssim import ms_ssim
@@ -45,7 +52,8 @@ def test_measured_at_each_multiple_and_at_the_end_never_while_fading(dataset):
     with open_dataset(dataset) as file:
         due = metrics(file).due
         assert [n for n in range(16, 500, 16) if due(n, 16, 32, 1.0, False)] == [112, 208, 304, 400]
-        assert due(500, 3, 32, 1.0, done=True)
+        assert [n for n in range(250, 1300, 250) if due(n, 250, 32, 1.0, False)] == [250, 500, 750, 1000, 1250]
+        assert due(530, 3, 32, 1.0, done=True) and not due(530, 3, 32, 1.0, done=False)
         assert not due(112, 16, 32, 0.5, False) and not due(500, 3, 32, 0.99, done=True)
         assert not due(112, 16, 8, 1.0, False)  # no level to compare below 16x16
 
@@ -91,6 +99,103 @@ def test_best_is_the_smallest_of_its_resolution_also_after_a_resume(dataset):
 def test_small_data_set_gives_all_it_has(dataset):
     with open_dataset(dataset) as file:
         assert metrics(file, num_images=16384).num_images == ROWS
+
+
+TINY = {
+    "stable_kimg": 0.08, "fade_kimg": 0.04, "total_kimg": 0.4, "minibatch": 8, "fmap_base": 32, "fmap_max": 8,
+    "latent_size": 8, "tick_kimg": 0.016, "checkpoint_ticks": 1, "ema_kimg": 0.1, "image_ticks": 0, "device": "cpu",
+    "preset": "tiny", "resolution": 16,
+}  # fmt: skip
+MEASURED = {"metrics": ("swd", "msssim"), "metrics_kimg": 0.03, "metrics_images": 10}
+
+
+def run(dataset: Path, folder: Path, **options) -> Path:
+    train(TrainConfig(dataset=dataset, outdir=folder, name="run", **{**TINY, **options}))
+    return folder / "run"
+
+
+def weights_of(run_folder: Path) -> dict[str, torch.Tensor]:
+    state = load_checkpoint(checkpoints(run_folder / "checkpoints")[-1])
+    names = ("generator", "discriminator", "g_ema")
+    return {f"{name}.{key}": value for name in names for key, value in state[name].items()}
+
+
+def rows_of(run_folder: Path) -> list[dict]:
+    rows = [json.loads(line) for line in (run_folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def measured(dataset, tmp_path_factory) -> Path:
+    return run(dataset, tmp_path_factory.mktemp("measured"), **MEASURED)
+
+
+def test_measuring_changes_no_weight(measured, dataset, tmp_path):
+    plain, watched = weights_of(run(dataset, tmp_path)), weights_of(measured)
+    assert plain.keys() == watched.keys()
+    assert all(torch.equal(plain[key], watched[key]) for key in plain)
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_run_measures_in_its_stable_phases_from_16x16_on(measured):
+    rows = rows_of(measured)
+    assert {row["resolution"] for row in rows} == {16}
+    # 16x16 is fully in after two stable phases and two fades, 240 images; ticks are every 16, multiples every 30.
+    assert [row["kimg"] for row in rows if row["metric"] == "swd"] == [0.272, 0.304, 0.336, 0.368, 0.4]
+    assert [row["metric"] for row in rows] == ["swd", "msssim"] * 5
+
+
+def test_stopped_and_resumed_run_writes_the_rows_of_an_uninterrupted_one(measured, dataset, tmp_path):
+    for stop in (0.288, 0.32):
+        run(dataset, tmp_path, **MEASURED, total_kimg=stop)
+    folder = run(dataset, tmp_path, **MEASURED)
+    resumed, whole = rows_of(folder), rows_of(measured)
+    for row in resumed + whole:
+        del row["best"]  # a shorter run also measures at its end, and may find its best there
+    assert [row for row in resumed if row["kimg"] not in (0.288, 0.32)] == whole
+    assert all(torch.equal(value, weights_of(measured)[key]) for key, value in weights_of(folder).items())
+
+
+def test_rows_after_the_last_checkpoint_are_taken_back(measured, dataset, tmp_path):
+    folder = shutil.copytree(measured, tmp_path / "run")
+    wanted = rows_of(folder)
+    (folder / "checkpoints" / "checkpoint-000000.400.pt").unlink()  # as if killed before it was written
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"kimg": 0.4')
+    run(dataset, tmp_path, **MEASURED)
+    assert rows_of(folder) == wanted
+
+
+def test_best_generator_is_kept_and_its_figures_are_those_of_the_command(measured, dataset, tmp_path):
+    rows = [row for row in rows_of(measured) if row["metric"] == "swd"]
+    best = min(rows, key=lambda row: row["distance"])
+    folder = measured / "model-best-swd"
+    assert json.loads((folder / "config.json").read_text())["training"]["kimg"] == best["kimg"]
+    kept = json.loads((folder / "metrics.json").read_text())["swd"]
+    assert kept["values"] == best["values"]
+    options = {"num_images": kept["num_images"], "device": "cpu", "output": tmp_path / "again.json"}
+    again = evaluate(MetricsConfig(model=folder, dataset=dataset, metrics="swd,msssim", **options))
+    assert again["swd"]["values"] == pytest.approx(best["values"], rel=1e-6)
+    assert again["swd"]["noise_floor"] == pytest.approx(best["noise_floor"], rel=1e-6)
+    for key in ("dataset", "mirror", "seed", "model_sha256"):
+        assert again["swd"][key] == kept[key], key
+    assert (measured / "model-best-msssim" / "model.safetensors").is_file()
+
+
+def test_curves_are_in_tensorboard(measured):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(measured))
+    events.Reload()
+    for row in rows_of(measured):
+        for name, value in row["values"].items():
+            points = {point.step: point.value for point in events.Scalars(f"metrics/{row['metric']}_{name}")}
+            assert points[round(row["kimg"] * 1000)] == pytest.approx(value, rel=1e-6)
+
+
+def test_metrics_of_a_run_that_ends_below_16x16_are_refused(dataset, tmp_path):
+    with pytest.raises(TrainError, match=r"--metrics swd: growth ends at 8x8, 16x16 is wanted"):
+        run(dataset, tmp_path, **MEASURED | {"resolution": 8})
 
 
 def test_random_numbers_of_the_process_are_left_alone(dataset):
