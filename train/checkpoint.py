@@ -1,7 +1,9 @@
 """Checkpoints: all that a run needs to go on bit for bit, as tensors and plain types, each file whole or absent."""
 
 import errno
+import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: it is damaged, not one of ours, or of a newer version.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of foreign pickles, which are refused below in one line
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise CheckpointError(
+            f"{path}: cannot be read as a checkpoint (not plain tensors, and nothing else is loaded); "
+            "delete it to resume from the one before"
+        ) from None
     except Exception as error:  # torch raises half a dozen types here; each means the file cannot be used
         raise CheckpointError(
             f"{path}: cannot be read as a checkpoint ({str(error).splitlines()[0][:120]}); "
