@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.metrics.image_batches import Images, adjacent_pairs, image_batches
+from train.metrics.image_batches import BATCH, Images, adjacent_pairs, image_batches
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the scales, finest first; they sum to 1.0001, as published."""
 WINDOW, SIGMA = 11, 1.5
 """Side and deviation of the Gaussian window in pixels; both shrink where a scale is smaller than the window."""
+CPU_PAIRS = 4
+"""Pairs at once on a CPU, whose caches they should fit; on a GPU, BATCH."""
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
@@ -33,9 +35,11 @@ def ms_ssim(a: np.ndarray | Tensor, b: np.ndarray | Tensor, device: torch.device
     if a.shape[-1] % 16:
         raise ValueError(f"images: {a.shape[-1]}x{a.shape[-1]}, a multiple of 16 is wanted: five scales")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    at_once = CPU_PAIRS if torch.device(device).type == "cpu" else BATCH
     parts = [
-        _ms_ssim(some_a.to(device), some_b.to(device)).cpu().numpy()
+        _ms_ssim(few_a.to(device), few_b.to(device)).cpu().numpy()
         for some_a, some_b in zip(image_batches(a), image_batches(b), strict=True)
+        for few_a, few_b in zip(some_a.split(at_once), some_b.split(at_once), strict=True)
     ]
     return np.concatenate(parts) if parts else np.zeros(0)
 
@@ -71,11 +75,10 @@ def _ms_ssim(a: Tensor, b: Tensor) -> Tensor:
 def _ssim(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean contrast and structure, and the mean similarity, (N,) each, of (N, 3, r, r) in 0..255."""
     window = _window_matrix(a.shape[-1], a.device)
-    mean_a, mean_b, aa, bb, ab = (window @ x @ window.T for x in (a, b, a * a, b * b, a * b))
-    covariance = ab - mean_a * mean_b
-    variances = aa - mean_a**2 + bb - mean_b**2
-    structure = (2 * covariance + C2) / (variances + C2)
-    luminance = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
+    mean_a, mean_b, squares, product = (window @ x @ window.T for x in (a, b, a * a + b * b, a * b))
+    mean_squares, mean_product = mean_a**2 + mean_b**2, mean_a * mean_b
+    structure = (2 * (product - mean_product) + C2) / (squares - mean_squares + C2)
+    luminance = (2 * mean_product + C1) / (mean_squares + C1)
     return structure.mean((1, 2, 3)), (luminance * structure).mean((1, 2, 3))
 
 
