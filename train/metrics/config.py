@@ -29,6 +29,11 @@ NEED_EQUAL_REALS = ("swd", "swd-iterative")
 OF_INCEPTION = ("fid", "kid", "is", "precision-recall")
 """Those that look through the Inception network."""
 
+FROM_16X16 = ("swd", "swd-iterative", "msssim")
+"""Those that have no meaning for smaller pictures: the last level is 16x16, or five scales are wanted."""
+AT_LEAST = {"kid": 1000, "is": 10, "precision-recall": 4}
+"""Fewest pictures, and reals, where it is more than 2: the size of KID's subsets, IS's splits, 3 neighbours."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsConfig:
@@ -74,8 +79,12 @@ class MetricsConfig:
     def __post_init__(self) -> None:
         if unknown := [name for name in self.names if name not in METRICS]:
             raise MetricError(f"--metrics: {unknown[0]!r}, some of {','.join(METRICS)} are wanted")
-        if self.num_images is not None and self.num_images < 2:
-            raise MetricError(f"--num-images: {self.num_images}, at least 2 are wanted")
+        for name in self.names:
+            if self.images_of(name) < AT_LEAST.get(name, 2):
+                wanted = f"--metrics {name} wants at least {AT_LEAST.get(name, 2)}"
+                raise MetricError(f"--num-images: {self.num_images}, {wanted}")
+        if not self.names:
+            raise MetricError(f"--metrics: none given, some of {','.join(METRICS)} are wanted")
         if needing := [name for name in self.names if name in NEED_DATASET and self.dataset is None]:
             raise MetricError(f"--dataset: none given, --metrics {needing[0]} wants the HDF5 file of the reals")
 

@@ -9,11 +9,11 @@ import torch
 
 import zoo
 from celebahq_builder.hdf5 import Dataset, open_dataset
-from train.metrics.config import NEED_EQUAL_REALS, OF_INCEPTION, MetricsConfig
+from train.metrics.config import OF_INCEPTION, MetricsConfig
 from train.metrics.fakes import Fakes
 from train.metrics.figures import command_of, keep_figures, sha256_of, table
 from train.metrics.inception_views import InceptionViews
-from train.metrics.measures import MEASURES, Subject
+from train.metrics.measures import MEASURES, Subject, check_measurable
 from train.metrics.reals import Reals
 from train.metrics.refusal import MetricError
 from train.run_folder import dataset_facts
@@ -43,9 +43,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     reals = None
     if dataset is not None:
         reals = Reals(dataset, generator.config.resolution, mirror=mirror, seed=config.seed)
-        for name in config.names:
-            if name in NEED_EQUAL_REALS:
-                reals.require(config.images_of(name))
+    check_measurable(config, generator.config, reals)
     fakes = Fakes(
         generator.to(device),
         seed=config.seed,

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from train.metrics.config import MetricsConfig
+from train.metrics.config import AT_LEAST, FROM_16X16, NEED_DATASET, NEED_EQUAL_REALS, MetricsConfig
 from train.metrics.fakes import Fakes
 from train.metrics.inception_views import InceptionViews
 from train.metrics.reals import Reals
 from train.metrics.refusal import MetricError
+from zoo.progan import ProGANConfig
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,6 @@ def measure_swd(subject: Subject, num_images: int) -> dict[str, Any]:
     """Sliced Wasserstein distance x 1e3 a level, and beside it the noise floor of as many reals against reals."""
     from train.metrics.swd import descriptor_swd
 
-    _from_16x16(subject, "swd")
     return _distance_of_patches(subject, num_images, descriptor_swd)
 
 
@@ -41,7 +41,6 @@ def measure_swd_iterative(subject: Subject, num_images: int) -> dict[str, Any]:
     """The iterative form of Rabin et al. x 1e3 a level, of 4096 patches, and its noise floor."""
     from train.metrics.iterative_swd import iterative_swd
 
-    _from_16x16(subject, "swd-iterative")
     return _distance_of_patches(subject, num_images, iterative_swd)
 
 
@@ -66,7 +65,6 @@ def measure_msssim(subject: Subject, num_images: int) -> dict[str, Any]:
     from train.metrics.ms_ssim import ms_ssim_of
 
     fakes, pairs = subject.fakes, num_images // 2
-    _from_16x16(subject, "msssim")
     result: dict[str, Any] = {
         "values": {"ms_ssim": ms_ssim_of(fakes.batches(2 * pairs), pairs, subject.device)},
         "pairs": pairs,
@@ -138,15 +136,9 @@ def measure_modes(subject: Subject, num_images: int) -> dict[str, Any]:
     from train.metrics.mnist import read_mnist, stacked_triples
     from train.metrics.mnist_modes import count_modes, kl_of_sampling
 
-    fakes = subject.fakes
-    if (fakes.channels, fakes.resolution) != (3, 32):
-        raise MetricError(
-            f"--metrics modes: {subject.config.model} paints {fakes.channels} channels of "
-            f"{fakes.resolution}x{fakes.resolution}, a generator of three digits, 3 x 32x32, is wanted"
-        )
     mnist = subject.config.mnist
     classifier, error = load_or_train(mnist, subject.device, subject.say)
-    found = count_modes(fakes.batches(num_images), classifier)
+    found = count_modes(subject.fakes.batches(num_images), classifier)
     result = {
         "values": {"modes": found.modes, "kl": found.kl},
         "noise_floor": {"kl": kl_of_sampling(num_images)},
@@ -160,13 +152,6 @@ def measure_modes(subject: Subject, num_images: int) -> dict[str, Any]:
     return result
 
 
-def _from_16x16(subject: Subject, metric: str) -> None:
-    """Raise MetricError unless there are levels: both metrics go down to 16x16, or halve four times."""
-    side = subject.fakes.resolution
-    if side < 16:
-        raise MetricError(f"--metrics {metric}: {subject.config.model} paints {side}x{side}, 16x16 or more is wanted")
-
-
 MEASURES: dict[str, Callable[[Subject, int], dict[str, Any]]] = {
     "swd": measure_swd,
     "swd-iterative": measure_swd_iterative,
@@ -178,3 +163,20 @@ MEASURES: dict[str, Callable[[Subject, int], dict[str, Any]]] = {
     "neighbours": measure_neighbours,
     "modes": measure_modes,
 }
+
+
+def check_measurable(config: MetricsConfig, model: ProGANConfig, reals: Reals | None) -> None:
+    """Raise MetricError where a metric cannot be had of the model or of so few reals: before hours of work."""
+    side = f"{model.resolution}x{model.resolution}"
+    for name in config.names:
+        if name in FROM_16X16 and model.resolution < 16:
+            raise MetricError(f"--metrics {name}: {config.model} paints {side}, 16x16 or more is wanted")
+        if name == "modes" and (model.image_channels, model.resolution) != (3, 32):
+            raise MetricError(
+                f"--metrics modes: {config.model} paints {model.image_channels} channels of {side}, "
+                "a generator of three digits, 3 x 32x32, is wanted"
+            )
+        if name in NEED_EQUAL_REALS:
+            reals.require(config.images_of(name))
+        elif name in NEED_DATASET:
+            reals.require(AT_LEAST.get(name, 2))

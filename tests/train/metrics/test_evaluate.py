@@ -1,5 +1,6 @@
 """python -m train.metrics as a whole: the streams of pictures, the figures, where they are kept, every refusal."""
 
+import functools
 import json
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from celebahq_builder.hdf5 import DatasetWriter, open_dataset
@@ -17,7 +19,7 @@ from train.metrics.evaluate import evaluate
 from train.metrics.fakes import Fakes
 from train.metrics.inception import Inception, InceptionFeatures
 from train.metrics.inception_score import inception_score
-from train.metrics.measures import MEASURES
+from train.metrics.measures import MEASURES, Subject
 from train.metrics.reals import Reals
 from train.metrics.refusal import MetricError
 from zoo import weights
@@ -177,6 +179,49 @@ def test_inception_metrics_see_the_pictures_of_the_streams(model, dataset, incep
     assert again["fid"]["values"] == results["fid"]["values"]
 
 
+def test_kernel_distance_is_that_of_the_features_it_is_given(dataset):
+    """1000 pictures through Inception take minutes: here its features are given."""
+    random = np.random.default_rng(0)
+
+    class Given:
+        sha256 = "0"
+
+        def of_reals(self, count: int) -> np.ndarray:
+            return random.standard_normal((count, 8)).astype(np.float32)
+
+        def of_fakes(self, count: int) -> tuple[np.ndarray, None]:
+            return random.standard_normal((count, 8)).astype(np.float32) + 1, None
+
+    config = MetricsConfig(model=Path("m"), dataset=dataset, metrics="kid", num_images=1000)
+    subject = Subject(config, None, None, Given(), torch.device("cpu"), Path(), print)
+    found = MEASURES["kid"](subject, 1000)
+    # E (x.y / 8 + 1)^3 with x.y / 8 of mean m and variance v is (m + 1)^3 + 3 (m + 1) v but for its third moment:
+    # fakes among themselves m = 1, v = 3 / 8; reals m = 0, v = 1 / 8; across m = 0, v = 1 / 4.
+    expected = (8 + 6 * 3 / 8) + (1 + 3 / 8) - 2 * (1 + 3 / 4)
+    assert found["values"]["kid"] == pytest.approx(expected, rel=0.1)
+    assert found["num_reals"] == 1000
+
+
+def test_nearest_reals_are_a_picture_beside_the_figures(model, dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    options = {"num_images": 2, "device": "cpu", "output": tmp_path / "new" / "m.json", "mirror": "no"}
+    results = evaluate(MetricsConfig(model=model, dataset=dataset, metrics="neighbours", **options))
+    assert results["neighbours"]["num_reals"] == ROWS and "dlib" in results["neighbours"]["features"]
+    with Image.open(tmp_path / "new" / results["neighbours"]["picture"]) as picture:
+        assert picture.width > 7 * 160 and picture.height > 2 * 160
+
+
+def test_iterative_distance_is_beside_its_own_floor(model, dataset, tmp_path, monkeypatch):
+    import train.metrics.iterative_swd as module
+
+    few = functools.partial(module.iterative_swd, descriptors=128, max_iterations=10)  # to the end takes a minute
+    monkeypatch.setattr(module, "iterative_swd", few)
+    options = {"num_images": 8, "device": "cpu", "output": tmp_path / "m.json"}
+    figures = evaluate(MetricsConfig(model=model, dataset=dataset, metrics="swd-iterative", **options))["swd-iterative"]
+    assert set(figures["values"]) == set(figures["noise_floor"]) == {"32", "16", "average"}
+    assert figures["values"]["32"] > figures["noise_floor"]["32"] > 0
+
+
 def test_missing_weights_are_one_line_before_any_work(model, dataset, monkeypatch, tmp_path):
     monkeypatch.setattr(Fakes, "batches", None)
     refused(
@@ -231,7 +276,11 @@ def test_data_that_do_not_fit_the_model_are_refused(model, dataset, tmp_path):
     refused("40 faces, 41 are wanted", model=model, dataset=dataset, metrics="swd", num_images=41, mirror="no")
 
 
-def test_mode_count_wants_a_generator_of_three_digits(tmp_path):
+def test_metrics_that_the_model_or_the_data_cannot_have_are_refused_before_any_work(model, dataset, tmp_path):
+    small = save_model(tmp_path / "small", resolution=8)
+    refused("--metrics msssim: .*small paints 8x8, 16x16 or more is wanted", model=small, metrics="msssim")
+    refused("80 with their mirror images, 1000 are wanted", model=model, dataset=dataset, metrics="kid")
+    refused("--num-images: 999, --metrics kid wants at least 1000", model=model, metrics="kid", num_images=999)
     large = save_model(tmp_path / "large", resolution=64)
     refused("large paints 3 channels of 64x64, a generator of three digits, 3 x 32x32", model=large, metrics="modes")
 
@@ -241,7 +290,8 @@ def test_mode_count_wants_a_generator_of_three_digits(tmp_path):
     [
         (["--metrics", "swd,fidd"], "--metrics: 'fidd', some of swd,swd-iterative,msssim,fid"),
         (["--metrics", "swd"], "--dataset: none given, --metrics swd wants the HDF5 file of the reals"),
-        (["--metrics", "is", "--num-images", "1"], "--num-images: 1, at least 2 are wanted"),
+        (["--metrics", "is", "--num-images", "1"], "--num-images: 1, --metrics is wants at least 10"),
+        (["--metrics", ","], "--metrics: none given, some of swd"),
         (["--metrics", "msssim", "--model", "nowhere"], "nowhere: not there, a model folder or a run folder is wanted"),
         (["--metrics", "swd", "--dataset", "no.h5"], "no.h5: no such file"),
     ],
