@@ -132,16 +132,22 @@ class SwdDescriptors:
     def _gather(self, level: Tensor, first: int) -> Tensor:
         """Return (n, 128, 147) patches of a level (n, 3, r, r) of the images from number first."""
         positions = patch_positions(self.seed, self.stream, level.shape[-1], first, len(level))
-        rows, columns = positions[..., 0], positions[..., 1]
-        images = np.arange(len(level))[:, None]
-        if level.device.type == "cpu":  # numpy gathers twice as fast as torch
-            windows = np.lib.stride_tricks.sliding_window_view(level.numpy(), (SIDE, SIDE), axis=(2, 3))
-            patches = torch.from_numpy(windows[images, :, rows, columns])
-        else:
-            windows = level.unfold(2, SIDE, 1).unfold(3, SIDE, 1)
-            images, rows, columns = (torch.from_numpy(i).to(level.device) for i in (images, rows, columns))
-            patches = windows[images, :, rows, columns]
-        return patches.flatten(2)
+        # numpy gathers twice as fast as torch, on a CPU
+        return (patches_by_numpy if level.device.type == "cpu" else patches_by_torch)(level, positions)
+
+
+def patches_by_numpy(level: Tensor, positions: np.ndarray) -> Tensor:
+    """Return the patches (n, 128, 147) of a level (n, 3, r, r) on the CPU at positions (n, 128, 2)."""
+    windows = np.lib.stride_tricks.sliding_window_view(level.numpy(), (SIDE, SIDE), axis=(2, 3))
+    patches = windows[np.arange(len(level))[:, None], :, positions[..., 0], positions[..., 1]]
+    return torch.from_numpy(patches).flatten(2)
+
+
+def patches_by_torch(level: Tensor, positions: np.ndarray) -> Tensor:
+    """Return the same on any device."""
+    rows, columns = torch.from_numpy(positions).to(level.device).unbind(-1)
+    images = torch.arange(len(level), device=level.device)[:, None]
+    return level.unfold(2, SIDE, 1).unfold(3, SIDE, 1)[images, :, rows, columns].flatten(2)
 
 
 def _keeps_patches(resolution: int) -> bool:

@@ -91,3 +91,9 @@ def test_wrong_pairs_are_refused(faces):
         ms_ssim(faces[:2, :, :72, :72], faces[2:4, :, :72, :72], device="cpu")
     with pytest.raises(ValueError, match="uint8 is wanted"):
         ms_ssim(faces[:2] / 255, faces[2:4] / 255, device="cpu")
+
+
+@pytest.mark.gpu
+def test_ms_ssim_on_a_gpu_is_that_on_the_cpu(faces):
+    on_cpu = ms_ssim(faces[:20], faces[20:], device="cpu")
+    np.testing.assert_allclose(ms_ssim(faces[:20], faces[20:], device="cuda"), on_cpu, rtol=1e-9)

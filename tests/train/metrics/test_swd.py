@@ -10,7 +10,13 @@ import scipy.ndimage
 import torch
 from PIL import Image
 
-from train.metrics.patch_descriptors import SwdDescriptors, patch_positions, unit_directions
+from train.metrics.patch_descriptors import (
+    SwdDescriptors,
+    patch_positions,
+    patches_by_numpy,
+    patches_by_torch,
+    unit_directions,
+)
 from train.metrics.swd import collect, descriptor_swd, noise_floor, swd
 
 BINOMIAL = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
@@ -118,7 +124,7 @@ def test_few_directions_at_once_change_nothing(faces, monkeypatch):
 
 
 def test_mirroring_both_sets_moves_swd_by_its_noise_only(faces):
-    reals, fakes = faces[:60], faces[60:120]
+    reals, fakes = faces[:30], faces[30:60]
     turned = [np.ascontiguousarray(images[..., ::-1]) for images in (reals, fakes)]
     straight = [swd(reals, fakes, seed=seed, device="cpu") for seed in range(6)]
     mirrored = [swd(*turned, seed=seed, device="cpu") for seed in range(6)]
@@ -138,6 +144,22 @@ def test_positions_reach_every_corner_and_differ_by_image_and_set():
     np.testing.assert_array_equal(patch_positions(0, 0, 16, 150, 3), positions[150:153])
     assert not np.array_equal(positions[0], positions[1])
     assert not np.array_equal(patch_positions(0, 1, 16, 0, 200), positions)
+
+
+def test_a_gpu_gathers_the_same_patches(faces):
+    level = torch.from_numpy(faces[:7]).float()
+    positions = patch_positions(0, 0, 64, 0, 7)
+    gathered = patches_by_torch(level, positions)
+    assert gathered.shape == (7, 128, 147)
+    torch.testing.assert_close(gathered, patches_by_numpy(level, positions), rtol=0, atol=0)
+    y, x = positions[3, 100]
+    np.testing.assert_array_equal(gathered[3, 100].reshape(3, 7, 7), faces[3, :, y : y + 7, x : x + 7])
+
+
+@pytest.mark.gpu
+def test_swd_on_a_gpu_is_that_on_the_cpu(faces):
+    on_cpu = swd(faces[:130], faces[130:], device="cpu")
+    assert swd(faces[:130], faces[130:], device="cuda") == pytest.approx(on_cpu, rel=1e-5)
 
 
 def test_directions_are_unit_and_uniform():

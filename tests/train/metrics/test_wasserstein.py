@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import norm, wasserstein_distance
 
-from train.metrics.wasserstein import wasserstein_1d, wasserstein_rows
+from train.metrics.wasserstein import sorted_rows, wasserstein_1d, wasserstein_rows
 
 LAWS = {
     "normal": lambda random, n: random.standard_normal(n),
@@ -45,3 +45,4 @@ def test_rows_are_summed():
     a, b = torch.randn(2, 5, 40_000, generator=torch.Generator().manual_seed(0))
     wanted = sum(wasserstein_distance(x, y) for x, y in zip(a.numpy(), b.numpy(), strict=True))
     assert wasserstein_rows(a, b) == pytest.approx(wanted, rel=1e-6)
+    assert sorted_rows(a, b) == pytest.approx(wanted, rel=1e-6)  # as a GPU does it
