@@ -31,8 +31,8 @@ OF_INCEPTION = ("fid", "kid", "is", "precision-recall")
 
 FROM_16X16 = ("swd", "swd-iterative", "msssim")
 """Those that have no meaning for smaller pictures: the last level is 16x16, or five scales are wanted."""
-AT_LEAST = {"kid": 1000, "is": 10, "precision-recall": 4}
-"""Fewest pictures, and reals, where it is more than 2: the size of KID's subsets, IS's splits, 3 neighbours."""
+AT_LEAST = {"kid": 1000, "is": 10, "precision-recall": 4, "neighbours": 1}
+"""Fewest pictures, and reals, where it is not 2: the size of KID's subsets, IS's splits, 3 neighbours and itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class MetricsConfig:
     """Some of swd,swd-iterative,msssim,fid,kid,is,precision-recall,neighbours,modes."""
     num_images: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Pictures of the generator. By default what the published figures are from: swd 16384, msssim 20000 (10000 pairs),
-    fid, kid and is 50000, precision-recall 10000, neighbours 8, modes 25600."""
+    fid, kid and is 50000, precision-recall 10000, neighbours 8 (16 at most), modes 25600."""
     seed: int = 0
     """The latents are one stream of numpy.random.RandomState(seed): more pictures extend it. Also orders the reals."""
     mirror: Literal["auto", "yes", "no"] = "auto"
@@ -94,7 +94,7 @@ class MetricsConfig:
         return list(dict.fromkeys(name.strip() for name in self.metrics.split(",") if name.strip()))
 
     def images_of(self, metric: str) -> int:
-        """Return how many pictures of the generator a metric looks at; neighbours stays a picture's worth."""
+        """Return how many pictures of the generator a metric looks at; neighbours at most as many as fit one sheet."""
         if self.num_images is None:
             return METRICS[metric]
-        return min(self.num_images, 64) if metric == "neighbours" else self.num_images
+        return min(self.num_images, 16) if metric == "neighbours" else self.num_images
