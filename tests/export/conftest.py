@@ -1,12 +1,38 @@
-"""Small generators to export, with every weight and bias random: a new network's zero biases would hide mistakes."""
+"""How a test runs the command, and small generators to export.
 
+Every weight and bias of them is random: a new network's zero biases would hide mistakes.
+"""
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from export.__main__ import main
 from zoo import weights
 from zoo.progan import Generator, ProGANConfig
 
 TINY = {"resolution": 16, "latent_size": 32, "fmap_base": 128, "fmap_max": 16}
+
+
+def images(*args) -> None:
+    main(["images", *map(str, args)])
+
+
+def refusal(capsys, *args) -> str:
+    """What the command says when it ends with exit code 2: one line."""
+    capsys.readouterr()  # what was said before
+    with pytest.raises(SystemExit) as error:
+        images(*args)
+    assert error.value.code == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and message.startswith("error: ")
+    return message.removeprefix("error: ").strip()
+
+
+def picture(path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image).astype(int)
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +64,18 @@ def onnx_file(model):
     from export.to_onnx import export_onnx
 
     return export_onnx(model, model.parent / "faces.onnx").path
+
+
+@pytest.fixture(name="images", scope="session")
+def images_fixture():
+    return images
+
+
+@pytest.fixture(name="refusal", scope="session")
+def refusal_fixture():
+    return refusal
+
+
+@pytest.fixture(name="picture", scope="session")
+def picture_fixture():
+    return picture

@@ -5,32 +5,10 @@ import shutil
 import numpy as np
 import onnx
 import pytest
-from PIL import Image
 
-from export.__main__ import main
 from export.config import UsageError
 from export.pictures import grid_picture
 from export.seeds import parse_grid, parse_seeds, squarest_grid
-
-
-def images(*args) -> None:
-    main(["images", *map(str, args)])
-
-
-def refusal(capsys, *args) -> str:
-    """What the command says when it ends with exit code 2: one line."""
-    capsys.readouterr()  # what was said before
-    with pytest.raises(SystemExit) as error:
-        images(*args)
-    assert error.value.code == 2
-    message = capsys.readouterr().err
-    assert message.count("\n") == 1 and message.startswith("error: ")
-    return message.removeprefix("error: ").strip()
-
-
-def picture(path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image).astype(int)
 
 
 def test_grid_is_filled_row_by_row():
@@ -76,7 +54,7 @@ def test_wrong_grids_are_refused(text):
         parse_grid(text)
 
 
-def test_a_conditional_model_paints_the_class_that_is_asked_for(save_model, tmp_path, capsys):
+def test_a_conditional_model_paints_the_class_that_is_asked_for(save_model, tmp_path, capsys, images, refusal, picture):
     from export.to_onnx import export_onnx
 
     folder = save_model(tmp_path / "model", label_size=3, image_channels=1)
@@ -95,7 +73,9 @@ def test_a_conditional_model_paints_the_class_that_is_asked_for(save_model, tmp_
 # The files.
 
 
-def test_the_same_command_again_paints_only_what_is_missing(model, onnx_file, tmp_path, capsys):
+def test_the_same_command_again_paints_only_what_is_missing(
+    model, onnx_file, tmp_path, capsys, images, refusal, picture
+):
     images("--model", onnx_file, "--seeds", "0-3", "--output", tmp_path)
     (tmp_path / "seed0002.png").unlink()
     truncated = tmp_path / "seed0001.png"
@@ -111,7 +91,7 @@ def test_the_same_command_again_paints_only_what_is_missing(model, onnx_file, tm
     assert message.startswith(f"{truncated}: already there and another picture")
 
 
-def test_another_picture_is_replaced_only_when_asked(onnx_file, save_model, tmp_path, capsys):
+def test_another_picture_is_replaced_only_when_asked(onnx_file, save_model, tmp_path, capsys, images, refusal):
     other = save_model(tmp_path / "other", seed=1)
     path = tmp_path / "faces.png"
     images("--model", onnx_file, "--seeds", "0-3", "--output", path)
@@ -124,7 +104,7 @@ def test_another_picture_is_replaced_only_when_asked(onnx_file, save_model, tmp_
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["faces.png", "other"]
 
 
-def test_a_refused_seed_stops_before_anything_is_painted(onnx_file, tmp_path, capsys):
+def test_a_refused_seed_stops_before_anything_is_painted(onnx_file, tmp_path, capsys, refusal):
     (tmp_path / "seed0003.png").write_bytes(b"holiday")
     refusal(capsys, "--model", onnx_file, "--seeds", "0-3", "--output", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["seed0003.png"]
@@ -141,13 +121,13 @@ def test_a_refused_seed_stops_before_anything_is_painted(onnx_file, tmp_path, ca
         (["--label", "1"], "--label: 1 given, the model is unconditional"),
     ],
 )
-def test_wrong_options_are_one_line_each(onnx_file, tmp_path, monkeypatch, capsys, args, message):
+def test_wrong_options_are_one_line_each(onnx_file, tmp_path, monkeypatch, capsys, args, message, refusal):
     monkeypatch.chdir(tmp_path)
     assert refusal(capsys, "--model", onnx_file, *args).startswith(message)
     assert not list(tmp_path.iterdir())
 
 
-def test_an_output_that_cannot_be_written_is_one_line(onnx_file, tmp_path, capsys):
+def test_an_output_that_cannot_be_written_is_one_line(onnx_file, tmp_path, capsys, refusal):
     blocked = tmp_path / "file"
     blocked.write_bytes(b"")
     for output in (blocked / "faces.png", blocked / "faces"):
@@ -155,7 +135,7 @@ def test_an_output_that_cannot_be_written_is_one_line(onnx_file, tmp_path, capsy
     assert "is a file, a folder or a .png is wanted" in refusal(capsys, "--model", onnx_file, "--output", blocked)
 
 
-def test_a_foreign_onnx_of_a_generator_is_known_by_its_own_hash(onnx_file, tmp_path):
+def test_a_foreign_onnx_of_a_generator_is_known_by_its_own_hash(onnx_file, tmp_path, images):
     """Without our metadata a picture still says which file painted it."""
     stripped = onnx.load(onnx_file)
     del stripped.metadata_props[:]

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 import torch
 from onnx import TensorProto, helper
-from PIL import Image
 
 import zoo
-from export.__main__ import main
 from export.sample import UnusableModel, latents, load_onnx, to_uint8
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,26 +24,6 @@ sys.meta_path.insert(0, NoTorch())
 sys.argv[0] = "export"
 runpy.run_module("export", run_name="__main__")
 """
-
-
-def images(*args) -> None:
-    main(["images", *map(str, args)])
-
-
-def refusal(capsys, *args) -> str:
-    """What the command says when it ends with exit code 2: one line."""
-    capsys.readouterr()  # what was said before
-    with pytest.raises(SystemExit) as error:
-        images(*args)
-    assert error.value.code == 2
-    message = capsys.readouterr().err
-    assert message.count("\n") == 1 and message.startswith("error: ")
-    return message.removeprefix("error: ").strip()
-
-
-def picture(path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image).astype(int)
 
 
 # The stream and the pixels.
@@ -74,7 +52,7 @@ def test_pictures_span_minus_one_to_one_and_are_clipped():
 # The two engines.
 
 
-def test_onnx_and_model_folder_paint_the_same_faces(model, onnx_file, tmp_path):
+def test_onnx_and_model_folder_paint_the_same_faces(model, onnx_file, tmp_path, images, picture):
     images("--model", model, "--output", tmp_path / "torch.png", "--device", "cpu", "--batch", 3)
     images("--model", onnx_file, "--output", tmp_path / "onnx.png", "--device", "cpu", "--batch", 16)
     a, b = picture(tmp_path / "torch.png"), picture(tmp_path / "onnx.png")
@@ -82,7 +60,7 @@ def test_onnx_and_model_folder_paint_the_same_faces(model, onnx_file, tmp_path):
     assert np.abs(a - b).max() <= 1 and a.std() > 10
 
 
-def test_a_picture_is_the_face_of_its_seed(model, onnx_file, tmp_path):
+def test_a_picture_is_the_face_of_its_seed(model, onnx_file, tmp_path, images, picture):
     images("--model", onnx_file, "--seeds", "3,40", "--output", tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["seed0003.png", "seed0040.png"]
     z = np.random.RandomState(40).randn(1, 32).astype(np.float32)
@@ -91,7 +69,7 @@ def test_a_picture_is_the_face_of_its_seed(model, onnx_file, tmp_path):
     assert np.abs(picture(tmp_path / "seed0040.png") - expected).max() <= 1
 
 
-def test_an_onnx_file_is_painted_where_torch_cannot_be_imported(model, onnx_file, tmp_path):
+def test_an_onnx_file_is_painted_where_torch_cannot_be_imported(model, onnx_file, tmp_path, images, picture):
     args = ["images", "--model", onnx_file, "--seeds", "0-5", "--grid", "3x2", "--output", tmp_path / "grid.png"]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, *map(str, args)], cwd=ROOT, capture_output=True, text=True, check=False
@@ -136,7 +114,9 @@ def test_callable_takes_any_batch_and_says_what_runs(onnx_file):
         paint(latents([0], 512))
 
 
-def test_without_a_working_cuda_it_is_refused_when_asked_for_and_otherwise_the_cpu(model, onnx_file, tmp_path, capsys):
+def test_without_a_working_cuda_it_is_refused_when_asked_for_and_otherwise_the_cpu(
+    model, onnx_file, tmp_path, capsys, refusal
+):
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     assert refusal(capsys, "--model", model, "--device", "cuda", "--output", tmp_path).startswith("--device cuda: ")
@@ -168,21 +148,21 @@ def foreign(name: str, kind: int = TensorProto.FLOAT, shape: tuple = ("n", 4)) -
     ],
     ids=["empty", "text", "other input", "vectors", "float64", "fixed batch"],
 )
-def test_a_file_that_is_no_generator_is_one_line(content, message, tmp_path, capsys):
+def test_a_file_that_is_no_generator_is_one_line(content, message, tmp_path, capsys, refusal):
     path = tmp_path / "faces.onnx"
     path.write_bytes(content)
     assert refusal(capsys, "--model", path).startswith(f"{path}: {message}")
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.999])
-def test_a_truncated_onnx_is_one_line(onnx_file, tmp_path, capsys, part):
+def test_a_truncated_onnx_is_one_line(onnx_file, tmp_path, capsys, part, refusal):
     content = onnx_file.read_bytes()
     path = tmp_path / "faces.onnx"
     path.write_bytes(content[: int(len(content) * part)])
     assert refusal(capsys, "--model", path).startswith(f"{path}: onnxruntime cannot load it (")
 
 
-def test_a_model_that_is_not_there_is_one_line(model, tmp_path, capsys):
+def test_a_model_that_is_not_there_is_one_line(model, tmp_path, capsys, refusal):
     assert "an .onnx file is wanted" in refusal(capsys, "--model", tmp_path / "faces.onnx")
     assert "a model folder or a run folder is wanted" in refusal(capsys, "--model", tmp_path / "nowhere")
     weights = model / "model.safetensors"

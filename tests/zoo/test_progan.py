@@ -14,19 +14,6 @@ def tiny(**changes) -> ProGANConfig:
     return ProGANConfig(**{**TINY.to_dict(), **changes})
 
 
-def with_random_biases(network):
-    """A new network's biases are zero, and a zero hides mistakes."""
-    for name, parameter in network.named_parameters():
-        if name.endswith("bias"):
-            torch.nn.init.normal_(parameter)
-    return network
-
-
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
-
-
 # Table 2, as printed: parameters of each layer.
 
 CONV_4X4, CONV = "4.2M", "2.4M"
@@ -115,13 +102,13 @@ def test_every_parameter_gets_a_gradient(variant, label_size):
             assert parameter.grad is not None and parameter.grad.any(), f"no gradient for {name}"
 
 
-def test_new_generator_block_is_invisible_when_it_is_added():
+def test_new_generator_block_is_invisible_when_it_is_added(with_random_biases):
     generator, z = with_random_biases(Generator(TINY)), torch.randn(2, 8)
     torch.testing.assert_close(generator(z, resolution=16, alpha=0.0), upsample(generator(z, resolution=8)))
 
 
 @BOTH_VARIANTS
-def test_new_discriminator_block_is_invisible_when_it_is_added(variant):
+def test_new_discriminator_block_is_invisible_when_it_is_added(variant, with_random_biases):
     discriminator, images = with_random_biases(Discriminator(tiny(variant=variant))), torch.randn(4, 3, 16, 16)
     torch.testing.assert_close(discriminator(images, alpha=0.0), discriminator(downsample(images)))
 

@@ -19,19 +19,6 @@ def tiny(**changes) -> ProGANConfig:
     return ProGANConfig(**{**TINY.to_dict(), **changes})
 
 
-def with_random_biases(network):
-    """A new network's biases are zero, and a zero hides mistakes."""
-    for name, parameter in network.named_parameters():
-        if name.endswith("bias"):
-            torch.nn.init.normal_(parameter)
-    return network
-
-
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
-
-
 class _ReleasedNetwork:
     """What the released pickles hold, as plain data: the code inside is never run."""
 
@@ -109,7 +96,7 @@ def plain_discriminator(weights: dict[str, Tensor], images: Tensor, variant: str
 
 
 @BOTH_VARIANTS
-def test_discriminator_scores_as_a_plain_forward_of_its_variant(variant):
+def test_discriminator_scores_as_a_plain_forward_of_its_variant(variant, with_random_biases):
     discriminator = with_random_biases(Discriminator(tiny(variant=variant))).double()
     discriminator.compute_dtype = torch.double
     images = torch.randn(8, 3, 16, 16, dtype=torch.double)
@@ -120,7 +107,7 @@ def test_discriminator_scores_as_a_plain_forward_of_its_variant(variant):
     torch.testing.assert_close(scores.double(), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_two_discriminators_are_different_functions():
+def test_the_two_discriminators_are_different_functions(with_random_biases):
     paper = with_random_biases(Discriminator(tiny(variant="paper", resolution=8)))
     released = Discriminator(tiny(variant="released", resolution=8))
     released.load_state_dict(paper.state_dict())
@@ -161,7 +148,7 @@ def test_conditional_discriminator_gives_scores_and_logits_from_one_dense_layer(
 
 
 @BOTH_VARIANTS
-def test_merged_sets_score_as_separate_calls(variant):
+def test_merged_sets_score_as_separate_calls(variant, with_random_biases):
     discriminator = with_random_biases(Discriminator(tiny(variant=variant)))
     sets = [torch.randn(4, 3, 16, 16) * scale for scale in (0.5, 1, 2)]
     separate = torch.cat([discriminator(images) for images in sets])
