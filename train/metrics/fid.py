@@ -1,13 +1,10 @@
 """Frechet Inception distance (Heusel et al., 2017): means and covariances in float64, and the distance of two."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from train.metrics.refusal import MetricError
-
-_ROWS_A_MERGE = 1024
 
 
 @dataclass(frozen=True)
@@ -43,26 +40,6 @@ class Statistics:
     def covariance(self) -> np.ndarray:
         """(D, D) float64, unbiased: divided by count - 1."""
         return self.scatter / (self.count - 1)
-
-
-def statistics_of(batches: Iterable[np.ndarray]) -> Statistics:
-    """Return the statistics of batches of features (n, D), in memory that does not grow with their number."""
-    total, waiting, rows = None, [], 0
-
-    def merged() -> Statistics:
-        part = Statistics.of(np.concatenate(waiting))
-        return part if total is None else total.merge(part)
-
-    for batch in batches:
-        waiting.append(batch)
-        rows += len(batch)
-        if rows >= _ROWS_A_MERGE:
-            total, waiting, rows = merged(), [], 0
-    if rows:
-        total = merged()
-    if total is None:
-        raise ValueError("batches: none, at least one picture is wanted")
-    return total
 
 
 def fid(reals: Statistics, fakes: Statistics) -> float:

@@ -10,9 +10,6 @@ from train.metrics.digit_classifier import SIDE, DigitClassifier
 from train.metrics.mnist import MODES
 from train.metrics.refusal import MetricError
 
-PUBLISHED_IMAGES = 25_600
-"""Pictures of the paper's test."""
-
 
 @dataclass(frozen=True)
 class ModeCount:

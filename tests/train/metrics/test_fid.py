@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from train.metrics.fid import Statistics, fid, statistics_of
+from train.metrics.fid import Statistics, fid
 from train.metrics.refusal import MetricError
 
 
@@ -87,16 +87,6 @@ def test_merged_statistics_equal_one_pass(parts):
     np.testing.assert_allclose(merged.mean, whole.mean, rtol=1e-12)
     np.testing.assert_allclose(merged.covariance, np.cov(features, rowvar=False), rtol=0, atol=1e-12)
     assert fid(merged, whole) < 1e-9
-
-
-@pytest.mark.parametrize("batch", [1, 64, 1000, 5000])
-def test_statistics_of_batches_equal_one_pass(batch):
-    features = np.random.default_rng(8).standard_normal((3000, 9)).astype(np.float32) + 50
-    found = statistics_of(features[i : i + batch] for i in range(0, 3000, batch))
-    whole = features.astype(np.float64)
-    assert found.count == 3000
-    np.testing.assert_allclose(found.mean, whole.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(found.covariance, np.cov(whole, rowvar=False), rtol=0, atol=1e-12)
 
 
 def test_one_picture_has_no_covariance():
