@@ -30,7 +30,6 @@ class Settings:
     ema_kimg: float
     mirror: bool
     ema_beta: float | None = None
-    label_weight: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -123,9 +122,7 @@ def train_step(
         drift=settings.drift,
     )
     if logits is not None:
-        loss = loss + settings.label_weight * (
-            label_loss(logits[:n], batch.labels) + label_loss(logits[n : 2 * n], batch.labels)
-        )
+        loss = loss + label_loss(logits[:n], batch.labels) + label_loss(logits[n : 2 * n], batch.labels)
     d_loss = loss.mean()
     gradients = torch.autograd.grad(d_loss, nets.d_flat.active(resolution), allow_unused=True)
     tape.clear()  # the activations of three minibatches, which G's step would find in its way
@@ -137,7 +134,7 @@ def train_step(
     scores, logits = _scores(nets.discriminator, fakes, alpha, sets=1)
     loss = generator_loss(scores)
     if logits is not None:
-        loss = loss + settings.label_weight * label_loss(logits, batch.g_labels)
+        loss = loss + label_loss(logits, batch.g_labels)
     g_loss = loss.mean()
     gradients = torch.autograd.grad(g_loss, nets.g_flat.active(resolution), allow_unused=True)
     nets.discriminator.requires_grad_(True)
