@@ -1,4 +1,4 @@
-"""Networks and weights: ProGAN defined once, saved as safetensors, loaded by path."""
+"""Networks and weights: ProGAN defined once, saved as safetensors, loaded by path or by name."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,30 +7,24 @@ if TYPE_CHECKING:
     from zoo.progan import Generator
 
 
-def model_folder(path: str | Path) -> Path:
-    """Return the model folder that a path means: the folder itself, or model/ of a run folder.
+def model_folder(name_or_path: str | Path, revision: str | None = None) -> Path:
+    """Return the model folder that a MODEL means; what is not on this machine is downloaded once. Imports no torch.
+
+    Args:
+        name_or_path: a model folder, the run folder that holds one, a name of the catalogue (`python -m zoo list`), or
+            a Hugging Face id `org/name[@revision]`. A path that exists wins over a name.
+        revision: branch, tag or commit of the Hugging Face id; not both here and after the @.
 
     Raises:
-        zoo.weights.ModelError: it is neither.
+        zoo.folder.ModelError: there is no such model, or it cannot be had; one line, with the remedy.
     """
-    from zoo.weights import CONFIG_NAME, ModelError
+    from zoo.locate import locate
 
-    folder = Path(path)
-    if not folder.exists():
-        raise ModelError(f"{folder}: not there, a model folder or a run folder is wanted")
-    if (folder / "model" / CONFIG_NAME).is_file():
-        return folder / "model"
-    if (folder / CONFIG_NAME).is_file() and not (folder / "checkpoints").is_dir():
-        return folder
-    if (folder / "checkpoints").is_dir():
-        raise ModelError(
-            f"{folder}: a run that has not published a model yet, let python -m train reach its first tick"
-        )
-    raise ModelError(f"{folder}: no {CONFIG_NAME} in it, a model folder or a run folder is wanted")
+    return locate(name_or_path, revision)
 
 
-def load(path: str | Path) -> "Generator":
-    """Load a generator: three lines from a folder to faces.
+def load(name_or_path: str | Path, revision: str | None = None) -> "Generator":
+    """Load a generator: three lines from a name to faces.
 
     Example:
         >>> import torch, zoo
@@ -38,14 +32,17 @@ def load(path: str | Path) -> "Generator":
         >>> images = generator(torch.randn(4, generator.config.latent_size))  # doctest: +SKIP
 
     Args:
-        path: a model folder, or the run folder that holds one.
+        name_or_path: as of model_folder.
+        revision: as of model_folder.
 
     Returns:
         The generator in float32 on the CPU, in evaluation mode.
 
     Raises:
-        zoo.weights.ModelError: the folder or its files cannot be used; one line, with the remedy.
+        zoo.folder.ModelError: the model or its files cannot be used; one line, with the remedy.
     """
+    folder = model_folder(name_or_path, revision)  # before torch: a wrong name answers at once
+
     from zoo import weights
 
-    return weights.load(model_folder(path))
+    return weights.load(folder)

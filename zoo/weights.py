@@ -9,14 +9,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
 from zoo.progan import Discriminator, Generator, ProGANConfig
-
-CONFIG_NAME = "config.json"
-WEIGHTS_NAMES = {"Generator": "model.safetensors", "Discriminator": "discriminator.safetensors"}
-
-
-class ModelError(ValueError):
-    """A model folder that cannot be used; the message is one line that names the file and the remedy."""
 
 
 def save(network: nn.Module, folder: Path, **card: Any) -> Path:
@@ -54,26 +48,6 @@ def save(network: nn.Module, folder: Path, **card: Any) -> Path:
         partial.write_text(config_text, encoding="utf-8")
         partial.replace(folder / CONFIG_NAME)
     return path
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return config.json of a model folder.
-
-    Raises:
-        ModelError: there is none, or it is not one of ours.
-    """
-    path = folder / CONFIG_NAME
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(
-            f"{folder}: no {CONFIG_NAME} in it, a model folder (made by python -m train) is wanted"
-        ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ModelError(f"{path}: cannot be read ({error}), the JSON that python -m train writes is wanted") from None
-    if not isinstance(config, dict) or not isinstance(config.get("architecture"), dict):
-        raise ModelError(f"{path}: no 'architecture' in it, the JSON that python -m train writes is wanted")
-    return config
 
 
 def load(folder: Path, network: str = "generator") -> Generator | Discriminator:

@@ -1,0 +1,47 @@
+"""The model folder: what lies in it, finding it at a path, reading its config.json. No torch."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+CONFIG_NAME = "config.json"
+WEIGHTS_NAMES = {"Generator": "model.safetensors", "Discriminator": "discriminator.safetensors"}
+
+
+class ModelError(ValueError):
+    """A model folder that cannot be used or found; the message is one line that names it and the remedy."""
+
+
+def folder_at(path: Path) -> Path:
+    """Return the model folder that an existing path means: the folder itself, or model/ of a run folder.
+
+    Raises:
+        ModelError: it is neither.
+    """
+    if (path / "model" / CONFIG_NAME).is_file():
+        return path / "model"
+    if (path / CONFIG_NAME).is_file() and not (path / "checkpoints").is_dir():
+        return path
+    if (path / "checkpoints").is_dir():
+        raise ModelError(f"{path}: a run that has not published a model yet, let python -m train reach its first tick")
+    raise ModelError(f"{path}: no {CONFIG_NAME} in it, a model folder or a run folder is wanted")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return config.json of a model folder.
+
+    Raises:
+        ModelError: there is none, or it is not one of ours.
+    """
+    path = folder / CONFIG_NAME
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(
+            f"{folder}: no {CONFIG_NAME} in it, a model folder (made by python -m train) is wanted"
+        ) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}), the JSON that python -m train writes is wanted") from None
+    if not isinstance(config, dict) or not isinstance(config.get("architecture"), dict):
+        raise ModelError(f"{path}: no 'architecture' in it, the JSON that python -m train writes is wanted")
+    return config
