@@ -1,11 +1,9 @@
 """ProGAN's generator and discriminator (Karras et al., ICLR 2018, Table 2), as printed and as released."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
-
 import torch
 from torch import Tensor, nn
 
+from zoo.architecture import ProGANConfig
 from zoo.layers import (
     EqualizedConv2d,
     EqualizedLinear,
@@ -17,70 +15,6 @@ from zoo.layers import (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProGANConfig:
-    """Everything that rebuilds the two networks. The defaults are Table 2."""
-
-    resolution: int = 1024
-    """Side of the images, a power of two from 4."""
-    latent_size: int = 512
-    """Components of z."""
-    label_size: int = 0
-    """Components of the label; 0 is unconditional."""
-    image_channels: int = 3
-    """Channels of the images: 3 RGB, 1 grey."""
-    fmap_base: int = 8192
-    """Feature maps at resolution R: min(2 * fmap_base / R, fmap_max)."""
-    fmap_max: int = 512
-    """Most feature maps of any layer."""
-    variant: Literal["paper", "released"] = "paper"
-    """paper: activation, then pooling, in D; minibatch stddev over the whole batch; z normalized, then the label joins.
-    released: the TensorFlow program's defaults, pooling before bias and activation, groups of stddev_group, strided,
-    z and label normalized together."""
-    stddev_group: int = 4
-    """Samples that share a minibatch stddev in the released variant."""
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if name != "variant" and type(value) is not int:  # 512.0 would fail much later, far from the file
-                raise ValueError(f"{name}: {value!r}, a whole number is wanted")
-        if self.resolution < 4 or self.resolution & (self.resolution - 1):
-            raise ValueError(f"resolution: {self.resolution}, a power of two from 4 is wanted")
-        for name in ("latent_size", "image_channels", "fmap_base", "fmap_max", "stddev_group"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)}, at least 1 is wanted")
-        if self.label_size < 0:
-            raise ValueError(f"label_size: {self.label_size}, 0 or more is wanted")
-        if self.variant not in ("paper", "released"):
-            raise ValueError(f"variant: {self.variant!r}, 'paper' or 'released' is wanted")
-
-    @property
-    def resolutions(self) -> list[int]:
-        """The resolutions of the blocks, 4 first."""
-        return [4 << i for i in range(self.resolution.bit_length() - 2)]
-
-    def feature_maps(self, resolution: int) -> int:
-        """Feature maps that G's block of this resolution gives and D's takes (paper, Table 2)."""
-        return max(1, min(2 * self.fmap_base // resolution, self.fmap_max))
-
-    @property
-    def stddev_group_size(self) -> int | None:
-        """Samples a minibatch stddev group; None is the whole batch."""
-        return self.stddev_group if self.variant == "released" else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields, for config.json."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields: dict[str, Any]) -> "ProGANConfig":
-        """Build from config.json's fields; an unknown one is an error, never ignored."""
-        unknown = sorted(set(fields) - set(cls.__dataclass_fields__))
-        if unknown:
-            raise ValueError(f"architecture: unknown {', '.join(unknown)}; a newer version of this package wrote it?")
-        return cls(**fields)
-
-
 def size_key(resolution: int) -> str:
     """Return the name of a resolution's modules: '8x8'."""
     return f"{resolution}x{resolution}"
@@ -89,31 +23,41 @@ def size_key(resolution: int) -> str:
 class GeneratorInput(nn.Module):
     """4x4: the latent vector becomes a 4x4 picture of features (Table 2's 'Conv 4x4'), then one 3x3 convolution."""
 
-    def __init__(self, latent_size: int, channels: int) -> None:
+    def __init__(self, config: ProGANConfig) -> None:
         super().__init__()
-        self.dense = EqualizedLinear(latent_size, channels * 16, gain=2**0.5 / 4, bias_size=channels)
-        self.conv = EqualizedConv2d(channels, channels, 3)
+        self.config, self.channels = config, config.feature_maps(4)
+        inputs, outputs = config.latent_size + config.label_size, self.channels * 16
+        bias_size = outputs if config.per_pixel_bias else self.channels
+        self.dense = EqualizedLinear(inputs, outputs, gain=2**0.5 / 4, bias_size=bias_size)
+        self.conv = EqualizedConv2d(self.channels, self.channels, 3)
 
     def forward(self, z: Tensor) -> Tensor:
-        channels = self.dense.bias.shape[0]
-        x = (z @ self.dense.scaled_weight(z.dtype).T).view(-1, channels, 4, 4) + self.dense.bias.to(z.dtype)[
-            :, None, None
-        ]
-        x = pixel_norm(leaky_relu(x))
-        return pixel_norm(leaky_relu(self.conv(x)))
+        side = 4 if self.config.per_pixel_bias else 1
+        bias = self.dense.bias.to(z.dtype).view(self.channels, side, side)
+        x = (z @ self.dense.scaled_weight(z.dtype).T).view(-1, self.channels, 4, 4) + bias
+        return activated(self.conv(activated(x, self.config, first=True)), self.config)
 
 
 class GeneratorBlock(nn.Module):
     """Double the size, then two 3x3 convolutions, each with leaky ReLU and pixelwise normalization."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, config: ProGANConfig, resolution: int) -> None:
         super().__init__()
-        self.conv0 = EqualizedConv2d(in_channels, out_channels, 3)
-        self.conv1 = EqualizedConv2d(out_channels, out_channels, 3)
+        self.config, channels = config, config.feature_maps(resolution)
+        self.conv0 = EqualizedConv2d(config.feature_maps(resolution // 2), channels, 3)
+        self.conv1 = EqualizedConv2d(channels, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = pixel_norm(leaky_relu(self.conv0(upsample(x))))
-        return pixel_norm(leaky_relu(self.conv1(x)))
+        x = activated(self.conv0(upsample(x)), self.config)
+        return activated(self.conv1(x), self.config)
+
+
+def activated(x: Tensor, config: ProGANConfig, first: bool = False) -> Tensor:
+    """Leaky ReLU, then pixelwise normalization, after a layer of G; first: after its first."""
+    x = leaky_relu(x, config.generator_leak)
+    if config.pixelnorm == "none" or (first and config.pixelnorm == "not_first"):
+        return x
+    return pixel_norm(x, config.pixelnorm_epsilon, config.epsilon_outside_root)
 
 
 class Generator(nn.Module):
@@ -127,28 +71,34 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleDict()
         self.to_rgb = nn.ModuleDict()
         for r in config.resolutions:
-            channels = config.feature_maps(r)
-            if r == 4:
-                self.blocks[size_key(r)] = GeneratorInput(config.latent_size + config.label_size, channels)
-            else:
-                self.blocks[size_key(r)] = GeneratorBlock(config.feature_maps(r // 2), channels)
-            self.to_rgb[size_key(r)] = EqualizedConv2d(channels, config.image_channels, 1, gain=1.0)
+            self.blocks[size_key(r)] = GeneratorInput(config) if r == 4 else GeneratorBlock(config, r)
+            self.to_rgb[size_key(r)] = EqualizedConv2d(config.feature_maps(r), config.image_channels, 1, gain=1.0)
 
     def forward(
-        self, z: Tensor, label: Tensor | None = None, resolution: int | None = None, alpha: Tensor | float = 1.0
+        self,
+        z: Tensor,
+        label: Tensor | None = None,
+        resolution: int | None = None,
+        alpha: Tensor | float | None = None,
     ) -> Tensor:
         """Paint faces.
 
         Args:
-            z: (N, latent_size) float32 ~ N(0, 1); only its direction matters, it is normalized first.
+            z: (N, latent_size) float32 ~ N(0, 1); only its direction matters, it is normalized first (where the config
+                says nothing else).
             label: (N, label_size) float32, wanted if and only if the network is conditional.
             resolution: the resolution to stop at; the full one by default.
-            alpha: weight of the newest block while it fades in, a number or a () tensor; 1 is fully in.
+            alpha: weight of the newest block while it fades in, a number or a () tensor; 1, fully in, by default.
+                With neither resolution nor alpha given, a network that was saved half grown paints as it stands.
 
         Returns:
-            (N, channels, R, R) float32, nominally in [-1, 1] (no tanh).
+            (N, channels, R, R) float32, nominally in [-1, 1] (no tanh, where the config says nothing else).
         """
-        resolution = resolution or self.config.resolution
+        enlarge = 0
+        if resolution is None and alpha is None:
+            enlarge, alpha = growth_of(self.config)
+        resolution = (resolution or self.config.resolution) >> enlarge
+        alpha = 1.0 if alpha is None else alpha
         x = self.join_label(z, label).to(self.compute_dtype)
         previous = x
         for r in self.config.resolutions:
@@ -159,6 +109,10 @@ class Generator(nn.Module):
         if resolution > 4 and is_fading(alpha):
             coarse = self.to_rgb[size_key(resolution // 2)](previous).float()
             image = torch.lerp(upsample(coarse), image, as_weight(alpha, image))
+        if self.config.tanh:
+            image = torch.tanh(image)
+        for _ in range(enlarge):
+            image = upsample(image)
         return image
 
     def join_label(self, z: Tensor, label: Tensor | None) -> Tensor:
@@ -167,30 +121,38 @@ class Generator(nn.Module):
             raise ValueError(
                 f"label: {'none' if label is None else 'one'} given, label_size is {self.config.label_size}"
             )
+        how = self.config.normalizes
+        if how in ("z", "both") or (how == "joined" and label is None):
+            z = self.normalized(z)
         if label is None:
-            return pixel_norm(z)
-        if self.config.variant == "released":
-            return pixel_norm(torch.cat([z, label], dim=1))
-        return torch.cat([pixel_norm(z), label], dim=1)
+            return z
+        joined = torch.cat([z, label], dim=1)
+        return self.normalized(joined) if how in ("joined", "both") else joined
+
+    def normalized(self, z: Tensor) -> Tensor:
+        """Return a latent (N, ...) at unit mean square."""
+        return pixel_norm(z, self.config.latent_epsilon, self.config.epsilon_outside_root)
 
 
 class DiscriminatorBlock(nn.Module):
     """Two 3x3 convolutions with leaky ReLU, then half the size."""
 
-    def __init__(self, in_channels: int, out_channels: int, pool_first: bool) -> None:
+    def __init__(self, config: ProGANConfig, resolution: int) -> None:
         super().__init__()
-        self.conv0 = EqualizedConv2d(in_channels, in_channels, 3)
-        self.conv1 = EqualizedConv2d(in_channels, out_channels, 3)
+        channels = config.feature_maps(resolution)
+        self.conv0 = EqualizedConv2d(channels, channels, 3)
+        self.conv1 = EqualizedConv2d(channels, config.feature_maps(resolution // 2), 3)
+        self.leak = config.discriminator_leak
         # The released program fuses convolution and pooling, so its bias and activation come after the pooling;
         # the bias commutes with the mean, the activation does not.
-        self.pool_first = pool_first
+        self.pool_first = config.pools_first
 
     def forward(self, x: Tensor, tape: list[Tensor] | None = None) -> Tensor:
-        hidden = leaky_relu(self.conv0(x))
+        hidden = leaky_relu(self.conv0(x), self.leak)
         if self.pool_first:
-            out = activation = leaky_relu(downsample(self.conv1(hidden)))
+            out = activation = leaky_relu(downsample(self.conv1(hidden)), self.leak)
         else:
-            activation = leaky_relu(self.conv1(hidden))
+            activation = leaky_relu(self.conv1(hidden), self.leak)
             out = downsample(activation)
         if tape is not None:
             tape += [hidden, activation]
@@ -200,19 +162,34 @@ class DiscriminatorBlock(nn.Module):
 class DiscriminatorOutput(nn.Module):
     """4x4: minibatch stddev, a 3x3 convolution, a dense layer (Table 2's 'Conv 4x4') and the linear score."""
 
-    def __init__(self, channels: int, hidden: int, label_size: int) -> None:
+    def __init__(self, config: ProGANConfig) -> None:
         super().__init__()
-        self.conv = EqualizedConv2d(channels + 1, channels, 3)
-        self.dense0 = EqualizedLinear(channels * 16, hidden)
-        self.dense1 = EqualizedLinear(hidden, 1 + label_size, gain=1.0)
+        self.config = config
+        channels = config.feature_maps(4)
+        maps = channels + (config.stddev_kind != "none")
+        if config.discriminator_conv:
+            self.conv = EqualizedConv2d(maps, channels, 3)
+        self.dense0 = EqualizedLinear((channels if config.discriminator_conv else maps) * 16, config.hidden_size)
+        self.dense1 = EqualizedLinear(config.hidden_size, 1 + config.label_size, gain=1.0)
 
-    def forward(self, x: Tensor, stddev_group: int | None, sets: int, tape: list[Tensor] | None = None) -> Tensor:
+    def forward(self, x: Tensor, sets: int, tape: list[Tensor] | None = None) -> Tensor:
+        leak = self.config.discriminator_leak
         x = x.float()
-        conv = leaky_relu(self.conv(minibatch_stddev(x, stddev_group, sets)))
-        dense = leaky_relu(self.dense0(conv.flatten(1)))
+        conv = self.with_stddev(x, sets)
+        if self.config.discriminator_conv:
+            conv = leaky_relu(self.conv(conv), leak)
+        dense = leaky_relu(self.dense0(conv.flatten(1)), leak)
         if tape is not None:
             tape += [x, conv, dense]
         return self.dense1(dense)
+
+    def with_stddev(self, x: Tensor, sets: int) -> Tensor:
+        """Return the features (sets * N, C, 4, 4) with the map of minibatch stddev, if the network has one."""
+        kind = self.config.stddev_kind
+        if kind == "none":
+            return x
+        group = self.config.stddev_group_size
+        return minibatch_stddev(x, group, sets, kind == "contiguous", self.config.stddev_unbiased)
 
 
 class Discriminator(nn.Module):
@@ -226,19 +203,13 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleDict()
         self.from_rgb = nn.ModuleDict()
         for r in config.resolutions:
-            channels = config.feature_maps(r)
-            self.from_rgb[size_key(r)] = EqualizedConv2d(config.image_channels, channels, 1)
-            if r == 4:
-                hidden = min(config.fmap_base, config.fmap_max)  # the released program counts the dense layer as 2x2
-                self.blocks[size_key(r)] = DiscriminatorOutput(channels, hidden, config.label_size)
-            else:
-                coarser = config.feature_maps(r // 2)
-                self.blocks[size_key(r)] = DiscriminatorBlock(channels, coarser, config.variant == "released")
+            self.from_rgb[size_key(r)] = EqualizedConv2d(config.image_channels, config.feature_maps(r), 1)
+            self.blocks[size_key(r)] = DiscriminatorOutput(config) if r == 4 else DiscriminatorBlock(config, r)
 
     def forward(
         self,
         images: Tensor,
-        alpha: Tensor | float = 1.0,
+        alpha: Tensor | float | None = None,
         sets: int = 1,
         tape: list[Tensor] | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
@@ -246,17 +217,24 @@ class Discriminator(nn.Module):
 
         Args:
             images: (sets * N, channels, R, R) float32 in [-1, 1], at any resolution of the network.
-            alpha: weight of the newest block while it fades in, a number or a () tensor.
+            alpha: weight of the newest block while it fades in, a number or a () tensor; 1, fully in, by default. Not
+                given, a network that was saved half grown scores images of its full resolution as it stands.
             sets: batches merged into one call; minibatch stddev keeps them apart.
             tape: collects the activations, in order, that the gradient penalty's adjoint needs.
 
         Returns:
             (sets * N,) float32 scores, no sigmoid; with labels, also the (sets * N, label_size) logits.
         """
-        resolution = images.shape[-1]
-        fading = resolution > 4 and is_fading(alpha)
+        if alpha is None:
+            shrink, alpha = growth_of(self.config) if images.shape[-1] == self.config.resolution else (0, 1.0)
+            if shrink and (images.shape[-1] >> (shrink - 1)) < self.config.discriminator_fades_from:
+                shrink, alpha = shrink - 1, 1.0
+            for _ in range(shrink):
+                images = downsample(images)
+        resolution, leak = images.shape[-1], self.config.discriminator_leak
+        fading = fades(self.config, resolution, alpha)
         images = images.to(self.compute_dtype)
-        x = leaky_relu(self.from_rgb[size_key(resolution)](images))
+        x = leaky_relu(self.from_rgb[size_key(resolution)](images), leak)
         if tape is not None:
             tape.append(x)
         for r in reversed(self.config.resolutions):
@@ -264,12 +242,23 @@ class Discriminator(nn.Module):
                 continue
             x = self.blocks[size_key(r)](x, tape)
             if r == resolution and fading:
-                coarse = leaky_relu(self.from_rgb[size_key(r // 2)](downsample(images)))
+                coarse = leaky_relu(self.from_rgb[size_key(r // 2)](downsample(images)), leak)
                 x = torch.lerp(coarse, x, as_weight(alpha, x))
                 if tape is not None:
                     tape.append(coarse)
-        out = self.blocks["4x4"](x, self.config.stddev_group_size, sets, tape)
+        out = self.blocks["4x4"](x, sets, tape)
         return (out[:, 0], out[:, 1:]) if self.config.label_size else out[:, 0]
+
+
+def growth_of(config: ProGANConfig) -> tuple[int, float]:
+    """Return (halvings of the full resolution, weight of the newest block) that the config's lod stands for."""
+    halvings = int(config.lod)
+    return halvings, 1.0 - (config.lod - halvings)
+
+
+def fades(config: ProGANConfig, resolution: int, alpha: Tensor | float) -> bool:
+    """Whether D computes the faded path at this resolution."""
+    return resolution >= config.discriminator_fades_from and is_fading(alpha)
 
 
 def is_fading(alpha: Tensor | float) -> bool:
