@@ -69,7 +69,20 @@ def load(folder: Path, network: str = "generator") -> Generator | Discriminator:
         architecture = ProGANConfig.from_dict(config["architecture"])
     except (TypeError, ValueError) as error:
         raise ModelError(f"{folder / CONFIG_NAME}: {error}") from None
-    path = folder / WEIGHTS_NAMES[cls.__name__]
+    with torch.device("meta"):  # no random initialisation that is thrown away at once
+        result = cls(architecture)
+    return fill(result, folder / WEIGHTS_NAMES[cls.__name__])
+
+
+def fill(network: nn.Module, path: Path) -> nn.Module:
+    """Fill a network, which may still be on the meta device, from a safetensors file; every name and shape must match.
+
+    Returns:
+        The same network in float32 on the CPU, in evaluation mode, gradients off.
+
+    Raises:
+        ModelError: the file is missing, damaged, or of another architecture.
+    """
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
@@ -77,11 +90,10 @@ def load(folder: Path, network: str = "generator") -> Generator | Discriminator:
         raise ModelError(f"{path}: not there, the weights that python -m train writes are wanted") from None
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be read as safetensors ({error}); damaged or incomplete?") from None
-    with torch.device("meta"):  # no random initialisation that is thrown away at once
-        result = cls(architecture)
-    _check_shapes(path, {k: v.shape for k, v in result.state_dict().items()}, {k: v.shape for k, v in tensors.items()})
-    result.load_state_dict({key: value.float() for key, value in tensors.items()}, strict=True, assign=True)
-    return result.eval().requires_grad_(False)
+    wanted = {key: value.shape for key, value in network.state_dict().items()}
+    _check_shapes(path, wanted, {key: value.shape for key, value in tensors.items()})
+    network.load_state_dict({key: value.float() for key, value in tensors.items()}, strict=True, assign=True)
+    return network.eval().requires_grad_(False)
 
 
 def _check_shapes(path: Path, wanted: dict[str, torch.Size], found: dict[str, torch.Size]) -> None:
