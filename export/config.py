@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-
-class UsageError(ValueError):
-    """An option or a file that cannot be used; the message is one line that names it and the remedy."""
+from export.sample import UsageError as UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,40 +15,60 @@ class OnnxConfig:
 
     The file takes latents z (batch, latent) float32 and gives images (batch, 3, R, R) float32, nominally in [-1, 1];
     the batch is free. It carries the model's config, its licence and the sha256 of its weights. Before the file takes
-    its name, onnxruntime paints random, zero, tiny and large latents with it, and PyTorch must agree within 1e-4.
-    Run again, it checks the file that is there.
+    its name, onnxruntime paints random, zero, tiny, huge and repeated latents with it, on each provider that works
+    here, and PyTorch must agree within 1e-4 (with --precision fp16 within one grey level). Run again, it checks the
+    file that is there.
 
     Example: python -m export onnx --model runs/00000-paper
+
+    Example: python -m export onnx --model runs/00000-paper --resolution 256 --uint8 --precision fp16
     """
 
-    model: Annotated[Path, tyro.conf.arg(metavar="MODEL")]
-    """Model folder, or the run folder of python -m train that holds one."""
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")]
+    """Model folder, the run folder of python -m train that holds one, or the name of a published model."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE.onnx")] = None
-    """The file to write; None is model.onnx in the model folder."""
+    """The file to write; None is model.onnx in the model folder, for any other option model-256-uint8-fp16.onnx say."""
+    resolution: Annotated[int | None, tyro.conf.arg(metavar="R")] = None
+    """Side of the images: any that the generator grew through, 4 to its own. None is its own."""
+    uint8: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Give pictures (batch, R, R, 3) uint8, rounded within the file, where [-1, 1] spans [0, 255]."""
+    precision: Literal["fp32", "fp16"] = "fp32"
+    """fp16 halves the file; z and images stay as they are, and images differ by at most one grey level of 255."""
+    external_data: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Put the weights into FILE.onnx.data beside it. Above 2 GB, the most that one .onnx holds, it is done anyway."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace an existing file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImagesConfig:
-    """Paint faces into PNG files, with PyTorch from a model folder or with onnxruntime from an .onnx (no torch needed).
+    """Paint faces into pictures, with PyTorch from a model folder or with onnxruntime from an .onnx (no torch needed).
 
     The latents of a seed are numpy.random.RandomState(seed).randn(latent): the same face on every machine, for ever.
     Pictures that the same command has painted already are left alone, so that it can be stopped and run again.
 
-    Example: python -m export images --model model.onnx --seeds 0-15 --output faces.png
+    Example: python -m export images --model model.onnx --seeds 0-99 --grid 10x10 --output faces.png
 
     Example: python -m export images --model runs/00000-paper --seeds 0-999 --output faces --device cuda
+
+    Example: python -m export images --model model.onnx --seeds 3,8,5 --interpolate 7 --output from-3-to-5.webp
     """
 
-    model: Annotated[Path, tyro.conf.arg(metavar="MODEL|FILE.onnx")]
-    """Model folder, run folder, or a file made by python -m export onnx."""
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL|FILE.onnx")]
+    """Model folder, run folder, the name of a published model, or a file made by python -m export onnx."""
     seeds: Annotated[str | None, tyro.conf.arg(metavar="SEEDS")] = None
     """Which faces: 7, 0-15 (both ends count) or 0-3,8,100-103. None is 0-15, or as many from 0 as --grid has places."""
-    output: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE.png")] = Path("images")
-    """A folder for seed0000.png, seed0001.png, ..., or one .png for a grid of all."""
+    output: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE")] = Path("images")
+    """A folder for seed0000.png, seed0001.png, ..., or one .png, .jpg or .webp for a grid of all."""
     grid: Annotated[str | None, tyro.conf.arg(metavar="WxH")] = None
-    """Columns and rows of the .png, say 4x4. None is as square as the number of seeds allows."""
+    """Columns and rows of the one picture, say 4x4. None is as square as the number of faces allows."""
+    format: Literal["png", "jpg", "webp"] = "png"
+    """What a folder is filled with: PNG keeps every bit; JPEG and WebP, at quality 95, are far smaller."""
+    interpolate: Annotated[int, tyro.conf.arg(metavar="INT")] = 0
+    """Faces between each seed and the next, evenly along the great circle of the hypersphere of latents."""
+    truncation: Annotated[float | None, tyro.conf.arg(metavar="X")] = None
+    """Draw components of z again until none is larger in magnitude (BigGAN's truncation trick). ProGAN normalizes z,
+    so it changes which face a seed gives and hardly narrows their variety."""
     label: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
     """Class to paint, from 0, where the model is conditional."""
     batch: Annotated[int, tyro.conf.arg(metavar="INT")] = 4

@@ -3,7 +3,7 @@
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 
 from export.config import ImagesConfig, UsageError
-from export.pictures import grid_picture, is_painted, write_png
-from export.sample import UnusableModel, latents, load_onnx, one_hot, to_uint8
-from export.seeds import parse_grid, parse_seeds, squarest_grid
+from export.pictures import FORMATS, is_painted, write_picture
+from export.sample import check_label, grid_picture, load_onnx, one_hot, parse_seeds, squarest_grid
+from export.seeds import Place, parse_grid, walk, walk_latents
+
+MAX_BETWEEN = 9999
+"""Most faces between two seeds."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class ImagesReport:
 
 
 def paint_images(config: ImagesConfig) -> ImagesReport:
-    """Paint the images of seeds into a folder of PNG files or one grid.
+    """Paint the images of seeds into a folder of pictures or one grid.
 
     Raises:
         UsageError: an option, the model or the output cannot be used.
@@ -49,73 +52,72 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
     # The request, before anything is loaded.
     if config.batch < 1:
         raise UsageError(f"--batch: {config.batch}, at least 1 is wanted")
-    as_grid = config.output.suffix.lower() == ".png"
+    if not 0 <= config.interpolate <= MAX_BETWEEN:
+        raise UsageError(f"--interpolate: {config.interpolate}, 0 to {MAX_BETWEEN} is wanted")
+    as_grid = config.output.suffix.lower() in FORMATS
     if config.grid and not as_grid:
-        raise UsageError(f"--grid: --output is the folder {config.output}, a .png file is wanted")
+        raise UsageError(f"--grid: --output is the folder {config.output}, a .png, .jpg or .webp file is wanted")
+    if config.output.exists() and not as_grid and not config.output.is_dir():
+        raise UsageError(f"--output: {config.output} is a file, a folder or a .png, .jpg or .webp is wanted")
     grid = parse_grid(config.grid) if config.grid else None
-    places = f"0-{grid[0] * grid[1] - 1}" if grid else "0-15"
-    seeds = parse_seeds(config.seeds or places)
-    columns, rows = grid or squarest_grid(len(seeds))
-    if columns * rows != len(seeds):
+    fill = grid and not config.interpolate
+    places = walk(parse_seeds(config.seeds or (f"0-{grid[0] * grid[1] - 1}" if fill else "0-15")), config.interpolate)
+    columns, rows = grid or squarest_grid(len(places))
+    if columns * rows != len(places):
+        what = "faces, those between seeds included" if config.interpolate else "seeds"
         raise UsageError(
-            f"--grid: {columns}x{rows} has {columns * rows} places for {len(seeds)} seeds, as many of both are wanted"
+            f"--grid: {columns}x{rows} has {columns * rows} places for {len(places)} {what}, as many of both are wanted"
         )
 
     # The generator and what each picture will say of itself.
     paint = load_generator(config.model, config.device)
     check_label(config.label, paint.label_size)
-    caption = {"model_sha256": paint.metadata.get("source_sha256") or sha256(config.model)}
+    caption = {"model_sha256": paint.metadata.get("source_sha256") or sha256(Path(config.model))}
+    caption |= {key: paint.metadata[key] for key in ("precision",) if paint.metadata.get(key, "fp32") != "fp32"}
+    caption |= {"resolution": str(paint.resolution)}
     if config.label is not None:
         caption["label"] = str(config.label)
+    if config.truncation is not None:
+        caption["truncation"] = str(config.truncation)
 
-    # One grid, or one file a seed.
-    clock = Clock(len(seeds))
+    # One grid, or one file a face.
+    clock = Clock(len(places))
     if as_grid:
-        caption |= {"seeds": ",".join(map(str, seeds)), "grid": f"{columns}x{rows}"}
-        todo = [] if is_painted(config.output, caption, config.overwrite) else seeds
+        caption |= {"seeds": ",".join(place.name.removeprefix("seed") for place in places), "grid": f"{columns}x{rows}"}
+        todo = [] if is_painted(config.output, caption, config.overwrite) else places
         pictures = [picture for _, picture in painted(paint, todo, config, clock)]
         if todo:
-            write_png(config.output, grid_picture(np.stack(pictures), columns), caption)
+            write_picture(config.output, grid_picture(np.stack(pictures), columns), caption)
     else:
-        if config.output.exists() and not config.output.is_dir():
-            raise UsageError(f"--output: {config.output} is a file, a folder or a .png is wanted")
-        files = {seed: config.output / f"seed{seed:04d}.png" for seed in seeds}
-        captions = {seed: caption | {"seed": str(seed)} for seed in seeds}
-        todo = [seed for seed in seeds if not is_painted(files[seed], captions[seed], config.overwrite)]
+        files = {place: config.output / f"{place.name}.{config.format}" for place in places}
+        captions = {place: caption | {"seed": place.name.removeprefix("seed")} for place in places}
+        todo = [place for place in places if not is_painted(files[place], captions[place], config.overwrite)]
         clock.total = len(todo)
-        for seed, picture in painted(paint, todo, config, clock):
-            write_png(files[seed], picture, captions[seed])
+        for place, picture in painted(paint, todo, config, clock):
+            write_picture(files[place], picture, captions[place])
     return ImagesReport(
-        config.output, len(todo), len(seeds) - len(todo), paint.resolution, clock.seconds, paint.runs_on
+        config.output, len(todo), len(places) - len(todo), paint.resolution, clock.seconds, paint.runs_on
     )
 
 
-def load_generator(model: Path, device: str) -> Any:
+def load_generator(model: str, device: str) -> Any:
     """Return an OnnxGenerator for an .onnx file, without importing torch, or a TorchGenerator for a model folder.
+
+    Args:
+        model: an .onnx file, a model folder, a run folder or the name of a published model.
+        device: "auto", "cpu" or "cuda".
 
     Raises:
         UsageError: the model cannot be used.
     """
-    if model.suffix == ".onnx" and not model.is_dir():
-        try:
-            return load_onnx(model, device)
-        except UnusableModel as error:
-            raise UsageError(str(error)) from None
-    if model.is_file():
-        raise UsageError(f"--model: {model} is a file, a model folder or an .onnx file is wanted")
+    path = Path(model)
+    if path.suffix == ".onnx" and not path.is_dir():
+        return load_onnx(path, device)
+    if path.is_file():
+        raise UsageError(f"--model: {path} is a file, a model folder or an .onnx file is wanted")
     from export.torch_generator import TorchGenerator
 
     return TorchGenerator(model, device)
-
-
-def check_label(label: int | None, label_size: int) -> None:
-    """Raise UsageError unless label is a class of the model, or None where it has none."""
-    if label is None and label_size:
-        raise UsageError(f"--label: none given, the model is conditional: 0 to {label_size - 1} is wanted")
-    if label is not None and not label_size:
-        raise UsageError(f"--label: {label} given, the model is unconditional and wants none")
-    if label is not None and not 0 <= label < label_size:
-        raise UsageError(f"--label: {label}, 0 to {label_size - 1} is wanted")
 
 
 class Clock:
@@ -143,17 +145,19 @@ class Clock:
 
 
 def painted(
-    paint: Callable[..., np.ndarray], seeds: Sequence[int], config: ImagesConfig, clock: Clock
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield each seed with its picture (R, R, C) uint8."""
-    for first in range(0, len(seeds), config.batch):
-        batch = seeds[first : first + config.batch]
-        z = latents(batch, paint.latent_size)
-        inputs = (z,) if config.label is None else (z, one_hot(config.label, paint.label_size, len(z)))
+    paint: Any, places: Sequence[Place], config: ImagesConfig, clock: Clock
+) -> Iterator[tuple[Place, np.ndarray]]:
+    """Yield each place with its picture (R, R, C) uint8; say first where CUDA was hoped for and the CPU paints."""
+    if places and paint.note:
+        print(paint.note, file=sys.stderr)
+    for first in range(0, len(places), config.batch):
+        batch = places[first : first + config.batch]
+        z = walk_latents(batch, paint.latent_size, config.truncation)
+        label = None if config.label is None else one_hot(config.label, paint.label_size, len(z))
         start = time.perf_counter()
-        images = paint(*inputs)
+        pictures = paint.pictures(z, label)
         clock.add(len(batch), time.perf_counter() - start)
-        yield from zip(batch, to_uint8(images), strict=True)
+        yield from zip(batch, pictures, strict=True)
 
 
 def sha256(path: Path) -> str:

@@ -1,50 +1,77 @@
-"""Write pictures as PNG files that say what they show, and never over a picture that shows something else."""
+"""Write pictures that say what they show, as PNG, JPEG or WebP, and never over one that shows something else."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from export.config import UsageError
+from export.sample import UsageError
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+"""Suffix -> what Pillow calls the format."""
+
+LARGEST = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}
+"""Most pixels a side that each format, as Pillow writes it, can hold."""
+
+IMAGE_DESCRIPTION = 0x010E
+"""The EXIF field that holds the caption, as JSON, where a format has no text fields of its own."""
 
 
-def write_png(path: Path, picture: np.ndarray, caption: dict[str, str]) -> None:
-    """Write a PNG; the file appears whole or not at all.
+def write_picture(path: Path, picture: np.ndarray, caption: dict[str, str]) -> None:
+    """Write a picture in the format of its suffix; the file appears whole or not at all.
 
     Args:
-        path: its folder is made if it is missing.
+        path: ends with one of FORMATS; its folder is made if it is missing.
         picture: (H, W, 3) or (H, W, 1) uint8.
-        caption: text fields of the PNG.
+        caption: text fields of a PNG; in JPEG and WebP, JSON in EXIF's ImageDescription.
 
     Raises:
-        UsageError: it cannot be written.
+        UsageError: it cannot be written, or is larger than the format can hold.
     """
-    text = PngImagePlugin.PngInfo()
-    for key, value in caption.items():
-        text.add_text(key, value)
+    kind = FORMATS[path.suffix.lower()]
+    if max(picture.shape) > LARGEST[kind]:
+        size = f"{picture.shape[1]}x{picture.shape[0]}"
+        raise UsageError(f"{path}: {size} pixels, {kind} holds {LARGEST[kind]} a side, a .png or fewer are wanted")
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
-            image.save(partial, format="PNG", pnginfo=text)
+            if kind == "PNG":
+                text = PngImagePlugin.PngInfo()
+                for key, value in caption.items():
+                    text.add_text(key, value)
+                image.save(partial, format=kind, pnginfo=text)
+            else:
+                exif = Image.Exif()
+                exif[IMAGE_DESCRIPTION] = json.dumps(caption)
+                if kind == "JPEG":
+                    image.save(partial, format=kind, exif=exif, quality=95, subsampling="4:4:4")
+                else:
+                    image.save(partial, format=kind, exif=exif, quality=95)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
-            f"{path}: cannot be written ({error.strerror}), a writable folder with room is wanted"
+            f"{path}: cannot be written ({error.strerror or error}), a writable folder with room is wanted"
         ) from None
 
 
 def read_caption(path: Path) -> dict[str, str] | None:
-    """Return the text fields of a PNG file, None if it is no whole PNG."""
+    """Return the caption that write_picture gave a file, None if it is no whole picture."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # a grid of 14x14 faces of 1024x1024 is no bomb
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with Image.open(path, formats=[FORMATS[path.suffix.lower()]]) as image:
             image.load()  # to the end: a truncated file is not the picture that it says it is
-            return dict(image.text)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            if image.format == "PNG":
+                return dict(image.text)
+            return json.loads(image.getexif().get(IMAGE_DESCRIPTION, ""))
+    except (OSError, SyntaxError, ValueError):
         return None
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
 
 
 def is_painted(path: Path, caption: dict[str, str], overwrite: bool) -> bool:
@@ -60,11 +87,3 @@ def is_painted(path: Path, caption: dict[str, str], overwrite: bool) -> bool:
     if overwrite and path.is_file():
         return False
     raise UsageError(f"{path}: already there and another picture, another --output or --overwrite is wanted")
-
-
-def grid_picture(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Lay out pictures (columns * rows, R, R, C) row by row, as one (rows * R, columns * R, C)."""
-    count, height, width, channels = pictures.shape
-    rows = count // columns
-    tiles = pictures.reshape(rows, columns, height, width, channels)
-    return tiles.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)

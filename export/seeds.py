@@ -1,38 +1,13 @@
-"""What the user types for seeds and grids: 0-3,8 and 4x4."""
+"""What the user types for grids, and the places that an interpolation through seeds goes by."""
 
-import math
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
-from export.config import UsageError
+import numpy as np
 
-MAX_SEED = 2**32 - 1
-"""The largest that numpy.random.RandomState takes."""
-MAX_IMAGES = 1_000_000
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Return the seeds of "7", "0-15" (both ends count) or "0-3,8,100-103", in the order given.
-
-    Raises:
-        UsageError: it is not of this form, a seed comes twice or is too large.
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*([0-9]{1,10})(?:-([0-9]{1,10}))?\s*", part)
-        if not match:
-            raise UsageError(f"--seeds: {text!r}, seeds like 7, 0-15 or 0-3,8 are wanted")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if first > last:
-            raise UsageError(f"--seeds: {part.strip()} runs backwards, {last}-{first} is wanted")
-        if last > MAX_SEED:
-            raise UsageError(f"--seeds: {last}, at most {MAX_SEED} is wanted")
-        if len(seeds) + last - first >= MAX_IMAGES:
-            raise UsageError(f"--seeds: {text!r} is more than {MAX_IMAGES:,} images, fewer a command are wanted")
-        seeds += range(first, last + 1)
-    if len(set(seeds)) < len(seeds):
-        twice = next(seed for i, seed in enumerate(seeds) if seed in seeds[:i])
-        raise UsageError(f"--seeds: {twice} comes twice, each seed once is wanted")
-    return seeds
+from export.sample import UsageError, latents, slerp
 
 
 def parse_grid(text: str) -> tuple[int, int]:
@@ -47,7 +22,40 @@ def parse_grid(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def squarest_grid(count: int) -> tuple[int, int]:
-    """Return the (columns, rows) of a full grid of count places that is nearest to a square, wider than high."""
-    rows = next(rows for rows in range(math.isqrt(count), 0, -1) if count % rows == 0)
-    return count // rows, rows
+@dataclass(frozen=True)
+class Place:
+    """A latent to paint: a seed's own, or one on the way to the next seed's."""
+
+    seed: int
+    towards: int
+    """The next seed; the seed itself where step is 0."""
+    step: int = 0
+    steps: int = 1
+    """step / steps of the way."""
+
+    @property
+    def name(self) -> str:
+        """As a file is called: seed0007, or seed0007-0008-03of10."""
+        if not self.step:
+            return f"seed{self.seed:04d}"
+        return f"seed{self.seed:04d}-{self.towards:04d}-{self.step:0{len(str(self.steps))}d}of{self.steps}"
+
+
+def walk(seeds: Sequence[int], between: int) -> list[Place]:
+    """Return the way through all seeds with `between` places from each to the next; with 0, the seeds alone."""
+    places = [
+        Place(seed, towards if step else seed, step, between + 1)
+        for seed, towards in pairwise(seeds)
+        for step in range(between + 1)
+    ]
+    return [*places, Place(seeds[-1], seeds[-1], 0, between + 1)]
+
+
+def walk_latents(places: Sequence[Place], latent_size: int, truncation: float | None = None) -> np.ndarray:
+    """Return the latents of places, (n, latent_size) float32: a seed's own, bit for bit, or export.sample.slerp's."""
+    start = latents([place.seed for place in places], latent_size, truncation)
+    if not any(place.step for place in places):
+        return start
+    end = latents([place.towards for place in places], latent_size, truncation)
+    fraction = np.asarray([[place.step / place.steps] for place in places])
+    return np.where(fraction == 0, start, slerp(start, end, fraction))

@@ -8,6 +8,7 @@ import torch
 
 import zoo
 from export.config import UsageError
+from export.sample import to_uint8
 from zoo import weights
 
 
@@ -15,12 +16,14 @@ class TorchGenerator:
     """A model folder's generator: call it with latents, arrays in and out.
 
     Attributes:
-        latent_size, label_size, resolution, runs_on: as export.sample.OnnxGenerator has them.
+        latent_size, label_size, resolution, runs_on, note: as export.sample.OnnxGenerator has them.
         metadata: source_sha256, of the weights.
     """
 
-    def __init__(self, model: Path, device: str = "auto") -> None:
-        """Load a model folder or a run folder onto "cpu", "cuda", or "auto": CUDA where there is one.
+    note = ""
+
+    def __init__(self, model: str | Path, device: str = "auto") -> None:
+        """Load a model folder, run folder or published model onto "cpu", "cuda", or "auto": CUDA where there is one.
 
         Raises:
             UsageError: the model cannot be used, or CUDA was asked for and is not there.
@@ -49,3 +52,7 @@ class TorchGenerator:
         """Paint. z: (N, latent_size), label: (N, label_size) if conditional. Returns (N, C, R, R) float32."""
         inputs = [torch.from_numpy(array).to(self._device) for array in (z, label) if array is not None]
         return self._generator(*inputs).cpu().numpy()
+
+    def pictures(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        """Paint (N, R, R, C) uint8."""
+        return to_uint8(self(z, label))

@@ -7,8 +7,8 @@ import onnx
 import pytest
 
 from export.config import UsageError
-from export.pictures import grid_picture
-from export.seeds import parse_grid, parse_seeds, squarest_grid
+from export.sample import grid_picture, parse_seeds, squarest_grid
+from export.seeds import parse_grid
 
 
 def test_grid_is_filled_row_by_row():
@@ -114,7 +114,7 @@ def test_a_refused_seed_stops_before_anything_is_painted(onnx_file, tmp_path, ca
     ("args", "message"),
     [
         (["--grid", "4x4", "--output", "g.png", "--seeds", "0-2"], "--grid: 4x4 has 16 places for 3 seeds"),
-        (["--grid", "4x4", "--output", "folder"], "--grid: --output is the folder folder, a .png file is wanted"),
+        (["--grid", "4x4", "--output", "folder"], "--grid: --output is the folder folder, a .png, .jpg or .webp"),
         (["--grid", "4", "--output", "g.png"], "--grid: '4', columns and rows like 4x4 are wanted"),
         (["--batch", "0"], "--batch: 0, at least 1 is wanted"),
         (["--seeds", "x"], "--seeds: 'x', seeds like"),
@@ -131,8 +131,11 @@ def test_an_output_that_cannot_be_written_is_one_line(onnx_file, tmp_path, capsy
     blocked = tmp_path / "file"
     blocked.write_bytes(b"")
     for output in (blocked / "faces.png", blocked / "faces"):
-        assert "cannot be written (" in refusal(capsys, "--model", onnx_file, "--seeds", 0, "--output", output)
-    assert "is a file, a folder or a .png is wanted" in refusal(capsys, "--model", onnx_file, "--output", blocked)
+        message = refusal(capsys, "--model", onnx_file, "--seeds", 0, "--output", output, "--device", "cpu")
+        assert message.startswith(f"{blocked / 'faces'}") and "cannot be written (" in message
+    assert "is a file, a folder or a .png, .jpg or .webp is wanted" in refusal(
+        capsys, "--model", onnx_file, "--output", blocked
+    )
 
 
 def test_a_foreign_onnx_of_a_generator_is_known_by_its_own_hash(onnx_file, tmp_path, images):
