@@ -38,6 +38,7 @@ def train(config: TrainConfig) -> bool:
     resolution, total_kimg = plan.resolution, plan.total_kimg
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
+    machine = {"device": _device_name(device), "precision": precision}
 
     # Run folder: a new one, or the place where it stopped.
     lock = enter(config.run_folder)
@@ -69,7 +70,7 @@ def train(config: TrainConfig) -> bool:
         report.say(f"{config.run_folder}: {'resumes' if state else 'starts'} at {nimg / 1000:g} kimg")
         report.say(
             f"{len(dataset)} faces up to {resolution}x{resolution}, {total_kimg:g} kimg, "
-            f"{_device_name(device)}, {precision}"
+            f"{machine['device']}, {precision}"
         )
         if nimg >= total_kimg * 1000:
             report.say(f"already done: {config.run_folder / 'model'}; raise --total-kimg to go on")
@@ -153,12 +154,13 @@ def train(config: TrainConfig) -> bool:
                         report.metric(row)
                         if row["best"]:
                             name = f"model-best-{row['metric']}"
-                            best = publish(config, nets.g_ema, growth.resolution, growth.alpha, nimg, facts, name)
+                            where = (growth.resolution, growth.alpha, nimg)
+                            best = publish(config, nets.g_ema, *where, facts, machine | watch.spent(), name)
                             keep_row(best, row, config, facts)
             due = tick % config.checkpoint_ticks == 0 or time.monotonic() - saved > config.checkpoint_minutes * 60
             if stop or done or (ticked and due):
                 # The model first: once the last checkpoint is there, the run counts as done.
-                publish(config, nets.g_ema, growth.resolution, growth.alpha, nimg, facts)
+                publish(config, nets.g_ema, growth.resolution, growth.alpha, nimg, facts, machine | watch.spent())
                 position = {"stage": stage, "tick": tick, "tick_start": tick_start, "seconds": watch.seconds}
                 save_checkpoint(
                     config.run_folder / "checkpoints",
@@ -207,6 +209,10 @@ class _Stopwatch:
         elapsed = time.monotonic() - self._since
         self.seconds += elapsed
         return elapsed / max(nimg - self._nimg, 1) * 1000
+
+    def spent(self) -> dict[str, float]:
+        """Return the seconds, to be published."""
+        return {"seconds": round(self.seconds, 1)}
 
 
 def _device_name(device: torch.device) -> str:

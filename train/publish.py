@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from celebahq_builder.hdf5 import Dataset
+from train.command import train_command
 from train.config import TrainConfig
 from train.pictures import grid_shape, save_grid
 from zoo import weights
@@ -21,11 +22,16 @@ def publish(
     alpha: float,
     nimg: int,
     facts: dict[str, Any],
+    machine: dict[str, Any],
     name: str = "model",
 ) -> Path:
     """Write <run>/model, or another folder of the run: the averaged generator up to the last resolution fully in.
 
     While a block fades in, what is published ends one resolution below: the half-grown block is no face yet.
+
+    Args:
+        facts: of the data set, as dataset_facts gives them.
+        machine: what it was trained on and for how long: device, precision, seconds.
     """
     resolution = resolution // 2 if alpha < 1 and resolution > 4 else resolution
     with torch.device("meta"):
@@ -33,6 +39,7 @@ def publish(
     tensors = g_ema.state_dict()
     published.load_state_dict({key: tensors[key] for key in published.state_dict()}, assign=True)
     training = {"kimg": nimg / 1000, "preset": config.preset, "seed": config.seed, "mirror": config.mirror}
+    training |= {**machine, "command": train_command(config)}
     weights.save(published, config.run_folder / name, training=training, dataset=facts)
     return config.run_folder / name
 

@@ -1,0 +1,31 @@
+"""The command that repeats a run: it is published with the model."""
+
+import shlex
+from dataclasses import fields
+
+from train.config import TrainConfig
+from train.presets import PRESETS
+
+NOT_PUBLISHED = ("dataset", "preset", "outdir", "name")
+"""Where the files lie on one machine, and what is said first."""
+
+
+def train_command(config: TrainConfig) -> str:
+    """Return the command of a run: the preset, and every option that differs from it. Names stand for paths."""
+    words = ["python", "-m", "train", "--dataset", config.dataset.name]
+    if config.preset in PRESETS:  # any name will do for a config that no command line made
+        words += ["--preset", config.preset]
+    preset = TrainConfig(dataset=config.dataset, **PRESETS.get(config.preset, {}))
+    for name in (field.name for field in fields(TrainConfig) if field.name not in NOT_PUBLISHED):
+        value = getattr(config, name)
+        if value == getattr(preset, name):
+            continue
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif isinstance(value, tuple):
+            entries = [item for pair in value for item in pair] if name.endswith("_at") else value
+            words += [f"--{flag}", *map(str, entries)]
+        else:
+            words += [f"--{flag}", str(value)]
+    return shlex.join(words)
