@@ -65,27 +65,32 @@ class EqualizedLinear(nn.Module):
         return F.linear(x, self.scaled_weight(x.dtype), self.bias.to(x.dtype))
 
 
-def leaky_relu(x: Tensor) -> Tensor:
-    """Return x where it is positive and 0.2 x elsewhere."""
-    return F.leaky_relu(x, LEAK)
+def leaky_relu(x: Tensor, leak: float = LEAK) -> Tensor:
+    """Return x where it is positive and leak * x elsewhere."""
+    return F.leaky_relu(x, leak)
 
 
-def pixel_norm(x: Tensor, eps: float = 1e-8) -> Tensor:
+def pixel_norm(x: Tensor, eps: float = 1e-8, outside_root: bool = False) -> Tensor:
     """Normalize the feature vector of each pixel to unit mean square (paper, section 4.2).
 
     Args:
         x: (N, C, ...) any float dtype; the statistics are taken in float32.
+        eps: added to the mean square, or
+        outside_root: to its root, as MMGeneration does.
     """
     mean_square = x.float().square().mean(dim=1, keepdim=True)
+    if outside_root:
+        return x / (torch.sqrt(mean_square) + eps).to(x.dtype)
     return x * torch.rsqrt(mean_square + eps).to(x.dtype)
 
 
-def stddev_groups(x: Tensor, group_size: int | None, sets: int = 1) -> Tensor:
+def stddev_groups(x: Tensor, group_size: int | None, sets: int = 1, contiguous: bool = False) -> Tensor:
     """View a batch as (sets, group, groups, ...): sample n of a set belongs to group n mod groups.
 
     Args:
         x: (sets * N, ...), the sets (say reals, fakes and mixtures) one after the other: they never share a group.
         group_size: samples a group; None is the whole set.
+        contiguous: sample n belongs to group n // group instead.
 
     Raises:
         ValueError: the samples of a set do not fill whole groups.
@@ -94,24 +99,40 @@ def stddev_groups(x: Tensor, group_size: int | None, sets: int = 1) -> Tensor:
     group = min(group_size or n, n)
     if n % group:
         raise ValueError(f"minibatch of {n}: minibatch stddev wants whole groups of {group}")
+    if contiguous:
+        return x.reshape(sets, n // group, group, *x.shape[1:]).transpose(1, 2)
     return x.reshape(sets, group, n // group, *x.shape[1:])
 
 
-def minibatch_stddev(x: Tensor, group_size: int | None = None, sets: int = 1) -> Tensor:
+def ungrouped(x: Tensor, contiguous: bool = False) -> Tensor:
+    """Return the batch (sets * N, ...) that stddev_groups made groups of."""
+    return (x.transpose(1, 2) if contiguous else x).flatten(0, 2)
+
+
+def minibatch_stddev(
+    x: Tensor, group_size: int | None = None, sets: int = 1, contiguous: bool = False, unbiased: bool = False
+) -> Tensor:
     """Append one map: the standard deviation over the group, averaged over features and pixels (paper, section 3).
 
     Args:
         x: (sets * N, C, H, W).
         group_size: samples that share a value, strided as the released program does; None is the paper's whole batch.
         sets: batches merged into one for speed, each with groups of its own.
+        contiguous: groups of neighbours instead.
+        unbiased: divide by one less than the samples of a group; the value of one sample alone is then 0.
 
     Returns:
         (sets * N, C + 1, H, W), the statistics in float32, biased variance plus 1e-8.
     """
-    grouped = stddev_groups(x.float(), group_size, sets)
+    grouped = stddev_groups(x.float(), group_size, sets, contiguous)
+    members = grouped.shape[1]
     variance = (grouped - grouped.mean(dim=1, keepdim=True)).square().mean(dim=1)
+    if unbiased:
+        variance = variance * (members / max(members - 1, 1))
     value = torch.sqrt(variance + 1e-8).mean(dim=(2, 3, 4))  # (sets, groups)
-    per_sample = value[:, None].expand(-1, grouped.shape[1], -1).reshape(-1, 1, 1, 1)
+    if unbiased and members == 1:
+        value = torch.zeros_like(value)
+    per_sample = ungrouped(value[:, None].expand(-1, members, -1), contiguous).reshape(-1, 1, 1, 1)
     return torch.cat([x, per_sample.to(x.dtype).expand(-1, 1, *x.shape[2:])], dim=1)
 
 

@@ -1,5 +1,7 @@
 """ProGAN's generator and discriminator (Karras et al., ICLR 2018, Table 2), as printed and as released."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 
@@ -73,6 +75,13 @@ class Generator(nn.Module):
         for r in config.resolutions:
             self.blocks[size_key(r)] = GeneratorInput(config) if r == 4 else GeneratorBlock(config, r)
             self.to_rgb[size_key(r)] = EqualizedConv2d(config.feature_maps(r), config.image_channels, 1, gain=1.0)
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, revision: str | None = None) -> "Generator":
+        """Return zoo.load(name_or_path, revision), under the name that users of the Hub know: strict, never random."""
+        import zoo  # late: it imports this module
+
+        return zoo.load(name_or_path, revision)
 
     def forward(
         self,
@@ -188,7 +197,7 @@ class DiscriminatorOutput(nn.Module):
         kind = self.config.stddev_kind
         if kind == "none":
             return x
-        group = self.config.stddev_group_size
+        group = self.config.stddev_group_for(len(x) // sets)
         return minibatch_stddev(x, group, sets, kind == "contiguous", self.config.stddev_unbiased)
 
 

@@ -1,0 +1,174 @@
+"""Everything that rebuilds a ProGAN: sizes, which official network, and what other programs' networks differ in."""
+
+from dataclasses import asdict, dataclass, fields
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from zoo.layers import LEAK
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProGANConfig:
+    """Everything that rebuilds the two networks. The defaults are Table 2.
+
+    From `widths` on, the fields describe networks that other programs trained: zoo.importers sets them, config.json
+    holds those that are not at their default, and everything that paints, exports or trains honours them.
+    """
+
+    resolution: int = 1024
+    """Side of the images, a power of two from 4."""
+    latent_size: int = 512
+    """Components of z."""
+    label_size: int = 0
+    """Components of the label; 0 is unconditional."""
+    image_channels: int = 3
+    """Channels of the images: 3 RGB, 1 grey."""
+    fmap_base: int = 8192
+    """Feature maps at resolution R: min(2 * fmap_base / R, fmap_max)."""
+    fmap_max: int = 512
+    """Most feature maps of any layer."""
+    variant: Literal["paper", "released"] = "paper"
+    """paper: activation, then pooling, in D; minibatch stddev over the whole batch; z normalized, then the label joins.
+    released: the TensorFlow program's defaults, pooling before bias and activation, groups of stddev_group, strided,
+    z and label normalized together."""
+    stddev_group: int = 4
+    """Samples that share a minibatch stddev where it is taken in groups."""
+
+    widths: tuple[int, ...] | None = None
+    """Feature maps at 4x4, 8x8, ...; None: as fmap_base and fmap_max say."""
+    latent_norm: Literal["z", "joined", "both", "none"] | None = None
+    """What is normalized before the first layer: z alone, z and label joined, one after the other, nothing; None: as
+    the variant says."""
+    latent_epsilon: float = 1e-8
+    """Epsilon of that normalization."""
+    per_pixel_bias: bool = False
+    """Whether the bias of G's first layer differs from pixel to pixel of the 4x4."""
+    pixelnorm: Literal["all", "not_first", "none"] = "all"
+    """The layers of G with pixelwise normalization; not_first: all but the first."""
+    pixelnorm_epsilon: float = 1e-8
+    """Its epsilon."""
+    epsilon_outside_root: bool = False
+    """Whether both normalizations are x / (rms + epsilon) instead of x / sqrt(mean square + epsilon)."""
+    generator_leak: float = LEAK
+    """Slope of G's leaky ReLU; 0 is ReLU."""
+    tanh: bool = False
+    """Whether images go through tanh."""
+    discriminator_leak: float = LEAK
+    """Slope of D's leaky ReLU."""
+    discriminator_hidden: int | None = None
+    """Size of D's dense layer before the score; None: min(fmap_base, fmap_max), as released."""
+    discriminator_conv: bool = True
+    """Whether D's 4x4 has its 3x3 convolution."""
+    discriminator_fades_from: int = 8
+    """The smallest resolution whose block D fades in; a new block below that is in at once."""
+    pool_first: bool | None = None
+    """Whether D's blocks pool before bias and activation; None: as the variant says."""
+    stddev: Literal["batch", "strided", "contiguous", "none"] | None = None
+    """Who shares a minibatch stddev: the whole batch, or stddev_group samples, n, n + groups, ... or n, n + 1, ...;
+    None: as the variant says."""
+    stddev_unbiased: bool = False
+    """Whether its variance divides by one less than the samples; a sample alone then has the value 0."""
+    stddev_uneven: Literal["refused", "batch"] = "refused"
+    """What a batch does that is no whole number of groups; batch: it is one group."""
+    lod: float = 0.0
+    """Fade state: 0 is fully grown, 0.25 a newest block at weight 0.75, 1.25 the same one resolution lower."""
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            object.__setattr__(self, name, _checked(name, getattr(self, name), hint))
+        if self.resolution < 4 or self.resolution & (self.resolution - 1):
+            raise ValueError(f"resolution: {self.resolution}, a power of two from 4 is wanted")
+        for name in ("latent_size", "image_channels", "fmap_base", "fmap_max", "stddev_group", "discriminator_hidden"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name}: {value}, at least 1 is wanted")
+        if self.label_size < 0:
+            raise ValueError(f"label_size: {self.label_size}, 0 or more is wanted")
+        if self.widths is not None and (len(self.widths) != len(self.resolutions) or min(self.widths) < 1):
+            raise ValueError(f"widths: {self.widths}, {len(self.resolutions)} numbers, at least 1 each, are wanted")
+        if self.lod > len(self.resolutions) - 1:
+            raise ValueError(f"lod: {self.lod}, at most {len(self.resolutions) - 1} is wanted")
+
+    @property
+    def resolutions(self) -> list[int]:
+        """The resolutions of the blocks, 4 first."""
+        return [4 << i for i in range(self.resolution.bit_length() - 2)]
+
+    def feature_maps(self, resolution: int) -> int:
+        """Feature maps that G's block of this resolution gives and D's takes (paper, Table 2)."""
+        if self.widths is not None:
+            return self.widths[resolution.bit_length() - 3]
+        return max(1, min(2 * self.fmap_base // resolution, self.fmap_max))
+
+    @property
+    def hidden_size(self) -> int:
+        """Size of D's dense layer before the score; the released program counts it as a 2x2."""
+        return self.discriminator_hidden or min(self.fmap_base, self.fmap_max)
+
+    @property
+    def stddev_kind(self) -> str:
+        """How minibatch stddev groups its samples: batch, strided, contiguous or none."""
+        return self.stddev or ("strided" if self.variant == "released" else "batch")
+
+    @property
+    def stddev_group_size(self) -> int | None:
+        """Samples a minibatch stddev group; None is the whole batch."""
+        return self.stddev_group if self.stddev_kind in ("strided", "contiguous") else None
+
+    def stddev_group_for(self, samples: int) -> int | None:
+        """Return the samples a group in a batch of so many; None is the whole batch."""
+        group = self.stddev_group_size
+        return None if group and self.stddev_uneven == "batch" and samples % min(group, samples) else group
+
+    @property
+    def normalizes(self) -> str:
+        """What of the latent is normalized: z, joined, both or none."""
+        return self.latent_norm or ("joined" if self.variant == "released" else "z")
+
+    @property
+    def pools_first(self) -> bool:
+        """Whether D's blocks pool before bias and activation."""
+        return self.variant == "released" if self.pool_first is None else self.pool_first
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields, for config.json; those of other programs' networks only where they are not the default."""
+        defaults = {field.name: field.default for field in fields(self)}
+        always = list(defaults)[: list(defaults).index("widths")]
+        values = asdict(self) | {"widths": self.widths and list(self.widths)}  # a list, as JSON will give it back
+        return {name: value for name, value in values.items() if name in always or value != defaults[name]}
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "ProGANConfig":
+        """Build from config.json's fields; an unknown one is an error, never ignored."""
+        unknown = sorted(set(fields) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise ValueError(f"architecture: unknown {', '.join(unknown)}; a newer version of this package wrote it?")
+        return cls(**fields)
+
+
+def _checked(name: str, value: Any, hint: Any) -> Any:
+    """Return a field's value in its type; a wrong one, say 512.0 for 512, would fail much later, far from the file.
+
+    Raises:
+        ValueError: it is of another type.
+    """
+    options = get_args(hint)
+    if NoneType in options:
+        if value is None:
+            return None
+        hint = next(option for option in options if option is not NoneType)
+    if get_origin(hint) is Literal:
+        right, wanted = value in get_args(hint), " or ".join(map(repr, get_args(hint)))
+    elif hint is bool:
+        right, wanted = type(value) is bool, "true or false"
+    elif hint is int:
+        right, wanted = type(value) is int, "a whole number"
+    elif hint is float:
+        right, wanted = type(value) in (int, float) and 0 <= value < float("inf"), "a number from 0"
+        value = float(value) if right else value
+    else:
+        right, wanted = type(value) in (list, tuple) and all(type(x) is int for x in value), "a list of whole numbers"
+        value = tuple(value) if right else value
+    if not right:
+        raise ValueError(f"{name}: {value!r}, {wanted} is wanted")
+    return value

@@ -1,0 +1,84 @@
+"""What a foreign file holds once it is read: plain data, tensors, and records that stand for objects of its program."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.folder import ModelError
+
+MOST_BYTES = 4 << 30
+"""Largest file and largest sum of its tensors: a ProGAN for 1024x1024 with all its optimizers is a quarter of it."""
+
+
+class ImportFailure(ModelError):
+    """A file that cannot be imported; one line: the file, what was found in it, what is wanted."""
+
+
+class Record:
+    """An object of a foreign program, as plain data: the code of its class is never looked for, let alone run."""
+
+    kind = "object"
+    """Module and name of the class in the file."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.fields: dict[str, Any] = {}
+
+    def __setstate__(self, state: Any) -> None:
+        self.fields = state if isinstance(state, dict) else {"state": state}
+
+
+def as_state_dict(value: Any) -> dict[str, Tensor]:
+    """Return a dict of names to tensors as it is, and {} for anything else: one entry of another kind is enough."""
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        return {}
+    return dict(value) if all(isinstance(item, Tensor) for item in value.values()) else {}
+
+
+def describe(value: Any, depth: int = 2, first: int = 5) -> str:
+    """Return what was seen, for an error message: types, sizes and the first keys, on one line."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+    if isinstance(value, Record):
+        return f"{value.kind} object"
+    if isinstance(value, dict):
+        if depth == 0:
+            return f"dict of {len(value)}"
+        items = [f"{str(key)[:60]!r}: {describe(item, depth - 1, first)}" for key, item in list(value.items())[:first]]
+        more = [f"{len(value) - first} more"] if len(value) > first else []
+        return f"dict of {len(value)} ({', '.join(items + more)})"
+    if isinstance(value, list | tuple):
+        kind = type(value).__name__
+        if depth == 0:
+            return f"{kind} of {len(value)}"
+        more = [f"{len(value) - first} more"] if len(value) > first else []
+        return f"{kind} of {len(value)} ({', '.join([describe(x, depth - 1, first) for x in value[:first]] + more)})"
+    if isinstance(value, str | int | float | bool | None):
+        text = repr(value)
+        return text if len(text) <= 40 else text[:37] + "..."
+    return type(value).__name__
+
+
+def check_tensors(value: Any, depth: int = 0) -> int:
+    """Check every tensor of nested plain data before anything computes with it; return their bytes.
+
+    Raises:
+        ImportFailure: a tensor that is larger than its storage (a view that repeats it), sparse, or of a subclass;
+            nesting deeper than any checkpoint's; more bytes than MOST_BYTES. The message lacks the file's name.
+    """
+    if depth > 20:
+        raise ImportFailure("data nested more than 20 deep, a checkpoint's few levels are wanted")
+    if isinstance(value, Tensor):
+        if type(value) not in (Tensor, torch.nn.Parameter) or value.layout is not torch.strided:
+            raise ImportFailure(f"a {type(value).__name__} of layout {value.layout}, plain dense tensors are wanted")
+        size = value.numel() * value.element_size()
+        if value.device.type != "cpu" or size > value.untyped_storage().nbytes():
+            raise ImportFailure(f"a tensor {tuple(value.shape)} without the data for it, whole tensors are wanted")
+        return size
+    if isinstance(value, Record):
+        value = value.fields
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple | set) else ()
+    total = sum(check_tensors(part, depth + 1) for part in parts)
+    if total > MOST_BYTES:
+        raise ImportFailure(f"{total} bytes of tensors, at most {MOST_BYTES} are wanted")
+    return total

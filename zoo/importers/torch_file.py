@@ -1,0 +1,88 @@
+"""Read a torch file, new (zip) or old, by torch.load(weights_only=True), after its declared sizes were checked."""
+
+import io
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo.importers.content import ImportFailure, Record
+from zoo.importers.pickle_audit import StorageAudit, check_opcodes
+
+LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""The pickled number that opens a file of torch before 1.6."""
+
+
+class BaseConfig(Record):
+    """pytorch_GAN_zoo's settings."""
+
+    kind = "models.utils.config.BaseConfig"
+
+
+def read_torch_zip(path: Path) -> Any:
+    """Return the content of a file that torch since 1.6 wrote.
+
+    Raises:
+        ImportFailure: entries that torch does not write (compressed, overlapping, with a path), storages that are
+            not there whole, or anything but tensors and plain data.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        for entry in entries:
+            name = entry.filename
+            if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or re.match(r"[A-Za-z]:", name):
+                raise ImportFailure(
+                    f"an archive with the entry {name[:80]!r}, names without a path are wanted: refused"
+                )
+            if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+                raise ImportFailure(
+                    f"an archive whose entry {name[:80]!r} holds {entry.file_size} bytes in {entry.compress_size}, "
+                    "torch's files are not compressed: refused"
+                )
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise ImportFailure("an archive whose entries are larger than the file together: refused")
+        pickles = [entry.filename for entry in entries if entry.filename.endswith("data.pkl")]
+        if len(pickles) != 1:
+            names = ", ".join(repr(entry.filename[:60]) for entry in entries[:5])
+            raise ImportFailure(f"a zip archive of {len(entries)} ({names}), a file that torch.save wrote is wanted")
+        data = archive.read(pickles[0])
+        folder = pickles[0].removesuffix("data.pkl") + "data/"
+        sizes = {entry.filename.removeprefix(folder): entry.file_size for entry in entries}
+    check_opcodes(data)
+    StorageAudit(data, sizes).load()
+    return _load(path)
+
+
+def read_legacy_torch(path: Path) -> Any:
+    """Return the content of a file that torch before 1.6 wrote: pickles, then the storages one after the other.
+
+    Raises:
+        ImportFailure: storages that are not there whole, or anything but tensors and plain data.
+    """
+    data = path.read_bytes()
+    ends = [0]
+    for _ in range(5):  # magic number, protocol, system, content, keys of the storages
+        ends.append(ends[-1] + check_opcodes(data[ends[-1] :]))
+    audit = StorageAudit(data[ends[3] : ends[4]], None)
+    audit.load()
+    room = len(data) - ends[5]
+    if sum(audit.declared.values()) > room:
+        raise ImportFailure(f"{sum(audit.declared.values())} bytes of tensors declared, {room} in the file")
+    return _load(io.BytesIO(data))
+
+
+def _load(file: Path | io.BytesIO) -> Any:
+    """torch.load that knows tensors, plain data and one class, as a record."""
+    try:
+        with torch.serialization.safe_globals([(BaseConfig, BaseConfig.kind)]):
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        asked = re.search(r"(?:GLOBAL|[Uu]nsupported class|global) `?([\w.]+)", str(error))
+        if asked is None or asked[1] in ("was", "not"):
+            raise
+        raise ImportFailure(
+            f"asks for {asked[1]}, only tensors and plain data are wanted: refused, nothing was run"
+        ) from None
