@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.layers import LEAK, EqualizedConv2d, stddev_groups, upsample
-from zoo.progan import Discriminator, as_weight, is_fading, size_key
+from zoo.architecture import ProGANConfig
+from zoo.layers import EqualizedConv2d, stddev_groups, ungrouped, upsample
+from zoo.progan import Discriminator, as_weight, fades, size_key
 
 
 def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int, alpha: Tensor | float) -> Tensor:
@@ -25,16 +26,19 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
     Returns:
         (count, channels, R, R) in the discriminator's compute dtype.
     """
-    config, dtype = discriminator.config, discriminator.compute_dtype
+    config, dtype, leak = discriminator.config, discriminator.compute_dtype, discriminator.config.discriminator_leak
     tape = [x[-count:] for x in tape]
     last = discriminator.blocks["4x4"]
     dense, conv, x = tape.pop().detach(), tape.pop().detach(), tape.pop()
 
     # 4x4, in float32: score, dense layer, convolution, minibatch stddev.
     g = last.dense1.scaled_weight(torch.float32)[:1].expand(count, -1)
-    g = _through_leaky_relu(g, dense) @ last.dense0.scaled_weight(torch.float32)
-    g = _through_conv(_through_leaky_relu(g.view_as(conv), conv), last.conv)
-    g = (g[:, :-1] + _through_stddev(g[:, -1], x, config.stddev_group_size)).to(dtype)
+    g = (_through_leaky_relu(g, dense, leak) @ last.dense0.scaled_weight(torch.float32)).view_as(conv)
+    if config.discriminator_conv:
+        g = _through_conv(_through_leaky_relu(g, conv, leak), last.conv)
+    if config.stddev_kind != "none":
+        g = g[:, :-1] + _through_stddev(g[:, -1], x, config)
+    g = g.to(dtype)
 
     # The blocks, coarse to fine. The newest one shares its output with the faded path.
     resolution = tape[0].shape[-1]
@@ -42,21 +46,21 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
     for r in config.resolutions[1:]:
         if r > resolution:
             break
-        if r == resolution and is_fading(alpha):
+        if r == resolution and fades(config, resolution, alpha):
             coarse = tape.pop().detach()
             weight = as_weight(alpha, g)
-            g_coarse = _through_leaky_relu(g * (1 - weight), coarse)
+            g_coarse = _through_leaky_relu(g * (1 - weight), coarse, leak)
             coarse_gradient = _through_pool(_through_conv(g_coarse, discriminator.from_rgb[size_key(r // 2)]))
             g = g * weight
         block = discriminator.blocks[size_key(r)]
         activation, hidden = tape.pop().detach(), tape.pop().detach()
         if block.pool_first:
-            g = _through_pool(_through_leaky_relu(g, activation))
+            g = _through_pool(_through_leaky_relu(g, activation, leak))
         else:
-            g = _through_leaky_relu(_through_pool(g), activation)
-        g = _through_leaky_relu(_through_conv(g, block.conv1), hidden)
+            g = _through_leaky_relu(_through_pool(g), activation, leak)
+        g = _through_leaky_relu(_through_conv(g, block.conv1), hidden, leak)
         g = _through_conv(g, block.conv0)
-    g = _through_conv(_through_leaky_relu(g, tape.pop().detach()), discriminator.from_rgb[size_key(resolution)])
+    g = _through_conv(_through_leaky_relu(g, tape.pop().detach(), leak), discriminator.from_rgb[size_key(resolution)])
     return g if coarse_gradient is None else g + coarse_gradient
 
 
@@ -70,9 +74,9 @@ def input_gradient_by_double_backward(
     return torch.autograd.grad(scores.sum(), images, create_graph=True)[0]
 
 
-def _through_leaky_relu(g: Tensor, activation: Tensor) -> Tensor:
+def _through_leaky_relu(g: Tensor, activation: Tensor, leak: float) -> Tensor:
     """Adjoint of the leaky ReLU; an activation has the sign of what went in, and 0 takes the slope of the negatives."""
-    return torch.ops.aten.leaky_relu_backward(g, activation, LEAK, True)
+    return torch.ops.aten.leaky_relu_backward(g, activation, leak, True)
 
 
 def _through_conv(g: Tensor, conv: EqualizedConv2d) -> Tensor:
@@ -85,12 +89,19 @@ def _through_pool(g: Tensor) -> Tensor:
     return upsample(g * 0.25)
 
 
-def _through_stddev(g_map: Tensor, x: Tensor, group_size: int | None) -> Tensor:
+def _through_stddev(g_map: Tensor, x: Tensor, config: ProGANConfig) -> Tensor:
     """Adjoint of minibatch stddev: from the appended map's gradient (N, H, W) to the features' (N, C, H, W)."""
-    grouped = stddev_groups(x, group_size)  # (1, group, groups, C, H, W)
-    centred = grouped - grouped.mean(dim=1, keepdim=True)
-    stddev = torch.sqrt(centred.square().mean(dim=1, keepdim=True) + 1e-8)
+    group, contiguous = config.stddev_group_for(len(x)), config.stddev_kind == "contiguous"
+    grouped = stddev_groups(x, group, contiguous=contiguous)  # (1, group, groups, C, H, W)
     members, (c, h, w) = grouped.shape[1], x.shape[1:]
+    if config.stddev_unbiased and members == 1:
+        return torch.zeros_like(x)
+    centred = grouped - grouped.mean(dim=1, keepdim=True)
+    variance, divisor = centred.square().mean(dim=1, keepdim=True), members
+    if config.stddev_unbiased:
+        divisor = members - 1
+        variance = variance * (members / divisor)
+    stddev = torch.sqrt(variance + 1e-8)
     # every pixel of every member's map shows the group's one value, so their gradients add up
-    g_value = stddev_groups(g_map, group_size).sum(dim=(1, 3, 4))[:, None, :, None, None, None]
-    return (g_value * centred / (stddev * (members * c * h * w))).reshape(x.shape)
+    g_value = stddev_groups(g_map, group, contiguous=contiguous).sum(dim=(1, 3, 4))[:, None, :, None, None, None]
+    return ungrouped(g_value * centred / (stddev * (divisor * c * h * w)), contiguous)

@@ -1,6 +1,5 @@
 """What a run shows and gives away: the model folder, and the latents and reals of its pictures."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ def publish(
     """
     resolution = resolution // 2 if alpha < 1 and resolution > 4 else resolution
     with torch.device("meta"):
-        published = Generator(dataclasses.replace(g_ema.config, resolution=resolution))
+        published = Generator(g_ema.config.at(resolution))
     tensors = g_ema.state_dict()
     published.load_state_dict({key: tensors[key] for key in published.state_dict()}, assign=True)
     training = {"kimg": nimg / 1000, "preset": config.preset, "seed": config.seed, "mirror": config.mirror}

@@ -1,6 +1,6 @@
 """Everything that rebuilds a ProGAN: sizes, which official network, and what other programs' networks differ in."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -129,6 +129,11 @@ class ProGANConfig:
     def pools_first(self) -> bool:
         """Whether D's blocks pool before bias and activation."""
         return self.variant == "released" if self.pool_first is None else self.pool_first
+
+    def at(self, resolution: int) -> "ProGANConfig":
+        """Return the config of the same networks up to a resolution, fully grown."""
+        widths = self.widths and self.widths[: resolution.bit_length() - 2]
+        return replace(self, resolution=resolution, widths=widths, lod=0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields, for config.json; those of other programs' networks only where they are not the default."""

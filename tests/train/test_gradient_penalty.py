@@ -6,10 +6,19 @@ import torch
 from train.gradient_penalty import input_gradient, input_gradient_by_double_backward
 from zoo.progan import Discriminator, ProGANConfig
 
+FOREIGN = [
+    {"stddev": "contiguous", "stddev_unbiased": True, "stddev_uneven": "batch", "discriminator_fades_from": 16},
+    {"stddev": "contiguous", "stddev_unbiased": True, "stddev_group": 1, "discriminator_leak": 0.1},
+    {"stddev": "none", "pool_first": True, "discriminator_leak": 0.0},
+    {"discriminator_conv": False, "stddev": "strided", "discriminator_hidden": 7},
+    {"widths": (12, 10, 6), "stddev_unbiased": True},
+]
+"""What the discriminators of other programs differ in: see zoo.importers."""
 
-def critic(variant: str, label_size: int = 0) -> Discriminator:
+
+def critic(variant: str, label_size: int = 0, **foreign) -> Discriminator:
     torch.manual_seed(0)
-    config = ProGANConfig(resolution=16, fmap_base=64, fmap_max=12, variant=variant, label_size=label_size)
+    config = ProGANConfig(resolution=16, fmap_base=64, fmap_max=12, variant=variant, label_size=label_size, **foreign)
     discriminator = Discriminator(config)
     for p in discriminator.parameters():
         if p.ndim == 1:
@@ -23,12 +32,25 @@ def critic(variant: str, label_size: int = 0) -> Discriminator:
     ("resolution", "alpha"), [(4, 1.0), (8, 1.0), (16, 1.0), (8, 0.2), (16, 0.37), (16, torch.tensor(1.0))]
 )
 def test_adjoint_equals_double_backward_in_value_and_in_every_weights_gradient(variant, label_size, resolution, alpha):
-    discriminator = critic(variant, label_size)
-    images = torch.randn(8, 3, resolution, resolution)
+    check_adjoint(critic(variant, label_size), torch.randn(8, 3, resolution, resolution), alpha)
+
+
+@pytest.mark.parametrize(("resolution", "alpha"), [(4, 1.0), (8, 0.2), (16, torch.tensor(0.6))])
+@pytest.mark.parametrize("foreign", FOREIGN, ids=lambda fields: ",".join(fields))
+def test_adjoint_holds_for_discriminators_of_other_programs(foreign, resolution, alpha):
+    check_adjoint(critic("paper", **foreign), torch.randn(8, 3, resolution, resolution), alpha)
+
+
+def test_adjoint_holds_where_a_batch_fills_no_whole_groups():
+    foreign = {"stddev": "contiguous", "stddev_unbiased": True, "stddev_uneven": "batch"}
+    check_adjoint(critic("paper", **foreign), torch.randn(6, 3, 8, 8), 1.0)
+
+
+def check_adjoint(discriminator: Discriminator, images: torch.Tensor, alpha: torch.Tensor | float) -> None:
     oracle = input_gradient_by_double_backward(discriminator, images, alpha)
     tape = []
     discriminator(images, alpha=alpha, tape=tape)
-    gradient = input_gradient(discriminator, tape, 8, alpha)
+    gradient = input_gradient(discriminator, tape, len(images), alpha)
     torch.testing.assert_close(gradient, oracle, rtol=1e-4, atol=1e-6)
 
     found, wanted = (
