@@ -1,7 +1,14 @@
-"""What the tests of the networks share: the same random numbers for each, and biases that hide no mistake."""
+"""What the tests of the zoo share: random numbers, biases that hide no mistake, a server for the download drill."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
+from zoo import fetch
 
 
 def with_random_biases(network):
@@ -20,3 +27,17 @@ def with_random_biases_fixture():
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(name="drill_server")
+def drill_server_fixture(monkeypatch) -> Iterator[Any]:
+    """A DrillServer of tests/zoo/drill_server.py; nothing of the user's proxies and settings counts."""
+    spec = importlib.util.spec_from_file_location("drill_server", Path(__file__).with_name("drill_server.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(fetch, "BACKOFF", 0.02)
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.lower(), raising=False)
+    with module.drill_server() as drill:
+        yield drill

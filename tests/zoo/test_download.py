@@ -1,0 +1,263 @@
+"""The download drill: against a local server on its bad days, each ends right or says what to do."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from zoo import fetch
+from zoo.catalog import Entry, Source
+from zoo.download import download
+from zoo.folder import ModelError
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTENT = b"\x80\x02" + b"".join(hashlib.sha256(bytes([i])).digest() for i in range(256)) * 64
+"""The file that is downloaded: half a megabyte."""
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def server(drill_server):
+    drill_server.content = CONTENT
+    return drill_server
+
+
+def entry(*urls: str, **known) -> Entry:
+    """A catalogue entry with sources at these addresses; what is known of the file: its sha256 unless given."""
+    known = known or {"sha256": SHA256}
+    sources = tuple(Source(file="faces.pth", layout="ours", url=url, **known) for url in urls)
+    return Entry(
+        name="faces-32.drill", dataset="faces", resolution=32, origin="drill", publisher="us", home="", license="CC0",
+        data_license="CC0", non_commercial=False, quality="", citation="", architecture=None, sources=sources,
+    )  # fmt: skip
+
+
+def refusal(cache: Path, *urls: str, **known) -> str:
+    """The one line that a failed download ends with; nothing that looks like a checkpoint may be left."""
+    with pytest.raises(ModelError) as error:
+        download(entry(*urls, **known), cache, timeout=0.3)
+    message = str(error.value)
+    folder = cache / "downloads" / "faces-32.drill"
+    assert "\n" not in message
+    assert not (folder / "faces.pth").exists()
+    return message
+
+
+# Bad days that end well.
+
+
+@pytest.mark.parametrize(
+    ("path", "requests"),
+    [
+        ("truncates", [None, "bytes=100000-", "bytes=200000-", "bytes=300000-"]),
+        ("truncates-without-range", [None, "bytes=100000-"]),
+        ("stalls", [None, "bytes=1000-"]),
+        ("redirects", [None, None]),
+        ("confirm", [None, None]),
+        ("good", [None]),
+    ],
+)
+def test_file_arrives_whole_and_what_came_is_not_asked_for_again(server, tmp_path, path, requests):
+    checkpoint = download(entry(f"{server.url}/{path}"), tmp_path, timeout=0.3)
+    assert checkpoint.path.read_bytes() == CONTENT
+    assert checkpoint.sha256 == SHA256
+    assert [wanted for _, _, wanted in server.requests] == requests
+    assert not list(tmp_path.rglob("*.part*"))
+
+
+def test_a_server_that_asks_for_a_second_is_given_it(server, tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr(fetch.time, "sleep", waits.append)
+    assert download(entry(f"{server.url}/busy"), tmp_path).sha256 == SHA256
+    assert waits == [1.0]
+
+
+def test_a_mirror_takes_over_where_the_first_source_fails(server, tmp_path, capsys):
+    both = entry(f"{server.url}/gone", f"{server.url}/quota", f"{server.url}/good")
+    assert download(both, tmp_path).source.url.endswith("/good")
+    assert "404 Not Found" in capsys.readouterr().err
+
+
+def test_an_earlier_process_s_part_is_continued(server, tmp_path):
+    refusal(tmp_path, f"{server.url}/truncates-for-ever")  # leaves nothing
+    whole = entry(f"{server.url}/truncates")
+    server_cut = server.requests.copy()
+    folder = tmp_path / "downloads" / "faces-32.drill"
+    (folder / "faces.pth.part").write_bytes(CONTENT[:150_000])
+    (folder / "faces.pth.part.json").write_text(json.dumps({"address": whole.sources[0].url, "etag": server.etag}))
+    download(whole, tmp_path)
+    assert server.requests[len(server_cut)][2] == "bytes=150000-"
+
+
+def test_a_part_that_was_damaged_is_thrown_away_and_the_file_fetched_once_more(server, tmp_path):
+    whole = entry(f"{server.url}/good")
+    folder = tmp_path / "downloads" / "faces-32.drill"
+    folder.mkdir(parents=True)
+    (folder / "faces.pth.part").write_bytes(b"\0" * 150_000)
+    (folder / "faces.pth.part.json").write_text(json.dumps({"address": whole.sources[0].url, "etag": server.etag}))
+    assert download(whole, tmp_path).path.read_bytes() == CONTENT
+    assert [wanted for _, _, wanted in server.requests] == ["bytes=150000-", None]
+
+
+def test_a_file_that_changes_under_way_is_not_patched_together(server, tmp_path):
+    checkpoint = download(entry(f"{server.url}/changes", size=len(CONTENT)), tmp_path)
+    assert checkpoint.path.read_bytes() == CONTENT[::-1]  # the new one, all of it
+
+
+# Bad days that end with a sentence.
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("truncates-for-ever", "the connection broke"),
+        ("circle", "circle of redirects"),
+        ("quota", "quota of downloads of this file is used up"),
+        ("page", "a web page ('We have moved'), not a checkpoint"),
+        ("busy-for-an-hour", "503 Service Unavailable, and it asks to be left alone for 60 minutes"),
+        (
+            "wrong",
+            f"sha256 begins {hashlib.sha256(CONTENT[::-1]).hexdigest()[:8]}, {SHA256[:8]} is wanted",
+        ),
+        ("none", "404 Not Found"),
+    ],
+)
+def test_refusal_says_why_which_file_is_wanted_and_where_to_put_it(server, tmp_path, path, said):
+    message = refusal(tmp_path, f"{server.url}/{path}")
+    assert said in message
+    assert (
+        f"faces.pth from {server.url}/{path} is wanted as {tmp_path / 'downloads' / 'faces-32.drill' / 'faces.pth'}"
+        in message
+    )
+
+
+def test_a_file_of_another_size_is_refused_before_it_is_fetched(server, tmp_path):
+    assert "524,294 bytes, 524,290 are wanted" in refusal(tmp_path, f"{server.url}/larger", size=len(CONTENT))
+
+
+def test_a_machine_without_network_names_file_and_place(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    message = refusal(tmp_path, "http://weights.invalid/faces.pth")
+    assert "HF_HUB_OFFLINE is set" in message
+    assert "faces.pth from http://weights.invalid/faces.pth is wanted as" in message
+
+
+def test_a_proxy_is_used(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("http_proxy", server.url)
+    download(entry("http://weights.invalid/good"), tmp_path)
+    assert server.requests == [("GET", "/good", None)]
+
+
+# What is known of a file.
+
+
+def test_published_prefix_is_enough_and_the_whole_hash_counts_from_then_on(server, tmp_path):
+    known = entry(f"{server.url}/good", sha256_prefix=SHA256[:8])
+    path = download(known, tmp_path).path
+    assert json.loads((path.parent / "faces.pth.json").read_text())["sha256"] == SHA256
+    path.unlink()
+    changed = entry(f"{server.url}/wrong", size=len(CONTENT))
+    with pytest.raises(ModelError, match=f"{SHA256[:8]} is wanted as on first use"):
+        download(changed, tmp_path)
+
+
+def test_git_s_hash_of_a_file_is_checked(server, tmp_path):
+    git = subprocess.run(["git", "hash-object", "--stdin"], input=CONTENT, capture_output=True, check=True)
+    blob = git.stdout.decode()[:8]
+    assert download(entry(f"{server.url}/good", git_blob_prefix=blob), tmp_path / "right").sha256 == SHA256
+    assert "git blob begins" in refusal(tmp_path / "wrong", f"{server.url}/good", git_blob_prefix="00000000")
+
+
+def test_a_file_put_there_by_hand_is_taken_and_checked(tmp_path):
+    manual = replace(entry("x"), sources=(Source(file="faces.pth", layout="ours", manual="http://x/", sha256=SHA256),))
+    with pytest.raises(ModelError, match=r"to be fetched by hand, faces\.pth from http://x/ is wanted as") as error:
+        download(manual, tmp_path)
+    place = Path(str(error.value).partition("is wanted as ")[2])
+    place.write_bytes(CONTENT)
+    assert download(manual, tmp_path).path == place
+    place.write_bytes(CONTENT[:1000])
+    with pytest.raises(ModelError, match="another file, to be moved away"):
+        download(manual, tmp_path)
+
+
+# Two processes, and disks.
+
+PROCESS = """
+import sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1]]
+from zoo.catalog import Entry, Source
+from zoo.download import download
+source = Source(file="faces.pth", layout="ours", url=sys.argv[2], sha256=sys.argv[3])
+empty = dict.fromkeys(["publisher", "home", "license", "data_license", "quality", "citation"], "")
+entry = Entry(name="faces-32.drill", dataset="faces", resolution=32, origin=None, non_commercial=False,
+              architecture=None, sources=(source,), **empty)
+print(download(entry, Path(sys.argv[4])).sha256)
+"""
+
+
+def test_two_processes_at_once_download_one_file_once(server, tmp_path):
+    command = [sys.executable, "-c", PROCESS, str(ROOT), f"{server.url}/slow", SHA256, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate(timeout=60)[0].strip() for process in processes] == [SHA256, SHA256]
+    assert server.count("/slow") == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator:
+    """Mount a file system of 300 kB, and give a function that makes it read-only."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(place)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root may mount the small disk that this test fills")
+    try:
+        yield place, lambda: subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_that_is_too_small_is_noticed_before_and_said(server, small_disk):
+    cache, _ = small_disk
+    message = refusal(cache, f"{server.url}/good")
+    assert "1 MB to come, 0 MB free" in message
+    assert "--cache or CELEBAHQ_ZOO_CACHE with a writable, roomy place is wanted" in message
+
+
+def test_a_disk_that_fills_up_under_way_ends_with_a_sentence_too(server, small_disk, monkeypatch):
+    cache, _ = small_disk
+    monkeypatch.setattr(fetch, "_check_room", lambda *_: None)  # others write as well, so it cannot know
+    assert "No space left on device" in refusal(cache, f"{server.url}/good")
+
+
+def test_a_read_only_cache_is_read_and_never_written(server, small_disk):
+    cache, close = small_disk
+    place = cache / "downloads" / "faces-32.drill" / "faces.pth"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(CONTENT[:1000])
+    close()
+    here = entry(f"{server.url}/good", size=1000)
+    assert download(here, cache).path == place
+    with pytest.raises(ModelError, match=r"cannot be written \(Read-only file system\), --cache or CELEBAHQ_ZOO_CACHE"):
+        download(replace(here, name="faces-64.drill"), cache)
+
+
+def test_threads_of_one_process_wait_for_each_other(server, tmp_path):
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(download(entry(f"{server.url}/slow"), tmp_path).sha256))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert found == [SHA256, SHA256]
+    assert server.count("/slow") == 1

@@ -1,0 +1,124 @@
+"""A model's sources -> its checkpoint in the cache: in order, checked, one process at a time. No torch."""
+
+import contextlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from zoo.cache import cannot_write, downloads_folder, only_process
+from zoo.catalog import Entry, Source
+from zoo.fetch import TIMEOUT, FetchError, fetch, open_client
+from zoo.file_hash import WrongFile, check_file, keep_record
+from zoo.folder import ModelError
+from zoo.hub_file import fetch_from_hub
+from zoo.progress import download_progress, say
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A published file that is on this machine, and what it is."""
+
+    path: Path
+    sha256: str
+    source: Source
+
+
+def download(entry: Entry, cache: Path | None = None, timeout: float = TIMEOUT) -> Checkpoint:
+    """Return a model's checkpoint: one that lies in the cache already, or the first that a source gives.
+
+    Args:
+        entry: of the catalogue.
+        cache: as zoo.cache.cache_folder takes it.
+        timeout: seconds without a byte after which a transfer counts as stalled.
+
+    Raises:
+        ModelError: no source gives it, the file that lies there is another one, or the cache cannot be written. One
+            line: the file, why, and where to put it by hand.
+    """
+    folder = downloads_folder(cache) / entry.name
+    if found := _in_cache(entry, folder):
+        return found
+    with only_process(folder / "download"):
+        if found := _in_cache(entry, folder):  # another process was faster
+            return found
+        refusals = []
+        try:
+            with contextlib.closing(open_client(timeout)) as client:
+                for source in entry.sources:
+                    try:
+                        if not source.manual:
+                            return _from(source, client, folder)
+                    except (FetchError, WrongFile) as error:
+                        refusals.append(f"{_host(source)}: {error}")
+                        if source is not entry.sources[-1]:
+                            say(f"{source.file}: {refusals[-1]}; the next source is tried")
+        except OSError as error:
+            raise cannot_write(folder, error) from None
+    raise ModelError(by_hand(entry, folder, refusals))
+
+
+def by_hand(entry: Entry, folder: Path, refusals: list[str]) -> str:
+    """Return the message of a model that no source gave: why, which file, where from, and where to put it."""
+    source = next((source for source in entry.sources if source.manual or source.url), entry.sources[0])
+    why = f"cannot be downloaded ({'; '.join(refusals)})" if refusals else "to be fetched by hand"
+    return f"{entry.name}: {why}, {source.file} from {source.address} is wanted as {folder / source.file}"
+
+
+def offline() -> bool:
+    """Whether the user forbids connections: HF_HUB_OFFLINE, as huggingface_hub reads it."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _in_cache(entry: Entry, folder: Path) -> Checkpoint | None:
+    """Return the first source's file that lies in the cache, downloaded or put there by hand; checked again."""
+    for source in entry.sources:
+        path = folder / source.file
+        if path.is_file():
+            record = _record(path)
+            try:
+                sha256 = check_file(path, source, record)
+            except WrongFile as error:
+                raise ModelError(f"{path}: {error}; another file, to be moved away") from None
+            if not record.exists():
+                with contextlib.suppress(OSError):  # a cache that is read-only does not need it
+                    keep_record(record, sha256, path, "put there by hand")
+            return Checkpoint(path, sha256, source)
+    return None
+
+
+def _from(source: Source, client: Any, folder: Path) -> Checkpoint:
+    """Download one source. Raises FetchError, WrongFile, OSError."""
+    if source.hub:  # which looks into its own cache when it is offline
+        path, sha256 = fetch_from_hub(source)
+        return Checkpoint(path, check_file(path, replace(source, sha256=sha256) if sha256 else source), source)
+    if offline():
+        raise FetchError("HF_HUB_OFFLINE is set")
+    path = folder / source.file
+    partial = path.with_name(path.name + ".part")
+    verified = bool(source.sha256 or source.sha256_prefix or source.git_blob_prefix)
+    for attempt in ("continued", "anew"):
+        began = partial.stat().st_size if partial.exists() else 0
+        with download_progress(f"{source.file} from {_host(source)}") as advance:
+            fetch(client, source.url, partial, advance, size=source.size, verified=verified)
+        try:
+            sha256 = check_file(partial, source, _record(path))
+            break
+        except WrongFile:
+            partial.unlink()
+            partial.with_name(partial.name + ".json").unlink(missing_ok=True)
+            if attempt == "anew" or not began:
+                raise
+            say(f"{source.file}: the continued download does not fit together, once more from the start")
+    partial.replace(path)
+    partial.with_name(partial.name + ".json").unlink(missing_ok=True)
+    keep_record(_record(path), sha256, path, source.address)
+    return Checkpoint(path, sha256, source)
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(path.name + ".json")
+
+
+def _host(source: Source) -> str:
+    return source.address.partition("://")[2].partition("/")[0]

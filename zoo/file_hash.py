@@ -1,0 +1,70 @@
+"""Whether a file is the published one: whole hashes, published prefixes, what came on first use. No torch."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from zoo.catalog import Source
+
+
+class WrongFile(Exception):
+    """A file with another hash or size than the published one; half a sentence with both."""
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git_blob_of(path: Path) -> str:
+    """Return the hash under which git stores a file: SHA-1 of its length and its bytes."""
+    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_file(path: Path, source: Source, record: Path | None = None) -> str:
+    """Return the sha256 of a file that is what its source says, and what it was when it first came.
+
+    Args:
+        path: the file.
+        source: what its publisher says of it.
+        record: as keep_record writes it; a file that is not there says nothing.
+
+    Raises:
+        WrongFile: it is another file.
+    """
+    size = path.stat().st_size
+    if source.size is not None and size != source.size:
+        raise WrongFile(f"{size:,} bytes, {source.size:,} are wanted")
+    sha256 = sha256_of(path)
+    wanted = source.sha256 or source.sha256_prefix
+    if wanted and not sha256.startswith(wanted):
+        raise WrongFile(f"sha256 begins {sha256[:8]}, {wanted[:8]} is wanted")
+    if source.git_blob_prefix:
+        blob = git_blob_of(path)
+        if not blob.startswith(source.git_blob_prefix):
+            raise WrongFile(f"git blob begins {blob[:8]}, {source.git_blob_prefix} is wanted")
+    first = read_record(record) if record else None
+    if first and sha256 != first:
+        raise WrongFile(f"sha256 begins {sha256[:8]}, {first[:8]} is wanted as on first use (see {record})")
+    return sha256
+
+
+def keep_record(record: Path, sha256: str, path: Path, address: str) -> None:
+    """Write down what a file was when it first came: that counts where only a prefix or nothing is published."""
+    known = {"file": path.name, "sha256": sha256, "size": path.stat().st_size, "from": address}
+    partial = record.with_name(record.name + ".partial")
+    partial.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+    partial.replace(record)
+
+
+def read_record(record: Path) -> str | None:
+    """Return the sha256 of a record; None where there is none, or it is damaged."""
+    try:
+        return str(json.loads(record.read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
