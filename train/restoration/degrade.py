@@ -89,7 +89,7 @@ def artifact_pair(rng: np.random.Generator, photo: np.ndarray, side: int) -> tup
 
 
 def superres_pair(
-    rng: np.random.Generator, photo: np.ndarray, side: int, ideal: float = 0.7
+    rng: np.random.Generator, photo: np.ndarray, side: int, ideal: float = 0.9
 ) -> tuple[np.ndarray, np.ndarray]:
     """A patch at a quarter of the size and the original: (side/4, side/4, 3) and (side, side, 3) uint8.
 
@@ -105,7 +105,7 @@ def superres_pair(
     else:
         source = target
         if rng.random() < 0.4:
-            source = cv2.GaussianBlur(source, (0, 0), rng.uniform(0.4, 3.0))
+            source = cv2.GaussianBlur(source, (0, 0), rng.uniform(0.4, 1.6))
         reduced = resize(source, small, small, ("bicubic", "lanczos", "bilinear", "box")[rng.integers(4)])
         if rng.random() < 0.3:
             noise = rng.normal(0.0, rng.uniform(0.5, 4.0), reduced.shape)
@@ -122,5 +122,6 @@ def draw_pair(
     """One training pair (input, target), uint8, for a network of that name; see artifact_pair and superres_pair."""
     if net == "artifacts":
         return artifact_pair(rng, photo, side)
-    # The adversarial network is the one that restores real photographs: half of what it sees is not ideal.
-    return superres_pair(rng, photo, side, ideal=0.7 if kind == "psnr" else 0.5)
+    # The adversarial network is the one that restores real photographs: half of what it sees is not ideal. The other
+    # starts it off and is measured on ideal reductions; what a small network spends on the rest it lacks there.
+    return superres_pair(rng, photo, side, ideal=0.9 if kind == "psnr" else 0.5)
