@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import fields
+from pathlib import Path
 
 from train.config import TrainConfig
 from train.presets import PRESETS
@@ -18,6 +19,8 @@ def train_command(config: TrainConfig) -> str:
     preset = TrainConfig(dataset=config.dataset, **PRESETS.get(config.preset, {}))
     for name in (field.name for field in fields(TrainConfig) if field.name not in NOT_PUBLISHED):
         value = getattr(config, name)
+        if name == "init" and value and Path(value).exists():
+            value = Path(value).name
         if value == getattr(preset, name):
             continue
         flag = name.replace("_", "-")

@@ -49,6 +49,9 @@ class TrainConfig:
     seed: int = 0
     """Every random draw is a function of this and of the images shown so far."""
 
+    init: str | None = None
+    """Start from a trained pair instead of noise: a model folder with a discriminator (python -m zoo import makes one),
+    a catalogue name or a Hub id. Sizes are then the model's; it trains at its full resolution, as with --no-grow."""
     resolution: int | None = None
     """Where growth ends, pixels; by default the file's resolution."""
     total_kimg: float | None = None

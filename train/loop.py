@@ -10,6 +10,7 @@ from train.capture import Iteration
 from train.checkpoint import save_checkpoint
 from train.config import TrainConfig, TrainError
 from train.data import RealFaces
+from train.initial import with_initial_sizes
 from train.metrics.in_training import keep_row, training_metrics
 from train.pictures import grid_shape, paint, save_grid
 from train.plan import make_plan
@@ -33,6 +34,7 @@ def train(config: TrainConfig) -> bool:
         TrainError, CheckpointError, DatasetError: one line for the user.
     """
     # Data, device, precision.
+    config = with_initial_sizes(config)
     dataset = open_dataset(config.dataset)
     plan = make_plan(config, dataset)
     resolution, total_kimg = plan.resolution, plan.total_kimg

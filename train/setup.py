@@ -1,15 +1,17 @@
 """From a TrainConfig to networks on a device in the asked precision."""
 
 import copy
+from dataclasses import replace
 
 import torch
 
 from train.config import TrainConfig, TrainError
+from train.initial import architecture_of, load_initial
 from train.parameters import FlatParameters
 from train.randomness import derived_seed
 from train.schedule import at_resolution
 from train.step import Networks, Settings
-from zoo.progan import Discriminator, Generator, ProGANConfig
+from zoo.progan import Discriminator, Generator
 
 
 def choose_device(name: str) -> torch.device:
@@ -41,15 +43,16 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def check_minibatches(config: TrainConfig, first_resolution: int, last_resolution: int) -> None:
-    """Raise TrainError if a minibatch does not fill whole groups of the released network's minibatch stddev."""
-    group = ProGANConfig(variant=config.variant).stddev_group_size
+    """Raise TrainError if a minibatch does not fill whole groups of the network's minibatch stddev."""
+    architecture = architecture_of(config)
+    group = architecture.stddev_group_size if architecture.stddev_uneven == "refused" else None
     for i in range(last_resolution.bit_length() - first_resolution.bit_length() + 1):
         resolution = first_resolution << i
         size = at_resolution(config.minibatch_at, resolution, config.minibatch)
         if group and size > group and size % group:
             raise TrainError(
                 f"--minibatch-at: {size} images at {resolution}x{resolution}, a multiple of {group} (whole groups of "
-                "the released network's minibatch stddev) is wanted"
+                "this network's minibatch stddev) is wanted"
             )
 
 
@@ -62,21 +65,16 @@ def make_networks(
     device: torch.device,
     precision: str,
 ) -> Networks:
-    """Build the three networks, initialised from the seed alone, the moving average equal to the generator."""
+    """Build the three networks, from the seed alone or from --init, the moving average equal to the generator."""
     torch.backends.cudnn.benchmark = not config.deterministic
     torch.backends.cudnn.deterministic = config.deterministic
-    architecture = ProGANConfig(
-        resolution=resolution,
-        latent_size=config.latent_size,
-        label_size=label_size,
-        image_channels=image_channels,
-        fmap_base=config.fmap_base,
-        fmap_max=config.fmap_max,
-        variant=config.variant,
-    )
+    sizes = {"resolution": resolution, "image_channels": image_channels, "label_size": label_size}
+    architecture = replace(architecture_of(config), **sizes)
     with torch.random.fork_rng(devices=[]):  # on the CPU: the same weights whatever the device
         torch.manual_seed(derived_seed(config.seed, 3))
         generator, discriminator = Generator(architecture), Discriminator(architecture)
+    if config.init:
+        load_initial(config, generator, discriminator)
     g_ema = copy.deepcopy(generator).requires_grad_(False)
     for network in (generator, discriminator, g_ema):
         network.to(device)

@@ -1,41 +1,35 @@
 """Import ProGANs that other programs trained: the layout is recognised by content, and nothing in a file is run."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from zoo.importers import ganzoo, tkarras
+from zoo.importers import (
+    akanimax,
+    akanimax_v2,
+    gandissect,
+    ganzoo,
+    genforce,
+    huggan,
+    interfacegan,
+    mmgen,
+    ptrblck,
+    tkarras,
+)
 from zoo.importers.content import ImportFailure, describe
 from zoo.importers.conversion import NETWORKS, Conversion, build, joint_config
+from zoo.importers.imported import Imported
 from zoo.importers.read_file import read_file
 from zoo.progan import Discriminator, Generator
 
-LAYOUTS: tuple[ModuleType, ...] = (tkarras, ganzoo)
+LAYOUTS: tuple[ModuleType, ...] = (
+    tkarras, ganzoo, genforce, huggan, interfacegan, mmgen, gandissect, ptrblck, akanimax, akanimax_v2,
+)  # fmt: skip
 """One file a layout. Each has NAME; recognises(content) -> bool, which never raises whatever the content;
 networks(content) -> the networks in it, of "generator" and "discriminator"; and
 convert(content, network) -> Conversion, which raises ImportFailure for what it cannot reproduce."""
-
-
-@dataclass(frozen=True)
-class Imported:
-    """Networks of a foreign file and where they come from."""
-
-    layout: str
-    generator: Generator | None
-    discriminator: Discriminator | None
-    """Of the same config as the generator where both are there."""
-    notes: tuple[str, ...]
-    source: str
-    """Name of the file."""
-    source_sha256: str
-
-    def provenance(self) -> dict[str, Any]:
-        """Return plain data for config.json."""
-        return {
-            "layout": self.layout, "file": self.source, "file_sha256": self.source_sha256, "notes": list(self.notes)
-        }  # fmt: skip
 
 
 def import_checkpoint(path: str | Path, network: str = "generator") -> Generator | Discriminator:
