@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def upsampling_kernel(weight: Tensor) -> Tensor:
-    """Return the 3x3 convolution after doubling, (out, in, 3, 3), that a fused transposed one (in, out, 3, 3) stands for.
+    """Return the 3x3 convolution (out, in, 3, 3) after doubling that a fused transposed one (in, out, 3, 3) stands for.
 
     The fused layer sums four shifts of its kernel and strides by 2: the same arithmetic as nearest neighbour doubling
     and a convolution whose kernel is turned by 180 degrees.

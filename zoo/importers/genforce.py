@@ -28,7 +28,7 @@ def networks(content: Any) -> list[str]:
 
 
 def convert(content: Any, network: str) -> Conversion:
-    """Return a network of the file in our names; the generator is the moving average, generator_smooth, if there is one.
+    """Return a network of the file in our names; of generators the moving average, generator_smooth, if there is one.
 
     Raises:
         ImportFailure: tensors are missing, left over, or fit no such network.
