@@ -1,4 +1,4 @@
-"""python -m export onnx|images: a trained generator, everywhere."""
+"""python -m export onnx|images|hub: a trained generator, everywhere."""
 
 import sys
 from collections.abc import Sequence
@@ -7,8 +7,13 @@ from typing import Annotated
 import tyro
 
 from export.config import ImagesConfig, OnnxConfig, UsageError
+from export.hub_config import HubConfig
 
-Command = Annotated[OnnxConfig, tyro.conf.subcommand("onnx")] | Annotated[ImagesConfig, tyro.conf.subcommand("images")]
+Command = (
+    Annotated[OnnxConfig, tyro.conf.subcommand("onnx")]
+    | Annotated[ImagesConfig, tyro.conf.subcommand("images")]
+    | Annotated[HubConfig, tyro.conf.subcommand("hub")]
+)
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -24,6 +29,14 @@ def main(args: Sequence[str] | None = None) -> None:
                 print(export_onnx(config.model, config.output, overwrite=config.overwrite))
             except ParityError as error:
                 sys.exit(f"error: {error}")  # exit code 1: the input is fine, the export is not
+        elif isinstance(config, HubConfig):
+            from export.parity import ParityError
+            from export.to_hub import HubRefusal, push_to_hub
+
+            try:
+                print(push_to_hub(config))
+            except (HubRefusal, ParityError) as error:
+                sys.exit(f"error: {error}")
         else:
             from export.images import paint_images
 

@@ -1,0 +1,240 @@
+"""The model card: metadata that the Hub indexes, and what a reader must know before using the model."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from export.card_figures import data_named, figures_section, model_index
+from export.card_limits import FACE_TAGS, limits_of_faces, limits_of_images
+from export.licence import Licence
+
+PAPER = "https://arxiv.org/abs/1710.10196"
+MARK = re.compile(r"\n<!-- python -m export hub wrote this card \(([0-9a-f]{12})\); once edited, it is kept\. -->\n$")
+BLOCK = re.compile(r"\A---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardFacts:
+    """Everything that a card says.
+
+    Attributes:
+        repo: org/name.
+        page: address of the model's page.
+        config: config.json.
+        licence: terms of weights and data.
+        figures: as zoo.figures.read_figures gives them.
+        dataset_id: the data set's id on the Hub, or the name of its file.
+        faces: whether it paints faces.
+        parameters: of the generator.
+        samples: seeds and grid of samples.png, as sample.py takes them: ("0-31", 8).
+    """
+
+    repo: str
+    page: str
+    config: dict[str, Any]
+    licence: Licence
+    figures: list[dict[str, Any]]
+    dataset_id: str | None
+    faces: bool
+    parameters: int
+    samples: tuple[str, int]
+
+
+def metadata(facts: CardFacts) -> dict[str, Any]:
+    """Return the YAML part of the card: every key that the Hub indexes."""
+    name = facts.repo.partition("/")[2]
+    tags = ["progan", "progressive-growing", "gan", "onnx", *(FACE_TAGS if facts.faces else ())]
+    fields = {
+        "library_name": "celebahq",
+        "pipeline_tag": "unconditional-image-generation",
+        **facts.licence.metadata(facts.page),
+        "tags": tags,
+        "datasets": [facts.dataset_id] if facts.dataset_id else None,
+        "metrics": [entry["metric"] for entry in facts.figures if entry["metric"] != "neighbours"] or None,
+        "model-index": model_index(name, facts.dataset_id or name, facts.figures),
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def model_card(facts: CardFacts) -> str:
+    """Return README.md, with a mark by which `is_generated` knows that nobody edited it."""
+    body = "\n".join(
+        [
+            f"# {facts.repo.partition('/')[2]}\n",
+            _what_it_is(facts),
+            _usage(facts),
+            "## Training\n",
+            _training(facts),
+            "## Figures\n",
+            figures_section(facts.figures),
+            limits_of_faces(facts.licence) if facts.faces else limits_of_images(),
+            "## Licence\n",
+            _terms(facts),
+            "## Citation\n",
+            f"T. Karras, T. Aila, S. Laine, J. Lehtinen: Progressive Growing of GANs for Improved Quality, Stability, "
+            f"and Variation. ICLR 2018. <{PAPER}>\n",
+        ]
+    )
+    text = f"---\n{_yaml(metadata(facts))}---\n\n{body}"
+    return f"{text}\n<!-- python -m export hub wrote this card ({_digest(text)}); once edited, it is kept. -->\n"
+
+
+def is_generated(text: str) -> bool:
+    """Whether model_card wrote this text and nobody changed it since."""
+    text = text.replace("\r\n", "\n")
+    mark = MARK.search(text)
+    return bool(mark) and mark[1] == _digest(text[: mark.start()])
+
+
+def fill_in(text: str, fields: dict[str, Any]) -> str:
+    """Return a card that somebody wrote, with the metadata that it lacks; not a letter of it changed.
+
+    Args:
+        text: README.md.
+        fields: as metadata gives them. A key that is there stays as it is; license_name and license_link join only a
+            license that is missing too.
+
+    Raises:
+        ValueError: its metadata is no YAML; one line.
+    """
+    import yaml
+
+    block = BLOCK.match(text)
+    try:
+        there = yaml.safe_load(block[1]) if block else {}
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        raise ValueError(f"its metadata is no YAML (line {where.line + 2 if where else '?'})") from None
+    if there is None:
+        there = {}
+    if not isinstance(there, dict):
+        raise ValueError("its metadata is no list of keys and values")
+    missing = {key: value for key, value in fields.items() if key not in there}
+    if "license" in there:
+        missing = {key: value for key, value in missing.items() if not key.startswith("license")}
+    if not missing:
+        return text
+    if block is None:
+        return f"---\n{_yaml(missing)}---\n\n{text}"
+    return text[: block.end(1)] + "\n" + _yaml(missing).rstrip("\n") + text[block.end(1) :]
+
+
+def _yaml(fields: dict[str, Any]) -> str:
+    from huggingface_hub.utils import yaml_dump
+
+    return yaml_dump(fields, sort_keys=False)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _what_it_is(facts: CardFacts) -> str:
+    network, training = facts.config["architecture"], facts.config.get("training") or {}
+    size, (seeds, columns) = network["resolution"], facts.samples
+    things = "faces of people who do not exist" if facts.faces else "images"
+    channels = "" if network.get("image_channels", 3) == 3 else ", grey"
+    label = network.get("label_size") or 0
+    conditional = f" It is conditional: a label of {label} classes goes with each latent vector." if label else ""
+    data = facts.config.get("dataset") or {}
+    learned = (
+        f", trained on the {data['faces']:,} pictures of `{data['file']}`" if {"faces", "file"} <= set(data) else ""
+    )
+    seen = f", {training['kimg'] * 1000:,.0f} of them shown in all" if learned and training.get("kimg") else ""
+    width = min(1024, max(512, columns * size))
+    return f"""\
+A progressively grown generator ([ProGAN]({PAPER})) that paints {things}, {size}×{size} pixels{channels}{learned}{seen}.
+It has {facts.parameters / 1e6:.1f} million parameters and takes {network["latent_size"]} normally distributed \
+numbers.{conditional}
+
+<img src="samples.png" width="{width}" alt="Grid of {_count(seeds)} generated images, not selected">
+
+Seeds {seeds.replace("-", " to ")}, as they come: nothing was selected. \
+`python sample.py --seeds {seeds} --output samples.png` paints them again.
+"""
+
+
+def _count(seeds: str) -> int:
+    first, _, last = seeds.partition("-")
+    return int(last or first) - int(first) + 1
+
+
+def _usage(facts: CardFacts) -> str:
+    network = facts.config["architecture"]
+    label = network.get("label_size") or 0
+    call = "torch.randn(4, generator.config.latent_size)" + (f", torch.eye({label})[:1].repeat(4, 1)" if label else "")
+    shape = f"(4, {network.get('image_channels', 3)}, {network['resolution']}, {network['resolution']})"
+    flag = " --label 0" if label else ""
+    return f"""\
+## Use
+
+With PyTorch and the package that made it (`celebahq`, which has `zoo`):
+
+```python
+import torch, zoo
+generator = zoo.load("{facts.repo}")
+images = generator({call})  # {shape}, [-1, 1]
+```
+
+Without PyTorch: `model.onnx` and `sample.py`, two files that stand alone (Pillow writes the picture).
+
+```bash
+pip install numpy onnxruntime pillow huggingface_hub
+hf download {facts.repo} --local-dir {facts.repo.partition("/")[2]}
+cd {facts.repo.partition("/")[2]}
+python sample.py --seeds 0-15 --output grid.png{flag}
+```
+
+The latent vector of a seed is `numpy.random.RandomState(seed).randn({network["latent_size"]})`: the same \
+picture on every machine.
+"""
+
+
+def _training(facts: CardFacts) -> str:
+    training, data = facts.config.get("training") or {}, facts.config.get("dataset") or {}
+    rows = [
+        ("data", data_named(data) if data.get("sha256_4x4") else facts.dataset_id),
+        ("preset", f"`{training['preset']}`" if training.get("preset") else None),
+        ("length", f"{training['kimg']:,g} kimg (thousand real images shown)" if training.get("kimg") else None),
+        ("mirrored reals", {True: "yes", False: "no"}.get(training.get("mirror"))),
+        ("device", training.get("device")),
+        ("precision", training.get("precision")),
+        ("time", _duration(training["seconds"]) if training.get("seconds") else None),
+        ("seed", training.get("seed")),
+        ("network", _network(facts.config["architecture"])),
+        ("source", (facts.config.get("source") or {}).get("url") if isinstance(facts.config.get("source"), dict) else
+                   facts.config.get("source")),
+    ]  # fmt: skip
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows if value is not None)
+    text = f"| | |\n|---|---|\n{table}\n\nThe weights are the moving average of the generator's over its training.\n"
+    if training.get("command"):
+        text += f"\n```bash\n{training['command']}\n```\n"
+    return text
+
+
+def _network(architecture: dict[str, Any]) -> str:
+    variant = {"paper": "as printed in the paper", "released": "as in the released TensorFlow program"}
+    base, most = architecture.get("fmap_base"), architecture.get("fmap_max")
+    said = variant.get(architecture.get("variant"), "")
+    widths = f"min({2 * base} / R, {most}) feature maps at resolution R" if base and most else ""
+    return ", ".join(part for part in (said, widths) if part) or "see config.json"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
+    return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def _terms(facts: CardFacts) -> str:
+    licence, file = facts.licence, (facts.config.get("dataset") or {}).get("file", "")
+    weights = licence.weights or "not stated: ask the author before you use them"
+    link = f" ([text]({licence.link}))" if licence.link else ""
+    data = licence.data or "terms not stated by the author"
+    if not licence.data and "celeb" in file.lower():
+        data += "; by the file's name it is CelebA, whose photographs are for non-commercial research only"
+    lines = [f"Weights: {weights}{link}.", f"Training data: {data}."]
+    if licence.non_commercial:
+        lines.append("**Not for commercial use.**")
+    return "\n".join(f"- {line}" for line in lines) + "\n"

@@ -1,0 +1,73 @@
+"""The options of python -m export hub."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from export.config import UsageError
+
+REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubConfig:
+    """Publish a generator on the Hugging Face Hub: its folder is built and shown first, then sent as one commit.
+
+    The folder: model.safetensors, config.json, model.onnx (checked against PyTorch), sample.py (needs numpy and
+    onnxruntime only), samples.png, training.json, metrics.json and README.md, the model card. Sent again unchanged, it
+    makes no commit. A README.md that somebody edited, on the Hub or in a folder, is kept; metadata that it lacks is
+    filled in. The model is then loaded anywhere with zoo.load("org/name"), or org/name@revision on any command line.
+
+    A token that may write comes from `hf auth login` or HF_TOKEN.
+
+    Example: python -m export hub --model runs/faces --repo me/progan-faces --license cc-by-nc-4.0 --dry-run
+
+    Example: python -m export hub --model runs/faces --repo me/progan-faces --license cc-by-nc-4.0 --tag v1
+    """
+
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")]
+    """Model folder, the run folder of python -m train that holds one, or the name of a published model."""
+    repo: Annotated[str, tyro.conf.arg(metavar="ORG/NAME")]
+    """The repository; made if it is missing."""
+    dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Build and show the folder, ask the Hub nothing and send nothing."""
+    output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Where to build the folder, which is then kept: edit its README.md and send it. None is a temporary folder."""
+    license: Annotated[str | None, tyro.conf.arg(metavar="ID")] = None
+    """Licence of the weights, an identifier of the Hub such as cc-by-nc-4.0, or the name of another licence. Wanted
+    where the model states none: nothing is published under a licence that nobody chose."""
+    license_link: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None
+    """Where the text of a licence is that the Hub has no identifier for."""
+    data_license: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
+    """Terms of the pictures that it was trained on, for the card; None is what the model states."""
+    dataset_id: Annotated[str | None, tyro.conf.arg(metavar="ORG/NAME")] = None
+    """The data set's name on the Hub, which then links the two; None is the name of the file."""
+    faces: bool = True
+    """The model paints faces; without, the card leaves out what it says of faces and CelebA."""
+    private: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Make a new repository private; one that exists stays as it is."""
+    pr: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Open a pull request instead of changing the branch."""
+    revision: Annotated[str, tyro.conf.arg(metavar="BRANCH")] = "main"
+    """The branch to change; made from main if it is missing."""
+    tag: Annotated[str | None, tyro.conf.arg(metavar="TAG")] = None
+    """Name the commit, v1 say, so that it can be asked for for ever."""
+    message: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
+    """First line of the commit; None says what is sent."""
+    overwrite_card: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Replace an edited README.md too."""
+
+    def check(self) -> None:
+        """Raise UsageError where options contradict each other. (Not at birth: tyro would frame the line.)"""
+        if not REPO_ID.fullmatch(self.repo) or "--" in self.repo or ".." in self.repo:
+            raise UsageError(f"--repo: {self.repo!r}, org/name of letters, digits, '-', '_' and '.' is wanted")
+        if self.pr and self.tag:
+            raise UsageError("--tag: given with --pr, a commit on a branch is wanted (tag it once it is merged)")
+        if self.pr and self.revision != "main":
+            raise UsageError(f"--revision: {self.revision} given with --pr, which the Hub opens against main alone")
+        for flag, name in (("--revision", self.revision), ("--tag", self.tag)):
+            if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)*", name, re.ASCII):
+                raise UsageError(f"{flag}: {name!r}, a name of letters, digits, '-', '_', '.' and '/' is wanted")

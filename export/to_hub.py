@@ -1,0 +1,219 @@
+"""python -m export hub: a model folder built, shown and published as one commit, top to bottom."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from export.config import UsageError
+from export.hub_config import HubConfig
+from export.hub_folder import HubFolder, build_folder
+from zoo.hub_errors import LOGIN, explain, network_errors
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+HUGGING_FACE = "huggingface.co"
+
+
+class HubRefusal(Exception):
+    """The Hub, or the way to it, refused; the message is one line with the remedy."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What the Hub holds of a repository before a push.
+
+    Attributes:
+        head: commit of the branch that is to be changed; None where there is no such branch, or no repository.
+        branches, tags: name -> commit; empty where there is no repository.
+        private: None where there is no repository.
+        card: README.md on that branch.
+    """
+
+    head: str | None
+    branches: dict[str, str]
+    tags: dict[str, str]
+    private: bool | None
+    card: str | None
+
+
+def push_to_hub(config: HubConfig) -> str:
+    """Build and show the folder; unless it is a dry run, send it. Return the lines that end the command.
+
+    Raises:
+        UsageError: an option, the model, or the want of a token.
+        HubRefusal: the Hub or the way to it.
+        ParityError: the .onnx disagrees with PyTorch.
+    """
+    config.check()
+    _without_xet_on_other_hubs()
+    from huggingface_hub import HfApi, constants, get_token, utils
+
+    if not sys.stderr.isatty():  # its bars redraw themselves in place: not in a log file
+        utils.disable_progress_bars()
+    page = f"{constants.ENDPOINT}/{config.repo}"
+    api = HfApi(library_name="celebahq", library_version=_version())
+
+    # What is there, before minutes go into the .onnx.
+    published = None
+    if not config.dry_run:
+        if get_token() is None:
+            raise UsageError(f"--repo: no token of the Hugging Face Hub here, one that may write is wanted: {LOGIN}")
+        with _refusals(config):
+            published = look_up(api, config)
+        _check(config, published)
+
+    with _place(config.output) as output:
+        folder = build_folder(config, output, page, published.card if published else None)
+        print("\n".join([str(folder), *(f"note: {note}" for note in folder.notes)]), flush=True)
+        if folder.licence.weights is None:
+            refusal = (
+                f"--license: none given, and {config.model} states none; an identifier of the Hub is wanted, "
+                "cc-by-nc-4.0 say (CelebA's photographs are for non-commercial research)"
+            )
+            if not config.dry_run:
+                raise UsageError(refusal)
+            print(f"note: {refusal}")
+        if published is None:
+            kept = f"{output} is kept" if config.output else "give --output to keep the folder"
+            return f"dry run: nothing was sent; {kept}"
+        with _refusals(config):
+            return "\n".join(send(api, config, folder, published))
+
+
+def look_up(api: "HfApi", config: HubConfig) -> Published:
+    """Return what the Hub holds; raises what huggingface_hub raises."""
+    from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        private = api.model_info(config.repo).private
+    except RepositoryNotFoundError as error:
+        if error.response.status_code == 401:  # a token that nobody knows
+            raise
+        return Published(None, {}, {}, None, None)
+    refs = api.list_repo_refs(config.repo)
+    branches = {ref.name: ref.target_commit for ref in refs.branches}
+    head = branches.get(config.revision)
+    try:
+        path = api.hf_hub_download(config.repo, "README.md", revision=head or branches.get("main"))
+        card = Path(path).read_text(encoding="utf-8")
+    except EntryNotFoundError:
+        card = None
+    return Published(head, branches, {ref.name: ref.target_commit for ref in refs.tags}, private, card)
+
+
+def send(api: "HfApi", config: HubConfig, folder: HubFolder, published: Published) -> list[str]:
+    """Make repository and branch where they are missing, one commit where something changed, and the tag.
+
+    Args:
+        folder: what is sent.
+        published: what was there; the commit is refused when that changed meanwhile.
+
+    Returns:
+        What happened, in lines.
+    """
+    lines = []
+    if published.private is None:
+        api.create_repo(config.repo, private=config.private)
+        lines.append(f"{config.repo}: made, {'private' if config.private else 'public'}")
+    elif config.private and not published.private:
+        lines.append(f"{config.repo}: already there and public; --private is for new ones, change it in its settings")
+    if config.revision != "main" and published.head is None:
+        api.create_branch(config.repo, branch=config.revision, exist_ok=True)
+    head = published.head or api.model_info(config.repo, revision=config.revision).sha
+    commit = api.upload_folder(
+        repo_id=config.repo,
+        folder_path=folder.path,
+        allow_patterns=folder.files,
+        revision=config.revision,
+        commit_message=config.message or folder.summary,
+        parent_commit=head,
+        create_pr=config.pr,
+    )
+    if commit.oid == head:
+        lines.append(f"{config.repo}: nothing changed since {head[:8]}, no commit")
+    elif config.pr:
+        lines.append(f"{config.repo}: pull request {commit.pr_url}")
+    else:
+        lines.append(f"{config.repo}: {folder.summary}, commit {commit.oid}")
+    if config.tag and published.tags.get(config.tag) != commit.oid:
+        if config.tag in published.tags:
+            raise HubRefusal(
+                f"--tag: {config.tag} already names {published.tags[config.tag][:8]}, not {commit.oid[:8]} "
+                "that is now there; another name is wanted"
+            )
+        api.create_tag(config.repo, tag=config.tag, revision=commit.oid)
+        lines.append(f"{config.repo}: {commit.oid[:8]} is now {config.tag}")
+    if not config.pr:
+        named = config.tag or (config.revision if config.revision != "main" else "")
+        lines.append(f'zoo.load("{config.repo}{"@" + named if named else ""}") loads it')
+    return lines
+
+
+def _check(config: HubConfig, published: Published) -> None:
+    """Refuse what cannot end well while nothing is sent yet."""
+    if config.pr and published.private is None:
+        raise UsageError(f"--pr: {config.repo} is not there yet, without --pr it is made")
+    named = published.tags.get(config.tag) if config.tag else None
+    if named and named != published.head:
+        raise UsageError(f"--tag: {config.tag} already names {named[:8]}, another name is wanted")
+    if config.revision in published.tags:
+        raise UsageError(f"--revision: {config.revision} is a tag there, the name of a branch is wanted")
+
+
+@contextlib.contextmanager
+def _refusals(config: HubConfig) -> Iterator[None]:
+    """Turn what huggingface_hub raises for reasons outside this program into a HubRefusal."""
+    try:
+        yield
+    except RuntimeError as error:  # what its uploads of large files wrap the reason in
+        raise HubRefusal(explain(_reason(error), config.repo, config.revision, pushing=True)) from None
+    except network_errors() as error:
+        raise HubRefusal(explain(error, config.repo, config.revision, pushing=True)) from None
+    except ValueError as error:
+        text = " ".join(str(error).split())
+        if not text.startswith(("Invalid metadata", "LFS batch API")):
+            raise
+        wanted = "a card that it takes" if text.startswith("Invalid metadata") else "room for large files"
+        raise HubRefusal(f"{config.repo}: {text.rstrip('.')}, {wanted} is wanted") from None
+
+
+def _reason(error: Exception) -> Exception:
+    """Return the error below that says why."""
+    cause = error.__cause__
+    return cause if isinstance(cause, network_errors()) else error
+
+
+@contextlib.contextmanager
+def _place(output: Path | None) -> Iterator[Path]:
+    if output is not None:
+        yield output
+        return
+    with tempfile.TemporaryDirectory(prefix="hub-") as folder:
+        yield Path(folder) / "model"
+
+
+def _without_xet_on_other_hubs() -> None:
+    """Switch Xet off where HF_ENDPOINT is not Hugging Face's own: the client cannot find out that it is not spoken."""
+    host = os.environ.get("HF_ENDPOINT", "").partition("://")[2].partition("/")[0]
+    if not host or host == HUGGING_FACE or host.endswith("." + HUGGING_FACE):
+        return
+    if os.environ.get("HF_HUB_DISABLE_XET", "").lower() not in ("1", "true", "yes", "on"):
+        print(f"note: {host} is not {HUGGING_FACE}: large files go by Git LFS, not Xet", file=sys.stderr)
+    os.environ["HF_HUB_DISABLE_XET"] = "1"
+    from huggingface_hub import constants
+
+    constants.HF_HUB_DISABLE_XET = True  # it reads the environment only once, perhaps before now
+
+
+def _version() -> str | None:
+    try:
+        return metadata.version("celebahq")
+    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
+        return None
