@@ -49,7 +49,7 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
         if r == resolution and fades(config, resolution, alpha):
             coarse = tape.pop().detach()
             weight = as_weight(alpha, g)
-            g_coarse = _through_leaky_relu(g * (1 - weight), coarse, leak)
+            g_coarse = _through_leaky_relu(g * (1 - weight), coarse, config.entry_leak)
             coarse_gradient = _through_pool(_through_conv(g_coarse, discriminator.from_rgb[size_key(r // 2)]))
             g = g * weight
         block = discriminator.blocks[size_key(r)]
@@ -60,7 +60,8 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
             g = _through_leaky_relu(_through_pool(g), activation, leak)
         g = _through_leaky_relu(_through_conv(g, block.conv1), hidden, leak)
         g = _through_conv(g, block.conv0)
-    g = _through_conv(_through_leaky_relu(g, tape.pop().detach(), leak), discriminator.from_rgb[size_key(resolution)])
+    g = _through_leaky_relu(g, tape.pop().detach(), config.entry_leak)
+    g = _through_conv(g, discriminator.from_rgb[size_key(resolution)])
     return g if coarse_gradient is None else g + coarse_gradient
 
 

@@ -21,7 +21,10 @@ class FlatParameters:
     def __init__(self, network: Generator | Discriminator) -> None:
         self.resolutions = network.config.resolutions
         rgb = network.to_rgb if isinstance(network, Generator) else network.from_rgb
-        groups = [[*network.blocks[size_key(r)].parameters(), *rgb[size_key(r)].parameters()] for r in self.resolutions]
+        groups = [
+            [*network.blocks[key].parameters(), *(rgb[key].parameters() if key in rgb else ())]
+            for key in map(size_key, self.resolutions)
+        ]
         self.parameters: list[nn.Parameter] = [p for group in groups for p in group]
         self._ends = [sum(p.numel() for group in groups[: i + 1] for p in group) for i in range(len(groups))]
         self._counts = [sum(len(group) for group in groups[: i + 1]) for i in range(len(groups))]

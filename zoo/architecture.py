@@ -37,8 +37,8 @@ class ProGANConfig:
     widths: tuple[int, ...] | None = None
     """Feature maps at 4x4, 8x8, ...; None: as fmap_base and fmap_max say."""
     latent_norm: Literal["z", "joined", "both", "none"] | None = None
-    """What is normalized before the first layer: z alone, z and label joined, one after the other, nothing; None: as
-    the variant says."""
+    """What is normalized before the first layer: z alone; z and label joined; both, z times the root of its size
+    joining the label; nothing; None: as the variant says."""
     latent_epsilon: float = 1e-8
     """Epsilon of that normalization."""
     per_pixel_bias: bool = False
@@ -53,8 +53,12 @@ class ProGANConfig:
     """Slope of G's leaky ReLU; 0 is ReLU."""
     tanh: bool = False
     """Whether images go through tanh."""
+    last_rgb_only: bool = False
+    """Whether G has an output layer for its full resolution alone: it can then neither fade nor paint less."""
     discriminator_leak: float = LEAK
     """Slope of D's leaky ReLU."""
+    from_rgb_leak: float | None = None
+    """Slope of the one after D's input layers; None: the same; 1 is no activation."""
     discriminator_hidden: int | None = None
     """Size of D's dense layer before the score; None: min(fmap_base, fmap_max), as released."""
     discriminator_conv: bool = True
@@ -104,6 +108,11 @@ class ProGANConfig:
     def hidden_size(self) -> int:
         """Size of D's dense layer before the score; the released program counts it as a 2x2."""
         return self.discriminator_hidden or min(self.fmap_base, self.fmap_max)
+
+    @property
+    def entry_leak(self) -> float:
+        """Slope of the leaky ReLU after D's input layers."""
+        return self.discriminator_leak if self.from_rgb_leak is None else self.from_rgb_leak
 
     @property
     def stddev_kind(self) -> str:

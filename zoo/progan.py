@@ -74,7 +74,8 @@ class Generator(nn.Module):
         self.to_rgb = nn.ModuleDict()
         for r in config.resolutions:
             self.blocks[size_key(r)] = GeneratorInput(config) if r == 4 else GeneratorBlock(config, r)
-            self.to_rgb[size_key(r)] = EqualizedConv2d(config.feature_maps(r), config.image_channels, 1, gain=1.0)
+            if r == config.resolution or not config.last_rgb_only:
+                self.to_rgb[size_key(r)] = EqualizedConv2d(config.feature_maps(r), config.image_channels, 1, gain=1.0)
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, revision: str | None = None) -> "Generator":
@@ -108,6 +109,9 @@ class Generator(nn.Module):
             enlarge, alpha = growth_of(self.config)
         resolution = (resolution or self.config.resolution) >> enlarge
         alpha = 1.0 if alpha is None else alpha
+        if self.config.last_rgb_only and (resolution < self.config.resolution or is_fading(alpha)):
+            only = self.config.resolution
+            raise ValueError(f"resolution: {resolution} at alpha {alpha}, {only} at 1 is wanted, its only output")
         x = self.join_label(z, label).to(self.compute_dtype)
         previous = x
         for r in self.config.resolutions:
@@ -135,6 +139,8 @@ class Generator(nn.Module):
             z = self.normalized(z)
         if label is None:
             return z
+        if how == "both":
+            z = z * self.config.latent_size**0.5
         joined = torch.cat([z, label], dim=1)
         return self.normalized(joined) if how in ("joined", "both") else joined
 
@@ -240,7 +246,7 @@ class Discriminator(nn.Module):
                 shrink, alpha = shrink - 1, 1.0
             for _ in range(shrink):
                 images = downsample(images)
-        resolution, leak = images.shape[-1], self.config.discriminator_leak
+        resolution, leak = images.shape[-1], self.config.entry_leak
         fading = fades(self.config, resolution, alpha)
         images = images.to(self.compute_dtype)
         x = leaky_relu(self.from_rgb[size_key(resolution)](images), leak)

@@ -12,6 +12,7 @@ FOREIGN = [
     {"stddev": "none", "pool_first": True, "discriminator_leak": 0.0},
     {"discriminator_conv": False, "stddev": "strided", "discriminator_hidden": 7},
     {"widths": (12, 10, 6), "stddev_unbiased": True},
+    {"from_rgb_leak": 1.0},
 ]
 """What the discriminators of other programs differ in: see zoo.importers."""
 

@@ -132,6 +132,7 @@ def joint_config(generator: ProGANConfig, discriminator: ProGANConfig) -> ProGAN
     joint = replace(
         generator,
         discriminator_leak=discriminator.discriminator_leak,
+        from_rgb_leak=discriminator.from_rgb_leak,
         discriminator_hidden=discriminator.hidden_size,
         discriminator_conv=discriminator.discriminator_conv,
         discriminator_fades_from=discriminator.discriminator_fades_from,
