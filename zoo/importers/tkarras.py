@@ -152,12 +152,17 @@ def _from_theano(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, di
     names = [f"{4 << i}x{4 << i}" for i in range(resolution.bit_length() - 2)]
     values: Iterator[Any] = iter(fields["param_values"])
 
+    def parameter() -> Any:
+        for value in values:
+            return value
+        raise ImportFailure(f"{len(fields['param_values'])} parameters, fewer than a network of {resolution} px has")
+
     def layer() -> Layer:
-        weight = next(values)
-        scale = float(next(values)) if options.get("use_wscale", True) else 1.0
+        weight = parameter()
+        scale = float(parameter()) if options.get("use_wscale", True) else 1.0
         if weight.ndim == 4:
             weight = weight.flip(2, 3)
-        return Layer(weight if weight.ndim == 4 else weight.T, next(values), scale)
+        return Layer(weight if weight.ndim == 4 else weight.T, parameter(), scale)
 
     def rgb_layer() -> Layer:
         found = layer()
@@ -185,7 +190,7 @@ def _from_theano(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, di
             torch.cat([head.weight * head.scale for head in heads]), torch.cat([head.bias for head in heads])
         )
     if next(values, None) is not None:
-        raise ImportFailure("more parameters than this network has")
+        raise ImportFailure(f"{len(fields['param_values'])} parameters, more than a network of {resolution} px has")
     lod = (fields.get("toplevel_params") or {}).get("cur_lod", 0.0)
     config = _config(network, layers, options, float(lod), {
         "stddev": None if options.get("mbstat_avg", "all") else "none",
