@@ -1,4 +1,4 @@
-"""python -m export onnx|images|hub: a trained generator, everywhere."""
+"""python -m export onnx|images|hub|web: a trained generator, everywhere."""
 
 import sys
 from collections.abc import Sequence
@@ -8,11 +8,13 @@ import tyro
 
 from export.config import ImagesConfig, OnnxConfig, UsageError
 from export.hub_config import HubConfig
+from export.web.config import WebConfig
 
 Command = (
     Annotated[OnnxConfig, tyro.conf.subcommand("onnx")]
     | Annotated[ImagesConfig, tyro.conf.subcommand("images")]
     | Annotated[HubConfig, tyro.conf.subcommand("hub")]
+    | Annotated[WebConfig, tyro.conf.subcommand("web")]
 )
 
 
@@ -36,6 +38,14 @@ def main(args: Sequence[str] | None = None) -> None:
             try:
                 print(push_to_hub(config))
             except (HubRefusal, ParityError) as error:
+                sys.exit(f"error: {error}")
+        elif isinstance(config, WebConfig):
+            from export.parity import ParityError
+            from export.web.page import build_page
+
+            try:
+                print(build_page(config))
+            except ParityError as error:
                 sys.exit(f"error: {error}")
         else:
             from export.images import paint_images

@@ -1,0 +1,56 @@
+"""A MODEL as one .onnx file of a given place and size: what the page, the demo and its Space carry."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import zoo
+from export.sample import UnusableModel, UsageError, load_onnx
+from zoo.folder import ModelError, read_config
+
+
+def place_onnx(
+    model: str, target: Path, *, resolution: int | None = None, largest: int | None = None, precision: str = "fp32"
+) -> None:
+    """Write the .onnx of a model: a copy of an .onnx file, else an export, which checks it against PyTorch.
+
+    Args:
+        model: model folder, run folder, name of a published model, or .onnx file.
+        target: the .onnx file to write.
+        resolution: side of the images; None is the generator's own, or largest where that is smaller.
+        largest: the largest resolution that is wanted there.
+        precision: "fp32" or "fp16", of an export.
+
+    Raises:
+        UsageError: the model cannot be used, or is too large.
+        export.parity.ParityError: the export does not paint what PyTorch paints.
+    """
+    if resolution is not None and largest is not None and resolution > largest:
+        raise UsageError(f"--resolution: {resolution}, at most {largest} is wanted")
+    if Path(model).suffix == ".onnx" and not Path(model).is_dir():
+        paint = load_onnx(model, "cpu")
+        if paint.is_uint8:
+            raise UnusableModel(f"{model}: it gives uint8 pictures, an export without --uint8 is wanted")
+        if precision != "fp32" or resolution not in (None, paint.resolution):
+            raise UsageError(f"{model}: --resolution and --precision choose an export, a model folder is wanted")
+        if largest is not None and paint.resolution > largest:
+            raise UsageError(
+                f"{model}: images of {paint.resolution}x{paint.resolution}, at most {largest} is wanted: "
+                f"a model folder, or python -m export onnx --resolution {largest}"
+            )
+        shutil.copyfile(model, target)
+        return
+    try:
+        folder = zoo.model_folder(model)
+        own = read_config(folder)["architecture"].get("resolution")
+    except ModelError as error:
+        raise UsageError(f"--model: {error}") from None
+    if resolution is None and largest is not None and own > largest:
+        resolution = largest
+        print(f"{model}: a generator of {own}x{own}, exported at {largest}x{largest}", file=sys.stderr, flush=True)
+    from export.to_onnx import export_onnx  # torch, which an .onnx file does without
+
+    if resolution in (None, own) and precision == "fp32":  # interim
+        export_onnx(folder, target)
+    else:
+        export_onnx(folder, target, resolution=resolution, precision=precision)

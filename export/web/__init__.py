@@ -1,0 +1,1 @@
+"""A generator as a web page that paints in the visitor's browser."""

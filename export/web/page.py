@@ -1,0 +1,188 @@
+"""python -m export web: a generator to a folder that paints in the browser, top to bottom."""
+
+import html
+import json
+import shutil
+import string
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from export.model_file import place_onnx
+from export.sample import MAX_SEED, OnnxGenerator, UsageError, latents, load_onnx, one_hot, to_uint8
+from export.web.config import WebConfig
+from export.web.directions import principal_directions
+from export.web.runtime import BUILDS, VERSION, copy_runtime
+
+LARGEST = 256
+"""A browser without a graphics processor takes seconds for 256x256, and minutes for 1024x1024."""
+
+REFERENCES = ({"seed": 0, "scale": 1}, {"seed": 1, "scale": 1}, {"seed": 0, "scale": 0})
+"""The latents of the pictures that the page checks its painter with. WebAssembly is checked with the first, WebGPU with
+all; the zero latent is where normalization without its epsilon shows."""
+
+STATIC = Path(__file__).parent / "static"
+
+
+@dataclass(frozen=True)
+class WebReport:
+    """What was written."""
+
+    output: Path
+    size: int
+    """Bytes of all files."""
+    resolution: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.output}: a page that paints {self.resolution}x{self.resolution}, {self.size / 1e6:.0f} MB\n"
+            f"python -m http.server --directory {self.output}    shows it at http://localhost:8000"
+        )
+
+
+def build_page(config: WebConfig) -> WebReport:
+    """Write the page; the folder takes its name only once it is whole.
+
+    Raises:
+        UsageError: an option, the model or the runtime cannot be used, or the folder is there already.
+        export.parity.ParityError: the export does not paint what PyTorch paints.
+    """
+    # The request, before anything is loaded.
+    if config.directions < 0:
+        raise UsageError(f"--directions: {config.directions}, at least 0 is wanted")
+    output = config.output
+    is_page = (output / "page.json").is_file() and (output / "worker.js").is_file()
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        if not is_page:
+            raise UsageError(f"--output: {output} is there and no page, a new folder is wanted")
+        if not config.overwrite:
+            raise UsageError(f"--output: {output} is a page already, another folder or --overwrite is wanted")
+
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=f"{output.name}.partial-") as scratch:
+            page = Path(scratch) / "page"
+            page.mkdir()
+            report = _write(page, config)
+            page.chmod(0o755)
+            if output.exists():
+                shutil.rmtree(output)
+            page.rename(output)
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename or output}: cannot be written ({error.strerror}), a writable place with room is wanted"
+        ) from None
+    return report
+
+
+def _write(page: Path, config: WebConfig) -> WebReport:
+    """Fill a folder."""
+    # The generator and the library that runs it.
+    (page / "runtime").mkdir()
+    copy_runtime(page / "runtime", config.runtime)
+    place_onnx(
+        config.model, page / "model.onnx", resolution=config.resolution, largest=LARGEST, precision=config.precision
+    )
+    generator = load_onnx(page / "model.onnx", "cpu")
+    if config.directions > generator.latent_size:
+        raise UsageError(f"--directions: {config.directions}, at most {generator.latent_size} of this model is wanted")
+    if generator.label_size:
+        label = one_hot(0, generator.label_size, 1)
+        paint = lambda z: generator(z, np.repeat(label, len(z), 0))  # noqa: E731
+    else:
+        paint = generator
+
+    # What the page proves its painter with, and what it moves along.
+    references = reference_pictures(paint, generator.latent_size)
+    (page / "references.bin").write_bytes(references.tobytes())
+    square = Image.fromarray(references[0, :, :, 0] if references.shape[3] == 1 else references[0])
+    square.resize((64, 64), Image.Resampling.LANCZOS).save(page / "icon.png")
+    directions = np.zeros((0, generator.latent_size), np.float32)
+    if config.directions:
+        directions = principal_directions(
+            paint, generator.latent_size, config.directions, on_progress=_progress(config.model)
+        )
+    (page / "directions.bin").write_bytes(directions.astype("<f4").tobytes())
+
+    # The page itself.
+    for file in sorted(STATIC.iterdir()):
+        if file.suffix in (".js", ".css"):
+            shutil.copyfile(file, page / file.name)
+    (page / "index.html").write_text(_html(config, generator), encoding="utf-8")
+    (page / "page.json").write_text(json.dumps(_facts(page, config, generator, references), indent=1), encoding="utf-8")
+    size = sum(file.stat().st_size for file in page.rglob("*") if file.is_file())
+    return WebReport(config.output, size, generator.resolution)
+
+
+def reference_pictures(paint: Callable[[np.ndarray], np.ndarray], latent_size: int) -> np.ndarray:
+    """Return the pictures of REFERENCES as onnxruntime paints them here, (n, R, R, C) uint8."""
+    rows = [latents([reference["seed"]], latent_size) * reference["scale"] for reference in REFERENCES]
+    return np.concatenate([to_uint8(paint(row.astype(np.float32))) for row in rows])
+
+
+def _facts(page: Path, config: WebConfig, generator: OnnxGenerator, references: np.ndarray) -> dict:
+    """Return page.json: what app.js must know."""
+    builds = {
+        name: build | {"wasm_bytes": (page / "runtime" / build["wasm"]).stat().st_size}
+        for name, build in BUILDS.items()
+    }
+    names = ("model.onnx", "references.bin", "directions.bin")
+    return {
+        "resolution": generator.resolution,
+        "channels": references.shape[3],
+        "latent_size": generator.latent_size,
+        "label_size": generator.label_size,
+        "directions": config.directions,
+        "references": REFERENCES,
+        "runtime": builds,
+        "files": {name: (page / name).stat().st_size for name in names},
+        "model_sha256": generator.metadata.get("source_sha256", ""),
+    }
+
+
+def _html(config: WebConfig, generator: OnnxGenerator) -> str:
+    """Return index.html with the words that are this model's."""
+    terms = _terms(generator.metadata.get("license", ""))
+    words = {
+        "title": config.title,
+        "subtitle": f"{generator.resolution}×{generator.resolution} pixels, painted by your browser. "
+        f"{MAX_SEED + 1:,} seeds, each a face.",
+        "licence": f"Licence of the model: {terms}." if terms else "",
+        "resolution": str(generator.resolution),
+        "runtime_version": VERSION,
+    }
+    template = string.Template((STATIC / "index.html").read_text(encoding="utf-8"))
+    return template.substitute({name: html.escape(word) for name, word in words.items()})
+
+
+def _terms(text: str) -> str:
+    """Return the licence of an .onnx file for people: it is a name, or the JSON of a model's config."""
+    try:
+        terms = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(terms, dict):
+        return text
+    named = [f"{terms[what]} ({what})" for what in ("weights", "data") if terms.get(what)]
+    return ", ".join(named) + (", not for commercial use" if terms.get("non_commercial") else "")
+
+
+def _progress(model: str) -> Callable[[int, int], None]:
+    """Return what prints how far the measuring of directions is, every 10 s."""
+    start = shown = time.perf_counter()
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown
+        now = time.perf_counter()
+        if now - shown > 10:
+            shown = now
+            left = (now - start) / done * (total - done)
+            print(f"{model}: directions, {done} of {total} images, {left:.0f} s to go", file=sys.stderr, flush=True)
+
+    return show

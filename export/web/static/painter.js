@@ -1,0 +1,98 @@
+// The page's side of worker.js: start a generator, check it against reference pictures, paint.
+
+import { latent } from "./latents.js";
+
+const CHECK_LIMIT_MS = 60_000;
+
+export class Painter {
+  #worker;
+  #waiting = new Map();
+  #next = 0;
+  #onProgress;
+
+  // Start one and prove it on the first `checks` reference pictures; rejects, with the reason, when it cannot be trusted.
+  // backend: "wasm" or "webgpu"; page: page.json; model: ArrayBuffer; references: Uint8Array (n, R, R, C).
+  static async start({ backend, page, model, references, checks, onProgress = () => {} }) {
+    const painter = new Painter(backend, onProgress);
+    try {
+      await painter.#ask({ task: "load", backend, build: page.runtime[backend], model });
+      const check = painter.#check(page, references, checks);
+      // WebAssembly may take its time, there is nothing else to paint with
+      await (backend === "wasm" ? check : Promise.race([check, painter.#outOfTime()]));
+    } catch (error) {
+      painter.stop();
+      throw error;
+    }
+    return painter;
+  }
+
+  constructor(backend, onProgress) {
+    this.backend = backend;
+    this.milliseconds = NaN; // of the last picture
+    this.#onProgress = onProgress;
+    this.#worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
+    this.#worker.onmessage = ({ data: { id, result, error, progress } }) => {
+      if (progress !== undefined) return this.#onProgress(progress);
+      const { resolve, reject } = this.#waiting.get(id);
+      this.#waiting.delete(id);
+      if (error) reject(new Error(error));
+      else resolve(result);
+    };
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#fail(new Error(event.message || "worker.js could not be loaded"));
+    };
+  }
+
+  #fail(error) {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+
+  #ask(message) {
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(this.#next, { resolve, reject });
+      this.#worker.postMessage({ id: this.#next++, ...message });
+    });
+  }
+
+  // Paint z (Float32Array) and label (Float32Array or null): {pixels: RGBA bytes, milliseconds}.
+  async paint(z, label) {
+    const picture = await this.#ask({ task: "paint", z, label });
+    this.milliseconds = picture.milliseconds;
+    return picture;
+  }
+
+  // The pictures that onnxruntime painted when this page was made: within one grey level, or it is not used. WebGPU's
+  // Conv with LeakyRelu has been wrong (microsoft/onnxruntime issues 24070 and 19816).
+  async #check(page, references, checks) {
+    const size = page.channels * page.resolution ** 2;
+    let worst = 0;
+    for (let n = 0; n < checks; n++) {
+      const { seed, scale } = page.references[n];
+      const z = latent(seed, page.latent_size).map((value) => value * scale);
+      const { pixels } = await this.paint(z, oneHot(page, 0));
+      for (let i = 0; i < size; i++) {
+        const ours = pixels[4 * Math.floor(i / page.channels) + (i % page.channels)];
+        worst = Math.max(worst, Math.abs(ours - references[n * size + i]));
+      }
+    }
+    if (worst > 1) throw new Error(`its pictures are wrong by ${worst} of 255 grey levels`);
+  }
+
+  #outOfTime() {
+    const error = new Error("it did not paint the pictures of its check within a minute");
+    return new Promise((_, reject) => setTimeout(() => reject(error), CHECK_LIMIT_MS));
+  }
+
+  stop() {
+    this.#worker.terminate();
+    this.#fail(new Error("stopped"));
+  }
+}
+
+// The label vector of a class, null where the model is unconditional.
+export function oneHot(page, label) {
+  if (!page.label_size) return null;
+  return Float32Array.from({ length: page.label_size }, (_, i) => (i === label ? 1 : 0));
+}
