@@ -1,10 +1,10 @@
-"""Networks and weights: ProGAN defined once, saved as safetensors, loaded by path or by name."""
+"""Networks and weights: ProGAN defined once, saved as safetensors, loaded by path or by name, imported from others."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zoo.progan import Generator
+    from zoo.progan import Discriminator, Generator
 
 
 def model_folder(name_or_path: str | Path, revision: str | None = None) -> Path:
@@ -21,6 +21,24 @@ def model_folder(name_or_path: str | Path, revision: str | None = None) -> Path:
     from zoo.locate import locate
 
     return locate(name_or_path, revision)
+
+
+def import_checkpoint(path: str | Path, network: str = "generator") -> "Generator | Discriminator":
+    """Return a network of a file that another program wrote; its layout is recognised, and nothing in it is run.
+
+    Args:
+        path: the file: .pkl, .pth, .bin; its name and ending do not matter.
+        network: "generator" (the moving average where the file has one) or "discriminator".
+
+    Returns:
+        The network in float32 on the CPU, in evaluation mode, gradients off.
+
+    Raises:
+        zoo.importers.ImportFailure: the file cannot be imported; one line that lists what was seen.
+    """
+    from zoo.importers import import_checkpoint
+
+    return import_checkpoint(path, network)
 
 
 def load(name_or_path: str | Path, revision: str | None = None) -> "Generator":

@@ -60,6 +60,8 @@ class Layout:
     """How a family of programs writes its files."""
 
     title: str
+    importer: str | None = None
+    """Name by which zoo.importers recognises it."""
     tests: str | None = None
     """File of the tests that compare imported weights with the family's own definition; None: not verified."""
     missing: str | None = None
@@ -76,11 +78,15 @@ class Entry:
     resolution: int
     origin: str | None
     """Who published it; None is the released network."""
+    family: str
+    """Table of catalog.toml with what it shares with others."""
     publisher: str
     home: str
     """Page of the program that it belongs to."""
     license: str
     """Of the weights."""
+    license_note: str = ""
+    """Where that licence is from."""
     data_license: str
     non_commercial: bool
     """Whether the weights or their data may not be used commercially."""
@@ -140,7 +146,6 @@ def _entry(model: dict[str, Any], tables: dict[str, Any], layouts: dict[str, Lay
     merged = {**tables["family"][model["family"]], **model}
     layout = merged.pop("layout")
     sources = tuple(_source(name, source, layout, layouts) for source in merged.pop("sources"))
-    del merged["family"]
     merged["citation"] = tables["citation"][merged["citation"]]
     merged.setdefault("architecture", None)
     return _made(

@@ -6,6 +6,18 @@ from pathlib import Path
 from typing import Any
 
 METRICS_NAME = "metrics.json"
+TITLES = {
+    "swd": "SWD x 1e3",
+    "swd-iterative": "iterative SWD x 1e3",
+    "msssim": "MS-SSIM",
+    "fid": "FID",
+    "kid": "KID",
+    "is": "inception score",
+    "precision-recall": "precision",
+    "neighbours": "distance to the nearest real",
+    "modes": "modes of 1000",
+}
+"""Metric of python -m train.metrics -> what the first, or average, of its numbers is."""
 
 
 def read_figures(folder: Path) -> list[dict[str, Any]]:
@@ -33,3 +45,29 @@ def read_figures(folder: Path) -> list[dict[str, Any]]:
         for metric, entry in metrics.items()
         if isinstance(entry, dict) and entry.get("model_sha256") == sha256 and isinstance(entry.get("values"), dict)
     ]
+
+
+def figure_lines(figures: list[dict[str, Any]]) -> list[str]:
+    """Return each metric in a few words, with what is best possible beside it where that was measured.
+
+    Args:
+        figures: as read_figures gives them.
+    """
+    lines = []
+    for figure in figures:
+        values = figure["values"]
+        name = "average" if "average" in values else next(iter(values), None)
+        if name is None:
+            continue
+        beside = [
+            f"{title} {_short(figure[key][name])}"
+            for key, title in (("noise_floor", "noise floor"), ("reals", "reals"))
+            if isinstance(figure.get(key), dict) and name in figure[key]
+        ]
+        of = f" ({', '.join(beside)})" if beside else ""
+        lines.append(f"{TITLES.get(figure['metric'], figure['metric'])} {_short(values[name])}{of}")
+    return lines
+
+
+def _short(number: Any) -> str:
+    return f"{number:.4g}" if isinstance(number, float) else str(number)

@@ -1,24 +1,78 @@
-"""MODEL on a command line -> the model folder: a path, or a Hugging Face id."""
+"""MODEL on a command line -> the model folder: a path, a shipped model, the catalogue, the Hub. No torch."""
 
 import re
 from pathlib import Path
 
-from zoo.folder import ModelError, folder_at
+from zoo.catalog import Entry, read_catalog
+from zoo.folder import CONFIG_NAME, ModelError, folder_at
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+PRETRAINED = Path(__file__).with_name("pretrained")
+HUB_ID = re.compile(r"(?P<id>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[^@\s]+))?")
 
 
-def locate(name_or_path: str | Path, revision: str | None = None) -> Path:
-    """Return the model folder; see zoo.model_folder."""
-    name = str(name_or_path)
-    path = Path(name_or_path)
+def locate(name_or_path: str | Path, revision: str | None = None, cache: Path | None = None) -> Path:
+    """Return the model folder; see zoo.model_folder.
+
+    Args:
+        cache: of the catalogue's models, as zoo.cache.cache_folder takes it.
+    """
+    name, path = str(name_or_path), Path(name_or_path)
+    hub = None if looks_like_a_path(name) else HUB_ID.fullmatch(name)
+    entry = read_catalog().entries.get(name) or (hub and _entry_of_hub(hub["id"], hub["revision"] or revision))
+    if revision is not None and (path.exists() or not hub):
+        raise ModelError(f"{name}: no revision {revision!r} of it, only a Hugging Face id org/name has revisions")
     if path.exists():
-        if revision is not None:
-            raise ModelError(f"{path}: a path, which has no revision {revision!r}; a Hugging Face id is wanted")
         return folder_at(path)
-    hub_id, _, at = name.partition("@")
-    if HUB_ID.fullmatch(hub_id) and not hub_id.startswith((".", "~")):
-        from huggingface_hub import snapshot_download
+    if is_shipped(name):
+        return PRETRAINED / name
+    if entry:
+        from zoo.pull import pull
 
-        return Path(snapshot_download(hub_id, revision=at or revision))
-    raise ModelError(f"{path}: not there, a model folder or a run folder is wanted")
+        return pull(entry, cache)
+    if hub and hub["revision"] and revision:
+        raise ModelError(f"{name}: revision {revision!r} given as well, one of the two is wanted")
+    if hub:
+        from zoo.hub import snapshot
+
+        return snapshot(hub["id"], hub["revision"] or revision)
+    if "/" in name or "\\" in name:
+        raise ModelError(f"{name}: not there, a model folder or a run folder is wanted")
+    near = " or ".join(read_catalog().near(name))
+    meant = f" (did you mean {near}?)" if near else ""
+    wanted = "a model folder, a run folder, a name of python -m zoo list or a Hugging Face id is wanted"
+    raise ModelError(f"{name}: not there{meant}, {wanted}")
+
+
+def looks_like_a_path(name: str) -> bool:
+    """Whether a name means a file or folder although there is none: by its parent, which is there, or its ending."""
+    parent = Path(name).parent
+    if "@" in name:
+        return False
+    if parent.name in ("runs", "models"):
+        return True
+    return (parent != Path() and parent.is_dir()) or Path(name).suffix in (
+        ".onnx",
+        ".pt",
+        ".pth",
+        ".pkl",
+        ".safetensors",
+    )
+
+
+def _entry_of_hub(hub_id: str, revision: str | None) -> Entry | None:
+    """Return the entry whose first source is a repository of the Hub: a checkpoint of another program lies there."""
+    for entry in read_catalog().entries.values():
+        source = entry.sources[0]
+        if source.hub == hub_id and (revision is None or revision.startswith(source.revision or "")):
+            return entry
+    return None
+
+
+def is_shipped(name: str) -> bool:
+    """Whether a model of this name ships with the package."""
+    return re.fullmatch(r"[\w.-]+", name) is not None and (PRETRAINED / name / CONFIG_NAME).is_file()
+
+
+def shipped() -> list[str]:
+    """Return the names of the models that ship with the package."""
+    return sorted(folder.parent.name for folder in PRETRAINED.glob(f"*/{CONFIG_NAME}"))

@@ -1,0 +1,113 @@
+"""python -m zoo list|show|pull|import|verify: every public ProGAN weight, one safe command away."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from zoo.config import ImportConfig, ListConfig, PullConfig, ShowConfig, VerifyConfig
+from zoo.folder import ModelError
+
+Command = (
+    Annotated[ListConfig, tyro.conf.subcommand("list")]
+    | Annotated[ShowConfig, tyro.conf.subcommand("show")]
+    | Annotated[PullConfig, tyro.conf.subcommand("pull")]
+    | Annotated[ImportConfig, tyro.conf.subcommand("import")]
+    | Annotated[VerifyConfig, tyro.conf.subcommand("verify")]
+)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run one subcommand. Exits with 2 when a name or a file cannot be used, 1 when a check failed."""
+    config = tyro.cli(Command, args=args, prog="python -m zoo", description=__doc__)
+    # each command imports what it runs on: torch only where networks are built
+    try:
+        if isinstance(config, ListConfig):
+            list_models(config)
+        elif isinstance(config, ShowConfig):
+            from zoo.show import show
+
+            show(config.model, config.cache)
+        elif isinstance(config, PullConfig):
+            from zoo.locate import locate
+
+            for name in config.models:
+                print(f"{name}: {locate(name, cache=config.cache)}")
+        elif isinstance(config, ImportConfig):
+            from zoo.model_import import import_model
+
+            folder = config.output or Path(config.file.stem)
+            print(f"{config.file}: imported as {import_model(config.file, folder, overwrite=config.overwrite)}")
+        elif config.online:
+            sys.exit(ask_addresses(config))
+        else:
+            sys.exit(verify(config))
+    except ModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # a reader like head has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        sys.exit("error: stopped; run again, a download goes on where it was")
+
+
+def list_models(config: ListConfig) -> None:
+    """Print the lists, or the page of the documentation."""
+    if config.markdown:
+        from zoo.sources_page import sources_page
+
+        print(sources_page(), end="")
+        return
+    from zoo.listing import listing
+
+    print("\n".join(listing(config.words, config.runs, config.cache)))
+
+
+def verify(config: VerifyConfig) -> int:
+    """Check a model that is on this machine; return the exit code."""
+    from zoo.cache import is_cached
+    from zoo.catalog import read_catalog
+    from zoo.locate import locate
+
+    if config.model is None:
+        raise ModelError("MODEL: none given, a model (or --online) is wanted")
+    name = config.model
+    if name in read_catalog().entries and not Path(name).exists() and not is_cached(name, config.cache):
+        raise ModelError(f"{name}: not in the cache, python -m zoo pull {name} is wanted first")
+    folder = locate(name, cache=config.cache)
+
+    from zoo.check_image import load_network, record_check
+    from zoo.verify import verify_folder
+
+    if config.record:
+        print(f"written {record_check(folder, load_network(folder))}")
+    findings = verify_folder(folder)
+    print("\n".join(map(str, findings)))
+    return 0 if all(finding.good for finding in findings) else 1
+
+
+def ask_addresses(config: VerifyConfig) -> int:
+    """Ask the catalogue's addresses whether they answer; return the exit code."""
+    from zoo.catalog import read_catalog
+    from zoo.download import offline
+    from zoo.online import check_addresses
+
+    entries = read_catalog().entries
+    if config.model and config.model not in entries:
+        raise ModelError(f"{config.model}: not in the catalogue, a name of python -m zoo list is wanted")
+    if offline():
+        raise ModelError("HF_HUB_OFFLINE: set, so no address is asked; HF_HUB_OFFLINE=0 is wanted")
+    good = total = 0
+    for answer in check_addresses([entries[config.model]] if config.model else entries.values()):
+        total, good = total + 1, good + answer.good
+        verdict = "ok   " if answer.good else "WRONG"
+        print(f"{verdict} {answer.entry.name:<32} {answer.text:<50} {answer.source.address}", flush=True)
+    print(f"{good} of {total} addresses answer as they should")
+    return 0 if good == total else 1
+
+
+if __name__ == "__main__":
+    main()

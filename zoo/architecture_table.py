@@ -1,0 +1,100 @@
+"""A generator or discriminator as the paper's Table 2 prints it: activation, output shape, parameters of a layer."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from zoo.progan import Discriminator, Generator, ProGANConfig, size_key
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    layer: str
+    activation: str
+    """LReLU, ReLU, tanh, linear, or - where nothing is learned."""
+    shape: tuple[int, int, int]
+    """Channels, height, width of what comes out."""
+    parameters: int
+
+
+def generator_table(config: ProGANConfig) -> list[Row]:
+    """Return the rows of a generator at its full resolution, from the latent vector to the picture."""
+    with torch.device("meta"):
+        network = Generator(config)
+    act = activation(config.generator_leak)
+    rows = [Row("Latent vector", "-", (config.latent_size + config.label_size, 1, 1), 0)]
+    for r in config.resolutions:
+        width, block = config.feature_maps(r), network.blocks[size_key(r)]
+        shape = (width, r, r)
+        if r == 4:
+            rows += [Row("Conv 4x4", act, shape, count(block.dense)), Row("Conv 3x3", act, shape, count(block.conv))]
+        else:
+            rows += [
+                Row("Upsample", "-", (config.feature_maps(r // 2), r, r), 0),
+                Row("Conv 3x3", act, shape, count(block.conv0)),
+                Row("Conv 3x3", act, shape, count(block.conv1)),
+            ]
+    last = network.to_rgb[size_key(config.resolution)]
+    shape = (config.image_channels, config.resolution, config.resolution)
+    return [*rows, Row("Conv 1x1", "tanh" if config.tanh else "linear", shape, count(last))]
+
+
+def discriminator_table(config: ProGANConfig) -> list[Row]:
+    """Return the rows of a discriminator at its full resolution, from the picture to the score."""
+    with torch.device("meta"):
+        network = Discriminator(config)
+    act, top = activation(config.discriminator_leak), config.resolution
+    rows = [
+        Row("Input image", "-", (config.image_channels, top, top), 0),
+        Row("Conv 1x1", act, (config.feature_maps(top), top, top), count(network.from_rgb[size_key(top)])),
+    ]
+    for r in reversed(config.resolutions[1:]):
+        block, width, narrow = network.blocks[size_key(r)], config.feature_maps(r), config.feature_maps(r // 2)
+        rows += [
+            Row("Conv 3x3", act, (width, r, r), count(block.conv0)),
+            Row("Conv 3x3", act, (narrow, r, r), count(block.conv1)),
+            Row("Downsample", "-", (narrow, r // 2, r // 2), 0),
+        ]
+    block, width = network.blocks[size_key(4)], config.feature_maps(4)
+    if config.stddev_kind != "none":
+        rows.append(Row("Minibatch stddev", "-", (width + 1, 4, 4), 0))
+    if config.discriminator_conv:
+        rows.append(Row("Conv 3x3", act, (width, 4, 4), count(block.conv)))
+    return [
+        *rows,
+        Row("Conv 4x4", act, (config.hidden_size, 1, 1), count(block.dense0)),
+        Row("Fully-connected", "linear", (1 + config.label_size, 1, 1), count(block.dense1)),
+    ]
+
+
+def activation(leak: float) -> str:
+    """Return the name of a leaky ReLU with a slope."""
+    return "LReLU" if leak else "ReLU"
+
+
+def count(module: nn.Module) -> int:
+    """Return the number of parameters."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def short(parameters: int) -> str:
+    """Return a number as Table 2 prints it: 4.2M, 590k, 51, - for none."""
+    if not parameters:
+        return "-"
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if parameters >= size:
+            value = parameters / size
+            return f"{value:.1f}{unit}" if value < 10 else f"{value:.0f}{unit}" if unit == "k" else f"{value:.1f}{unit}"
+    return str(parameters)
+
+
+def as_lines(title: str, rows: list[Row]) -> list[str]:
+    """Return the table as text, a total at its end."""
+    lines = [f"{title:<18}{'Act.':<8}{'Output shape':>20}{'Params':>9}"]
+    for row in rows:
+        shape = f"{row.shape[0]} x {row.shape[1]} x {row.shape[2]}"
+        lines.append(f"{row.layer:<18}{row.activation:<8}{shape:>20}{short(row.parameters):>9}")
+    return [*lines, f"{'Total trainable parameters':<46}{short(sum(row.parameters for row in rows)):>9}"]

@@ -1,0 +1,102 @@
+"""A checkpoint of another program -> a model folder of ours: converted, licensed, sampled, every hash written down."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from zoo.cache import cannot_write
+from zoo.catalog import Entry
+from zoo.check_image import record_check
+from zoo.file_hash import sha256_of
+from zoo.folder import CONFIG_NAME, ModelError, read_config
+from zoo.importers import Imported, import_networks
+from zoo.progress import say
+from zoo.recognition import recognise_file
+from zoo.sample_picture import save_samples
+
+
+def import_model(
+    path: Path,
+    folder: Path,
+    *,
+    entry: Entry | None = None,
+    address: str | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Import a checkpoint into a model folder, which appears whole or not at all; done already, it is left alone.
+
+    Args:
+        path: the checkpoint; its layout is recognised by its content, and nothing in it is run.
+        folder: to be made: config.json (with the hashes of the file and of what became of it, and the licence),
+            model.safetensors (the generator, its average where there is one), discriminator.safetensors where the file
+            has one, samples.png and check.safetensors.
+        entry: the catalogue's, which says its licence; by default the one with the file's published hash or name.
+        address: where the file was downloaded.
+        overwrite: replace another model that is there.
+
+    Raises:
+        ModelError: the file cannot be imported, or the folder holds something else; one line.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: {'a folder' if path.is_dir() else 'not there'}, a checkpoint file is wanted")
+    sha256 = sha256_of(path)
+    if folder.exists() and not overwrite:
+        if _import_of(folder) == sha256:
+            return folder
+        raise ModelError(
+            f"{folder}: already there and no import of {path.name}, another --output or --overwrite is wanted"
+        )
+    imported = import_networks(path)
+    if imported.generator is None:
+        raise ModelError(f"{path}: no generator in this {imported.layout} file, one with a generator is wanted")
+    card = _card(path, sha256, entry) | {"source": address}
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+        try:
+            _write(imported, partial, card)
+            partial.chmod(0o755)  # mkdtemp's is closed to everybody else
+            if folder.exists():
+                shutil.rmtree(folder)
+            partial.replace(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    return folder
+
+
+def _write(imported: Imported, folder: Path, card: dict[str, Any]) -> None:
+    imported.save(folder, **card)
+    side = imported.generator.config.resolution
+    say(f"{imported.source}: {imported.layout}, {side}x{side}, painting its samples and its check image")
+    for note in imported.notes:
+        say(f"  {note}")
+    save_samples(folder, imported.generator)
+    record_check(folder, imported.generator)
+
+
+def _import_of(folder: Path) -> str | None:
+    """Return the hash of the file that a model folder was imported from; None where it is something else."""
+    if not (folder / CONFIG_NAME).is_file():
+        return None
+    imported = read_config(folder).get("imported")
+    return imported.get("file_sha256") if isinstance(imported, dict) else None
+
+
+def _card(path: Path, sha256: str, entry: Entry | None) -> dict[str, Any]:
+    """Return licence, data set, citation and place in the catalogue, for config.json."""
+    by = "download"
+    if entry is None:
+        found = recognise_file(path, sha256)
+        if found is None:
+            say(f"{path.name}: not of the catalogue, so its licence is not known: ask who published it")
+            return {"license": {"weights": "unknown", "data": "unknown", "non_commercial": True}, "catalog": None}
+        entry, by = found.entry, "published hash" if found.by_hash else "name of the file"
+    return {
+        "license": {"weights": entry.license, "data": entry.data_license, "non_commercial": entry.non_commercial},
+        "dataset": {"name": entry.dataset, "resolution": entry.resolution},
+        "citation": entry.citation,
+        "catalog": {"name": entry.name, "recognised_by": by},
+    }

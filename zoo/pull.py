@@ -1,0 +1,48 @@
+"""A name of the catalogue -> its model folder in the cache: downloaded, its licence stated once, converted."""
+
+from pathlib import Path
+
+from zoo.cache import cached_model, is_cached, only_process
+from zoo.catalog import Entry, read_catalog
+from zoo.download import download
+from zoo.folder import ModelError
+from zoo.progress import say
+
+
+def pull(entry: Entry, cache: Path | None = None) -> Path:
+    """Return the model folder of an entry, downloading and converting what is not in the cache yet.
+
+    Args:
+        entry: of the catalogue.
+        cache: as zoo.cache.cache_folder takes it.
+
+    Raises:
+        ModelError: nothing here reads its layout, no source gives it, or it cannot be imported; one line.
+    """
+    folder = cached_model(entry.name, cache)
+    if is_cached(entry.name, cache):
+        return folder
+    layout = read_catalog().layouts[entry.layout]
+    if layout.missing:
+        raise ModelError(
+            f"{entry.name}: nothing here reads it ({layout.missing}), another of python -m zoo list is wanted"
+        )
+    say(licence(entry))
+    checkpoint = download(entry, cache)
+    with only_process(folder):
+        if not is_cached(entry.name, cache):  # another process may have been faster
+            from zoo.model_import import import_model  # torch: only now, when there is something to convert
+
+            import_model(checkpoint.path, folder, entry=entry, address=checkpoint.source.address, overwrite=True)
+    return folder
+
+
+def licence(entry: Entry) -> str:
+    """Return what a user is told once, before the first download."""
+    use = "for non-commercial use only" if entry.non_commercial else "see its terms"
+    return f"{entry.name}: {use}. Weights: {licence_of_weights(entry)}. Data: {entry.data_license}"
+
+
+def licence_of_weights(entry: Entry) -> str:
+    """Return the licence with where it is from."""
+    return entry.license + (f" ({entry.license_note})" if entry.license_note else "")

@@ -1,0 +1,135 @@
+"""python -m zoo show: what is known of one model, printed."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from zoo.architecture_table import as_lines, discriminator_table, generator_table, short
+from zoo.cache import is_cached
+from zoo.catalog import Catalog, Entry, read_catalog
+from zoo.figures import METRICS_NAME, TITLES, read_figures
+from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
+from zoo.listing import ABOUT, licence_words
+from zoo.locate import locate
+from zoo.progan import ProGANConfig
+from zoo.pull import licence_of_weights
+
+
+def show(model: str, cache: Path | None = None) -> None:
+    """Print a model that is on this machine, or what the catalogue says of one that is not.
+
+    Args:
+        model: as zoo.model_folder takes it.
+        cache: as zoo.cache.cache_folder takes it.
+
+    Raises:
+        ModelError: there is no such model, or its files cannot be used.
+    """
+    catalog = read_catalog()
+    entry = None if Path(model).exists() else catalog.entries.get(model)
+    if entry:
+        print("\n".join(entry_lines(entry, catalog, is_cached(model, cache))))
+        if not is_cached(model, cache):
+            if entry.architecture:
+                config = ProGANConfig(resolution=entry.resolution, **entry.architecture)
+                print("", *as_lines("Generator", generator_table(config)), sep="\n")
+            return
+        print()
+    folder = locate(model, cache=cache)
+    print("\n".join(folder_lines(folder)))
+    picture = next((path for path in sorted(folder.glob("samples.*")) if path.suffix in (".png", ".jpg")), None)
+    if picture:
+        print(f"\nsamples: {picture}")
+        if sys.stdout.isatty():
+            from zoo.terminal_picture import print_picture
+
+            print_picture(picture)
+
+
+def entry_lines(entry: Entry, catalog: Catalog, cached: bool) -> list[str]:
+    """Return what the catalogue says of a model."""
+    layout = catalog.layouts[entry.layout]
+    state = f"imported pictures are compared in {layout.tests}" if layout.tests else f"not readable: {layout.missing}"
+    lines = [
+        f"{entry.name}: {entry.resolution}x{entry.resolution}, {entry.publisher}",
+        f"  {entry.home}",
+        f"  licence of the weights: {licence_of_weights(entry)}",
+        f"  licence of the data: {entry.data_license}",
+        f"  use: {'non-commercial only' if entry.non_commercial else 'see the licences'}",
+        f"  its publisher says: {entry.quality}",
+        f"  cite: {entry.citation}",
+        f"  layout: {entry.layout}, {layout.title}; {state}",
+    ]
+    for number, source in enumerate(entry.sources, 1):
+        size = f"{source.size / 1e6:.1f} MB, " if source.size else ""
+        how = "by hand, " if source.manual else ""
+        checked = f"seen to answer on {source.checked}" if source.checked else "unchecked"
+        lines.append(f"  source {number}: {source.address}")
+        lines.append(f"    {source.file}: {how}{size}hash {source.published_hash}, address {checked}")
+    if not cached and layout.missing is None:
+        lines.append(f"  not in the cache: python -m zoo pull {entry.name}")
+    return lines
+
+
+def folder_lines(folder: Path) -> list[str]:
+    """Return what a model folder says of itself.
+
+    Raises:
+        ModelError: its config.json cannot be used.
+    """
+    config = read_config(folder)
+    kind = config.get("class", "Generator")
+    lines = [
+        f"{folder}: {ABOUT.get(kind, kind)}",
+        f"  licence of the weights: {licence_words(config)}",
+        *_plain("licence of the data", (config.get("license") or {}).get("data") if _has(config, "license") else None),
+        *_plain("data", config.get("dataset")),
+        *_plain("training", config.get("training")),
+        *_plain("imported from", config.get("imported")),
+        *_plain("source", config.get("source")),
+        *_plain("cite", config.get("citation")),
+    ]
+    for figure in read_figures(folder):
+        lines.append(f"  {TITLES.get(figure['metric'], figure['metric'])} ({METRICS_NAME}):")
+        for title, key in (("model", "values"), ("noise floor", "noise_floor"), ("reals", "reals")):
+            if isinstance(figure.get(key), dict):
+                numbers = ", ".join(f"{name} {_number(value)}" for name, value in figure[key].items())
+                lines.append(f"    {title}: {numbers}")
+    if kind != "Generator":
+        return [*lines, "", *_sizes(folder, config)]
+    try:
+        architecture = ProGANConfig.from_dict(config["architecture"])
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{folder}: {error}") from None
+    lines += ["", *as_lines("Generator", generator_table(architecture))]
+    if (folder / WEIGHTS_NAMES["Discriminator"]).exists():
+        lines += ["", *as_lines("Discriminator", discriminator_table(architecture))]
+    return lines
+
+
+def _sizes(folder: Path, config: dict[str, Any]) -> list[str]:
+    """Return the parts of a restoration network and their parameters."""
+    from zoo.check_image import load_network
+
+    network = load_network(folder)
+    rows = [(name, sum(p.numel() for p in part.parameters())) for name, part in network.named_children()]
+    lines = [f"{config['class']} {json.dumps(config['architecture'])}"]
+    lines += [f"  {name:<16}{short(number):>9}" for name, number in rows]
+    return [*lines, f"  {'Total':<16}{short(sum(number for _, number in rows)):>9}"]
+
+
+def _plain(title: str, value: Any) -> list[str]:
+    if not value:
+        return []
+    if isinstance(value, dict):
+        value = ", ".join(f"{key} {item}" for key, item in value.items() if item not in (None, "", []))
+    return [f"  {title}: {value}"]
+
+
+def _has(config: dict[str, Any], key: str) -> bool:
+    return isinstance(config.get(key), dict)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,99 @@
+"""docs/zoo.md, made from the catalogue: sources, whether they are recognised and verified, licences, addresses."""
+
+from zoo.catalog import Catalog, Entry, Source, read_catalog
+from zoo.pull import licence_of_weights
+
+HEAD = """\
+# Published weights
+
+`python -m zoo list --markdown` prints this page from `zoo/catalog.toml`; edit that file, not this one.
+
+`python -m zoo pull NAME` downloads a model, checks it against whatever its publisher says of the file, converts it into
+a model folder and states its licence once; `python -m zoo import FILE` converts a file that you have. Nothing in a file
+is run. `zoo.load("NAME")` does all of it in Python.
+
+*Recognised*: an importer knows the layout by its content. *Verified numerically*: the tests paint with imported weights
+and with that family's own definition, and the pictures agree within 1e-4. *Addresses checked*: how many of them
+somebody has seen to answer; `python -m zoo verify --online` asks them all. All of the weights below are for
+non-commercial use: where their own licence would allow more, that of the pictures they learned from does not.
+
+## Sources
+
+| source | models | layout | recognised | verified numerically | licence of the weights | addresses checked |
+|---|---|---|---|---|---|---|
+"""
+TAIL = """\
+
+## Citations
+
+"""
+
+
+def sources_page() -> str:
+    """Return the page."""
+    catalog = read_catalog()
+    families: dict[str, list[Entry]] = {}
+    for entry in catalog.entries.values():
+        families.setdefault(entry.family, []).append(entry)
+    lines = [_family_line(entries, catalog) for entries in families.values()]
+    models = [
+        "",
+        "## Models",
+        "",
+        "| name | file and address | bytes | published hash | address checked |",
+        "|" + "---|" * 5,
+    ]
+    models += [_source_line(entry, n, source) for entry in catalog.entries.values() for n, source in _numbered(entry)]
+    quality = ["", "## What publishers say of them, and the licence of the pictures", ""]
+    quality += [f"- {_name(entries)}: {_same(entries)}" for entries in families.values()]
+    citations = sorted({entry.citation for entry in catalog.entries.values()})
+    return (
+        HEAD
+        + "\n".join([*lines, *models, *quality])
+        + "\n"
+        + TAIL
+        + "\n".join(f"- {text}" for text in citations)
+        + "\n"
+    )
+
+
+def _family_line(entries: list[Entry], catalog: Catalog) -> str:
+    first = entries[0]
+    layouts = list(dict.fromkeys(source.layout for entry in entries for source in entry.sources[:1]))
+    known = [catalog.layouts[layout] for layout in layouts]
+    recognised = "yes" if all(layout.importer for layout in known) else f"no: {known[0].missing}"
+    tests = [f"[yes](../{layout.tests})" for layout in known if layout.tests]
+    addresses = {source.address: source.checked for entry in entries for source in entry.sources if source.address}
+    checked = sum(day is not None for day in addresses.values())
+    return (
+        f"| [{first.publisher}]({first.home}) | {len(entries)} | {', '.join(layouts)} | {recognised} "
+        f"| {', '.join(tests) or 'no'} | {licence_of_weights(first)} | {checked} of {len(addresses)} |"
+    )
+
+
+def _numbered(entry: Entry) -> list[tuple[int, Source]]:
+    return list(enumerate(entry.sources))
+
+
+def _source_line(entry: Entry, number: int, source: Source) -> str:
+    name = f"`{entry.name}`" if number == 0 else "or"
+    size = f"{source.size:,}" if source.size else "not stated"
+    how = " (by hand)" if source.manual else ""
+    file = f"[{source.file or 'page'}]({source.address}){how}"
+    return f"| {name} | {file} | {size} | {source.published_hash} | {source.checked or 'no'} |"
+
+
+def _name(entries: list[Entry]) -> str:
+    return entries[0].publisher
+
+
+def _same(entries: list[Entry]) -> str:
+    """Return quality and data licence, once where all models of a family share them."""
+    by_text: dict[str, list[str]] = {}
+    for entry in entries:
+        by_text.setdefault(f"{entry.quality}. {entry.data_license}", []).append(entry.name)
+    if len(by_text) == 1:
+        return next(iter(by_text))
+    few = {text: ", ".join(f"`{name}`" for name in names) if len(names) < 4 else f"the {len(names)} others"
+           for text, names in by_text.items()}  # fmt: skip
+    return "; ".join(f"{names}: {text}" for text, names in few.items())

@@ -1,0 +1,29 @@
+"""A picture in the terminal: two pixels a character, as coloured half blocks."""
+
+from pathlib import Path
+
+from PIL import Image
+from rich.console import Console
+from rich.text import Text
+
+MOST_COLUMNS = 96
+
+
+def print_picture(path: Path) -> None:
+    """Print a picture as wide as the terminal allows, at most 96 columns."""
+    console = Console()
+    print_on(console, path)
+
+
+def print_on(console: Console, path: Path) -> None:
+    """Print a picture on a console, whose colours are those of the terminal behind it."""
+    with Image.open(path) as image:
+        columns = min(console.width, MOST_COLUMNS, image.width)
+        rows = max(2, round(image.height * columns / image.width) // 2 * 2)
+        pixels = image.convert("RGB").resize((columns, rows), Image.Resampling.BOX).load()
+    for y in range(0, rows, 2):
+        line = Text(end="\n")
+        for x in range(columns):
+            upper, lower = ("#{:02x}{:02x}{:02x}".format(*pixels[x, y + half]) for half in (0, 1))
+            line.append("▀", style=f"{upper} on {lower}")
+        console.print(line)
