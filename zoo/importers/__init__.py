@@ -7,8 +7,8 @@ from types import ModuleType
 from typing import Any
 
 from zoo.importers import (
-    akanimax,
     akanimax_v2,
+    akanimax_v3,
     gandissect,
     ganzoo,
     genforce,
@@ -25,7 +25,7 @@ from zoo.importers.read_file import read_file
 from zoo.progan import Discriminator, Generator
 
 LAYOUTS: tuple[ModuleType, ...] = (
-    tkarras, ganzoo, genforce, huggan, interfacegan, mmgen, gandissect, ptrblck, akanimax, akanimax_v2,
+    tkarras, ganzoo, genforce, huggan, interfacegan, mmgen, gandissect, ptrblck, akanimax_v3, akanimax_v2,
 )  # fmt: skip
 """One file a layout. Each has NAME; recognises(content) -> bool, which never raises whatever the content;
 networks(content) -> the networks in it, of "generator" and "discriminator"; and

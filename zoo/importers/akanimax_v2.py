@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from zoo.architecture import ProGANConfig
-from zoo.importers.akanimax import convolution, discriminator_fields, generator_config, output_layers, projection
+from zoo.importers.akanimax_v3 import convolution, discriminator_fields, generator_config, output_layers, projection
 from zoo.importers.content import ImportFailure
 from zoo.importers.conversion import Conversion, Layer
 from zoo.importers.equalized import is_equalized

@@ -77,7 +77,7 @@ def _reached(growth: State, blocks: int) -> tuple[int, float]:
         return blocks, 1.0
     scale = int(growth.take("_curr_scale_int", 0))
     reached = scale.bit_length() - 2
-    if scale != 4 << (reached - 1) or not 1 <= reached <= blocks:
+    if scale not in [4 << b for b in range(blocks)]:
         raise ImportFailure(f"_curr_scale_int is {scale}, a resolution from 4 to {4 << (blocks - 1)} is wanted")
     weight = growth.take("_curr_transition_weight", 0).item() if "_curr_transition_weight" in growth else 1.0
     return reached, min(max(weight, 0.0), 1.0) if reached > 1 else 1.0
@@ -133,7 +133,7 @@ def _discriminator(tensors: dict[str, Tensor], fused: bool, growth: State, setti
             layers[f"blocks.{side}.conv0"] = _layer(state, f"conv_blocks.{2 * b - 1}")
             layers[f"blocks.{side}.conv1"] = _layer(state, f"conv_blocks.{2 * b}")
         else:
-            _layer(state, "conv_blocks.0")  # made, trained by nothing and never called by the program
+            _layer(state, "conv_blocks.0")  # the program makes it, and never calls it
     for n, gain in ((0, math.sqrt(2)), (1, 1.0)):
         weight = state.take(f"decision.linear{n}.weight_orig", 2)
         layers[f"blocks.4x4.dense{n}"] = Layer(weight, state.take(f"decision.linear{n}.bias"), he_scale(weight, gain))

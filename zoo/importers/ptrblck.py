@@ -61,7 +61,7 @@ def _layer(state: State, weight_name: str, wscale: str, gain: float = math.sqrt(
     scale = he_scale(weight, gain)
     if f"{wscale}.scale" in state:
         stored = state.take(f"{wscale}.scale")
-        if stored.numel() != 1:
+        if stored.numel() != 1 or stored.ndim > 1:
             raise ImportFailure(f"{wscale}.scale is {tuple(stored.shape)}, one number is wanted")
         scale = stored.item()
     return Layer(weight, state.take(f"{wscale}.b", 1), scale)

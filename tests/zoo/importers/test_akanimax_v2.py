@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import import_checkpoint
+from zoo.importers import ImportFailure, import_checkpoint
 
 
 def normalized(x):
@@ -127,3 +127,27 @@ def test_the_first_version_is_read_with_the_scales_it_drew_on_average(tmp_path, 
     z = torch.randn(3, 12)
     theirs = paint(later, z)
     torch.testing.assert_close(import_checkpoint(tmp_path / "GAN_GEN_4.pth")(z), theirs, atol=1e-4, rtol=0)
+
+
+FIRST_LAYERS = ("initial_block.conv_1.weight", "initial_block.conv_1.deconv.weight")
+
+
+def test_a_damaged_file_is_refused(refuses_damage):
+    first_layer = {free: generator_file(1, (9, 7), first_version="deconv" in free) for free in FIRST_LAYERS}
+    for free, tensors in first_layer.items():  # (latent, ...): a longer one would be another latent
+        refuses_damage(tensors, lambda damaged: damaged, free=free)
+    refuses_damage(discriminator_file(1, (9, 7)), lambda damaged: damaged, "discriminator")
+
+
+def test_a_discriminator_of_the_first_version_is_refused_with_the_reason(tmp_path):
+    p = {key.replace(".weight", ".conv.weight"): value for key, value in discriminator_file(1, (9, 7)).items()}
+    torch.save(p, tmp_path / "GAN_DIS_4.pth")
+    with pytest.raises(ImportFailure, match="first version"):
+        import_checkpoint(tmp_path / "GAN_DIS_4.pth", network="discriminator")
+
+
+def test_each_form_is_recognised_as_what_it_is(tmp_path, layouts_of):
+    first = generator_file(1, (9, 7), first_version=True)
+    for content in (generator_file(1, (9, 7)), first, discriminator_file(1, (9, 7))):
+        torch.save(content, tmp_path / "file")
+        assert layouts_of(tmp_path / "file") == ["akanimax_v2"]

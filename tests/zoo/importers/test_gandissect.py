@@ -59,3 +59,7 @@ def test_there_is_no_discriminator_and_the_error_says_so(tmp_path):
     torch.save(weights(1, (12, 8)), tmp_path / "g.pth")
     with pytest.raises(ImportFailure, match="discriminator"):
         import_checkpoint(tmp_path / "g.pth", network="discriminator")
+
+
+def test_a_damaged_file_is_refused(refuses_damage):
+    refuses_damage(weights(1, (9, 7)), lambda damaged: {"state_dict": damaged})

@@ -164,3 +164,19 @@ def test_a_lone_generator_is_read_without_any_configuration(tmp_path, prefix):
     torch.save({prefix + key: value for key, value in g.items()}, path)
     z = torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(import_checkpoint(path)(z), paint(g, z), atol=1e-4, rtol=0)
+
+
+def test_a_damaged_file_is_refused(refuses_damage):
+    g, d = networks(1, (9, 7))
+    refuses_damage(g, lambda damaged: {"generator_smooth": damaged, "discriminator": d})
+    refuses_damage(g, lambda damaged: damaged)
+    refuses_damage(d, lambda damaged: {"generator": g, "discriminator": damaged}, "discriminator")
+
+
+def test_each_form_is_recognised_as_what_it_is(tmp_path, layouts_of):
+    g, d = networks(1, (9, 7))
+    forms = {"genforce": [{"generator": g}, {"discriminator": d}, {"generator_smooth": g}], "huggan": [g, d]}
+    for name, contents in forms.items():
+        for content in contents:
+            torch.save(content, tmp_path / "file")
+            assert layouts_of(tmp_path / "file") == [name]

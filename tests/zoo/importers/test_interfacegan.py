@@ -160,3 +160,20 @@ def test_a_file_without_the_other_resolutions_says_that_it_cannot_paint_them(tmp
         generator(torch.randn(2, 10), resolution=8)
     with pytest.raises(ValueError, match="16"):
         generator(torch.randn(2, 10), alpha=0.5)
+
+
+@pytest.mark.parametrize("options", [{}, {"lod": 0.0}, {"lod": 0.0, "fused": True}])
+def test_a_damaged_generator_is_refused(refuses_damage, options):
+    refuses_damage(generator_file(1, (9, 7), **options), lambda damaged: damaged)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_damaged_discriminator_is_refused(refuses_damage, fused):
+    refuses_damage(discriminator_file(1, (9, 7), fused=fused), lambda damaged: damaged, "discriminator")
+
+
+def test_each_form_is_recognised_as_what_it_is(tmp_path, layouts_of):
+    generators = [generator_file(1, (9, 7)), generator_file(1, (9, 7), lod=0.0, fused=True)]
+    for content in (*generators, discriminator_file(1, (9, 7)), discriminator_file(1, (9, 7), fused=True)):
+        torch.save(content, tmp_path / "file")
+        assert layouts_of(tmp_path / "file") == ["interfacegan"]

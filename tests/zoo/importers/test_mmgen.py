@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import import_checkpoint
+from zoo.importers import ImportFailure, import_checkpoint
 
 
 def normalized(x, eps):
@@ -188,3 +188,25 @@ def test_published_vector_is_painted(real_data):
     vectors = np.load(real_data / "zoo_vectors/mmgen_128_narrow.npz")
     images = import_checkpoint(real_data / "zoo_vectors/mmgen_128_narrow.pth")(torch.from_numpy(vectors["z"]))
     np.testing.assert_allclose(images.numpy(), vectors["images"], atol=1e-4)
+
+
+@pytest.mark.parametrize(("network", "prefix"), [("generator", "generator_ema."), ("discriminator", "discriminator.")])
+def test_a_damaged_file_is_refused(refuses_damage, network, prefix):
+    content, *_ = checkpoint((9, 7))
+    others = {key: value for key, value in content["state_dict"].items() if not key.startswith(prefix[:9])}
+    tensors = generator_weights(1, (9, 7)) if network == "generator" else discriminator_weights(1, (9, 7))
+
+    def wrap(damaged):
+        return {"meta": {}, "state_dict": others | {prefix + key: value for key, value in damaged.items()}}
+
+    unused = "conv_blocks.0.conv." if network == "discriminator" else ""
+    refuses_damage(tensors, wrap, network, free=unused)
+
+
+@pytest.mark.parametrize("scale", [0, -4, 2, 12, 32])
+def test_a_current_scale_that_the_network_lacks_is_refused(tmp_path, scale):
+    content, *_ = checkpoint((9, 7))
+    content["state_dict"]["_curr_scale_int"] = torch.tensor(scale)
+    torch.save(content, tmp_path / "file")
+    with pytest.raises(ImportFailure, match="_curr_scale_int"):
+        import_checkpoint(tmp_path / "file")

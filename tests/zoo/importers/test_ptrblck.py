@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import import_checkpoint
+from zoo.importers import ImportFailure, import_checkpoint
 
 
 def normalized(x):
@@ -73,3 +73,23 @@ def test_without_stored_scales_they_are_those_of_the_paper(tmp_path):
     z = torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
     theirs = paint(he, (output[0], 1 / 8**0.5, output[2]), z)
     torch.testing.assert_close(import_checkpoint(tmp_path / "old.pth")(z), theirs, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("names", [features_names, first_names])
+def test_a_damaged_file_is_refused(refuses_damage, names):
+    p = names(*weights(1, (9, 7)))
+    scales = {key: value for key, value in p.items() if key.endswith("scale")}  # a file may lack them: see above
+    refuses_damage({key: value for key, value in p.items() if key not in scales}, lambda damaged: damaged | scales)
+
+
+@pytest.mark.parametrize("scale", [torch.rand(2), torch.rand(1, 1), torch.tensor([torch.nan]), torch.zeros(1)])
+def test_a_stored_scale_is_one_finite_number(tmp_path, scale):
+    torch.save(features_names(*weights(1, (9, 7))) | {"features.1.wscale.scale": scale}, tmp_path / "file")
+    with pytest.raises(ImportFailure, match="scale"):
+        import_checkpoint(tmp_path / "file")
+
+
+@pytest.mark.parametrize("names", [features_names, first_names])
+def test_each_form_is_recognised_as_what_it_is(tmp_path, layouts_of, names):
+    torch.save(names(*weights(1, (9, 7))), tmp_path / "file")
+    assert layouts_of(tmp_path / "file") == ["ptrblck"]

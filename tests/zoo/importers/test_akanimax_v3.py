@@ -134,3 +134,17 @@ def test_a_projection_discriminator_is_refused_with_the_reason(tmp_path):
     assert import_checkpoint(tmp_path / "depth_3.bin").config.label_size == 0
     with pytest.raises(ImportFailure, match="label_embedder"):
         import_checkpoint(tmp_path / "depth_3.bin", network="discriminator")
+
+
+def test_a_damaged_file_is_refused(refuses_damage):
+    g, d = networks(1, (9, 7))
+    refuses_damage(g["state_dict"], lambda damaged: {"generator": {**g, "state_dict": damaged}})
+    refuses_damage(d["state_dict"], lambda damaged: {"discriminator": {**d, "state_dict": damaged}}, "discriminator")
+
+
+@pytest.mark.parametrize("use_eql", [None, 1, "True"])
+def test_a_file_that_does_not_say_whether_it_is_equalized_is_refused(tmp_path, use_eql):
+    g, _ = networks(1, (9, 7))
+    torch.save({"generator": {**g, "conf": {**g["conf"], "use_eql": use_eql}}}, tmp_path / "file")
+    with pytest.raises(ImportFailure, match="use_eql"):
+        import_checkpoint(tmp_path / "file")

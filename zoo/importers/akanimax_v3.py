@@ -11,7 +11,7 @@ from zoo.importers.conversion import Conversion, Layer, he_scale, width_fields
 from zoo.importers.equalized import dense_of_transposed
 from zoo.importers.state import State, named_tensors
 
-NAME = "akanimax"
+NAME = "akanimax_v3"
 GROUP = 4
 """Neighbours that share a minibatch stddev in the program; the files do not say."""
 
@@ -39,7 +39,14 @@ def convert(content: Any, network: str) -> Conversion:
         return _discriminator(State(tensors), _is_equalized(conf))
     name = next(name for name in ("shadow_generator", "generator") if _part(content, name)[1])
     conf, tensors = _part(content, name)
-    return _generator(State(tensors), _is_equalized(conf), f"taken: {name}")
+    conversion = _generator(State(tensors), _is_equalized(conf), f"taken: {name}")
+    for key, found in (
+        ("latent_size", conversion.config.latent_size),
+        ("num_channels", conversion.config.image_channels),
+    ):
+        if conf.get(key, found) != found:
+            raise ImportFailure(f"conf has {key} {conf[key]!r}, the layers {found}: the same is wanted")
+    return conversion
 
 
 def _part(content: Any, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
