@@ -18,6 +18,7 @@ from celebahq_builder.photo_folder import file_stamp, find_input, photos_sha256,
 from celebahq_builder.printable_name import printable
 from celebahq_builder.progress import progress
 from celebahq_builder.render_photo import Result, Task, refused, work_on
+from celebahq_builder.restore_settings import settle
 from celebahq_builder.resume import done_so_far, is_finished
 from celebahq_builder.unusable_photo import UnusablePhoto
 from celebahq_builder.version import builder_version
@@ -32,10 +33,11 @@ def build(config: BuildConfig) -> None:
     Raises:
         BuildError: wrong input, an output in the way, a full disk, options that changed since the build was begun.
     """
-    print(config, end="\n\n")
     names = find_input(config)
+    config, weights_sha256 = settle(config)
+    print(config, end="\n\n")
     landmarks, landmarks_sha256 = read_landmarks(config, names)
-    attributes = _attributes(config, names, landmarks_sha256)
+    attributes = _attributes(config, names, landmarks_sha256, weights_sha256)
     if is_finished(config, attributes):
         return
 
@@ -44,6 +46,7 @@ def build(config: BuildConfig) -> None:
             "builder_version": builder_version(),
             "input": str(config.input.resolve()),
             "landmarks_sha256": landmarks_sha256,
+            "weights_sha256": weights_sha256,
             **config.rendering(),
         }
         rows = done_so_far(folder, header, names, config)
@@ -68,11 +71,14 @@ def build(config: BuildConfig) -> None:
             folder.remove()
 
 
-def _attributes(config: BuildConfig, names: list[str], landmarks_sha256: str) -> dict[str, str | int]:
+def _attributes(
+    config: BuildConfig, names: list[str], landmarks_sha256: str, weights_sha256: str
+) -> dict[str, str | int]:
     """Root attributes of the finished file: what it was made from and how."""
     recipe = config.recipe() | {"landmarks_sha256": landmarks_sha256}
     return {
         "config": json.dumps(recipe),
+        "weights_sha256": weights_sha256,
         "num_photos": len(names),
         "photos_sha256": photos_sha256(config.input, names),
     }

@@ -43,8 +43,10 @@ class BuildConfig:
     """Side of a face in pixels, a power of two from 16 to 1024; the file also holds every level below."""
     faces: Literal["largest", "all", "center"] = "largest"
     """Which faces of a photo with several: the largest, all of them, or the one nearest to the middle."""
-    restore: Literal["off"] = "off"
-    """Removal of JPEG artifacts and super-resolution before the crop. Only "off" exists so far."""
+    restore: Literal["auto", "full", "fast", "off"] = "auto"
+    """Removal of JPEG artifacts and 4x super-resolution before the crop. auto: full on a GPU, fast on a CPU."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where that runs. auto: on a CUDA GPU where there is one. On a GPU every worker holds its own half gigabyte."""
     geometry: Literal["paper", "released", "ffhq"] = "paper"
     """The crop: as the paper describes it, as the released program computes it, or as FFHQ's does."""
     min_face: float = 20.0

@@ -16,6 +16,9 @@ from celebahq_builder.whole_file import write_whole
 
 Point = tuple[float, float]
 
+# What the header holds besides options, as a message names it.
+_NOT_OPTIONS = {"builder_version": "builder_version", "weights_sha256": "weights of --restore"}
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
@@ -132,7 +135,7 @@ def refuse_changed_options(manifest: Path, before: dict, now: dict) -> None:
     """Raise BuildError where the rows so far were made with another option than this run's, which would mix them."""
     for name in before | now:
         if before.get(name) != now.get(name):
-            what = name if name == "builder_version" else flag(name.removesuffix("_sha256"))
+            what = _NOT_OPTIONS.get(name) or flag(name.removesuffix("_sha256"))
             raise BuildError(
                 f"{what}: this build was begun with {before.get(name) or 'none'}, now it is {now.get(name) or 'none'}; "
                 f"give the first again, or choose another --output, or delete {manifest.parent} to start again"

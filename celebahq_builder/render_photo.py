@@ -49,7 +49,7 @@ def work_on(task: Task) -> Result:
 
 def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
     """Take one photo through all stages: decode, find faces, align, score. The same bytes give the same result."""
-    from celebahq_builder.align import align_face, face_quad
+    from celebahq_builder.align import face_quad
     from celebahq_builder.landmarks import Face, check_landmarks, find_faces
     from celebahq_builder.perceptual_hash import perceptual_hash
     from celebahq_builder.photos import decode_photo
@@ -76,8 +76,8 @@ def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
             result.rows.append(refused(task.name, stamp, face, **place))
             continue
         quad = face_quad(face.landmarks, config.geometry)
-        image = align_face(photo, face.landmarks, config.resolution, config.geometry)
-        quality = quality_score(image)
+        image, honest = _crop(photo, face.landmarks, config)
+        quality = quality_score(honest)
         result.faces[index] = encode_face(image)
         row = Row(
             source=task.name,
@@ -95,6 +95,29 @@ def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
         )
         result.rows.append(row)
     return result
+
+
+def _crop(photo: np.ndarray, landmarks: np.ndarray, config: BuildConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The face, and what it is scored by: the same but for super-resolution, whose detail is no merit of the photo."""
+    from celebahq_builder.align import align_face
+
+    if config.restore == "off":
+        face = align_face(photo, landmarks, config.resolution, config.geometry)
+        return face, face
+    from celebahq_builder.restore_face import restore_face
+
+    restored = restore_face(
+        photo,
+        landmarks,
+        size=config.restore,
+        resolution=config.resolution,
+        geometry=config.geometry,
+        device=config.device,
+    )
+    face = align_face(restored.photo, restored.landmarks, config.resolution, config.geometry)
+    if not restored.enlarged:
+        return face, face
+    return face, align_face(restored.clean, landmarks, config.resolution, config.geometry)
 
 
 def refused(name: str, stamp: FileStamp, refusal: UnusablePhoto, **facts) -> Row:

@@ -127,11 +127,10 @@ def _strips(config: BuildConfig, choice: Choice, read_face: ReadFace, read_photo
             photo = decode_photo(read_photo(row.source))
         except UnusablePhoto:  # gone since it was rendered
             continue
-        pictures = stage_pictures(photo, row, config.resolution, config.geometry, read_face(row))
-        names = ("photo", "extended by its mirror image" if _box_leaves(row) else "around the box", "face")
-        figures = "".join(figure(address, name, name) for address, name in zip(pictures, names, strict=True))
+        pictures = stage_pictures(photo, row, config, read_face(row))
+        figures = "".join(figure(address, name, name) for name, address in pictures)
         x = f"{row.width} × {row.height} px, {row.scale:.3g} px of the photo a pixel of the face, score {row.score:.3f}"
-        strips.append(f'<div class="strip">{figures}<p>{text(row.source)} · {text(x)}</p></div>')
+        strips.append(f'<div class="strip of-{len(pictures)}">{figures}<p>{text(row.source)} · {text(x)}</p></div>')
     about = "From photo to face, as in Fig. 8 of the paper. The thick side of the box becomes the top."
     return section("Stages", about, "".join(strips)) if strips else ""
 

@@ -32,6 +32,8 @@ figcaption { color: var(--soft); font-size: 11.5px; line-height: 1.35; overflow:
   white-space: nowrap; font-variant-numeric: tabular-nums; }
 .strip { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 1.2fr) minmax(0, 1fr); gap: 10px;
   align-items: center; padding: 12px 0; border-top: 1px solid var(--line); }
+.strip.of-5 { grid-template-columns: 1.2fr .8fr .8fr 1.2fr 1fr; }
+.strip.of-6 { grid-template-columns: 1.2fr .8fr .8fr .8fr 1.2fr 1fr; }
 .strip img { max-width: 100%; max-height: 260px; display: block; margin: 0 auto; border-radius: 5px; }
 .strip figcaption { text-align: center; margin-top: 4px; }
 .strip p { grid-column: 1 / -1; margin: 0; font-size: 12.5px; color: var(--soft); overflow-wrap: anywhere; }

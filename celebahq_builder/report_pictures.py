@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageDraw
 
+from celebahq_builder.config import BuildConfig
 from celebahq_builder.manifest import Row
 
 _QUAD_COLOUR = (255, 200, 40)
@@ -24,17 +25,45 @@ def photo_picture(photo: np.ndarray, height: int = 150) -> str:
     return data_address(_fit(Image.fromarray(photo), 3 * height, height))
 
 
-def stage_pictures(photo: np.ndarray, row: Row, resolution: int, geometry: str, face: np.ndarray) -> list[str]:
-    """Return what the paper's Fig. 8 shows: the photo with its box, the extended photo with its box, the face."""
-    from celebahq_builder.align import extend_photo
+def stage_pictures(photo: np.ndarray, row: Row, config: BuildConfig, face: np.ndarray) -> list[tuple[str, str]]:
+    """Return what the paper's Fig. 8 shows, each as (name, picture).
 
-    quad = np.array(row.quad)
-    extended, quad_in_extended = extend_photo(photo, quad, resolution, geometry)
-    return [
-        data_address(_with_box(photo, quad, np.array(row.landmarks))),
-        data_address(_with_box(extended, np.asarray(quad_in_extended, float), np.empty((0, 2)))),
-        face_picture(face, 300),
-    ]
+    The photo with its box; where it was restored, the part around the eyes before, between and after the networks; the
+    extended photo with its box; the face.
+    """
+    from celebahq_builder.align import extend_photo, face_quad
+
+    landmarks, restored = np.array(row.landmarks), []
+    pictures = [("photo", data_address(_with_box(photo, np.array(row.quad), landmarks)))]
+    if config.restore != "off":
+        from celebahq_builder.restore_face import restore_face
+
+        done = restore_face(
+            photo,
+            landmarks,
+            size=config.restore,
+            resolution=config.resolution,
+            geometry=config.geometry,
+            device=config.device,
+        )
+        restored = [("as found", photo, landmarks), ("without JPEG artifacts", done.clean, landmarks)]
+        if done.enlarged:
+            restored.append(("enlarged 4 times", done.photo, done.landmarks))
+        photo, landmarks = done.photo, done.landmarks
+    pictures += [(name, _eyes(*stage)) for name, *stage in restored]
+    quad = face_quad(landmarks, config.geometry)
+    extended, quad_in_extended = extend_photo(photo, quad, config.resolution, config.geometry)
+    leaves = (quad < 0).any() or (quad > photo.shape[1::-1]).any()
+    name = "extended by its mirror image" if leaves else "around the box"
+    boxed = _with_box(extended, np.asarray(quad_in_extended, float), np.empty((0, 2)))
+    return [*pictures, (name, data_address(boxed)), ("face", face_picture(face, 300))]
+
+
+def _eyes(photo: np.ndarray, landmarks: np.ndarray, side: int = 300) -> str:
+    """The square around eyes and nose, enlarged pixel by pixel so that it shows what is there."""
+    centre, half = landmarks[:3].mean(axis=0) + 0.5, np.hypot(*(landmarks[1] - landmarks[0])) * 0.8
+    box = tuple(np.rint([*(centre - half), *(centre + half)]).astype(int).tolist())
+    return data_address(Image.fromarray(photo).crop(box).resize((side, side), Image.Resampling.NEAREST))
 
 
 def data_address(image: Image.Image) -> str:

@@ -83,6 +83,14 @@ class ArtifactRemover(nn.Module):
         self.decoder2 = nn.ModuleList(ResidualBlock(wide) for _ in range(num_wide))
         self.tail = _conv(wide, 3 * 4, bias=True, scale=0.01)  # starts by leaving the photo alone
 
+    @property
+    def reach(self) -> int:
+        """How many pixels away the input can still change an output pixel, rounded up to whole 4x4 cells."""
+        wide, deep = self.config.blocks
+        # There and back: a 3x3 and two a block at half resolution; two a block at quarter; the cells' own corners.
+        at_half = 2 * (1 + 2 * wide) + 2 * (2 * 2 * deep) + 2
+        return -(-(2 * at_half + 1) // 4) * 4
+
     def forward(self, photo: Tensor) -> Tensor:
         """Clean a photo. photo: (N, 3, H, W) RGB in [0, 1], any H and W. Returns the same shape, about [0, 1]."""
         height, width = photo.shape[-2:]
@@ -120,6 +128,11 @@ class SuperResolver(nn.Module):
         self.head = _conv(3, config.channels, bias=True)
         self.body = nn.ModuleList(ResidualBlock(config.channels) for _ in range(config.blocks))
         self.tail = _conv(config.channels, 3 * SCALE**2, bias=True, scale=0.01)
+
+    @property
+    def reach(self) -> int:
+        """How many pixels away the input can still change the pixels made of one: a 3x3 each end, two a block."""
+        return 2 + 2 * self.config.blocks
 
     def forward(self, photo: Tensor) -> Tensor:
         """Enlarge. photo: (N, 3, H, W) RGB in [0, 1]. Returns (N, 3, 4H, 4W) RGB, nominally in [0, 1]."""

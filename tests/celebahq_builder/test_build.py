@@ -50,11 +50,11 @@ def photos(real_data, tmp_path_factory):
 
 
 def options(photos, output, **more):
-    return BuildConfig(**{"input": photos, "output": output, "resolution": 64, "workers": 0} | more)
+    return BuildConfig(**{"input": photos, "output": output, "resolution": 64, "workers": 0, "restore": "off"} | more)
 
 
 def command(photos, output, *more):
-    options = ["--input", photos, "--output", output, "--resolution", "64", *more]
+    options = ["--input", photos, "--output", output, "--resolution", "64", "--restore", "off", *more]
     return [sys.executable, "-m", "celebahq_builder", *map(str, options)]
 
 

@@ -29,7 +29,7 @@ def photos(real_data, tmp_path):
 
 
 def options(photos, output, **more):
-    return BuildConfig(**{"input": photos, "output": output, "resolution": 64, "workers": 0} | more)
+    return BuildConfig(**{"input": photos, "output": output, "resolution": 64, "workers": 0, "restore": "off"} | more)
 
 
 def refusal(config):
@@ -95,7 +95,16 @@ def test_names_longer_than_the_file_system_takes(photos, tmp_path):
 
 
 def test_output_of_any_name_is_told_on_a_terminal_that_takes_utf8_only(photos, tmp_path):
-    arguments = ["--input", photos, "--output", os.fsencode(tmp_path / "f") + b"\xff\n.h5", "--resolution", "32"]
+    arguments = [
+        "--input",
+        photos,
+        "--output",
+        os.fsencode(tmp_path / "f") + b"\xff\n.h5",
+        "--resolution",
+        "32",
+        "--restore",
+        "off",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "celebahq_builder", *arguments],
         capture_output=True,
@@ -233,7 +242,7 @@ def test_full_disk_while_rendering_is_one_line_and_the_build_continues(photos, t
         "resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
         "main()"
     )
-    words = ["--input", photos, "--output", output, "--resolution", "64", "--workers", "1"]
+    words = ["--input", photos, "--output", output, "--resolution", "64", "--restore", "off", "--workers", "1"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, env=environment

@@ -54,7 +54,7 @@ def built(real_data, tmp_path_factory):
         shutil.copy(wild / name, photos / target)
     shutil.copy(real_data / "testsets" / "Set14" / "zebra.png", photos / "zebra.png")
     (photos / "torn.jpg").write_bytes((wild / "fddb__001379.jpg").read_bytes()[:5000])
-    build(BuildConfig(input=photos, output=root / "f.h5", resolution=64, workers=0))
+    build(BuildConfig(input=photos, output=root / "f.h5", resolution=64, workers=0, restore="off"))
     return root
 
 

@@ -1,4 +1,4 @@
-"""python -m train.restoration --net artifacts --photos DIR --minutes 60; python -m train.restoration evaluate ..."""
+"""python -m train.restoration --net artifacts --photos DIR --minutes 60; ... evaluate; ... publish."""
 
 import sys
 
@@ -8,12 +8,17 @@ from train.restoration.config import RestorationConfig
 
 
 def main() -> None:
-    """Train, or with `evaluate` as the first word measure. Exit code 2 for wrong options or input."""
+    """Train; with `evaluate` or `publish` as the first word do that. Exit code 2 for wrong options or input."""
     try:
         if sys.argv[1:2] == ["evaluate"]:
             from train.restoration.evaluate import EvaluateConfig, evaluate
 
             evaluate(tyro.cli(EvaluateConfig, args=sys.argv[2:], prog="python -m train.restoration evaluate"))
+            return
+        if sys.argv[1:2] == ["publish"]:
+            from train.restoration.publish import PublishConfig, publish
+
+            publish(tyro.cli(PublishConfig, args=sys.argv[2:], prog="python -m train.restoration publish"))
             return
         config = tyro.cli(RestorationConfig, prog="python -m train.restoration")
         from train.restoration.loop import train  # torch is imported only once there is work: --help stays instant

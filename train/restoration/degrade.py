@@ -60,8 +60,8 @@ def artifact_pair(rng: np.random.Generator, photo: np.ndarray, side: int) -> tup
     """A damaged patch and the original. Both (side, side, 3) uint8; a gray one has three equal channels.
 
     Gray or colour, 4:2:0 or 4:4:4, quality 5..95; compressed once or twice, the second time off the first one's
-    grid; cropped off the grid; one in 14 resized after compression, two not damaged at all: a network that has rarely seen
-    an undamaged photo repairs it too.
+    grid; cropped off the grid; one in 14 resized after compression, two not damaged at all: a network that has rarely
+    seen an undamaged photo repairs it too.
     """
     fate = rng.random()
     resized = fate < 1 / 14

@@ -8,9 +8,18 @@ import torch
 
 from train.restoration.checkpoint import load_weights
 from train.restoration.photos import read_testset
-from train.restoration.protocol import artifacts_psnr, clean_psnr, reduced_pair, restorer, superres_psnr
+from train.restoration.protocol import (
+    artifacts_psnr,
+    clean_psnr,
+    reduced_pair,
+    restorer,
+    superres_psnr,
+    where_needed,
+)
 from train.restoration.texture import texture_distance
+from zoo.restoration_weights import WEIGHTS_NAME, load_restoration
 
+BEGIN, END = "<!-- evaluate: begin -->", "<!-- evaluate: end -->"
 SETS = ("Classic5", "Set5", "Set14")
 QUALITIES = (10, 20, 30, 40)
 # FACTS of the literature: DnCNN, SwinIR, SRGAN papers; what a network that ships must reach, and what it should.
@@ -48,13 +57,13 @@ class EvaluateConfig:
     """Measure restoration networks by the published protocols."""
 
     weights: Path
-    """Folder with NAME.safetensors of python -m train.restoration, in it or one level down."""
+    """Folder with NAME.safetensors of python -m train.restoration, or of model folders such as zoo/pretrained."""
     testsets: Path
     """Folder, or zip, with Classic5, Set5 and Set14."""
     device: str = "cpu"
     """cpu or cuda."""
     output: Path | None = None
-    """Markdown file to write the table to as well."""
+    """Markdown file to write the tables to as well: between its lines BEGIN and END, or a new file of nothing else."""
 
 
 def find_weights(folder: Path) -> dict[str, Path]:
@@ -63,25 +72,27 @@ def find_weights(folder: Path) -> dict[str, Path]:
     Raises:
         FileNotFoundError: there are none.
     """
-    found = {path.stem: path for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*/*.safetensors")])}
+    paths = sorted([*folder.glob("*.safetensors"), *folder.glob("*/*.safetensors")])
+    found = {path.parent.name if path.name == WEIGHTS_NAME else path.stem: path for path in paths}
+    found = {name: path for name, path in found.items() if name.startswith(("artifacts-", "superres-"))}
     if not found:
         raise FileNotFoundError(f"{folder}: no .safetensors in it, weights of python -m train.restoration wanted")
     return found
 
 
-def _verdict(name: str, column: str, figure: float) -> str:
-    if (name, column) not in WANTED:
-        return ""
-    floor, goal = WANTED[name, column]
-    return f" ({'goal' if figure >= goal else 'floor' if figure >= floor else 'below the floor'} {floor}/{goal})"
-
-
 def measure(name: str, path: Path | None, sets: dict[str, list[np.ndarray]], device: str) -> dict[str, float]:
     """Figures of one network by column, dB and texture distance; path None measures doing nothing, or bicubic."""
-    restore = restorer(load_weights(path).to(torch.device(device))) if path else None
+    restore = None
+    if path is not None:
+        network = load_restoration(path.parent) if path.name == WEIGHTS_NAME else load_weights(path)
+        restore = restorer(network.to(torch.device(device)))
     if name.startswith("artifacts"):
-        figures = {f"Q{quality}": artifacts_psnr(restore, sets["Classic5"], quality) for quality in QUALITIES}
-        return figures if restore is None else figures | {"clean": clean_psnr(restore, sets["Set5"] + sets["Set14"])}
+        gated = restore and where_needed(restore)
+        figures = {f"Q{quality}": artifacts_psnr(gated, sets["Classic5"], quality) for quality in QUALITIES}
+        undamaged = sets["Set5"] + sets["Set14"]
+        if restore is None:
+            return figures
+        return figures | {"clean": clean_psnr(gated, undamaged), "clean, alone": clean_psnr(restore, undamaged)}
     figures = {test: superres_psnr(restore, sets[test]) for test in ("Set5", "Set14")}
     if restore is not None:
         pairs = [reduced_pair(photo) for photo in sets["Set14"]]
@@ -103,21 +114,52 @@ def _with_noise(originals: list[np.ndarray], restored: list[np.ndarray]) -> list
 
 
 def evaluate(config: EvaluateConfig) -> str:
-    """Print, and return, the table of every network of config.weights; see EvaluateConfig."""
+    """Print, and return, the tables of every network of config.weights; see EvaluateConfig."""
     sets = {name: list(read_testset(config.testsets, name).values()) for name in SETS}
-    rows = {"artifacts none (JPEG)": None, "superres none (bicubic)": None, **find_weights(config.weights)}
-    lines = ["| network | figures, dB; in brackets what is reached of floor/goal |", "|---|---|"]
-    for name, path in rows.items():
-        figures = measure(name, path, sets, config.device)
-        cells = [f"{column} {figure:.2f}{_verdict(name, column, figure)}" for column, figure in figures.items()]
-        lines.append(f"| {name} | {', '.join(cells)} |")
-        print(lines[-1], flush=True)
-    for test, published in PUBLISHED.items():
-        columns = [f"Q{q}" for q in QUALITIES] if test == "Classic5" else ["Set5", "Set14"]
+    found = find_weights(config.weights)
+    tables = []
+    for kind, nothing, columns, published in (
+        ("artifacts", "JPEG", [*(f"Q{q}" for q in QUALITIES), "clean", "clean, alone"], PUBLISHED["Classic5"]),
+        ("superres", "bicubic", ["Set5", "Set14", "texture", "texture with noise"], PUBLISHED["Set5, Set14"]),
+    ):
+        rows = {f"{kind}: {nothing}": None} | {name: path for name, path in found.items() if name.startswith(kind)}
+        lines = [f"| {' | '.join(['network', *columns])} |", "|---" * (len(columns) + 1) + "|"]
+        for name, path in rows.items():
+            figures = measure(name, path, sets, config.device)
+            cells = [
+                _cell(figures[column]) + _verdict(name, column, figures[column]) if column in figures else ""
+                for column in columns
+            ]
+            lines.append(f"| {' | '.join([name, *cells])} |")
+            print(lines[-1], flush=True)
         for name, figures in published.items():
-            cells = ", ".join(f"{c} {f:.2f}" for c, f in zip(columns, figures, strict=True))
-            lines.append(f"| published: {name} ({test}) | {cells} |")
-    table = "\n".join(lines) + "\n"
+            cells = [*map(_cell, figures), *[""] * (len(columns) - len(figures))]
+            lines.append(f"| published: {' | '.join([name, *cells])} |")
+        tables.append("\n".join(lines) + "\n")
+    table = "\n".join(tables)
     if config.output is not None:
-        config.output.write_text(table)
+        _write(config.output, table)
     return table
+
+
+def _cell(figure: float) -> str:
+    return "untouched" if figure == float("inf") else f"{figure:.2f}"
+
+
+def _verdict(name: str, column: str, figure: float) -> str:
+    """What is reached of what a network that ships should: (floor, goal)."""
+    if (name, column) not in WANTED:
+        return ""
+    floor, goal = WANTED[name, column]
+    return f" ({'goal' if figure >= goal else 'floor' if figure >= floor else 'below the floor'} {floor}/{goal})"
+
+
+def _write(path: Path, table: str) -> None:
+    """Put the tables between the two marks of a document, whose prose stays, or into a new file."""
+    before, after = "", ""
+    if path.exists():
+        text = path.read_text(encoding="utf-8")
+        if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+            raise ValueError(f"--output: {path} has no lines {BEGIN} and {END}, a document with them or none is wanted")
+        before, after = text[: text.index(BEGIN)], text[text.index(END) + len(END) :]
+    path.write_text(f"{before}{BEGIN}\n{table}{END}{after or chr(10)}", encoding="utf-8")

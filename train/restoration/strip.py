@@ -29,7 +29,7 @@ def before_after(restore: Restore, photo: np.ndarray, net: str, quality: int = 2
 
 
 def save_strip(path: Path, restore: Restore, photos: list[np.ndarray], net: str) -> None:
-    """Write rows of before, after and original as one PNG. photos: at least SIDE pixels each way are shown best."""
+    """Write rows of before, after and original as a PNG or JPEG. photos: best of at least SIDE pixels each way."""
     rows = [before_after(restore, photo, net) for photo in photos]
     width = max(row.shape[1] for row in rows)
     rows = [np.pad(row, ((0, 4), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]

@@ -1,0 +1,112 @@
+"""Restore what one face needs of its photo, and no more: artifacts first, then super-resolution where it is small."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from celebahq_builder.align import face_quad
+from celebahq_builder.crop_plan import CropPlan, plan_crop
+from celebahq_builder.restore import SCALE, artifacts_name, reach, remove_artifacts, super_resolve, superres_name
+from celebahq_builder.tiles import CELL
+
+Box = tuple[int, int, int, int]
+"""(left, top, right, bottom), pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    """A photo that is restored around one face. Outside of what that face's crop needs it is as it was, or cut off.
+
+    Attributes:
+        clean: (H, W, 3) uint8, the photo without artifacts.
+        photo: (H', W', 3) uint8, what the face is cut from: `clean`, or its part around the face enlarged four times.
+        landmarks: (5, 2) in `photo`, pixel indices.
+        enlarged: whether it was enlarged.
+    """
+
+    clean: np.ndarray
+    photo: np.ndarray
+    landmarks: np.ndarray
+    enlarged: bool
+
+
+def restore_face(
+    photo: np.ndarray,
+    landmarks: np.ndarray,
+    *,
+    size: str,
+    resolution: int = 1024,
+    geometry: str = "paper",
+    device: str = "cpu",
+) -> Restored:
+    """Restore a photo around one face, so that align_face(restored.photo, restored.landmarks, ...) crops it.
+
+    A face whose box has at least `resolution` pixels a side is not enlarged: it would only be reduced again.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        landmarks: (5, 2) float, pixel indices (x, y), as for align_face.
+        size: "full" or "fast" networks.
+        resolution, geometry: of the crop.
+        device: "cpu" or "cuda".
+
+    Raises:
+        ValueError: as align_face.
+    """
+    plan = plan_crop(photo.shape[1::-1], face_quad(landmarks, geometry), resolution, geometry)
+    enlarge = plan.side / plan.enlarge < resolution
+    wanted = _needed(plan, photo)
+    around = _grown(wanted, reach(superres_name(size)), photo) if enlarge else wanted
+
+    with _one_thread(device):
+        left, top, right, bottom = _grown(around, reach(artifacts_name(size)), photo)
+        left, top = left - left % CELL, top - top % CELL  # the network's cells lie as they would for the whole photo
+        cleaned = remove_artifacts(photo[top:bottom, left:right], size, device)
+        clean = photo.copy()
+        _cut(clean, around)[:] = _cut(cleaned, tuple(np.subtract(around, (left, top, left, top))))
+        if not enlarge:
+            return Restored(clean, clean, landmarks, False)
+        large = super_resolve(_cut(clean, around), size, "gan", device)
+    large = _cut(large, tuple(SCALE * np.subtract(wanted, np.tile(around[:2], 2))))
+    # Landmarks are indices of pixels, whose centres lie half a pixel further.
+    return Restored(clean, large, (landmarks - np.array(wanted[:2]) + 0.5) * SCALE - 0.5, True)
+
+
+def _needed(plan: CropPlan, photo: np.ndarray) -> Box:
+    """The part of the photo that the crop is made from."""
+    if plan.shrink == 1:
+        return plan.crop
+    # Some geometries shrink by not quite a whole factor, with a filter that reaches three of the new pixels further.
+    scale = np.tile(np.divide(photo.shape[1::-1], plan.shrunk_size), 2)
+    left, top, right, bottom = np.array(plan.crop) * scale
+    box = int(np.floor(left)), int(np.floor(top)), int(np.ceil(right)), int(np.ceil(bottom))
+    return _grown(box, 3 * plan.shrink + 1, photo)
+
+
+def _grown(box: Box, margin: int, photo: np.ndarray) -> Box:
+    left, top, right, bottom = box
+    height, width = photo.shape[:2]
+    return max(left - margin, 0), max(top - margin, 0), min(right + margin, width), min(bottom + margin, height)
+
+
+def _cut(picture: np.ndarray, box: Box) -> np.ndarray:
+    left, top, right, bottom = box
+    return picture[top:bottom, left:right]
+
+
+@contextlib.contextmanager
+def _one_thread(device: str) -> Iterator[None]:
+    """One compute thread on a CPU, as every worker has: the same bytes from one process and from many."""
+    import torch
+
+    if device != "cpu":
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,33 @@
+"""What --restore auto and --device auto mean here, and which weights that takes."""
+
+import json
+from dataclasses import replace
+
+from celebahq_builder.config import BuildConfig, BuildError
+
+
+def settle(config: BuildConfig) -> tuple[BuildConfig, str]:
+    """Return the options with nothing left to be chosen, and what the file records about the weights.
+
+    The record is JSON, from the name of each network to the SHA-256 of its weights; "" when nothing is restored.
+
+    Raises:
+        BuildError: --device cuda where there is none; an installation without the weights.
+    """
+    if config.restore == "off":
+        # What is not used is not asked for: PyTorch, which would know about a GPU, takes seconds to load.
+        return (config if config.device != "auto" else replace(config, device="cpu")), ""
+    from celebahq_builder.restore import artifacts_name, choose_device, superres_name
+    from zoo.restoration_weights import shipped_folder, weights_sha256
+    from zoo.weights import ModelError
+
+    try:
+        device = choose_device(config.device)
+    except ValueError as error:
+        raise BuildError(f"--{error}") from None
+    size = config.restore if config.restore != "auto" else "full" if device == "cuda" else "fast"
+    try:
+        weights = {name: weights_sha256(shipped_folder(name)) for name in (artifacts_name(size), superres_name(size))}
+    except ModelError as error:
+        raise BuildError(f"--restore {size}: {error}") from None
+    return replace(config, restore=size, device=device), json.dumps(weights)

@@ -1,0 +1,66 @@
+"""Run a network over a picture of any size in bounded memory: tiles that overlap by what the network can see."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+CELL = 4  # tiles begin at multiples of it: the artifact network sees a picture in cells of 4x4 pixels
+
+Window = tuple[tuple[int, int], tuple[int, int]]
+"""Of one axis: (begin, end) of what a tile is to give, and (begin, end) of what must be shown for it."""
+
+
+def windows(length: int, tile: int, margin: int) -> list[Window]:
+    """Divide an axis into parts of about `tile` pixels, 1.5 times that at most; see Window."""
+    count = max(1, round(length / tile))
+    step = -(-length // (count * CELL)) * CELL
+    parts = [(begin, min(begin + step, length)) for begin in range(0, length, step)]
+    return [((begin, end), (max(begin - margin, 0), min(end + margin, length))) for begin, end in parts]
+
+
+def run_tiled(
+    function: Callable[[np.ndarray], np.ndarray],
+    picture: np.ndarray,
+    *,
+    scale: int,
+    tile: int,
+    margin: int,
+    batch: int = 1,
+    dtype: type = np.uint8,
+) -> np.ndarray:
+    """Apply a function to a picture tile by tile, as if to the whole at once.
+
+    Args:
+        function: (N, h, w, 3) uint8 -> (N, scale h, scale w, 3) of `dtype`; what it gives may depend on nothing that is
+            more than `margin` pixels away.
+        picture: (H, W, 3) uint8.
+        tile: side of what one tile gives, pixels of the picture.
+        margin: a multiple of CELL where the function sees cells.
+        batch: how many tiles of one size are worked on at once.
+
+    Returns:
+        (scale H, scale W, 3) of `dtype`.
+    """
+    height, width = picture.shape[:2]
+    result = np.empty((scale * height, scale * width, 3), dtype)
+    waiting: dict[tuple[int, int], list[tuple[Window, Window]]] = {}
+
+    def work_off(places: list[tuple[Window, Window]]) -> None:
+        given = np.stack([picture[y0:y1, x0:x1] for (_, (y0, y1)), (_, (x0, x1)) in places])
+        for made, ((rows, (y0, _)), (columns, (x0, _))) in zip(function(given), places, strict=True):
+            (top, bottom), (left, right) = rows, columns
+            result[scale * top : scale * bottom, scale * left : scale * right] = made[
+                scale * (top - y0) : scale * (bottom - y0), scale * (left - x0) : scale * (right - x0)
+            ]
+        places.clear()
+
+    for y in windows(height, tile, margin):
+        for x in windows(width, tile, margin):
+            places = waiting.setdefault((y[1][1] - y[1][0], x[1][1] - x[1][0]), [])
+            places.append((y, x))
+            if len(places) == batch:
+                work_off(places)
+    for places in waiting.values():
+        if places:
+            work_off(places)
+    return result

@@ -1,0 +1,87 @@
+"""The card of a restoration network: README.md of its model folder."""
+
+from typing import Any
+
+_WHAT = {
+    "artifacts": "Removes JPEG artifacts of unknown strength from a photograph. An encoder-decoder with symmetric "
+    "skips (RED-Net, Mao et al., 2016) on half and quarter resolution paints what the JPEG lost.",
+    "superres": "Enlarges a photograph four times. Residual blocks, then one pixel shuffle (SRResNet, Ledig et al., "
+    "2017).",
+}
+_KINDS = {
+    "psnr": "Trained for the least error: it paints only what is certain, and is smoother than a photograph.",
+    "gan": "Trained adversarially after that (SRGAN's idea): its texture looks like a photograph's, and is invented. "
+    "Neither evidence nor identification may rest on it.",
+}
+_USE = {
+    "artifacts": "from celebahq_builder.restore import remove_artifacts\nclean = remove_artifacts(photo, {size!r})"
+    "  # (H, W, 3) uint8 RGB",
+    "superres": "from celebahq_builder.restore import super_resolve\nlarge = super_resolve(photo, {size!r}, {kind!r})"
+    "  # (H, W, 3) uint8 RGB -> (4H, 4W, 3)",
+}
+_COLUMNS = {
+    "Q10": "Classic5, JPEG quality 10, PSNR in dB",
+    "Q20": "Classic5, quality 20",
+    "Q30": "Classic5, quality 30",
+    "Q40": "Classic5, quality 40",
+    "clean": "undamaged photographs (Set5, Set14, halved), the worst, as the program uses it",
+    "clean, alone": "the same, the network alone",
+    "Set5": "Set5, luma PSNR in dB",
+    "Set14": "Set14, luma PSNR in dB",
+    "texture": "sliced Wasserstein distance of Laplacian patches to the originals, x 1e3 (Set14)",
+    "texture with noise": "the same with noise of the power of the error added",
+}
+
+
+def card_text(name: str, size: str, kind: str, figures: dict[str, float], facts: dict[str, Any]) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        name: as artifacts-fast or superres-full-gan; size and kind: its parts.
+        figures: what `evaluate.measure` returned.
+        facts: config.json's license, training and dataset.
+    """
+    net = name.partition("-")[0]
+    licence, training = facts["license"], facts["training"]
+    rows = "\n".join(
+        f"| {_COLUMNS[column]} | {'untouched' if figure == float('inf') else f'{figure:.2f}'} |"
+        for column, figure in figures.items()
+    )
+    limit = (
+        "Because of that data they are for non-commercial use only; the same program trained on freely licensed "
+        "photographs (`python -m train.restoration --photos DIR`) gives weights without that limit."
+        if licence["non_commercial"]
+        else "Commercial use is open."
+    )
+    run = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in training.items()) or "not recorded"
+    what = _WHAT[net] + (" " + _KINDS[kind] if net == "superres" else "")
+    return f"""---
+license: {licence["weights"].lower()}
+pipeline_tag: image-to-image
+tags: [{"jpeg-artifact-removal" if net == "artifacts" else "super-resolution"}, celeba-hq]
+---
+
+# {name}
+
+{what}
+
+![before, after, original](samples.jpg)
+
+Before, after, original.
+
+```python
+{_USE[net].format(size=size, kind=kind)}
+```
+
+| measured | |
+|---|---|
+{rows}
+
+Training data: {facts["dataset"]}.
+
+Licence of the weights: {licence["weights"]}. {limit}
+
+Training run: {run}.
+
+Made by `python -m train.restoration`, measured by `python -m train.restoration evaluate`.
+"""

@@ -1,0 +1,110 @@
+"""`python -m train.restoration publish`: trained weights become the model folders that ship: weights, figures, card."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from train.restoration.card import card_text
+from train.restoration.checkpoint import load_weights
+from train.restoration.evaluate import SETS, find_weights, measure
+from train.restoration.photos import read_photos, read_testset
+from train.restoration.protocol import restorer, where_needed
+from train.restoration.strip import save_strip
+from zoo.restoration_weights import WEIGHTS_NAME, load_restoration, save_restoration
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishConfig:
+    """Turn trained restoration networks into model folders; run it again after further training."""
+
+    weights: Path
+    """Folder with NAME.safetensors of python -m train.restoration, in it or one level down; all of them are taken."""
+    testsets: Path
+    """Folder, or zip, with Classic5, Set5 and Set14: what ships is measured on them."""
+    output: Path = Path("zoo/pretrained")
+    """Where the model folders go, each in a folder of its name."""
+    only: tuple[str, ...] = ()
+    """Names to publish, such as artifacts-full; all that are found when empty."""
+    picture: Path = Path("examples/in-the-wild")
+    """Folder of photographs that may be shown on the card: two of them are."""
+    data: str = (
+        "399 photographs of BSDS500, its train and test parts (University of California, Berkeley: for non-commercial "
+        "research and education only); the 91 images of Yang et al. (T91); 33 photographs of desktop wallpapers from "
+        "Debian packages (CC BY, CC BY-SA and GPL)"
+    )
+    """What they were trained on, and under which licence: for the card."""
+    weights_license: str = "CC-BY-NC-4.0"
+    """SPDX name of the licence of the weights."""
+    commercial: bool = False
+    """Whether the licence of the data leaves commercial use open."""
+    device: str = "cpu"
+    """cpu or cuda."""
+
+
+def publish(config: PublishConfig) -> None:
+    """Write a model folder for every network; print a line each. See PublishConfig.
+
+    Raises:
+        FileNotFoundError, ValueError: no weights, or none of a name that --only asks for.
+    """
+    found = find_weights(config.weights)
+    if missing := set(config.only) - set(found):
+        raise ValueError(f"--only: {', '.join(sorted(missing))}, found in {config.weights} is {', '.join(found)}")
+    sets = {name: list(read_testset(config.testsets, name).values()) for name in SETS}
+    for name in config.only or found:
+        folder = config.output / name
+        figures = _publish_one(name, found[name], folder, config, sets)
+        size = (folder / WEIGHTS_NAME).stat().st_size
+        print(f"{folder}: {size / 1e6:.2f} MB; {_in_words(figures)}", flush=True)
+
+
+def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, sets: dict[str, list]) -> dict[str, float]:
+    net, size, kind = (*name.split("-"), "psnr")[:3]
+    facts = {
+        "name": name,
+        "license": {
+            "weights": config.weights_license,
+            "data": config.data,
+            "non_commercial": not config.commercial,
+        },
+        "training": _training(path.parent),
+        "dataset": config.data,
+    }
+    save_restoration(load_weights(path), folder, **facts)
+
+    # What is measured and shown is what lies in the folder.
+    figures = measure(name, folder / WEIGHTS_NAME, sets, config.device)
+    entry = {
+        "values": {column: figure for column, figure in figures.items() if figure != float("inf")},
+        "num_images": {test: len(photos) for test, photos in sets.items()},
+        "model_sha256": hashlib.sha256((folder / WEIGHTS_NAME).read_bytes()).hexdigest(),
+        "command": "python -m train.restoration evaluate",
+    }
+    (folder / "metrics.json").write_text(json.dumps({"restoration": entry}, indent=2) + "\n", encoding="utf-8")
+    restore = restorer(load_restoration(folder).to(config.device))
+    photos = list(read_photos(config.picture).values())[:2]
+    save_strip(folder / "samples.jpg", where_needed(restore) if net == "artifacts" else restore, photos, net)
+    card = card_text(name, size, kind, figures, facts)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    return figures
+
+
+def _training(run: Path) -> dict[str, Any]:
+    """Summary of the run that left the weights in this folder, without a path of its machine."""
+    summary = {}
+    if (run / "config.json").exists():
+        config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        kept = ("net", "size", "kind", "batch", "patch", "learning_rate", "ema", "texture_weight", "precision", "seed")
+        summary = {key: config[key] for key in kept if key in config}
+    if (run / "log.jsonl").exists():
+        last = json.loads((run / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+        summary |= {"steps": last["step"], "seconds": last["seconds"]}
+    return summary
+
+
+def _in_words(figures: dict[str, float]) -> str:
+    return ", ".join(
+        f"{column} {'untouched' if figure == float('inf') else f'{figure:.2f}'}" for column, figure in figures.items()
+    )

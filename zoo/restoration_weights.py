@@ -1,0 +1,84 @@
+"""The restoration networks as model folders, and the trained ones that ship with the package (zoo/pretrained/)."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from zoo.restoration import ArtifactRemover, ArtifactRemoverConfig, SuperResolver, SuperResolverConfig
+from zoo.weights import CONFIG_NAME, ModelError, fill, read_config
+
+PRETRAINED = Path(__file__).with_name("pretrained")
+WEIGHTS_NAME = "model.safetensors"
+_CLASSES = {
+    "ArtifactRemover": (ArtifactRemover, ArtifactRemoverConfig),
+    "SuperResolver": (SuperResolver, SuperResolverConfig),
+}
+
+
+def save_restoration(network: ArtifactRemover | SuperResolver, folder: Path, **card: Any) -> None:
+    """Write a restoration network into a model folder: model.safetensors in half precision, and config.json.
+
+    Args:
+        folder: made if it is missing; each file appears whole or not at all.
+        card: further fields of config.json: training summary, data, licence, figures. Plain JSON types.
+    """
+    architecture = dataclasses.asdict(network.config)
+    config = json.dumps({"class": type(network).__name__, "architecture": architecture, **card}, indent=2) + "\n"
+    # Half the bytes of float32, for less than 0.001 dB: docs/restoration.md.
+    tensors = {key: value.detach().to("cpu", torch.float16).contiguous() for key, value in network.state_dict().items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / (WEIGHTS_NAME + ".partial")
+    save_file(tensors, partial, metadata={"format": "pt"})
+    partial.chmod(0o644)  # safetensors leaves it closed to everybody else
+    partial.replace(folder / WEIGHTS_NAME)
+    partial = folder / (CONFIG_NAME + ".partial")
+    partial.write_text(config, encoding="utf-8")
+    partial.replace(folder / CONFIG_NAME)
+
+
+def load_restoration(folder: Path) -> ArtifactRemover | SuperResolver:
+    """Build the restoration network of a model folder and fill it; every name and shape must match.
+
+    Returns:
+        The network in float32 on the CPU, in evaluation mode, gradients off.
+
+    Raises:
+        ModelError: a file is missing, damaged, of another architecture, or of another kind of network.
+    """
+    config = read_config(folder)
+    if config.get("class") not in _CLASSES:
+        kinds = " or ".join(_CLASSES)
+        raise ModelError(f"{folder / CONFIG_NAME}: class {config.get('class')!r}, {kinds} is wanted")
+    network, options = _CLASSES[config["class"]]
+    architecture = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in config["architecture"].items()
+    }
+    try:
+        with torch.device("meta"):  # no random initialisation that is thrown away at once
+            result = network(options(**architecture))
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{folder / CONFIG_NAME}: 'architecture' cannot be built ({error})") from None
+    return fill(result, folder / WEIGHTS_NAME)
+
+
+def shipped_folder(name: str) -> Path:
+    """The model folder of a network that ships with the package, such as "artifacts-full" or "superres-fast-gan".
+
+    Raises:
+        ModelError: none of that name ships.
+    """
+    folder = PRETRAINED / name
+    if not (folder / WEIGHTS_NAME).is_file():
+        ships = ", ".join(sorted(path.parent.name for path in PRETRAINED.glob(f"*/{WEIGHTS_NAME}"))) or "none"
+        raise ModelError(f"{folder}: no {WEIGHTS_NAME} in it, one of those that ship is wanted: {ships}")
+    return folder
+
+
+def weights_sha256(folder: Path) -> str:
+    """Hex digest of a model folder's weights."""
+    return hashlib.sha256((folder / WEIGHTS_NAME).read_bytes()).hexdigest()
