@@ -11,8 +11,16 @@ MOST_BYTES = 4 << 30
 """Largest file and largest sum of its tensors: a ProGAN for 1024x1024 with all its optimizers is a quarter of it."""
 
 
+MOST_PARTS = 200_000
+"""Most values in nested data; a pickle of a few hundred bytes can mean billions, by naming the same list twice."""
+
+
 class ImportFailure(ModelError):
     """A file that cannot be imported; one line: the file, what was found in it, what is wanted."""
+
+    def __init__(self, message: str) -> None:
+        # what was found is the file's own text: no line breaks and nothing that a terminal would obey
+        super().__init__("".join(c if c.isprintable() else "?" for c in message))
 
 
 class Record:
@@ -21,8 +29,13 @@ class Record:
     kind = "object"
     """Module and name of the class in the file."""
 
+    def __new__(cls, *arguments: Any) -> "Record":
+        record = super().__new__(cls)
+        record.fields: dict[str, Any] = {}
+        return record
+
     def __init__(self, *arguments: Any) -> None:
-        self.fields: dict[str, Any] = {}
+        """Take what its program's class takes, and leave it."""
 
     def __setstate__(self, state: Any) -> None:
         self.fields = state if isinstance(state, dict) else {"state": state}
@@ -59,15 +72,34 @@ def describe(value: Any, depth: int = 2, first: int = 5) -> str:
     return type(value).__name__
 
 
-def check_tensors(value: Any, depth: int = 0) -> int:
+class PartCount:
+    """Counts the values of nested data while they are gone through, and stops before there are too many."""
+
+    def __init__(self) -> None:
+        self.parts = 0
+
+    def add(self, depth: int) -> None:
+        """Count one more, so deep.
+
+        Raises:
+            ImportFailure: more than MOST_PARTS, or deeper than any checkpoint's.
+        """
+        self.parts += 1
+        if self.parts > MOST_PARTS:
+            raise ImportFailure(f"more than {MOST_PARTS} values, a checkpoint's few hundred are wanted: refused")
+        if depth > 20:
+            raise ImportFailure("data nested more than 20 deep, a checkpoint's few levels are wanted: refused")
+
+
+def check_tensors(value: Any, depth: int = 0, count: PartCount | None = None) -> int:
     """Check every tensor of nested plain data before anything computes with it; return their bytes.
 
     Raises:
         ImportFailure: a tensor that is larger than its storage (a view that repeats it), sparse, or of a subclass;
-            nesting deeper than any checkpoint's; more bytes than MOST_BYTES. The message lacks the file's name.
+            too many values; more bytes than MOST_BYTES. The message lacks the file's name.
     """
-    if depth > 20:
-        raise ImportFailure("data nested more than 20 deep, a checkpoint's few levels are wanted")
+    count = count or PartCount()
+    count.add(depth)
     if isinstance(value, Tensor):
         if type(value) not in (Tensor, torch.nn.Parameter) or value.layout is not torch.strided:
             raise ImportFailure(f"a {type(value).__name__} of layout {value.layout}, plain dense tensors are wanted")
@@ -78,7 +110,7 @@ def check_tensors(value: Any, depth: int = 0) -> int:
     if isinstance(value, Record):
         value = value.fields
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple | set) else ()
-    total = sum(check_tensors(part, depth + 1) for part in parts)
+    total = sum(check_tensors(part, depth + 1, count) for part in parts)
     if total > MOST_BYTES:
         raise ImportFailure(f"{total} bytes of tensors, at most {MOST_BYTES} are wanted")
     return total

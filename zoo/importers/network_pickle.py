@@ -3,12 +3,13 @@
 import io
 import math
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
-from zoo.importers.content import ImportFailure, Record
+from zoo.importers.content import ImportFailure, PartCount, Record
 from zoo.importers.pickle_audit import check_opcodes
 
 _CODES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
@@ -95,19 +96,37 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
 class _Ndarray:
     """numpy.ndarray as an argument of _reconstruct: a name, nothing more."""
 
+    def __setstate__(self, state: Any) -> None:
+        raise ImportFailure("a class that is given a state: refused")
+
+
+class _Function:
+    """A function for a pickle to call, and not to change: it may set the state of anything that it can name."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.function(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise ImportFailure("a function that is given a state: refused")
+
 
 _KNOWN: dict[tuple[str, str], Any] = {
     ("tfutil", "Network"): TensorFlowNetwork,
     ("network", "Network"): TheanoNetwork,
     ("collections", "OrderedDict"): dict,
-    ("_codecs", "encode"): _encode,
+    ("_codecs", "encode"): _Function(_encode),
     ("numpy", "ndarray"): _Ndarray,
     ("numpy", "dtype"): _Dtype,
 }
 for _core in ("numpy.core", "numpy._core"):
     _KNOWN[_core + ".multiarray", "_reconstruct"] = _Array
-    _KNOWN[_core + ".multiarray", "scalar"] = _scalar
-    _KNOWN[_core + ".numeric", "_frombuffer"] = _frombuffer
+    _KNOWN[_core + ".multiarray", "scalar"] = _Function(_scalar)
+    _KNOWN[_core + ".numeric", "_frombuffer"] = _Function(_frombuffer)
 
 
 class _Unpickler(pickle.Unpickler):
@@ -135,21 +154,21 @@ def read_network_pickle(data: bytes) -> Any:
     return _plain(_Unpickler(io.BytesIO(data), encoding="latin1").load())
 
 
-def _plain(value: Any, depth: int = 0) -> Any:
+def _plain(value: Any, depth: int = 0, count: PartCount | None = None) -> Any:
     """Return nested data with arrays as tensors; what is neither plain nor known is refused."""
-    if depth > 20:
-        raise ImportFailure("data nested more than 20 deep, a checkpoint's few levels are wanted")
+    count = count or PartCount()
+    count.add(depth)
     if isinstance(value, _Array):
         if value.value is None:
             raise ImportFailure("an array without data, whole arrays are wanted")
         return torch.from_numpy(value.value)
     if isinstance(value, Record):
-        value.fields = _plain(value.fields, depth + 1)
+        value.fields = _plain(value.fields, depth + 1, count)
         return value
     if isinstance(value, dict):
-        return {key: _plain(item, depth + 1) for key, item in value.items()}
+        return {key: _plain(item, depth + 1, count) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(_plain(item, depth + 1) for item in value)
+        return type(value)(_plain(item, depth + 1, count) for item in value)
     if value is None or isinstance(value, str | bytes | int | float | bool):
         return value
     raise ImportFailure(f"a {type(value).__name__} in the data, tensors and plain data are wanted")

@@ -33,6 +33,8 @@ def read_file(path: Path) -> Any:
     """
     try:
         size = path.stat().st_size
+        if not path.is_file():
+            raise ImportFailure("no file, a checkpoint is wanted")
         if size > MOST_BYTES:
             raise ImportFailure(f"{size} bytes, at most {MOST_BYTES} are wanted")
         with path.open("rb") as file:

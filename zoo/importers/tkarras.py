@@ -56,7 +56,7 @@ def _kind(record: Record) -> str | None:
     """Return which network a record is; None for a StyleGAN, a classifier or the like."""
     if isinstance(record, TheanoNetwork):
         spec = record.fields.get("build_func_spec")
-        return _FUNCTIONS.get(spec.get("func")) if isinstance(spec, dict) else None
+        return _FUNCTIONS.get(str(spec.get("func"))) if isinstance(spec, dict) else None
     names = _variables(record.fields)
     if "4x4/Dense/weight" in names and "ToRGB_lod0/weight" in names:
         return "generator"
