@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from zoo import fetch
+from zoo.catalog import Entry, Source
 
 
 def with_random_biases(network):
@@ -41,3 +42,17 @@ def drill_server_fixture(monkeypatch) -> Iterator[Any]:
         monkeypatch.delenv(variable.lower(), raising=False)
     with module.drill_server() as drill:
         yield drill
+
+
+@pytest.fixture(scope="session")
+def entry_of():
+    """A function: sources and a name -> an entry as the catalogue has them."""
+
+    def make(*sources: Source, name: str = "faces-32.drill") -> Entry:
+        return Entry(
+            name=name, dataset="faces", resolution=32, origin="drill", family="drill", publisher="us", home="",
+            license="CC-BY-NC-4.0", data_license="CelebA: non-commercial", non_commercial=True, quality="",
+            citation="", architecture=None, sources=sources,
+        )  # fmt: skip
+
+    return make

@@ -29,25 +29,31 @@ def server(drill_server):
     return drill_server
 
 
-def entry(*urls: str, **known) -> Entry:
-    """A catalogue entry with sources at these addresses; what is known of the file: its sha256 unless given."""
-    known = known or {"sha256": SHA256}
-    sources = tuple(Source(file="faces.pth", layout="ours", url=url, **known) for url in urls)
-    return Entry(
-        name="faces-32.drill", dataset="faces", resolution=32, origin="drill", publisher="us", home="", license="CC0",
-        data_license="CC0", non_commercial=False, quality="", citation="", architecture=None, sources=sources,
-    )  # fmt: skip
+@pytest.fixture
+def entry(entry_of):
+    """A function: addresses, and what is known of the file (its sha256 unless told) -> a catalogue entry."""
+
+    def make(*urls: str, **known) -> Entry:
+        return entry_of(
+            *(Source(file="faces.pth", layout="ours", url=url, **known or {"sha256": SHA256}) for url in urls)
+        )
+
+    return make
 
 
-def refusal(cache: Path, *urls: str, **known) -> str:
-    """The one line that a failed download ends with; nothing that looks like a checkpoint may be left."""
-    with pytest.raises(ModelError) as error:
-        download(entry(*urls, **known), cache, timeout=0.3)
-    message = str(error.value)
-    folder = cache / "downloads" / "faces-32.drill"
-    assert "\n" not in message
-    assert not (folder / "faces.pth").exists()
-    return message
+@pytest.fixture
+def refusal(entry):
+    """A function: a download that fails -> the one line it ends with; nothing that looks like a checkpoint is left."""
+
+    def refused(cache: Path, *urls: str, **known) -> str:
+        with pytest.raises(ModelError) as error:
+            download(entry(*urls, **known), cache, timeout=0.3)
+        message = str(error.value)
+        assert "\n" not in message
+        assert not (cache / "downloads" / "faces-32.drill" / "faces.pth").exists()
+        return message
+
+    return refused
 
 
 # Bad days that end well.
@@ -64,7 +70,7 @@ def refusal(cache: Path, *urls: str, **known) -> str:
         ("good", [None]),
     ],
 )
-def test_file_arrives_whole_and_what_came_is_not_asked_for_again(server, tmp_path, path, requests):
+def test_file_arrives_whole_and_what_came_is_not_asked_for_again(server, tmp_path, path, requests, entry):
     checkpoint = download(entry(f"{server.url}/{path}"), tmp_path, timeout=0.3)
     assert checkpoint.path.read_bytes() == CONTENT
     assert checkpoint.sha256 == SHA256
@@ -72,20 +78,20 @@ def test_file_arrives_whole_and_what_came_is_not_asked_for_again(server, tmp_pat
     assert not list(tmp_path.rglob("*.part*"))
 
 
-def test_a_server_that_asks_for_a_second_is_given_it(server, tmp_path, monkeypatch):
+def test_a_server_that_asks_for_a_second_is_given_it(server, tmp_path, monkeypatch, entry):
     waits = []
     monkeypatch.setattr(fetch.time, "sleep", waits.append)
     assert download(entry(f"{server.url}/busy"), tmp_path).sha256 == SHA256
     assert waits == [1.0]
 
 
-def test_a_mirror_takes_over_where_the_first_source_fails(server, tmp_path, capsys):
+def test_a_mirror_takes_over_where_the_first_source_fails(server, tmp_path, capsys, entry):
     both = entry(f"{server.url}/gone", f"{server.url}/quota", f"{server.url}/good")
     assert download(both, tmp_path).source.url.endswith("/good")
     assert "404 Not Found" in capsys.readouterr().err
 
 
-def test_an_earlier_process_s_part_is_continued(server, tmp_path):
+def test_an_earlier_process_s_part_is_continued(server, tmp_path, entry, refusal):
     refusal(tmp_path, f"{server.url}/truncates-for-ever")  # leaves nothing
     whole = entry(f"{server.url}/truncates")
     server_cut = server.requests.copy()
@@ -96,7 +102,7 @@ def test_an_earlier_process_s_part_is_continued(server, tmp_path):
     assert server.requests[len(server_cut)][2] == "bytes=150000-"
 
 
-def test_a_part_that_was_damaged_is_thrown_away_and_the_file_fetched_once_more(server, tmp_path):
+def test_a_part_that_was_damaged_is_thrown_away_and_the_file_fetched_once_more(server, tmp_path, entry):
     whole = entry(f"{server.url}/good")
     folder = tmp_path / "downloads" / "faces-32.drill"
     folder.mkdir(parents=True)
@@ -106,7 +112,7 @@ def test_a_part_that_was_damaged_is_thrown_away_and_the_file_fetched_once_more(s
     assert [wanted for _, _, wanted in server.requests] == ["bytes=150000-", None]
 
 
-def test_a_file_that_changes_under_way_is_not_patched_together(server, tmp_path):
+def test_a_file_that_changes_under_way_is_not_patched_together(server, tmp_path, entry):
     checkpoint = download(entry(f"{server.url}/changes", size=len(CONTENT)), tmp_path)
     assert checkpoint.path.read_bytes() == CONTENT[::-1]  # the new one, all of it
 
@@ -129,7 +135,7 @@ def test_a_file_that_changes_under_way_is_not_patched_together(server, tmp_path)
         ("none", "404 Not Found"),
     ],
 )
-def test_refusal_says_why_which_file_is_wanted_and_where_to_put_it(server, tmp_path, path, said):
+def test_refusal_says_why_which_file_is_wanted_and_where_to_put_it(server, tmp_path, path, said, refusal):
     message = refusal(tmp_path, f"{server.url}/{path}")
     assert said in message
     assert (
@@ -138,18 +144,18 @@ def test_refusal_says_why_which_file_is_wanted_and_where_to_put_it(server, tmp_p
     )
 
 
-def test_a_file_of_another_size_is_refused_before_it_is_fetched(server, tmp_path):
+def test_a_file_of_another_size_is_refused_before_it_is_fetched(server, tmp_path, refusal):
     assert "524,294 bytes, 524,290 are wanted" in refusal(tmp_path, f"{server.url}/larger", size=len(CONTENT))
 
 
-def test_a_machine_without_network_names_file_and_place(tmp_path, monkeypatch):
+def test_a_machine_without_network_names_file_and_place(tmp_path, monkeypatch, refusal):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     message = refusal(tmp_path, "http://weights.invalid/faces.pth")
     assert "HF_HUB_OFFLINE is set" in message
     assert "faces.pth from http://weights.invalid/faces.pth is wanted as" in message
 
 
-def test_a_proxy_is_used(server, tmp_path, monkeypatch):
+def test_a_proxy_is_used(server, tmp_path, monkeypatch, entry):
     monkeypatch.setenv("http_proxy", server.url)
     download(entry("http://weights.invalid/good"), tmp_path)
     assert server.requests == [("GET", "/good", None)]
@@ -158,7 +164,7 @@ def test_a_proxy_is_used(server, tmp_path, monkeypatch):
 # What is known of a file.
 
 
-def test_published_prefix_is_enough_and_the_whole_hash_counts_from_then_on(server, tmp_path):
+def test_published_prefix_is_enough_and_the_whole_hash_counts_from_then_on(server, tmp_path, entry):
     known = entry(f"{server.url}/good", sha256_prefix=SHA256[:8])
     path = download(known, tmp_path).path
     assert json.loads((path.parent / "faces.pth.json").read_text())["sha256"] == SHA256
@@ -168,14 +174,14 @@ def test_published_prefix_is_enough_and_the_whole_hash_counts_from_then_on(serve
         download(changed, tmp_path)
 
 
-def test_git_s_hash_of_a_file_is_checked(server, tmp_path):
+def test_git_s_hash_of_a_file_is_checked(server, tmp_path, entry, refusal):
     git = subprocess.run(["git", "hash-object", "--stdin"], input=CONTENT, capture_output=True, check=True)
     blob = git.stdout.decode()[:8]
     assert download(entry(f"{server.url}/good", git_blob_prefix=blob), tmp_path / "right").sha256 == SHA256
     assert "git blob begins" in refusal(tmp_path / "wrong", f"{server.url}/good", git_blob_prefix="00000000")
 
 
-def test_a_file_put_there_by_hand_is_taken_and_checked(tmp_path):
+def test_a_file_put_there_by_hand_is_taken_and_checked(tmp_path, entry):
     manual = replace(entry("x"), sources=(Source(file="faces.pth", layout="ours", manual="http://x/", sha256=SHA256),))
     with pytest.raises(ModelError, match=r"to be fetched by hand, faces\.pth from http://x/ is wanted as") as error:
         download(manual, tmp_path)
@@ -196,7 +202,7 @@ sys.path[:0] = [sys.argv[1]]
 from zoo.catalog import Entry, Source
 from zoo.download import download
 source = Source(file="faces.pth", layout="ours", url=sys.argv[2], sha256=sys.argv[3])
-empty = dict.fromkeys(["publisher", "home", "license", "data_license", "quality", "citation"], "")
+empty = dict.fromkeys(["family", "publisher", "home", "license", "data_license", "quality", "citation"], "")
 entry = Entry(name="faces-32.drill", dataset="faces", resolution=32, origin=None, non_commercial=False,
               architecture=None, sources=(source,), **empty)
 print(download(entry, Path(sys.argv[4])).sha256)
@@ -224,20 +230,20 @@ def small_disk(tmp_path) -> Iterator:
         subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_disk_that_is_too_small_is_noticed_before_and_said(server, small_disk):
+def test_a_disk_that_is_too_small_is_noticed_before_and_said(server, small_disk, refusal):
     cache, _ = small_disk
     message = refusal(cache, f"{server.url}/good")
     assert "1 MB to come, 0 MB free" in message
     assert "--cache or CELEBAHQ_ZOO_CACHE with a writable, roomy place is wanted" in message
 
 
-def test_a_disk_that_fills_up_under_way_ends_with_a_sentence_too(server, small_disk, monkeypatch):
+def test_a_disk_that_fills_up_under_way_ends_with_a_sentence_too(server, small_disk, monkeypatch, refusal):
     cache, _ = small_disk
     monkeypatch.setattr(fetch, "_check_room", lambda *_: None)  # others write as well, so it cannot know
     assert "No space left on device" in refusal(cache, f"{server.url}/good")
 
 
-def test_a_read_only_cache_is_read_and_never_written(server, small_disk):
+def test_a_read_only_cache_is_read_and_never_written(server, small_disk, entry):
     cache, close = small_disk
     place = cache / "downloads" / "faces-32.drill" / "faces.pth"
     place.parent.mkdir(parents=True)
@@ -249,7 +255,7 @@ def test_a_read_only_cache_is_read_and_never_written(server, small_disk):
         download(replace(here, name="faces-64.drill"), cache)
 
 
-def test_threads_of_one_process_wait_for_each_other(server, tmp_path):
+def test_threads_of_one_process_wait_for_each_other(server, tmp_path, entry):
     found = []
     threads = [
         threading.Thread(target=lambda: found.append(download(entry(f"{server.url}/slow"), tmp_path).sha256))
