@@ -14,7 +14,7 @@ from export import sample
 from export.card import CardFacts, fill_in, is_generated, metadata, model_card
 from export.config import UsageError
 from export.hub_config import HubConfig
-from export.licence import Licence, choose_licence
+from export.licence import choose_licence
 from zoo.figures import read_figures
 from zoo.folder import ModelError, read_config
 
@@ -40,14 +40,12 @@ class HubFolder:
     Attributes:
         path: where it is.
         files: names that are sent, in the order of FILES.
-        licence: of weights and data.
         summary: one line of what it is, for the commit.
         notes: what the user ought to know, one line each.
     """
 
     path: Path
     files: list[str]
-    licence: Licence
     summary: str
     notes: list[str]
 
@@ -71,10 +69,10 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
         published_card: README.md that the Hub holds now.
 
     Raises:
-        UsageError: the model, its licence or the folder cannot be used.
+        UsageError: the model or the folder cannot be used, or it is to be published and nobody chose a licence.
         ParityError: onnxruntime and PyTorch disagree about the model.
     """
-    from export.to_onnx import export_onnx, without_local_paths  # late: torch takes seconds
+    from export.to_onnx import without_local_paths  # late: torch takes seconds
 
     try:
         model = zoo.model_folder(config.model)
@@ -87,6 +85,15 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
         what = "the model itself" if output.is_dir() else "a file"
         raise UsageError(f"--output: {output} is {what}, a folder of its own is wanted")
     licence = choose_licence(stated, config.license, config.data_license, config.license_link)
+    notes = []
+    if licence.weights is None:
+        refusal = (
+            f"--license: none given, and {config.model} states none; an identifier of the Hub is wanted, "
+            "cc-by-nc-4.0 say (CelebA's photographs are for non-commercial research)"
+        )
+        if not config.dry_run:
+            raise UsageError(refusal)
+        notes.append(refusal)
     described = without_local_paths({**stated, **({"license": licence.to_config()} if licence.to_config() else {})})
     figures = read_figures(model)
     try:
@@ -101,7 +108,7 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
         (output / "metrics.json").unlink(missing_ok=True)
         if kept:
             _write_json(output / "metrics.json", without_local_paths(kept))
-        export_onnx(output, overwrite=True)
+        _put_onnx(model, output)
         shutil.copyfile(Path(sample.__file__), output / "sample.py")
         seeds = _seeds(described["architecture"])
         _paint_samples(output, seeds, described["architecture"].get("label_size") or 0)
@@ -119,7 +126,7 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
             parameters=_parameters(output / "model.safetensors"),
             samples=seeds,
         )
-        notes = _write_card(config, facts, output, model, published_card)
+        notes += _write_card(config, facts, output, model, published_card)
     except OSError as error:
         raise UsageError(
             f"{error.filename or output}: cannot be written ({error.strerror}), a writable --output with room is wanted"
@@ -127,7 +134,7 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
     size, training = described["architecture"]["resolution"], described.get("training") or {}
     summary = f"ProGAN generator, {size}x{size}" + (f", {training['kimg']:g} kimg" if training.get("kimg") else "")
     files = [name for name in FILES if (output / name).is_file()]
-    return HubFolder(output, files, licence, summary, notes)
+    return HubFolder(output, files, summary, notes)
 
 
 def training_summary(model: Path, config: dict[str, Any]) -> dict[str, Any]:
@@ -149,6 +156,18 @@ def training_summary(model: Path, config: dict[str, Any]) -> dict[str, Any]:
     private = ("outdir", "name")  # where it lies on one machine
     summary["options"] = {key: value for key, value in options.items() if key not in private}
     return {**summary, "last_tick": rows[-1]} if rows else summary
+
+
+def _put_onnx(model: Path, output: Path) -> None:
+    """Export the model into the folder; an export of the same weights and config that is there is only checked."""
+    from export.to_onnx import export_onnx
+
+    if not (output / "model.onnx").exists() and (model / "model.onnx").is_file():
+        shutil.copyfile(model / "model.onnx", output / "model.onnx")
+    try:
+        export_onnx(output)
+    except UsageError:  # what is there is of other weights, or of another config
+        export_onnx(output, overwrite=True)
 
 
 def _write_card(

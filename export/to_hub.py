@@ -72,14 +72,6 @@ def push_to_hub(config: HubConfig) -> str:
     with _place(config.output) as output:
         folder = build_folder(config, output, page, published.card if published else None)
         print("\n".join([str(folder), *(f"note: {note}" for note in folder.notes)]), flush=True)
-        if folder.licence.weights is None:
-            refusal = (
-                f"--license: none given, and {config.model} states none; an identifier of the Hub is wanted, "
-                "cc-by-nc-4.0 say (CelebA's photographs are for non-commercial research)"
-            )
-            if not config.dry_run:
-                raise UsageError(refusal)
-            print(f"note: {refusal}")
         if published is None:
             kept = f"{output} is kept" if config.output else "give --output to keep the folder"
             return f"dry run: nothing was sent; {kept}"

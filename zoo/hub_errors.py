@@ -72,8 +72,11 @@ def _explain_answer(error, repo_id: str, revision: str | None, host: str, pushin
     if status == 401 and pushing:
         return f"{repo_id}: no token on this machine, one that may write ({LOGIN}) is wanted"
     if isinstance(error, errors.RepositoryNotFoundError):
-        token = "this token may see it" if has_token else f"it is private and needs a token ({LOGIN})"
-        return f"{repo_id}: not on {host}, or not for everybody; the right spelling is wanted, and that {token}"
+        here = "" if pushing else "no folder of that name here, and "
+        hidden = "this token may not see it" if has_token else "private"
+        return (
+            f"{repo_id}: {here}not on {host} (or {hidden}), the right spelling or a token that may ({LOGIN}) is wanted"
+        )
     if status == 403:
         owner = repo_id.partition("/")[0]
         return (

@@ -62,6 +62,12 @@ class LoopbackHub(ThreadingHTTPServer):
         self.before_commit: Callable[[Repo], object] | None = None
         self.url = f"http://127.0.0.1:{self.server_port}"
 
+    def add(self, name: str, files: Files, private: bool = False) -> Repo:
+        """Make a repository that holds files on its main branch."""
+        self.repos[name] = Repo(private=private)
+        self.repos[name].commit("main", files, "theirs")
+        return self.repos[name]
+
     def __enter__(self) -> "LoopbackHub":
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
         return self
@@ -245,6 +251,7 @@ def etag(path: str, data: bytes) -> str:
 
 MODEL = r"/api/models/(?P<repo>[^/]+/[^/]+)"
 ROUTES = (
+    ("GET", r"/api/agent-harnesses", lambda handler, body: handler.answer({})),  # the client asks for it once a day
     ("POST", r"/api/repos/create", Handler.create),
     ("POST", r"/api/validate-yaml", Handler.validate),
     ("GET", MODEL, Handler.info),
