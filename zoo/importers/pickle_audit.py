@@ -99,5 +99,7 @@ class StorageAudit(pickle.Unpickler):
         self.declared[key] = item * count
         if self.sizes is not None and self.sizes.get(key, -math.inf) < item * count:
             found = self.sizes.get(key, "none")
-            raise ImportFailure(f"storage {key[:40]!r}: {item * count} bytes declared, {found} in the file")
+            raise ImportFailure(
+                f"storage {key[:40]!r}: {item * count} bytes declared, {found} in the file; the whole is wanted"
+            )
         return _Inert()

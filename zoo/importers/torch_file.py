@@ -72,7 +72,8 @@ def read_legacy_torch(path: Path) -> Any:
     audit.load()
     room = len(data) - ends[5]
     if sum(audit.declared.values()) > room:
-        raise ImportFailure(f"{sum(audit.declared.values())} bytes of tensors declared, {room} in the file")
+        total = sum(audit.declared.values())
+        raise ImportFailure(f"{total} bytes of tensors declared, {room} in the file: cut short? The whole is wanted")
     return _load(io.BytesIO(data))
 
 
