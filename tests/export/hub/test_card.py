@@ -1,0 +1,139 @@
+"""The model card: what the Hub indexes and what a reader is told."""
+
+import dataclasses
+import re
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from export.card import CardFacts, fill_in, is_generated, metadata, model_card
+from export.licence import Licence, choose_licence
+from zoo.figures import read_figures
+from zoo.folder import read_config
+
+
+@pytest.fixture
+def facts(trained):
+    model = trained / "model"
+    return CardFacts(
+        repo="me/progan",
+        page="https://huggingface.co/me/progan",
+        config=read_config(model),
+        licence=Licence("CC BY-NC 4.0"),
+        figures=read_figures(model),
+        dataset_id="celeba128",
+        faces=True,
+        parameters=1_234_567,
+        samples=("0-31", 8),
+    )
+
+
+def test_the_client_reads_every_key_that_the_hub_indexes(facts):
+    card = ModelCard(model_card(facts))
+    assert card.data.library_name == "celebahq"
+    assert card.data.pipeline_tag == "unconditional-image-generation"
+    assert card.data.license == "cc-by-nc-4.0"
+    assert {"progan", "gan", "onnx", "faces"} <= set(card.data.tags)
+    assert card.data.datasets == ["celeba128"] and card.data.metrics == ["swd"]
+    assert card.data.model_name == "progan"
+    (result,) = card.data.eval_results
+    assert (result.metric_type, result.metric_value, result.task_type) == (
+        "swd",
+        36.908,
+        "unconditional-image-generation",
+    )
+    assert result.metric_args["num_images"] == 4096 and result.metric_args["noise_floor"] == 4.502
+    assert result.dataset_args["sha256_4x4"] == "3b77" * 16
+
+
+def test_figures_stand_beside_their_noise_floor_with_images_hash_and_command(facts):
+    text = model_card(facts)
+    assert "| | 32×32 | 16×16 | average |" in text
+    assert "| **this model** | 41.70 | 32.11 | 36.91 |" in text
+    assert "| noise floor: reals against other reals | 2.87 | 6.13 | 4.50 |" in text
+    assert f"4,096 images and 4,096 reals, data `celeba128.h5` (18,000 pictures, SHA-256 of its 4×4 level `{'3b77' * 16}`)" in text  # fmt: skip # noqa: E501
+    assert "python -m train.metrics --model faces --metrics swd --dataset celeba128.h5 --num-images 4096" in text
+
+
+def test_figures_of_other_weights_are_not_published(facts, trained):
+    assert "777.77" in (trained / "model" / "metrics.json").read_text()
+    text = model_card(facts)
+    assert "777" not in text and "FID" not in text
+
+
+def test_training_is_told_with_preset_length_device_time_data_and_command(facts):
+    training = model_card(facts).split("## Training")[1].split("## Figures")[0]
+    for told in (
+        "`smoke`",
+        "1,234.5 kimg",
+        "NVIDIA H100",
+        "bf16",
+        "1.5 hours",
+        "3b77" * 16,
+        "python -m train --dataset",
+    ):
+        assert told in training
+
+
+def test_a_model_that_says_nothing_of_itself_still_has_a_card_without_gaps(facts):
+    bare = {"architecture": facts.config["architecture"]}
+    text = model_card(dataclasses.replace(facts, config=bare, figures=[], dataset_id=None, licence=Licence(None)))
+    fields = yaml.safe_load(text.split("---\n")[1])
+    assert fields["license"] == "unknown" and not {"datasets", "metrics", "model-index"} & set(fields)
+    assert "None" not in text and "Nothing was measured on these weights" in text
+
+
+def test_faces_come_with_their_limits_and_other_images_without(facts):
+    text = model_card(facts)
+    for word in ("deepfakes", "face\n  recognition", "non-commercial", "light-skinned", "Nobody, but somebody"):
+        assert word in text
+    other = model_card(dataclasses.replace(facts, faces=False))
+    assert "faces" not in metadata(dataclasses.replace(facts, faces=False))["tags"]
+    assert not re.search(r"celebrit|identity|deepfake", other, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("stated", "given", "hub", "name"),
+    [
+        ("CC BY-NC 4.0", None, "cc-by-nc-4.0", None),
+        ("CC-BY-NC-4.0", "cc-by-nc-4.0", "cc-by-nc-4.0", None),
+        (None, "apache-2.0", "apache-2.0", None),
+        (None, "CelebA agreement", "other", "celeba-agreement"),
+        (None, None, "unknown", None),
+    ],
+)
+def test_licences_are_called_what_the_hub_calls_them(stated, given, hub, name):
+    licence = choose_licence({"license": {"weights": stated}} if stated else {}, given)
+    fields = licence.metadata("https://huggingface.co/a/b")
+    assert (fields["license"], fields.get("license_name")) == (hub, name)
+    assert (fields.get("license_link") == "https://huggingface.co/a/b#licence") == (hub == "other")
+
+
+def test_somebody_elses_weights_are_not_relabelled():
+    with pytest.raises(ValueError, match=r"^--license: apache-2.0 given, the model's config.json states CC BY-NC 4.0"):
+        choose_licence({"license": {"weights": "CC BY-NC 4.0", "non_commercial": True}}, "apache-2.0")
+
+
+def test_non_commercial_terms_are_said_in_words(facts):
+    licence = choose_licence({"license": "CC BY-NC 4.0"})
+    assert "**Not for commercial use.**" in model_card(dataclasses.replace(facts, licence=licence))
+    assert choose_licence({}, "mit", "CelebA: non-commercial research only").non_commercial is True
+    assert "**Not for" not in model_card(dataclasses.replace(facts, licence=Licence("mit")))
+
+
+@pytest.mark.parametrize("edit", [("smoke", "paper"), ("# progan", "# Mine"), (": cc-by-nc-4.0", ": mit")])
+def test_an_edited_card_is_known_from_a_generated_one(facts, edit):
+    text = model_card(facts)
+    assert is_generated(text) and is_generated(text.replace("\n", "\r\n"))
+    assert edit[0] in text and not is_generated(text.replace(*edit)) and not is_generated(text + "\nMore.\n")
+
+
+def test_metadata_is_filled_in_and_not_a_letter_changed():
+    text = "---\ntags: [mine]   # a comment\nlicense: other\n---\n\nBy hand --- and more.\n---\n"
+    filled = fill_in(text, {"library_name": "celebahq", "license": "mit", "license_name": "x", "tags": ["a"]})
+    assert filled == text.replace("license: other\n", "license: other\nlibrary_name: celebahq\n", 1)
+    assert fill_in(filled, {"library_name": "other"}) == filled
+    assert fill_in("Only text.\n", {"license": "mit"}) == "---\nlicense: mit\n---\n\nOnly text.\n"
+    with pytest.raises(ValueError, match="its metadata is no YAML \\(line 2\\)"):
+        fill_in("---\nlicense: [\n---\n", {})
