@@ -9,7 +9,7 @@ const SLOW_MS = 250; // above this a graphics processor is worth loading its 27 
 
 const by = (id) => document.getElementById(id);
 const page = await (await fetch("page.json", { cache: "no-cache" })).json();
-const context = by("face").getContext("2d");
+const context = by("face").getContext("2d", { willReadFrequently: true }); // pixels come from and go to this side
 const state = { seed: 0, target: 1, way: 0, label: 0, amounts: new Array(page.directions).fill(0) };
 let painter, model, references, directions;
 

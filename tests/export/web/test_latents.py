@@ -19,9 +19,7 @@ def script(chromium, page_folder):
         def log_message(self, *args):
             pass
 
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=page_folder)
-    ) as server:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=page_folder)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page = chromium.new_page()
         page.goto(f"http://127.0.0.1:{server.server_port}/style.css")
