@@ -141,7 +141,7 @@ def _what_it_is(facts: CardFacts) -> str:
     learned = (
         f", trained on the {data['faces']:,} pictures of `{data['file']}`" if {"faces", "file"} <= set(data) else ""
     )
-    seen = f", {training['kimg'] * 1000:,.0f} of them shown in all" if learned and training.get("kimg") else ""
+    seen = f" until it had been shown {training['kimg'] * 1000:,.0f}" if learned and training.get("kimg") else ""
     width = min(1024, max(512, columns * size))
     return f"""\
 A progressively grown generator ([ProGAN]({PAPER})) that paints {things}, {size}×{size} pixels{channels}{learned}{seen}.
@@ -207,9 +207,7 @@ def _training(facts: CardFacts) -> str:
                    facts.config.get("source")),
     ]  # fmt: skip
     table = "\n".join(f"| {name} | {value} |" for name, value in rows if value is not None)
-    text = (
-        f"| | |\n|---|---|\n{table}\n\nThe weights are a moving average of the generator's, taken while it trained.\n"
-    )
+    text = f"| setting | value |\n|---|---|\n{table}\n\nThe weights are a moving average of the generator's, taken while it trained.\n"
     if training.get("command"):
         text += f"\n```bash\n{training['command']}\n```\n"
     return text
