@@ -1,5 +1,7 @@
 """A local HTTP server that does what servers of checkpoints do on bad days, each path another misfortune."""
 
+import hashlib
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +29,8 @@ class DrillServer:
         self.content = b""
         """The file that all of it is about."""
         self.etag = '"1"'
+        self.commit = ""
+        """Of the repository org/faces, when the server plays the Hub; the file is its pytorch_model.bin."""
 
     def count(self, path: str) -> int:
         """How often a path was asked for."""
@@ -84,13 +88,19 @@ class Handler(BaseHTTPRequestHandler):
             if not first:
                 self.drill.content, self.drill.etag = self.drill.content[::-1], '"2"'
             self.file(cut=100_000 if first else None)
+        elif name == "api/models/org/faces/commits/main":
+            commit = {"id": self.drill.commit, "title": "", "message": "", "date": "2022-04-01T00:00:00.000Z"}
+            self.page(200, json.dumps([commit | {"authors": []}]), Content_Type="application/json")
+        elif name == f"org/faces/resolve/{self.drill.commit}/pytorch_model.bin":
+            self.drill.etag = f'"{hashlib.sha256(self.drill.content).hexdigest()}"'
+            self.file()
         else:
             self.page(404, "nothing here")
 
     def page(self, status: int, text: str, **headers: str) -> None:
         body = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
+        headers = {"Content_Type": "text/html; charset=utf-8", **headers}
         self.send_header("Content-Length", str(len(body)))
         for key, value in headers.items():
             self.send_header(key.replace("_", "-"), value)
@@ -103,20 +113,22 @@ class Handler(BaseHTTPRequestHandler):
     ) -> None:
         """Send the file from where the client wants it; cut: bytes after which the connection breaks."""
         content = self.drill.content if content is None else content
-        wanted, start = self.headers.get("Range"), 0
+        wanted, start, end = self.headers.get("Range"), 0, len(content)
         if wanted and ranges and self.headers.get("If-Range", self.drill.etag) == self.drill.etag:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(end, int(last or end) + 1)
             self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
         else:
             self.send_response(200)
         self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("Content-Length", str(end - start))
         self.send_header("ETag", self.drill.etag)
+        self.send_header("X-Repo-Commit", self.drill.commit)
         self.end_headers()
         if self.command == "HEAD":
             return
-        rest = content[start:]
+        rest = content[start:end]
         self.wfile.write(rest if cut is None and not stall else rest[: cut if cut is not None else 1000])
         if stall:
             self.wfile.flush()

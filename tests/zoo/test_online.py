@@ -1,0 +1,59 @@
+"""zoo verify --online: an address is good when it gives a file of the right size, whatever its status says."""
+
+import pytest
+
+from zoo.catalog import Source
+from zoo.online import check_addresses
+
+SIZE = 4000
+
+
+@pytest.fixture
+def ask(drill_server, entry_of):
+    """A function: the server's path, and what is known of the file -> (good, what was said)."""
+    drill_server.content = b"\x80\x02" + bytes(SIZE - 2)
+
+    def asked(path, **known):
+        source = Source(file="x", layout="ours", **{"url": f"{drill_server.url}/{path}"} | known)
+        (answer,) = check_addresses([entry_of(source)], timeout=2)
+        return answer.good, answer.text
+
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("path", "known", "wanted"),
+    [
+        ("good", {}, (True, "a file of 0.0 MB")),
+        ("good", {"size": SIZE}, (True, "a file of 0.0 MB")),
+        ("good", {"size": 5000}, (False, "a file of 4,000 bytes, 5,000 are wanted")),
+        ("redirects", {}, (True, "a file of 0.0 MB")),
+        ("confirm", {}, (True, "asks for a confirmation")),
+        ("none", {}, (False, "404 Not Found")),
+        ("page", {}, (False, "a web page ('We have moved'), not a checkpoint")),
+    ],
+)
+def test_verdict_and_reason(ask, path, known, wanted):
+    assert ask(path, **known) == wanted
+
+
+def test_used_up_quota_is_no_answer_although_its_status_is_200(ask):
+    good, text = ask("quota")
+    assert not good and "quota" in text
+
+
+def test_a_page_for_a_person_only_has_to_be_there(ask, drill_server):
+    assert ask("", url=None, manual=f"{drill_server.url}/page") == (True, "a page, for a person")
+
+
+def test_a_host_that_is_gone_is_said(ask):
+    good, text = ask("", url="http://127.0.0.1:1/x")
+    assert not good and "refused" in text
+
+
+def test_no_file_is_downloaded_and_no_address_asked_twice(drill_server, entry_of):
+    drill_server.content = b"\x80\x02" + bytes(10_000_000)
+    source = Source(file="x", layout="ours", url=f"{drill_server.url}/good")
+    answers = list(check_addresses([entry_of(source, source)], timeout=2))
+    assert [answer.good for answer in answers] == [True, True]
+    assert drill_server.requests == [("GET", "/good", "bytes=0-1023")]
