@@ -110,7 +110,9 @@ def build_from(path: Path, layout: ModuleType, content: Any, network: str) -> tu
         return conversion, build(conversion, network)
     except ImportFailure as error:
         raise ImportFailure(f"{path}: {layout.NAME} {network}: {error}") from None
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+    except (
+        KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError,
+    ) as error:  # fmt: skip
         # a file that looked like the layout but holds other things where its layers should be
         raise ImportFailure(
             f"{path}: {layout.NAME} {network} that is not whole ({type(error).__name__}: {error}); {describe(content)}"

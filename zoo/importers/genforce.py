@@ -1,4 +1,7 @@
-"""genforce's PGGAN files: {generator, generator_smooth, discriminator}, of layerN, outputN and inputN."""
+"""genforce's PGGAN files: {generator, generator_smooth, discriminator}, of layerN, outputN and inputN.
+
+Its option final_tanh is in no file: `"tanh": true` under architecture in config.json stands for it.
+"""
 
 import math
 from typing import Any

@@ -136,6 +136,7 @@ def refuses_damage(tmp_path) -> Callable[..., None]:
             if tensor.ndim and not (free and name.startswith(free)):
                 refused({**tensors, name: tensor[:, None]}, f"{name} with a dimension more")
                 refused({**tensors, name: torch.cat([tensor, tensor])}, f"{name} twice as long")
+                refused({**tensors, name: tensor[:0]}, f"{name} empty")
                 refused({**tensors, name: torch.full_like(tensor, torch.nan)}, f"{name} of NaN")
                 refused({**tensors, name: tensor.long()}, f"{name} of whole numbers")
         refused({**tensors, "layer99.extra": torch.zeros(3)}, "a tensor more")

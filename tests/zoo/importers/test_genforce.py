@@ -1,10 +1,13 @@
 """genforce and huggan: imported networks paint and score as genforce's own definition of them does."""
 
+import json
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import import_checkpoint
+from zoo import weights
+from zoo.importers import ImportFailure, import_checkpoint, import_networks
 
 
 def normalized(x):
@@ -180,3 +183,23 @@ def test_each_form_is_recognised_as_what_it_is(tmp_path, layouts_of):
         for content in contents:
             torch.save(content, tmp_path / "file")
             assert layouts_of(tmp_path / "file") == [name]
+
+
+@pytest.mark.parametrize("lod", [-1.0, 2.0, torch.inf, torch.nan])
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_a_fade_state_that_cannot_be_is_refused(tmp_path, lod, network):
+    g, d = networks(1, (9, 7), lod=lod)
+    torch.save({"generator": g, "discriminator": d}, tmp_path / "file")
+    with pytest.raises(ImportFailure, match="lod"):
+        import_checkpoint(tmp_path / "file", network)
+
+
+def test_final_tanh_which_no_file_tells_is_a_line_in_config_json(tmp_path):
+    g, _ = networks(1, (9, 7))
+    torch.save(g, tmp_path / "file")
+    folder = import_networks(tmp_path / "file").save(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["architecture"]["tanh"] = True
+    (folder / "config.json").write_text(json.dumps(config))
+    z = torch.randn(3, 10)
+    torch.testing.assert_close(weights.load(folder)(z), torch.tanh(paint(g, z)), atol=1e-4, rtol=0)
