@@ -1,0 +1,199 @@
+"""python -m zoo: what each subcommand prints, and how it ends."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import zoo
+from zoo import weights
+from zoo.__main__ import main
+from zoo.progan import Generator, ProGANConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ProGANConfig(resolution=16, latent_size=8, fmap_base=32, fmap_max=8)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """Everything goes into a folder of the test; the working directory is one, too."""
+    monkeypatch.setenv("CELEBAHQ_ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def command(capsys):
+    """A function: arguments -> (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        capsys.readouterr()
+        try:
+            main(list(map(str, arguments)))
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A run folder with a published model, measured once."""
+    folder = tmp_path / "runs" / "00000-faces" / "model"
+    weights.save(Generator(TINY), folder, license={"weights": "CC0", "non_commercial": True}, training={"kimg": 5})
+    sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    swd = {"values": {"16": 9.0, "average": 9.0}, "noise_floor": {"average": 2.0}, "model_sha256": sha256}
+    (folder / "metrics.json").write_text(json.dumps({"swd": swd}))
+    return folder
+
+
+@pytest.fixture
+def foreign(real_data):
+    """A checkpoint of another program, with a discriminator."""
+    return real_data / "zoo_vectors" / "mmgen_128_narrow.pth"
+
+
+def test_list_shows_what_ships_what_was_trained_here_what_is_cached_and_the_catalogue(command, trained, cache):
+    weights.save(Generator(TINY), cache / "models" / "celebahq-256.gan_zoo")
+    code, out, _ = command("list")
+    assert code == 0
+    ships, here, cached, catalogue = out.split("\n\n")
+    assert ships.startswith("Shipped with the package")
+    assert (
+        "00000-faces" in here and "generator 16x16, CC0, non-commercial use only; SWD x 1e3 9 (noise floor 2)" in here
+    )
+    assert "celebahq-256.gan_zoo" in cached
+    assert len(catalogue.splitlines()) == 1 + 93
+    assert "celebahq-256.gan_zoo" in catalogue and "in the cache" in catalogue
+
+
+def test_list_with_words_shows_only_those(command):
+    _, out, _ = command("list", "lsun-cat", "metfaces")
+    names = [line.split()[0] for line in out.split("Catalogue")[1].splitlines()[1:]]
+    assert names == ["lsun-cat-256", "lsun-cat-256.genforce", "metfaces-1024.akanimax"]
+
+
+def test_show_gives_table_licence_sources_and_their_state_without_a_download(command):
+    code, out, _ = command("show", "celebahq-256.gan_zoo")
+    assert code == 0
+    assert "licence of the weights: not stated (the program: BSD-3-Clause)" in out
+    assert "hash sha256 6196db68, address unchecked" in out
+    assert "not in the cache: python -m zoo pull celebahq-256.gan_zoo" in out
+    _, out, _ = command("show", "celebahq-1024")
+    assert out.splitlines()[-1].split() == ["Total", "trainable", "parameters", "23.1M"]
+
+
+def test_show_of_a_run_gives_its_figures_and_its_layers(command, trained):
+    _, out, _ = command("show", trained.parent)
+    assert "licence of the weights: CC0, non-commercial use only" in out
+    assert "training: kimg 5" in out
+    assert "model: 16 9, average 9" in out and "noise floor: average 2" in out
+    rows = [line for line in out.splitlines() if line.startswith(("Conv", "Upsample"))]
+    assert len(rows) == 2 + 3 * 2 + 1
+
+
+def test_every_shipped_model_can_be_shown_and_verified(command):
+    for name in zoo.locate.shipped():
+        assert command("show", name)[0] == 0
+        assert command("verify", name)[0] == 0, name
+
+
+def test_import_makes_a_folder_that_loads_verifies_and_shows_itself(command, foreign, tmp_path):
+    code, out, err = command("import", foreign)
+    folder = tmp_path / "mmgen_128_narrow"
+    assert code == 0 and out.endswith("imported as mmgen_128_narrow\n")
+    assert "its licence is not known" in err
+    vectors = np.load(foreign.with_suffix(".npz"))
+    images = zoo.load(folder)(torch.from_numpy(vectors["z"]))
+    np.testing.assert_allclose(images.numpy(), vectors["images"], rtol=0, atol=1e-4)
+    with Image.open(folder / "samples.png") as sheet:
+        assert sheet.size == (4 * 128, 4 * 128)
+    code, out, _ = command("verify", folder)
+    assert code == 0 and out.count("ok ") == len(out.splitlines()) >= 6
+    _, out, _ = command("show", folder)
+    assert "imported from: layout mmgen, file mmgen_128_narrow.pth" in out and "Discriminator" in out
+    assert f"samples: {folder / 'samples.png'}" in out
+
+
+def test_the_first_sample_is_seed_0(command, foreign, tmp_path):
+    command("import", foreign)
+    generator = zoo.load(tmp_path / "mmgen_128_narrow")
+    z = torch.from_numpy(np.random.RandomState(0).randn(1, generator.config.latent_size).astype(np.float32))
+    wanted = (generator(z)[0].permute(1, 2, 0).clamp(-1, 1).numpy() + 1) * 127.5
+    with Image.open(tmp_path / "mmgen_128_narrow" / "samples.png") as sheet:
+        np.testing.assert_allclose(np.asarray(sheet)[:128, :128], wanted, atol=0.51)
+
+
+def test_import_once_more_leaves_it_alone_and_never_mixes_files(command, foreign, real_data):
+    command("import", foreign, "--output", "faces")
+    made = Path("faces/model.safetensors").stat().st_mtime_ns
+    assert command("import", foreign, "--output", "faces")[0] == 0
+    assert Path("faces/model.safetensors").stat().st_mtime_ns == made
+    other = real_data / "zoo_vectors" / "gandissect_64.pth"
+    code, _, err = command("import", other, "--output", "faces")
+    assert code == 2
+    assert err.endswith("already there and no import of gandissect_64.pth, another --output or --overwrite is wanted\n")
+    assert command("import", other, "--output", "faces", "--overwrite")[0] == 0
+    assert not Path("faces/discriminator.safetensors").exists()  # gandissect's file has none: no mixture
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("show", "celebahq1024"), "did you mean celebahq-1024"),
+        (("import", "nothing.pth"), "nothing.pth: not there, a checkpoint file is wanted"),
+        (("import", "."), "a folder, a checkpoint file is wanted"),
+        (("import", "page.pth"), "page.pth: a web page or other text, not a checkpoint"),
+        (("pull", "celeba-128.tfhub"), "celeba-128.tfhub: nothing here reads it"),
+        (("verify", "celebahq-1024"), "not in the cache, python -m zoo pull celebahq-1024 is wanted first"),
+        (("verify",), "MODEL: none given, a model (or --online) is wanted"),
+        (("verify", "nothing", "--online"), "nothing: not in the catalogue"),
+    ],
+)
+def test_a_user_s_mistake_is_one_line_and_exit_code_2(command, tmp_path, arguments, said):
+    (tmp_path / "page.pth").write_text("<!DOCTYPE html><html><body>Sign in</body></html>")
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ") and err.count("\n") == 1 and said in err
+
+
+def test_verify_of_a_changed_model_ends_with_1_and_record_makes_it_the_one_that_counts(command, trained):
+    assert "nothing to compare with" in command("verify", trained)[1]
+    assert command("verify", trained, "--record")[0] == 0
+    weights.save(Generator(TINY), trained)
+    code, out, _ = command("verify", trained)
+    assert code == 1 and "WRONG model.safetensors: sha256" in out
+    assert command("verify", trained, "--record")[0] == 0
+
+
+def test_no_address_is_asked_where_connections_are_forbidden(command, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    code, _, err = command("verify", "--online")
+    assert code == 2 and "HF_HUB_OFFLINE" in err
+
+
+def test_help_and_list_import_no_torch():
+    program = (
+        "import sys\nfrom zoo.__main__ import main\n"
+        "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
+        "assert 'torch' not in sys.modules"
+    )
+    for arguments in (["--help"], ["show", "--help"], ["list"], ["list", "--markdown"]):
+        subprocess.run(
+            [sys.executable, "-c", program, *arguments], check=True, cwd=ROOT, capture_output=True, timeout=60
+        )
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    process = subprocess.run(
+        [f"{sys.executable} -m zoo list --markdown | head -n 1"], shell=True, cwd=ROOT, capture_output=True, text=True
+    )
+    assert process.stdout == "# Published weights\n" and process.stderr == ""
