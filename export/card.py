@@ -207,7 +207,8 @@ def _training(facts: CardFacts) -> str:
                    facts.config.get("source")),
     ]  # fmt: skip
     table = "\n".join(f"| {name} | {value} |" for name, value in rows if value is not None)
-    text = f"| setting | value |\n|---|---|\n{table}\n\nThe weights are a moving average of the generator's, taken while it trained.\n"
+    text = f"| setting | value |\n|---|---|\n{table}\n\n"
+    text += "The weights are a moving average of the generator's, taken while it trained.\n"
     if training.get("command"):
         text += f"\n```bash\n{training['command']}\n```\n"
     return text

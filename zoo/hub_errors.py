@@ -45,7 +45,8 @@ def explain(error: Exception, repo_id: str, revision: str | None = None, *, push
     if isinstance(error, OSError) and error.errno is not None and error.filename:
         wanted = "a writable place with room is wanted (HF_HOME moves the cache)"
         return f"{Path(error.filename)}: cannot be written ({error.strerror}), {wanted}"
-    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    system = re.search(r"\[Errno -?\d+\] ([^\"')]+)", str(error))  # the core of what may be three errors in one
+    reason = system[1] if system else str(error).strip().partition("\n")[0] or type(error).__name__
     return (
         f"{name}: {host} cannot be reached ({reason}), a connection (or another HF_ENDPOINT or HTTPS_PROXY) is wanted"
     )
