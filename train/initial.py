@@ -6,7 +6,7 @@ import zoo
 from train.config import TrainConfig, TrainError
 from zoo import weights
 from zoo.architecture import ProGANConfig
-from zoo.folder import WEIGHTS_NAMES, read_config
+from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
 from zoo.progan import Discriminator, Generator
 
 
@@ -14,8 +14,7 @@ def with_initial_sizes(config: TrainConfig) -> TrainConfig:
     """Return the options with the sizes of --init's networks, and without growth: they are grown already.
 
     Raises:
-        TrainError: --resolution is another than theirs.
-        ModelError: there is no such model.
+        TrainError: --resolution is another than theirs, there is no such model, or it has no discriminator.
     """
     architecture = architecture_of(config)
     if not config.init:
@@ -45,13 +44,17 @@ def architecture_of(config: TrainConfig) -> ProGANConfig:
             fmap_max=config.fmap_max,
             variant=config.variant,
         )
-    folder = zoo.model_folder(config.init)
+    try:
+        folder = zoo.model_folder(config.init)
+        architecture = ProGANConfig.from_dict(read_config(folder)["architecture"])
+    except (ModelError, TypeError, ValueError) as error:
+        raise TrainError(f"--init {error}") from None
     if not (folder / WEIGHTS_NAMES["Discriminator"]).is_file():
         raise TrainError(
             f"--init {config.init}: no {WEIGHTS_NAMES['Discriminator']} in {folder}, a generator and its discriminator "
             "are wanted"
         )
-    return replace(ProGANConfig.from_dict(read_config(folder)["architecture"]), lod=0.0)
+    return replace(architecture, lod=0.0)
 
 
 def load_initial(config: TrainConfig, generator: Generator, discriminator: Discriminator) -> None:

@@ -105,6 +105,11 @@ def test_a_generator_without_its_discriminator_is_refused(tmp_path):
         train(options(tmp_path, tmp_path / "alone"))
 
 
+def test_a_model_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(TrainError, match=r"^--init .*nowhere: not there"):
+        train(options(tmp_path, tmp_path / "nowhere"))
+
+
 def test_another_resolution_than_the_pairs_is_refused(pair, tmp_path):
     with pytest.raises(TrainError, match=r"--resolution 16: --init .* is of 8"):
         train(replace(options(tmp_path, pair), resolution=16))
