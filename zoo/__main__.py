@@ -32,10 +32,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
             show(config.model, config.cache)
         elif isinstance(config, PullConfig):
-            from zoo.locate import locate
-
-            for name in config.models:
-                print(f"{name}: {locate(name, cache=config.cache)}")
+            pull_models(config)
         elif isinstance(config, ImportConfig):
             from zoo.model_import import import_model
 
@@ -66,6 +63,19 @@ def list_models(config: ListConfig) -> None:
     print("\n".join(listing(config.words, config.runs, config.cache)))
 
 
+def pull_models(config: PullConfig) -> None:
+    """Fetch models, one after the other, and print where they lie."""
+    from zoo.catalog import read_catalog
+    from zoo.locate import locate
+    from zoo.pull import pull
+
+    for name in config.models:
+        entry = read_catalog().entries.get(name)
+        # a name to pull means the catalogue's, even where a folder of that name lies about
+        folder = pull(entry, config.cache, config.again) if entry else locate(name, cache=config.cache)
+        print(f"{name}: {folder}")
+
+
 def verify(config: VerifyConfig) -> int:
     """Check a model that is on this machine; return the exit code."""
     from zoo.cache import is_cached
@@ -80,11 +90,13 @@ def verify(config: VerifyConfig) -> int:
     folder = locate(name, cache=config.cache)
 
     from zoo.check_image import load_network, record_check
-    from zoo.verify import verify_folder
+    from zoo.verify import verify_checkpoint, verify_folder
 
     if config.record:
         print(f"written {record_check(folder, load_network(folder))}")
     findings = verify_folder(folder)
+    if name in read_catalog().entries and not Path(name).exists():
+        findings += verify_checkpoint(read_catalog().entries[name], config.cache)
     print("\n".join(map(str, findings)))
     return 0 if all(finding.good for finding in findings) else 1
 

@@ -57,6 +57,8 @@ class PullConfig:
 
     models: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME [NAME ...]")]
     """Names of python -m zoo list, or Hugging Face ids org/name[@revision]."""
+    again: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Convert once more what is in the cache, from the checkpoint as it was downloaded."""
     cache: CacheFolder = None
     """As of python -m zoo list."""
 

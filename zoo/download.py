@@ -9,7 +9,7 @@ from typing import Any
 from zoo.cache import cannot_write, downloads_folder, only_process
 from zoo.catalog import Entry, Source
 from zoo.fetch import TIMEOUT, FetchError, fetch, open_client
-from zoo.file_hash import WrongFile, check_file, keep_record
+from zoo.file_hash import WrongFile, check_file, keep_record, record_of
 from zoo.folder import ModelError
 from zoo.hub_file import fetch_from_hub
 from zoo.progress import download_progress, say
@@ -75,7 +75,7 @@ def _in_cache(entry: Entry, folder: Path) -> Checkpoint | None:
     for source in entry.sources:
         path = folder / source.file
         if path.is_file():
-            record = _record(path)
+            record = record_of(path)
             try:
                 sha256 = check_file(path, source, record)
             except WrongFile as error:
@@ -102,7 +102,7 @@ def _from(source: Source, client: Any, folder: Path) -> Checkpoint:
         with download_progress(f"{source.file} from {_host(source)}") as advance:
             fetch(client, source.url, partial, advance, size=source.size, verified=verified)
         try:
-            sha256 = check_file(partial, source, _record(path))
+            sha256 = check_file(partial, source, record_of(path))
             break
         except WrongFile:
             partial.unlink()
@@ -112,12 +112,8 @@ def _from(source: Source, client: Any, folder: Path) -> Checkpoint:
             say(f"{source.file}: the continued download does not fit together, once more from the start")
     partial.replace(path)
     partial.with_name(partial.name + ".json").unlink(missing_ok=True)
-    keep_record(_record(path), sha256, path, source.address)
+    keep_record(record_of(path), sha256, path, source.address)
     return Checkpoint(path, sha256, source)
-
-
-def _record(path: Path) -> Path:
-    return path.with_name(path.name + ".json")
 
 
 def _host(source: Source) -> str:

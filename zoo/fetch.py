@@ -18,6 +18,8 @@ LONGEST_WAIT = 120.0
 """Seconds that a server may ask us to wait before the next attempt; beyond it, the next address is tried."""
 FRUITLESS = 4
 """Attempts in a row that bring nothing new before an address is given up."""
+MOST_BYTES = 4 << 30
+"""Largest file that is taken: a checkpoint for 1024x1024 with all its optimizers is a quarter of it."""
 BACKOFF = 0.5
 """Seconds before the next attempt, doubled with every fruitless one."""
 BUSY = (408, 425, 429, 500, 502, 503, 504)
@@ -136,8 +138,11 @@ def _attempt(
                 raise FetchError(f"a file of {total:,} bytes, {size:,} are wanted")
             _check_room(partial, (total or size or 0) - have)
             begun(answer)
-            with partial.open("ab" if have else "wb") as file:
+            with partial.open("ab" if have else "wb", buffering=0) as file:  # what has come survives a kill
                 while start:
+                    if have + len(start) > (size or MOST_BYTES):
+                        partial.unlink()
+                        raise FetchError(f"more than {size or MOST_BYTES:,} bytes, no checkpoint is that large")
                     file.write(start)
                     have += len(start)
                     advance(have, total or size)

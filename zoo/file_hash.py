@@ -54,6 +54,11 @@ def check_file(path: Path, source: Source, record: Path | None = None) -> str:
     return sha256
 
 
+def record_of(path: Path) -> Path:
+    """Return where it is written down what a downloaded file was when it first came."""
+    return path.with_name(path.name + ".json")
+
+
 def keep_record(record: Path, sha256: str, path: Path, address: str) -> None:
     """Write down what a file was when it first came: that counts where only a prefix or nothing is published."""
     known = {"file": path.name, "sha256": sha256, "size": path.stat().st_size, "from": address}

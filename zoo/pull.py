@@ -9,18 +9,19 @@ from zoo.folder import ModelError
 from zoo.progress import say
 
 
-def pull(entry: Entry, cache: Path | None = None) -> Path:
+def pull(entry: Entry, cache: Path | None = None, again: bool = False) -> Path:
     """Return the model folder of an entry, downloading and converting what is not in the cache yet.
 
     Args:
         entry: of the catalogue.
         cache: as zoo.cache.cache_folder takes it.
+        again: convert once more what is converted already.
 
     Raises:
         ModelError: nothing here reads its layout, no source gives it, or it cannot be imported; one line.
     """
     folder = cached_model(entry.name, cache)
-    if is_cached(entry.name, cache):
+    if is_cached(entry.name, cache) and not again:
         return folder
     layout = read_catalog().layouts[entry.layout]
     if layout.missing:
@@ -30,7 +31,7 @@ def pull(entry: Entry, cache: Path | None = None) -> Path:
     say(licence(entry))
     checkpoint = download(entry, cache)
     with only_process(folder):
-        if not is_cached(entry.name, cache):  # another process may have been faster
+        if again or not is_cached(entry.name, cache):  # another process may have been faster
             from zoo.model_import import import_model  # torch: only now, when there is something to convert
 
             import_model(checkpoint.path, folder, entry=entry, address=checkpoint.source.address, overwrite=True)

@@ -6,8 +6,10 @@ from pathlib import Path
 import torch
 
 from zoo import weights
+from zoo.cache import downloads_folder
+from zoo.catalog import Entry
 from zoo.check_image import TOLERANCE, check_difference, check_inputs, load_network, recorded_hashes
-from zoo.file_hash import sha256_of
+from zoo.file_hash import WrongFile, check_file, record_of, sha256_of
 from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
 from zoo.progan import Generator
 
@@ -40,6 +42,20 @@ def verify_folder(folder: Path) -> list[Finding]:
     if (folder / WEIGHTS_NAMES["Discriminator"]).exists():
         findings.append(_scores(folder, network))
     return findings
+
+
+def verify_checkpoint(entry: Entry, cache: Path | None = None) -> list[Finding]:
+    """Check the checkpoint that a model of the cache was converted from, if it still lies there."""
+    folder = downloads_folder(cache) / entry.name
+    for source in entry.sources:
+        path = folder / source.file
+        if path.is_file():
+            try:
+                sha256 = check_file(path, source, record_of(path))
+            except WrongFile as error:
+                return [Finding(False, f"{path}: {error}")]
+            return [Finding(True, f"{path}: sha256 {sha256[:8]}")]
+    return []
 
 
 def _hashes(folder: Path) -> list[Finding]:

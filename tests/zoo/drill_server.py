@@ -61,11 +61,15 @@ class Handler(BaseHTTPRequestHandler):
         elif name == "truncates-without-range":
             self.file(cut=100_000 if first else None, ranges=False)
         elif name == "stalls":
-            self.file(stall=first)
+            self.file(stall=1000 if first else None)
+        elif name == "stalls-far":
+            self.file(stall=123_456 if first else None)
         elif name == "redirects":
             self.page(302, "", Location="/good")
         elif name == "circle":
             self.page(302, "", Location="/circle")
+        elif name == "leads-to-a-file":
+            self.page(302, "", Location="file:///etc/passwd")
         elif name == "quota":
             self.page(200, QUOTA_PAGE)
         elif name == "confirm" or (name == "confirmed" and query != "id=abc&confirm=t"):
@@ -78,6 +82,11 @@ class Handler(BaseHTTPRequestHandler):
             self.page(503, "later", Retry_After="3600")
         elif name == "wrong":
             self.file(self.drill.content[::-1])
+        elif name == "endless":  # says no length, and does not end
+            self.send_response(200)
+            self.end_headers()
+            while True:
+                self.wfile.write(self.drill.content)
         elif name == "larger":
             self.file(self.drill.content + b"more")
         elif name in ("good", "confirmed", "busy", "slow"):
@@ -109,9 +118,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def file(
-        self, content: bytes | None = None, cut: int | None = None, stall: bool = False, ranges: bool = True
+        self, content: bytes | None = None, cut: int | None = None, stall: int | None = None, ranges: bool = True
     ) -> None:
-        """Send the file from where the client wants it; cut: bytes after which the connection breaks."""
+        """Send the file from where the client wants it; after so many bytes the connection breaks (cut) or stalls."""
         content = self.drill.content if content is None else content
         wanted, start, end = self.headers.get("Range"), 0, len(content)
         if wanted and ranges and self.headers.get("If-Range", self.drill.etag) == self.drill.etag:
@@ -129,11 +138,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         rest = content[start:end]
-        self.wfile.write(rest if cut is None and not stall else rest[: cut if cut is not None else 1000])
-        if stall:
+        ends = next((at for at in (cut, stall) if at is not None), len(rest))
+        self.wfile.write(rest[:ends])
+        if stall is not None:
             self.wfile.flush()
             time.sleep(1.5)
-        self.close_connection = cut is not None or stall
+        self.close_connection = ends < len(rest)
 
 
 @contextmanager

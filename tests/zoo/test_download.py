@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,20 @@ def refusal(entry):
     return refused
 
 
+PROCESS = """
+import sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1]]
+from zoo.catalog import Entry, Source
+from zoo.download import download
+source = Source(file="faces.pth", layout="ours", url=sys.argv[2], sha256=sys.argv[3])
+empty = dict.fromkeys(["family", "publisher", "home", "license", "data_license", "quality", "citation"], "")
+entry = Entry(name="faces-32.drill", dataset="faces", resolution=32, origin=None, non_commercial=False,
+              architecture=None, sources=(source,), **empty)
+print(download(entry, Path(sys.argv[4])).sha256)
+"""
+
+
 # Bad days that end well.
 
 
@@ -91,15 +106,17 @@ def test_a_mirror_takes_over_where_the_first_source_fails(server, tmp_path, caps
     assert "404 Not Found" in capsys.readouterr().err
 
 
-def test_an_earlier_process_s_part_is_continued(server, tmp_path, entry, refusal):
-    refusal(tmp_path, f"{server.url}/truncates-for-ever")  # leaves nothing
-    whole = entry(f"{server.url}/truncates")
-    server_cut = server.requests.copy()
-    folder = tmp_path / "downloads" / "faces-32.drill"
-    (folder / "faces.pth.part").write_bytes(CONTENT[:150_000])
-    (folder / "faces.pth.part.json").write_text(json.dumps({"address": whole.sources[0].url, "etag": server.etag}))
-    download(whole, tmp_path)
-    assert server.requests[len(server_cut)][2] == "bytes=150000-"
+def test_what_a_killed_process_had_is_continued(server, tmp_path, entry):
+    part = tmp_path / "downloads" / "faces-32.drill" / "faces.pth.part"
+    command = [sys.executable, "-c", PROCESS, str(ROOT), f"{server.url}/stalls-far", SHA256, str(tmp_path)]
+    process = subprocess.Popen(command)
+    deadline = time.monotonic() + 60
+    while not (part.exists() and part.stat().st_size == 123_456) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert download(entry(f"{server.url}/stalls-far"), tmp_path).path.read_bytes() == CONTENT
+    assert [wanted for _, _, wanted in server.requests] == [None, "bytes=123456-"]
 
 
 def test_a_part_that_was_damaged_is_thrown_away_and_the_file_fetched_once_more(server, tmp_path, entry):
@@ -133,6 +150,7 @@ def test_a_file_that_changes_under_way_is_not_patched_together(server, tmp_path,
             f"sha256 begins {hashlib.sha256(CONTENT[::-1]).hexdigest()[:8]}, {SHA256[:8]} is wanted",
         ),
         ("none", "404 Not Found"),
+        ("leads-to-a-file", "file://"),
     ],
 )
 def test_refusal_says_why_which_file_is_wanted_and_where_to_put_it(server, tmp_path, path, said, refusal):
@@ -146,6 +164,11 @@ def test_refusal_says_why_which_file_is_wanted_and_where_to_put_it(server, tmp_p
 
 def test_a_file_of_another_size_is_refused_before_it_is_fetched(server, tmp_path, refusal):
     assert "524,294 bytes, 524,290 are wanted" in refusal(tmp_path, f"{server.url}/larger", size=len(CONTENT))
+
+
+def test_a_file_without_end_is_given_up(server, tmp_path, refusal, monkeypatch):
+    monkeypatch.setattr(fetch, "MOST_BYTES", 1_000_000)
+    assert "more than 1,000,000 bytes, no checkpoint is that large" in refusal(tmp_path, f"{server.url}/endless")
 
 
 def test_a_machine_without_network_names_file_and_place(tmp_path, monkeypatch, refusal):
@@ -194,19 +217,6 @@ def test_a_file_put_there_by_hand_is_taken_and_checked(tmp_path, entry):
 
 
 # Two processes, and disks.
-
-PROCESS = """
-import sys
-from pathlib import Path
-sys.path[:0] = [sys.argv[1]]
-from zoo.catalog import Entry, Source
-from zoo.download import download
-source = Source(file="faces.pth", layout="ours", url=sys.argv[2], sha256=sys.argv[3])
-empty = dict.fromkeys(["family", "publisher", "home", "license", "data_license", "quality", "citation"], "")
-entry = Entry(name="faces-32.drill", dataset="faces", resolution=32, origin=None, non_commercial=False,
-              architecture=None, sources=(source,), **empty)
-print(download(entry, Path(sys.argv[4])).sha256)
-"""
 
 
 def test_two_processes_at_once_download_one_file_once(server, tmp_path):

@@ -70,6 +70,15 @@ def test_licence_is_stated_once_and_nothing_is_downloaded_again(entry, drill_ser
     assert capsys.readouterr().err == ""
 
 
+def test_again_converts_once_more_and_downloads_nothing(entry, drill_server, tmp_path):
+    folder = zoo.model_folder(NAME)
+    (folder / "config.json").write_text("{}")
+    drill_server.requests.clear()
+    assert pull(entry, again=True) == folder
+    assert zoo.load(folder).config.resolution == 32
+    assert not drill_server.requests
+
+
 def test_a_file_that_is_no_checkpoint_leaves_no_model(entry, drill_server, entry_of, tmp_path):
     drill_server.content = b"\x80\x02no checkpoint at all" * 100
     wrong = entry_of(Source(file="faces.pth", layout="gan_zoo", url=f"{drill_server.url}/good"))
