@@ -16,7 +16,8 @@ _CODES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"
 
 
 class TensorFlowNetwork(Record):
-    """tfutil.Network: {version, name, static_kwargs, build_module_src, build_func_name, variables}."""
+    """tfutil.Network: {version, name, static_kwargs, build_module_src, build_func_name, variables}; since version 3 of
+    StyleGAN's program, dnnlib.tflib.network.Network."""
 
     kind = "tfutil.Network"
 
@@ -117,6 +118,7 @@ class _Function:
 
 _KNOWN: dict[tuple[str, str], Any] = {
     ("tfutil", "Network"): TensorFlowNetwork,
+    ("dnnlib.tflib.network", "Network"): TensorFlowNetwork,  # saved again by StyleGAN's program
     ("network", "Network"): TheanoNetwork,
     ("collections", "OrderedDict"): dict,
     ("_codecs", "encode"): _Function(_encode),

@@ -82,14 +82,16 @@ def _from_tensorflow(fields: dict[str, Any], network: str) -> tuple[ProGANConfig
     rgb = "ToRGB_lod" if network == "generator" else "FromRGB_lod"
     count = sum(name.startswith(rgb) and name.endswith("/weight") for name in variables)
     used = {"lod"}
+    # the released program keeps a fused kernel as (height, width, out, in); StyleGAN's, which writes version 3, does not
+    turned = int(fields.get("version", 2)) < 3
 
     def layer(name: str, gain: float = math.sqrt(2), fused_up: bool = False) -> Layer:
         used.update((f"{name}/weight", f"{name}/bias"))
         weight = variables[f"{name}/weight"]
         if weight.ndim == 2:
             weight = weight.T
-        elif fused_up:  # the kernel of a transposed convolution, (height, width, out, in)
-            weight = weight.permute(2, 3, 0, 1).flip(2, 3)
+        elif fused_up:  # the kernel of a transposed convolution
+            weight = weight.permute(*((2, 3) if turned else (3, 2)), 0, 1).flip(2, 3)
         else:
             weight = weight.permute(3, 2, 0, 1)
         scale = he_scale(weight, gain) if options.get("use_wscale", True) else 1.0

@@ -245,6 +245,22 @@ def test_every_way_in_which_variables_are_saved(tmp_path, how):
     torch.testing.assert_close(import_checkpoint(path)(z.float()).double(), Program(g).paint(z), atol=1e-4, rtol=0)
 
 
+def test_a_network_that_stylegans_program_saved_again(tmp_path, monkeypatch):
+    """Its networks_progan.py keeps fused kernels as (height, width, in, out), and its Network has version 3."""
+    g = variables(1, "G", (7, 7, 5), fused=True)
+    saved = {name: x.swapaxes(2, 3) if "Conv0_up/weight" in name else x for name, x in g.items()}
+    network = Network(list(saved.items()))
+    network.state |= {"version": 3, "components": {}}
+    for name in ("dnnlib", "dnnlib.tflib", "dnnlib.tflib.network"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    sys.modules["dnnlib.tflib.network"].Network = Network
+    monkeypatch.setattr(Network, "__module__", "dnnlib.tflib.network")
+    path = tmp_path / "any.pkl"
+    path.write_bytes(pickle.dumps((network,) * 3, protocol=4))
+    z = torch.randn(2, LATENT, dtype=torch.double)
+    torch.testing.assert_close(import_checkpoint(path)(z.float()).double(), Program(g).paint(z), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
