@@ -137,12 +137,10 @@ class Generator(nn.Module):
         how = self.config.normalizes
         if how in ("z", "both") or (how == "joined" and label is None):
             z = self.normalized(z)
-        if label is None:
-            return z
         if how == "both":
             z = z * self.config.latent_size**0.5
-        joined = torch.cat([z, label], dim=1)
-        return self.normalized(joined) if how in ("joined", "both") else joined
+        joined = z if label is None else torch.cat([z, label], dim=1)
+        return self.normalized(joined) if how == "both" or (how == "joined" and label is not None) else joined
 
     def normalized(self, z: Tensor) -> Tensor:
         """Return a latent (N, ...) at unit mean square."""

@@ -107,7 +107,7 @@ def convert_generator(tensors: dict[str, Tensor], labels: int, notes: tuple[str,
         latent_size=inputs - labels,
         label_size=labels,
         image_channels=layers["to_rgb.4x4"].weight.shape[0],
-        latent_norm="both" if labels else None,
+        latent_norm="both",
         lod=lod,
     )
     return Conversion(config, layers, notes + _option_notes(fused, scaled, lod))

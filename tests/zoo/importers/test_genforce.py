@@ -143,10 +143,11 @@ def case(request, tmp_path):
 def test_generator_paints_as_genforce_defines_it(case):
     path, smooth, _, flags, options = case
     generator = import_checkpoint(path)
-    z = torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
     label = torch.eye(4)[:3] if "labels" in options else None
-    theirs = paint(smooth, z, label, **flags)
-    torch.testing.assert_close(generator(z, label), theirs, atol=1e-4, rtol=0)
+    for size in (1.0, 1e-4, 0.0):
+        z = size * torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
+        theirs = paint(smooth, z, label, **flags)
+        torch.testing.assert_close(generator(z, label), theirs, atol=1e-4, rtol=0)
 
 
 def test_discriminator_scores_as_genforce_defines_it(case):

@@ -167,11 +167,13 @@ def case(request, tmp_path):
 
 def test_generator_paints_as_the_program_defines_it_but_rgb(case):
     path, painter, _, scale, options = case
-    z = torch.randn(3, 10)
     label = torch.eye(4)[:3] if "labels" in options else None
-    theirs = paint(painter, z, label, options.get("fused", True), scale, options.get("weight", 1.0))
-    theirs = theirs if options.get("rgb") else theirs.flip(1)
-    torch.testing.assert_close(import_checkpoint(path)(z, label), theirs, atol=1e-4, rtol=0)
+    generator = import_checkpoint(path)
+    for size in (1.0, 1e-6, 0.0):
+        z = size * torch.randn(3, 10)
+        theirs = paint(painter, z, label, options.get("fused", True), scale, options.get("weight", 1.0))
+        theirs = theirs if options.get("rgb") else theirs.flip(1)
+        torch.testing.assert_close(generator(z, label), theirs, atol=1e-4, rtol=0)
 
 
 def test_discriminator_scores_rgb_as_the_program_scores_bgr(case):
