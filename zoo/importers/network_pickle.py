@@ -171,6 +171,6 @@ def _plain(value: Any, depth: int = 0, count: PartCount | None = None) -> Any:
         return {key: _plain(item, depth + 1, count) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return type(value)(_plain(item, depth + 1, count) for item in value)
-    if value is None or isinstance(value, str | bytes | int | float | bool):
-        return value
+    if value is None or isinstance(value, str | bytes | int | float | bool | torch.Tensor):
+        return value  # a tensor: of a record that the file names twice
     raise ImportFailure(f"a {type(value).__name__} in the data, tensors and plain data are wanted")

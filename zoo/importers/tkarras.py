@@ -82,7 +82,7 @@ def _from_tensorflow(fields: dict[str, Any], network: str) -> tuple[ProGANConfig
     rgb = "ToRGB_lod" if network == "generator" else "FromRGB_lod"
     count = sum(name.startswith(rgb) and name.endswith("/weight") for name in variables)
     used = {"lod"}
-    # the released program keeps a fused kernel as (height, width, out, in); StyleGAN's, which writes version 3, does not
+    # the released program keeps a fused kernel as (height, width, out, in); StyleGAN's, which writes version 3, not
     turned = int(fields.get("version", 2)) < 3
 
     def layer(name: str, gain: float = math.sqrt(2), fused_up: bool = False) -> Layer:
