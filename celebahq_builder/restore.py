@@ -42,7 +42,8 @@ def remove_artifacts(photo: np.ndarray, size: str = "full", device: str | None =
     share = repair_share(photo)
     if not share:
         return photo.copy()
-    return cv2.addWeighted(_restore(photo, name, device), share, photo, 1 - share, 0)
+    restored = _restore(photo, name, device)
+    return cv2.addWeighted(restored, share, photo, 1 - share, 0, dst=restored)
 
 
 def super_resolve(

@@ -64,3 +64,21 @@ def test_batch_and_alignment_do_not_change_a_clean_photo(size):
 def test_an_unknown_net_is_named():
     with pytest.raises(ValueError, match="net: 'denoise', 'artifacts' or 'superres' wanted"):
         build("denoise", "full")
+
+
+@pytest.mark.parametrize(("net", "size"), NETS)
+def test_reach_is_how_far_an_input_pixel_can_change_the_output(net, size):
+    network = build(net, size).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.abs_()  # nothing cancels: what can reach a pixel does
+    reach, scale = network.reach, 4 if net == "superres" else 1
+    side = 2 * reach + 24
+    photo = torch.zeros(1, 3, side, side)
+    with torch.no_grad():
+        before = network(photo)
+        photo[..., side // 2, side // 2] = 1
+        changed = (network(photo) != before).any(dim=1)[0].nonzero() // scale
+    far = (changed - side // 2).abs().max().item()
+    assert far <= reach
+    assert far > reach - 8  # and not much is shown in vain

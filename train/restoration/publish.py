@@ -28,7 +28,7 @@ class PublishConfig:
     only: tuple[str, ...] = ()
     """Names to publish, such as artifacts-full; all that are found when empty."""
     picture: Path = Path("examples/in-the-wild")
-    """Folder of photographs that may be shown on the card: two of them are."""
+    """Folder of photographs that may be shown on the card: the first of them is."""
     data: str = (
         "399 photographs of BSDS500, its train and test parts (University of California, Berkeley: for non-commercial "
         "research and education only); the 91 images of Yang et al. (T91); 33 photographs of desktop wallpapers from "
@@ -84,7 +84,7 @@ def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, set
     }
     (folder / "metrics.json").write_text(json.dumps({"restoration": entry}, indent=2) + "\n", encoding="utf-8")
     restore = restorer(load_restoration(folder).to(config.device))
-    photos = list(read_photos(config.picture).values())[:2]
+    photos = list(read_photos(config.picture).values())[:1]
     save_strip(folder / "samples.jpg", where_needed(restore) if net == "artifacts" else restore, photos, net)
     card = card_text(name, size, kind, figures, facts)
     (folder / "README.md").write_text(card, encoding="utf-8")
