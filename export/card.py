@@ -151,7 +151,7 @@ numbers.{conditional}
 <img src="samples.png" width="{width}" alt="Grid of {_count(seeds)} generated images, not selected">
 
 Seeds {seeds.replace("-", " to ")}, as they come: nothing was selected. \
-`python sample.py --seeds {seeds} --output samples.png` paints them again.
+`python sample.py --seeds {seeds} --output samples.png{" --label 0" if label else ""}` paints them again.
 """
 
 
