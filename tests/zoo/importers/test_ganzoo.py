@@ -151,7 +151,7 @@ def case(request, tmp_path):
 def test_generator_paints_as_its_program_defines_it(case):
     path, program, _, given, fields = case
     categories = given.get("categories", 0)
-    z = torch.randn(3, NOISE + categories, dtype=torch.double)
+    z = torch.randn(4, NOISE + categories, dtype=torch.double) * torch.tensor([[1], [1], [1e-4], [0]])
     label = z[:, NOISE:].float() if categories else None
     theirs = program.paint(z, tanh=fields.get("lossCriterion") in ("DCGAN", "MSE"))
     ours = import_checkpoint(path)(z[:, :NOISE].float(), label)

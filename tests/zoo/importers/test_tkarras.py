@@ -199,8 +199,8 @@ def case(request, tmp_path):
 
 def test_generator_paints_as_networks_py_defines_it(case):
     path, gs, _, options, given = case
-    z = torch.randn(3, LATENT, dtype=torch.double)
-    label = torch.eye(4, dtype=torch.double)[:3] if "labels" in given else None
+    z = torch.randn(4, LATENT, dtype=torch.double) * torch.tensor([[1], [1], [1e-4], [0]])  # where an epsilon shows
+    label = torch.eye(4, dtype=torch.double) if "labels" in given else None
     theirs = Program(gs, **options).paint(z, label)
     ours = import_checkpoint(path)(z.float(), None if label is None else label.float())
     assert ours.shape == theirs.shape

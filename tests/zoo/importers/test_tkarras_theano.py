@@ -182,8 +182,8 @@ def case(request, tmp_path):
 
 def test_generator_paints_as_network_py_defines_it(case):
     path, gs, _, given, spec = case
-    z = torch.randn(3, LATENT, dtype=torch.double)
-    label = torch.eye(4, dtype=torch.double)[:3] if "labels" in given else None
+    z = torch.randn(4, LATENT, dtype=torch.double) * torch.tensor([[1], [1], [1e-4], [0]])  # where an epsilon shows
+    label = torch.eye(4, dtype=torch.double) if "labels" in given else None
     program = Program(gs, spec.get("lod", 0.0), given.get("wscale", True))
     theirs = program.paint(z, label, tanh="tanh_at_end" in spec)
     assert not list(program.values)  # every parameter was used
