@@ -37,8 +37,8 @@ class ProGANConfig:
     widths: tuple[int, ...] | None = None
     """Feature maps at 4x4, 8x8, ...; None: as fmap_base and fmap_max say."""
     latent_norm: Literal["z", "joined", "both", "none"] | None = None
-    """What is normalized before the first layer: z alone; z and label joined; both, first z, which is then multiplied by
-    the root of its size, and again once the label, if any, has joined it; nothing; None: as the variant says."""
+    """What is normalized before the first layer: z alone; z and label joined; both, first z, which the root of its
+    size then multiplies, and again once the label, if any, has joined it; nothing; None: as the variant says."""
     latent_epsilon: float = 1e-8
     """Epsilon of that normalization."""
     per_pixel_bias: bool = False
