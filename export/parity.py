@@ -4,22 +4,23 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-TOLERANCE = 1e-4
-"""Largest difference allowed, absolute on images within [-1, 1], in units of the largest value on larger ones."""
+TOLERANCE = {"fp32": 1e-4, "fp16": 1 / 127.5}
+"""Precision of the stored weights -> largest difference allowed, absolute on images within [-1, 1], in units of the
+largest value on larger ones. 1 / 127.5 is one grey level of 255."""
 
-KINDS = ("random", "zero", "tiny", "large")
+KINDS = ("random", "zero", "tiny", "huge", "repeated")
 """zero and tiny latents are where an exporter that drops PixelNorm's epsilon shows: NaN, or faces that are wrong."""
 
-SCALES = {"random": 1.0, "zero": 0.0, "tiny": 1e-4, "large": 1e4}
+SCALES = {"random": 1.0, "zero": 0.0, "tiny": 1e-4, "huge": 1e15}
 
 BATCHES = (
-    *((kind,) for kind in KINDS),
+    *((kind,) for kind in SCALES),
     ("random", "zero", "tiny"),
-    ("large", "random", "zero"),
-    ("random", "zero", "tiny", "large", "random"),
+    ("huge", "random", "zero"),
+    ("random", "repeated", "tiny", "huge", "repeated"),
 )
-"""The kinds of latents in each batch. Sizes 1, 3 and 5, none of which was traced; kinds are mixed, so that anything
-shared between the images of a batch shows too."""
+"""The kinds of latents in each batch; repeated is the one before once more. Sizes 1, 3 and 5, none of which was traced;
+kinds are mixed, so that anything shared between the images of a batch shows too."""
 
 
 class ParityError(RuntimeError):
@@ -29,11 +30,12 @@ class ParityError(RuntimeError):
 def parity(
     paint: Callable[..., np.ndarray], reference: Callable[..., np.ndarray], latent_size: int, label_size: int
 ) -> dict[str, float]:
-    """Compare two generators on random, zero, tiny (1e-4) and large (1e4) latents.
+    """Compare two generators on random, zero, tiny (1e-4), huge (1e15) and repeated latents.
 
     Args:
-        paint: z (N, latent_size) float32[, label (N, label_size) float32] -> images (N, C, R, R) float.
-        reference: the same, the one that is right.
+        paint: z (N, latent_size) float32[, label (N, label_size) float32] -> images (N, C, R, R) float, or pictures
+            (N, R, R, C) uint8, of which only what rounding cannot explain counts.
+        reference: the same as images, the one that is right.
         latent_size: components of z.
         label_size: components of the label; 0 calls both without one.
 
@@ -44,27 +46,38 @@ def parity(
     for kinds, z, label in _batches(latent_size, label_size):
         inputs = (z,) if label is None else (z, label)
         ours, theirs = paint(*inputs), reference(*inputs)
-        if ours.shape != theirs.shape:
-            raise ParityError(f"images of shape {ours.shape} for a batch of {len(z)}, PyTorch gives {theirs.shape}")
-        for kind, a, b in zip(kinds, ours, theirs, strict=True):
-            # np.maximum keeps a NaN, which max() may lose
-            worst[kind] = float(np.maximum(worst[kind], np.abs(a - b).max() / max(1.0, np.abs(b).max())))
+        is_uint8 = ours.dtype == np.uint8
+        found = ours.transpose(0, 3, 1, 2) if is_uint8 else ours
+        if found.shape != theirs.shape:
+            raise ParityError(f"images of shape {found.shape} for a batch of {len(z)}, PyTorch gives {theirs.shape}")
+        for kind, a, b in zip(kinds, found, theirs, strict=True):
+            scale = max(1.0, np.abs(b).max())
+            if is_uint8:
+                difference = np.maximum(np.abs(a - np.clip(b * 127.5 + 127.5, 0, 255)).max() - 0.5, 0) / 127.5
+            else:
+                difference = np.abs(a - b).max()
+            worst[kind] = float(np.maximum(worst[kind], difference / scale))  # keeps a NaN, which max() may lose
     return worst
 
 
-def check(worst: dict[str, float], name: str) -> None:
+def check(worst: dict[str, float], name: str, precision: str = "fp32") -> None:
     """Raise ParityError if a difference is above TOLERANCE; name is the file that the message speaks of."""
-    bad = [f"{kind} latents by {error:.1e}" for kind, error in worst.items() if not error <= TOLERANCE]
+    allowed = TOLERANCE[precision]
+    bad = [f"{kind} latents by {error:.1e}" for kind, error in worst.items() if not error <= allowed]
     if bad:
-        raise ParityError(f"{name}: differs from PyTorch on {', '.join(bad)}, at most {TOLERANCE:.0e} is wanted")
+        raise ParityError(f"{name}: differs from PyTorch on {', '.join(bad)}, at most {allowed:.0e} is wanted")
 
 
 def _batches(latent_size: int, label_size: int) -> Iterator[tuple[tuple[str, ...], np.ndarray, np.ndarray | None]]:
     random = np.random.RandomState(0)
     for kinds in BATCHES:
-        scales = np.asarray([[SCALES[kind]] for kind in kinds])
-        z = (random.randn(len(kinds), latent_size) * scales).astype(np.float32)
+        z = random.randn(len(kinds), latent_size)
         label = (
             np.eye(label_size, dtype=np.float32)[random.randint(label_size, size=len(kinds))] if label_size else None
         )
+        for i, kind in enumerate(kinds):
+            z[i] = z[i - 1] if kind == "repeated" else z[i] * SCALES[kind]
+            if kind == "repeated" and label is not None:
+                label[i] = label[i - 1]
+        z = z.astype(np.float32)
         yield kinds, z, label

@@ -1,10 +1,10 @@
 """Export a generator to ONNX: one file, batch free, no local path in it, checked against PyTorch before it is named."""
 
+import contextlib
 import hashlib
 import json
-import logging
+import shutil
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from google.protobuf.message import Message
 
 import zoo
 from export.config import UsageError
-from export.folding import fold_equalized_scale
 from export.parity import BATCHES, check, parity
+from export.rewriting import rewrite, store_weights_as_float16
 from export.sample import UnusableModel, load_onnx
+from export.tracing import OPSET, trace
 from zoo import weights
-from zoo.progan import Generator
+from zoo.progan import Generator, growth_of
 
-OPSET = 18
-"""Everything ProGAN needs, and the oldest that PyTorch's exporter writes: it reaches the most runtimes."""
+LARGEST_FILE = 2**31 - 2**20
+"""Bytes of weights above which they go beside the .onnx: a protobuf holds less than 2 GiB."""
 
 
 @dataclass(frozen=True)
@@ -34,30 +34,47 @@ class OnnxReport:
 
     path: Path
     size: int
-    """Bytes of the file."""
+    """Bytes, of the weights beside the file too."""
     inputs: str
     outputs: str
-    worst: dict[str, float]
-    """Kind of latent -> largest difference from PyTorch, as export.parity.parity gives it."""
+    worst: dict[str, dict[str, float]]
+    """What ran -> kind of latent -> largest difference from PyTorch, as export.parity.parity gives it."""
     written: bool
     """False where the file was there already and only checked."""
+    note: str = ""
+    """Why the weights lie beside the file."""
 
     def __str__(self) -> str:
-        agreement = ", ".join(f"{kind} {error:.1e}" for kind, error in self.worst.items())
-        return (
+        lines = [
             f"{self.path}: {'written' if self.written else 'already there, checked'}, {self.size / 1e6:.1f} MB, "
-            f"opset {OPSET}, {self.inputs} -> {self.outputs}\n"
-            f"largest difference from PyTorch, onnxruntime on the CPU, batches of 1, 3 and 5: {agreement}"
-        )
+            f"opset {OPSET}, {self.inputs} -> {self.outputs}{self.note}"
+        ]
+        for runs_on, worst in self.worst.items():
+            agreement = ", ".join(f"{kind} {error:.1e}" for kind, error in worst.items())
+            lines.append(f"largest difference from PyTorch, {runs_on}, batches of 1, 3 and 5: {agreement}")
+        return "\n".join(lines)
 
 
-def export_onnx(model: str | Path, output: Path | None = None, *, overwrite: bool = False) -> OnnxReport:
-    """Export a model folder to ONNX and check the file against PyTorch on the CPU.
+def export_onnx(
+    model: str | Path,
+    output: Path | None = None,
+    *,
+    overwrite: bool = False,
+    resolution: int | None = None,
+    uint8: bool = False,
+    precision: str = "fp32",
+    external_data: bool = False,
+) -> OnnxReport:
+    """Export a generator to ONNX and check the file against PyTorch, on the CPU and, where it works, on CUDA.
 
     Args:
-        model: a model folder, or the run folder that holds one.
+        model: a model folder, the run folder that holds one, or the name of a published model.
         output: the .onnx file; model.onnx in the model folder by default. It takes its name only after the check.
         overwrite: replace another file of that name. An export of the same weights is only checked again.
+        resolution: side of the images, 4 to the generator's own, which is the default.
+        uint8: give pictures (batch, R, R, C) uint8.
+        precision: "fp32", or "fp16": weights stored in half the bytes, the same computation.
+        external_data: put the weights into a file .data beside it; above 2 GiB it is done anyway.
 
     Raises:
         UsageError: the model cannot be used, the file is there and something else, or it cannot be written.
@@ -68,28 +85,46 @@ def export_onnx(model: str | Path, output: Path | None = None, *, overwrite: boo
         generator, config = weights.load(folder), weights.read_config(folder)
     except weights.ModelError as error:
         raise UsageError(str(error)) from None
-    output = output or folder / "model.onnx"
+    stop = trained_resolution(generator, resolution)
+    options = [str(resolution)] * (resolution is not None) + ["uint8"] * uint8 + ["fp16"] * (precision == "fp16")
+    output = output or folder / f"{'-'.join(['model', *options])}.onnx"
     if output.suffix != ".onnx" or output.is_dir():
         raise UsageError(f"--output: {output}, the name of an .onnx file is wanted")
     properties = describe(generator, config, folder / weights.WEIGHTS_NAMES["Generator"])
+    properties |= {
+        "resolution": str(resolution or generator.config.resolution),
+        "range": "[0, 255]" if uint8 else "[-1, 1]",
+        "layout": "NHWC uint8" if uint8 else "NCHW float32",
+        "precision": precision,
+    }
 
     if output.exists() and not overwrite:
         if not is_export_of(output, properties):
             raise UsageError(
                 f"{output}: already there and no export of these weights, another --output or --overwrite is wanted"
             )
-        return _checked(output, generator, written=False)
+        return _checked(output, generator, stop, precision, written=False)
 
-    partial = output.with_name(output.name + ".partial")
+    partial = output.with_name(output.name + ".partial")  # a folder: the .onnx holds the name of the .data beside it
+    data = output.with_name(output.name + ".data")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()  # now, not after the minutes that a large network takes
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()  # now, not after the minutes that a large network takes
         try:
-            onnx.save(build_model(generator, properties), partial)
-            report = _checked(partial, generator, written=True, name=output)
-            partial.replace(output)
+            graph = build_model(generator, stop, uint8, precision)
+            onnx.helper.set_model_props(graph, properties)
+            size = sum(tensor.ByteSize() for tensor in graph.graph.initializer)
+            beside = external_data or size > LARGEST_FILE
+            save(graph, partial / output.name, data.name if beside else None)
+            report = _checked(partial / output.name, generator, stop, precision, written=True, name=output)
+            if beside:
+                (partial / data.name).replace(data)
+            (partial / output.name).replace(output)
+            if not beside:
+                data.unlink(missing_ok=True)  # of the export that was replaced
         finally:
-            partial.unlink(missing_ok=True)
+            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise UsageError(
             f"{output}: cannot be written ({error.strerror}), a writable place with room is wanted"
@@ -97,54 +132,49 @@ def export_onnx(model: str | Path, output: Path | None = None, *, overwrite: boo
     return report
 
 
-def build_model(generator: Generator, properties: dict[str, str]) -> onnx.ModelProto:
-    """Return the generator as an ONNX model: z[, label] to images, batch free, scales folded, traces stripped.
+def trained_resolution(generator: Generator, resolution: int | None) -> int | None:
+    """Return where the generator is to stop; None is as it stands, half grown perhaps.
+
+    Raises:
+        UsageError: it gives no images of that resolution.
+    """
+    config = generator.config
+    if resolution is None or resolution == config.resolution:
+        return None
+    halvings, alpha = growth_of(config)
+    grown = config.resolution >> halvings + (alpha < 1)  # of a network that was saved half grown
+    trained = [] if config.last_rgb_only else [r for r in config.resolutions if r <= grown]
+    if resolution not in trained:
+        wanted = ", ".join(map(str, sorted({*trained, config.resolution})))
+        raise UsageError(f"--resolution: {resolution}, one that the generator gives is wanted: {wanted}")
+    return resolution
+
+
+def build_model(
+    generator: Generator, resolution: int | None = None, uint8: bool = False, precision: str = "fp32"
+) -> onnx.ModelProto:
+    """Return the generator as an ONNX model: z[, label] to images, batch free, scales folded, work saved.
 
     Args:
         generator: in float32 on the CPU.
-        properties: metadata_props of the model.
+        resolution: where it stops; None paints as it stands.
+        uint8: images are (batch, R, R, C) uint8.
+        precision: "fp32" or "fp16", of the weights as stored.
     """
-    config, batch = generator.config, torch.export.Dim("batch")
-    # traced at 2 images, checked at 1, 3 and 5
-    inputs = [torch.zeros(2, config.latent_size)] + [torch.zeros(2, config.label_size)] * (config.label_size > 0)
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # it warns that torchvision, which nothing here uses, is not installed
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of the exporter, about itself
-            warnings.filterwarnings("ignore", message="# The axis name: batch will not be used")  # z and label share it
-            program = torch.onnx.export(
-                fold_equalized_scale(generator),
-                tuple(inputs),
-                dynamo=True,
-                optimize=False,  # the optimizer takes PixelNorm's epsilon of 1e-8 for zero and removes it: NaN at z = 0
-                opset_version=OPSET,
-                input_names=["z", "label"][: len(inputs)],
-                output_names=["images"],
-                dynamic_shapes=tuple({0: batch} for _ in inputs),
-                external_data=False,
-                verbose=False,
-            )
-    finally:
-        logger.setLevel(level)
-    model = program.model_proto
-    strip_traces(model)
-    onnx.helper.set_model_props(model, properties)
-    onnx.checker.check_model(model, full_check=True)
+    model = trace(generator, resolution, uint8=uint8)
+    rewrite(model)
+    if precision == "fp16":
+        store_weights_as_float16(model)
     return model
 
 
-def strip_traces(message: Message) -> None:
-    """Remove every doc_string and metadata_props, at any depth: the exporter puts stack traces with paths there."""
-    for field, value in message.ListFields():
-        if field.name in ("doc_string", "metadata_props"):
-            message.ClearField(field.name)
-        elif isinstance(value, Message):
-            strip_traces(value)
-        elif field.message_type is not None:
-            for item in value:
-                strip_traces(item)
+def save(model: onnx.ModelProto, path: Path, data_name: str | None) -> None:
+    """Write a model, its weights if data_name is given into a file of that name beside it, and check it."""
+    if data_name is None:
+        onnx.save(model, path)
+    else:
+        onnx.save(model, path, save_as_external_data=True, location=data_name, size_threshold=1024)
+    onnx.checker.check_model(str(path), full_check=True)
 
 
 def describe(generator: Generator, config: dict[str, Any], weights_path: Path) -> dict[str, str]:
@@ -158,8 +188,6 @@ def describe(generator: Generator, config: dict[str, Any], weights_path: Path) -
         "source_sha256": digest,
         "latent_size": str(generator.config.latent_size),
         "label_size": str(generator.config.label_size),
-        "resolution": str(generator.config.resolution),
-        "range": "[-1, 1]",
         "package": f"celebahq {_package_version()}",
         **({"license": licence if isinstance(licence, str) else json.dumps(licence)} if licence else {}),
     }
@@ -187,32 +215,40 @@ def is_export_of(path: Path, properties: dict[str, str]) -> bool:
     return {**found, "package": ""} == {**properties, "package": ""}
 
 
-def _checked(path: Path, generator: Generator, *, written: bool, name: Path | None = None) -> OnnxReport:
-    """Compare the file with PyTorch; name is what the reports call it."""
+def _checked(
+    path: Path, generator: Generator, stop: int | None, precision: str, *, written: bool, name: Path | None = None
+) -> OnnxReport:
+    """Compare the file with PyTorch on each provider that works here; name is what the reports call it."""
     name = name or path
-    paint = load_onnx(path, device="cpu")
-    config = generator.config
+    config, painters = generator.config, [load_onnx(path, device="cpu")]
+    with contextlib.suppress(UnusableModel):
+        painters.append(load_onnx(path, device="cuda"))
     images = sum(map(len, BATCHES))
-    print(
-        f"{name}: painting {images} images with onnxruntime and with PyTorch, to compare", file=sys.stderr, flush=True
-    )
-    worst = parity(paint, _as_numpy(generator), config.latent_size, config.label_size)
-    check(worst, str(name))
+    worst = {}
+    for paint in painters:
+        print(f"{name}: painting {images} images with {paint.runs_on} and with PyTorch, to compare", file=sys.stderr)
+        worst[paint.runs_on] = parity(paint, _as_numpy(generator, stop), config.latent_size, config.label_size)
+        check(worst[paint.runs_on], str(name), precision)
     label = f", label (batch, {config.label_size})" if config.label_size else ""
+    side, channels, data = painters[0].resolution, config.image_channels, path.with_name(f"{name.name}.data")
+    weights_beside = data.stat().st_size if data.exists() else 0
     return OnnxReport(
         path=name,
-        size=path.stat().st_size,
+        size=path.stat().st_size + weights_beside,
         inputs=f"z (batch, {config.latent_size}){label}",
-        outputs=f"images (batch, {config.image_channels}, {config.resolution}, {config.resolution}) float32",
+        outputs=f"images (batch, {side}, {side}, {channels}) uint8"
+        if painters[0].is_uint8
+        else f"images (batch, {channels}, {side}, {side}) float32",
         worst=worst,
         written=written,
+        note=f"; the weights lie in {data.name} beside it, to be kept with it" if weights_beside else "",
     )
 
 
-def _as_numpy(generator: Generator) -> Callable[..., np.ndarray]:
+def _as_numpy(generator: Generator, stop: int | None) -> Callable[..., np.ndarray]:
     @torch.inference_mode()
-    def paint(*inputs: np.ndarray) -> np.ndarray:
-        return generator(*map(torch.from_numpy, inputs)).numpy()
+    def paint(z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        return generator(torch.from_numpy(z), None if label is None else torch.from_numpy(label), stop).numpy()
 
     return paint
 

@@ -123,6 +123,8 @@ def test_file_says_what_it_is(onnx_file, model):
         "label_size": "0",
         "resolution": "16",
         "range": "[-1, 1]",
+        "layout": "NCHW float32",
+        "precision": "fp32",
         "license": "CC-BY-NC-4.0",
     }
 
@@ -152,7 +154,7 @@ def test_a_lost_epsilon_shows_on_zero_and_tiny_latents_only(onnx_file, model, tm
     worst = parity(load_onnx(path), lambda z: generator(torch.from_numpy(z)).numpy(), 32, 0)
     assert np.isnan(worst["zero"])
     assert worst["tiny"] > 1e-2
-    assert worst["random"] < 1e-4 and worst["large"] < 1e-4  # an ordinary check would have passed
+    assert worst["random"] < 1e-4 and worst["huge"] < 1e-4  # an ordinary check would have passed
     with pytest.raises(ParityError, match=r"differs from PyTorch on zero latents by nan, tiny latents by .*, at most"):
         check(worst, "broken.onnx")
 
