@@ -29,6 +29,8 @@ class Source:
     """Commit, a part of one, branch or tag."""
     manual: str | None = None
     """Page where a person finds the file."""
+    inside: str | None = None
+    """Where on that page, as folders and name."""
     sha256: str | None = None
     sha256_prefix: str | None = None
     git_blob_prefix: str | None = None

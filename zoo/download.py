@@ -42,7 +42,7 @@ def download(entry: Entry, cache: Path | None = None, timeout: float = TIMEOUT) 
     with only_process(folder / "download"):
         if found := _in_cache(entry, folder):  # another process was faster
             return found
-        refusals = []
+        refusals: dict[str, list[str]] = {}
         try:
             with contextlib.closing(open_client(timeout)) as client:
                 for source in entry.sources:
@@ -50,19 +50,26 @@ def download(entry: Entry, cache: Path | None = None, timeout: float = TIMEOUT) 
                         if not source.manual:
                             return _from(source, client, folder)
                     except (FetchError, WrongFile) as error:
-                        refusals.append(f"{_host(source)}: {error}")
+                        refusals.setdefault(str(error), []).append(_host(source))
                         if source is not entry.sources[-1]:
-                            say(f"{source.file}: {refusals[-1]}; the next source is tried")
+                            say(f"{source.file}: {_host(source)}: {error}; the next source is tried")
         except OSError as error:
             raise cannot_write(folder, error) from None
     raise ModelError(by_hand(entry, folder, refusals))
 
 
-def by_hand(entry: Entry, folder: Path, refusals: list[str]) -> str:
-    """Return the message of a model that no source gave: why, which file, where from, and where to put it."""
+def by_hand(entry: Entry, folder: Path, refusals: dict[str, list[str]]) -> str:
+    """Return the message of a model that no source gave: why, which file, where from, and where to put it.
+
+    Args:
+        refusals: reason -> the hosts that gave it.
+    """
+    reasons = "; ".join(f"{', '.join(dict.fromkeys(hosts))}: {reason}" for reason, hosts in refusals.items())
     source = next((source for source in entry.sources if source.manual or source.url), entry.sources[0])
-    why = f"cannot be downloaded ({'; '.join(refusals)})" if refusals else "to be fetched by hand"
-    return f"{entry.name}: {why}, {source.file} from {source.address} is wanted as {folder / source.file}"
+    why = f"cannot be downloaded ({reasons})" if refusals else "to be fetched by hand"
+    return (
+        f"{entry.name}: {why}, {source.inside or source.file} from {source.address} is wanted as {folder / source.file}"
+    )
 
 
 def offline() -> bool:
@@ -117,4 +124,4 @@ def _from(source: Source, client: Any, folder: Path) -> Checkpoint:
 
 
 def _host(source: Source) -> str:
-    return source.address.partition("://")[2].partition("/")[0]
+    return source.hub or source.address.partition("://")[2].partition("/")[0]

@@ -32,22 +32,25 @@ def fetch_from_hub(source: Source) -> tuple[Path, str | None]:
         commit = _commit(source.hub, source.revision)
         path = huggingface_hub.hf_hub_download(source.hub, source.file, revision=commit, library_name="celebahq")
     except (*network_errors(), errors.LocalEntryNotFoundError) as error:
-        raise FetchError(explain(error, source.hub, source.revision)) from None
+        raise FetchError(explain(error, source.hub, source.revision).partition(": ")[2]) from None
     stated = Path(path).resolve().name  # the Hub's cache names a large file by the hash that the Hub states for it
     return Path(path), stated if SHA256.fullmatch(stated) else None
 
 
 def _commit(repo_id: str, revision: str | None) -> str | None:
     """Return a whole commit for the part of one that the catalogue has; the Hub itself takes whole ones only."""
-    import huggingface_hub
-    from huggingface_hub import constants
+    from huggingface_hub import constants, utils
 
     if not revision or not PART_OF_A_COMMIT.fullmatch(revision):
         return revision
     repository = Path(constants.HF_HUB_CACHE, f"models--{repo_id.replace('/', '--')}")
     for folder in sorted(repository.glob(f"snapshots/{revision}*")):
         return folder.name
-    for commit in huggingface_hub.HfApi().list_repo_commits(repo_id):
-        if commit.commit_id.startswith(revision):
-            return commit.commit_id
+    # HfApi.list_repo_commits repeats its request for half a minute where there is no network at all
+    url = f"{constants.ENDPOINT}/api/models/{repo_id}/commits/main"
+    answer = utils.get_session().get(url, headers=utils.build_hf_headers(library_name="celebahq"), timeout=30)
+    utils.hf_raise_for_status(answer)
+    for commit in answer.json():
+        if commit["id"].startswith(revision):
+            return commit["id"]
     raise FetchError(f"no commit {revision} any more")

@@ -39,6 +39,7 @@ def save(network: nn.Module, folder: Path, **card: Any) -> Path:
     partial = path.with_name(path.name + ".partial")
     try:
         save_file(tensors, partial, metadata={"format": "pt"})
+        partial.chmod(0o644)  # safetensors leaves it closed to everybody else
     except SafetensorError as error:  # what it makes of a full disk
         partial.unlink(missing_ok=True)
         raise ModelError(f"{path}: cannot be written ({error}), room on the disk is wanted") from None
