@@ -134,7 +134,9 @@ def rounded(value: float) -> float:
 
 
 def _column(name: str) -> str:
-    return f"{name}×{name}" if name.isdecimal() else name.replace("_", " ")
+    if name.isdecimal():
+        return f"{name}×{name}"
+    return {"ms_ssim": "MS-SSIM", "is": "IS"}.get(name, name.upper() if name in ("fid", "kid", "kl") else name)
 
 
 def _number(value: float | None, decimals: int) -> str:
