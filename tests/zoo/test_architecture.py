@@ -1,0 +1,121 @@
+"""ProGANConfig: config.json keeps what it had, foreign networks' fields survive it, and a half-grown network stays so."""
+
+import json
+
+import pytest
+import torch
+
+from zoo import weights
+from zoo.architecture import ProGANConfig
+from zoo.importers.conversion import ImportFailure, joint_config, width_fields
+from zoo.layers import downsample, upsample
+from zoo.progan import Discriminator, Generator
+
+TINY = {"resolution": 16, "latent_size": 8, "fmap_base": 32, "fmap_max": 8}
+FOREIGN = {
+    "widths": [9, 7, 5], "latent_norm": "both", "latent_epsilon": 1e-6, "per_pixel_bias": True, "tanh": True,
+    "pixelnorm": "not_first", "pixelnorm_epsilon": 1e-5, "epsilon_outside_root": True, "generator_leak": 0.1,
+    "discriminator_leak": 0.3, "discriminator_hidden": 11, "discriminator_conv": False, "discriminator_fades_from": 16,
+    "pool_first": True, "stddev": "contiguous", "stddev_unbiased": True, "stddev_uneven": "batch", "lod": 0.5,
+}  # fmt: skip
+
+
+def test_config_json_of_our_own_networks_has_the_fields_that_it_always_had():
+    assert list(ProGANConfig().to_dict()) == [
+        "resolution", "latent_size", "label_size", "image_channels", "fmap_base", "fmap_max", "variant", "stddev_group",
+    ]  # fmt: skip
+
+
+def test_every_field_of_a_foreign_network_survives_json():
+    config = ProGANConfig(**TINY, **FOREIGN)
+    written = json.loads(json.dumps(config.to_dict()))
+    assert written.items() >= FOREIGN.items()
+    assert ProGANConfig.from_dict(written) == config
+    assert set(FOREIGN) == set(ProGANConfig.__dataclass_fields__) - set(ProGANConfig().to_dict())
+
+
+def test_a_foreign_pair_survives_the_model_folder(tmp_path):
+    config = ProGANConfig(**TINY, **FOREIGN)
+    generator, discriminator = Generator(config), Discriminator(config)
+    weights.save(discriminator, tmp_path)
+    weights.save(generator, tmp_path)
+    z, images = torch.randn(4, 8), torch.randn(4, 3, 16, 16)
+    torch.testing.assert_close(weights.load(tmp_path)(z), generator(z), rtol=0, atol=0)
+    loaded = weights.load(tmp_path, "discriminator")
+    torch.testing.assert_close(loaded(images), discriminator(images), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("widths", [8, 8], r"widths: \(8, 8\), 3 numbers"),
+        ("widths", [8, 0, 8], "at least 1 each"),
+        ("widths", [8, 8.0, 8], "a list of whole numbers is wanted"),
+        ("widths", "888", "a list of whole numbers is wanted"),
+        ("tanh", 1, "true or false is wanted"),
+        ("pool_first", "yes", "true or false is wanted"),
+        ("lod", 2.5, "lod: 2.5, at most 2 is wanted"),
+        ("lod", -0.1, "a number from 0 is wanted"),
+        ("latent_epsilon", float("nan"), "a number from 0 is wanted"),
+        ("pixelnorm", "some", "'all' or 'not_first' or 'none' is wanted"),
+        ("stddev", "random", "'batch' or 'strided' or 'contiguous' or 'none' is wanted"),
+        ("discriminator_hidden", 0, "discriminator_hidden: 0, at least 1 is wanted"),
+        ("variant", None, "'paper' or 'released' is wanted"),
+        ("fmap_base", True, "a whole number is wanted"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_at_once(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        ProGANConfig(**{**TINY, field: value})
+
+
+@pytest.mark.parametrize(
+    ("lod", "resolution", "alpha"), [(0.25, 16, 0.75), (1.0, 8, 1.0), (1.5, 8, 0.5), (2.0, 4, 1.0)]
+)
+def test_a_half_grown_network_works_as_it_stands(with_random_biases, lod, resolution, alpha):
+    generator = with_random_biases(Generator(ProGANConfig(**TINY, lod=lod)))
+    z = torch.randn(2, 8)
+    image = generator(z, resolution=resolution, alpha=alpha)
+    while image.shape[-1] < 16:
+        image = upsample(image)
+    torch.testing.assert_close(generator(z), image)
+    assert generator(z, resolution=16).sub(image).abs().max() > 1e-3  # who asks for a resolution gets it fully in
+
+    discriminator = with_random_biases(Discriminator(ProGANConfig(**TINY, lod=lod)))
+    images = shrunk = torch.randn(4, 3, 16, 16)
+    while shrunk.shape[-1] > resolution:
+        shrunk = downsample(shrunk)
+    torch.testing.assert_close(discriminator(images), discriminator(shrunk, alpha=alpha))
+    assert (discriminator(images) - discriminator(images, alpha=1.0)).abs().max() > 1e-3
+
+
+def test_the_config_up_to_a_resolution_is_of_the_same_layers():
+    config = ProGANConfig(**TINY, **FOREIGN)
+    part, whole = Generator(config.at(8)).state_dict(), Generator(config).state_dict()
+    assert config.at(8).widths == (9, 7) and config.at(8).lod == 0
+    assert {key: value.shape for key, value in part.items()} == {key: whole[key].shape for key in part}
+
+
+@pytest.mark.parametrize(
+    ("widths", "hidden", "said"),
+    [
+        ((512, 512, 512, 512, 256, 128, 64, 32, 16), 512, {"fmap_base": 8192, "fmap_max": 512}),
+        ((48, 48, 48, 32), 48, {"fmap_base": 512, "fmap_max": 48}),
+        ((7, 11, 5), 11, {"widths": (7, 11, 5)}),
+        ((12, 10, 6), 9, {"widths": (12, 10, 6), "discriminator_hidden": 9}),
+    ],
+)
+def test_widths_are_said_by_table_2s_formula_where_it_gives_them(widths, hidden, said):
+    fields = width_fields(widths, hidden)
+    config = ProGANConfig(**fields)
+    assert [config.feature_maps(r) for r in config.resolutions] == list(widths) and config.hidden_size == hidden
+    assert fields.items() >= said.items() and ("widths" in fields) == ("widths" in said)
+
+
+def test_a_pair_of_different_sizes_has_no_joint_config():
+    one, other = ProGANConfig(**TINY), ProGANConfig(**{**TINY, "fmap_max": 6})
+    with pytest.raises(ImportFailure, match=r"generator of \[8, 8, 4\] .*discriminator of \[6, 6, 4\]"):
+        joint_config(one, other)
+    with pytest.raises(ImportFailure, match="generator of label_size 0, discriminator of 3"):
+        joint_config(one, ProGANConfig(**TINY, label_size=3))
+    assert joint_config(one, one) == one
