@@ -46,8 +46,8 @@ def build(config: BuildConfig) -> None:
             "builder_version": builder_version(),
             "input": str(config.input.resolve()),
             "landmarks_sha256": landmarks_sha256,
-            "weights_sha256": weights_sha256,
             **config.rendering(),
+            "weights_sha256": weights_sha256,
         }
         rows = done_so_far(folder, header, names, config)
         rows += _render_photos(folder, config, _tasks(config, names, landmarks, rows), rows)

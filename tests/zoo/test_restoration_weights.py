@@ -1,4 +1,4 @@
-"""Restoration networks in model folders: what is saved comes back, what does not fit is refused, what ships is whole."""
+"""Restoration networks in model folders: what is saved comes back, misfits are refused, what ships is whole."""
 
 import hashlib
 import json

@@ -1,0 +1,132 @@
+"""celebahq-build with restoration: the same bytes from one process and from many, the weights on record, resuming."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from celebahq_builder.build import build
+from celebahq_builder.config import BuildConfig, BuildError
+from celebahq_builder.restore_settings import settle
+from zoo.restoration_weights import shipped_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+NETWORKS = ("artifacts-fast", "superres-fast-gan")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    root = tmp_path_factory.mktemp("photos")
+    for name in ("astronaut.png", "grace_hopper.jpg"):
+        shutil.copy(ROOT / "examples" / "in-the-wild" / name, root / name)
+    return root
+
+
+def options(photos, output, **more):
+    base = {"input": photos, "output": output, "resolution": 256, "workers": 0, "restore": "fast", "device": "cpu"}
+    return BuildConfig(**base | more)
+
+
+@pytest.fixture(scope="module")
+def built(photos, tmp_path_factory):
+    """A build by two workers, from the command line, with whatever the defaults are here but the device."""
+    output = tmp_path_factory.mktemp("built") / "f.h5"
+    words = ["--input", photos, "--output", output, "--resolution", "256", "--workers", "2", "--device", "cpu"]
+    done = subprocess.run(
+        [sys.executable, "-m", "celebahq_builder", *map(str, words)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    return output, done.stdout
+
+
+def test_a_cpu_restores_with_the_fast_networks_and_says_so(built):
+    lines = [line.split() for line in built[1].splitlines()]
+    assert ["--restore", "fast"] in lines and ["--device", "cpu"] in lines
+
+
+def test_file_records_the_hash_of_the_weights(built):
+    with h5py.File(built[0]) as file:
+        recorded = json.loads(file.attrs["weights_sha256"])
+        assert json.loads(file.attrs["config"])["restore"] == "fast"
+    assert recorded == {
+        name: hashlib.sha256((shipped_folder(name) / "model.safetensors").read_bytes()).hexdigest() for name in NETWORKS
+    }
+
+
+def test_this_process_makes_the_same_faces_as_two_workers_and_other_than_without(built, photos, tmp_path):
+    threads = torch.get_num_threads()
+    build(options(photos, tmp_path / "here.h5"))
+    assert torch.get_num_threads() == threads
+    build(options(photos, tmp_path / "off.h5", restore="off"))
+    with h5py.File(built[0]) as one, h5py.File(tmp_path / "here.h5") as here, h5py.File(tmp_path / "off.h5") as off:
+        assert np.array_equal(one["data256x256"][:], here["data256x256"][:])
+        assert np.array_equal(one["faces/score"][:], here["faces/score"][:])
+        assert off.attrs["weights_sha256"] == ""
+        # Where the face lies is told in pixels of the photo as it is, restored or not.
+        order = [list(off["faces/source"]).index(source) for source in here["faces/source"]]
+        for column in ("landmarks", "quad", "scale"):
+            assert np.array_equal(here[f"faces/{column}"][:], off[f"faces/{column}"][:][order])
+        difference = np.abs(here["data256x256"][:].astype(int) - off["data256x256"][:][order]).mean()
+        assert 0.5 < difference < 10
+
+
+def test_report_shows_the_restored_stages(built):
+    html = (built[0].parent / "report.html").read_text()
+    # grace_hopper's box has more than 256 pixels a side; the astronaut's has fewer and is enlarged.
+    assert html.count("without JPEG artifacts</figcaption>") == 2
+    assert html.count("enlarged 4 times</figcaption>") == 1
+
+
+def test_other_restoration_is_refused_on_resume_with_both_named(photos, tmp_path):
+    output = tmp_path / "f.h5"
+    build(options(photos, output, keep_build_folder=True, restore="off", resolution=64))
+    with pytest.raises(BuildError) as caught:
+        build(options(photos, output, resolution=64))
+    assert str(caught.value).startswith(f"--restore: {output} was made with off, this command says fast; ")
+    output.unlink()
+    with pytest.raises(BuildError) as caught:
+        build(options(photos, output, resolution=64))
+    assert "--restore: this build was begun with off, now it is fast; " in str(caught.value)
+
+
+def test_other_weights_are_refused_on_resume(photos, tmp_path):
+    output = tmp_path / "f.h5"
+    build(options(photos, output, keep_build_folder=True, resolution=64))
+    output.unlink()
+    manifest = tmp_path / "f.h5.build" / "manifest.jsonl"
+    header, *rows = manifest.read_text().splitlines(keepends=True)
+    older = json.loads(header) | {"weights_sha256": '{"artifacts-fast": "00"}'}
+    manifest.write_text(json.dumps(older) + "\n" + "".join(rows))
+    with pytest.raises(BuildError, match="weights of --restore: this build was begun with"):
+        build(options(photos, output, resolution=64))
+
+
+def test_nothing_is_asked_of_pytorch_without_restoration(photos, tmp_path):
+    code = (
+        "import sys; from celebahq_builder.__main__ import main\n"
+        f"sys.argv = ['celebahq-build', '--input', {str(photos)!r}, '--output', {str(tmp_path / 'f.h5')!r}, "
+        "'--resolution', '64', '--restore', 'off', '--workers', '0']\n"
+        "main(); assert 'torch' not in sys.modules"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_cuda_where_there_is_none_is_refused(photos, tmp_path):
+    with pytest.raises(BuildError, match="--device: cuda, but PyTorch finds no CUDA device here; cpu is wanted"):
+        settle(options(photos, tmp_path / "f.h5", device="cuda"))
+    config, _ = settle(options(photos, tmp_path / "f.h5", device="auto", restore="auto"))
+    assert (config.device, config.restore) == ("cpu", "fast")

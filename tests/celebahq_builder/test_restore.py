@@ -1,0 +1,107 @@
+"""Restoration of a photo by the networks that ship: better than before, whatever the tiles, the batch and the size."""
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from celebahq_builder.restore import forward, load_network, remove_artifacts, super_resolve
+from celebahq_builder.tiles import run_tiled
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "in-the-wild"
+
+
+@pytest.fixture(scope="module")
+def original():
+    """A face and what is around it, from a PNG that never was a JPEG; no network was trained on it."""
+    return np.asarray(Image.open(EXAMPLES / "astronaut.png").convert("RGB"))[30:222, 130:322]
+
+
+def jpeg(photo, quality):
+    stream = io.BytesIO()
+    Image.fromarray(photo).save(stream, "JPEG", quality=quality)
+    return np.asarray(Image.open(stream).convert("RGB"))
+
+
+def psnr(a, b):
+    return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
+
+
+@pytest.mark.parametrize("quality", [10, 20, 40])
+def test_artifact_removal_brings_a_jpeg_nearer_to_its_original(original, quality):
+    damaged = jpeg(original, quality)
+    assert psnr(original, remove_artifacts(damaged, "fast")) > psnr(original, damaged) + 0.5
+
+
+def test_undamaged_photo_is_left_as_it_is(original):
+    restored = remove_artifacts(original, "fast")
+    assert np.array_equal(restored, original) and restored is not original
+
+
+def test_super_resolution_is_nearer_to_the_original_than_bicubic(original):
+    small = np.asarray(Image.fromarray(original).resize((48, 48), Image.Resampling.BICUBIC))
+    bicubic = np.asarray(Image.fromarray(small).resize((192, 192), Image.Resampling.BICUBIC))
+    assert psnr(original, super_resolve(small, "fast", "psnr")) > psnr(original, bicubic) + 1
+    # Texture costs error, but neither place nor colour.
+    painted = super_resolve(small, "fast", "gan")
+    assert psnr(original, painted) > psnr(original, bicubic) - 2
+    reduced = cv2.resize(painted, (48, 48), interpolation=cv2.INTER_AREA)
+    assert np.abs(reduced.mean((0, 1)) - small.mean((0, 1))).max() < 1
+    assert psnr(reduced, cv2.resize(original, (48, 48), interpolation=cv2.INTER_AREA)) > 30
+
+
+@pytest.mark.parametrize("name", ["artifacts-fast", "superres-fast-psnr", "superres-fast-gan"])
+def test_result_depends_neither_on_tiles_nor_on_batch(original, name):
+    network, scale = load_network(name, "cpu"), 4 if name.startswith("superres") else 1
+    photo = jpeg(original, 30)[:150, :131]
+
+    def run(tile, margin, batch, rounded):
+        dtype = np.uint8 if rounded else np.float32
+        return run_tiled(
+            lambda pictures: forward(network, pictures, rounded),
+            photo, scale=scale, tile=tile, margin=margin, batch=batch, dtype=dtype,
+        )  # fmt: skip
+
+    whole, whole_rounded = (run(10_000, 0, 1, rounded) for rounded in (False, True))
+    for tile, batch in ((32, 1), (32, 4), (52, 2)):
+        assert np.abs(run(tile, network.reach, batch, False) - whole).max() < 1e-3
+        assert np.abs(run(tile, network.reach, batch, True).astype(int) - whole_rounded).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5000), (5, 2)])
+def test_photo_of_any_size_comes_back_whole(size):
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert remove_artifacts(photo, "fast").shape == photo.shape
+    assert super_resolve(photo[:, :500], "fast").shape == (4 * size[0], 4 * min(size[1], 500), 3)
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_black_and_white_stay_black_and_white(value):
+    photo = np.full((24, 24, 3), value, np.uint8)
+    assert np.abs(super_resolve(photo, "fast").astype(int) - value)[16:-16, 16:-16].max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda photo: remove_artifacts(photo, "huge"), "size: 'huge', 'full' or 'fast' is wanted"),
+        (lambda photo: super_resolve(photo, "fast", "vgg"), "kind: 'vgg', 'gan' or 'psnr' is wanted"),
+        (lambda photo: remove_artifacts(photo, "fast", "tpu"), "device: 'tpu', 'auto', 'cpu' or 'cuda' is wanted"),
+        (lambda photo: super_resolve(photo[..., 0], "fast"), r"photo: shape \(8, 8\) of uint8"),
+        (lambda photo: remove_artifacts(photo / 255, "fast"), r"photo: shape \(8, 8, 3\) of float64"),
+    ],
+)
+def test_nonsense_is_refused_by_name(call, text):
+    with pytest.raises(ValueError, match=text):
+        call(np.zeros((8, 8, 3), np.uint8))
+
+
+@pytest.mark.gpu
+def test_cuda_agrees_with_the_cpu_within_one_level(original):
+    damaged = jpeg(original, 30)
+    for name, restore in (("artifacts", remove_artifacts), ("superres", super_resolve)):
+        cpu, cuda = (restore(damaged, "fast", device=device).astype(int) for device in ("cpu", "cuda"))
+        assert (np.abs(cpu - cuda) > 1).mean() < 1e-3, name

@@ -1,0 +1,85 @@
+"""What is restored around a face: as much as its crop needs, in its place, and enlarged only where that helps."""
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from celebahq_builder.align import align_face
+from celebahq_builder.quality import quality_score
+from celebahq_builder.restore import remove_artifacts
+from celebahq_builder.restore_face import restore_face
+
+ASTRONAUT = Path(__file__).resolve().parents[2] / "examples" / "in-the-wild" / "astronaut.png"
+# By eye, on the picture.
+LANDMARKS = np.array([[204.0, 108.0], [247.0, 107.0], [224.0, 130.0], [208.0, 150.0], [245.0, 149.0]])
+
+
+@pytest.fixture(scope="module")
+def photo():
+    """The astronaut as a JPEG of quality 30."""
+    stream = io.BytesIO()
+    Image.open(ASTRONAUT).convert("RGB").save(stream, "JPEG", quality=30)
+    return np.asarray(Image.open(stream).convert("RGB"))
+
+
+@pytest.fixture(scope="module")
+def enlarged(photo):
+    return restore_face(photo, LANDMARKS, size="fast")
+
+
+def test_part_around_the_face_is_what_restoring_the_whole_photo_gives(photo, enlarged):
+    whole = remove_artifacts(photo, "fast", "cpu").astype(int)
+    changed = (enlarged.clean != photo).any(axis=2)
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    assert np.abs(enlarged.clean[part] - whole[part]).max() <= 1
+    assert changed.mean() < 0.5  # the rest is as it was: it would be work for nothing
+    assert changed[rows[0] : rows[-1], columns[0] : columns[-1]].mean() > 0.5
+
+
+@pytest.mark.parametrize("geometry", ["paper", "released", "ffhq"])
+def test_restored_face_lies_where_it_lay(photo, geometry):
+    done = restore_face(photo, LANDMARKS, size="fast", geometry=geometry)
+    assert done.enlarged
+    before = align_face(photo, LANDMARKS, 1024, geometry)
+    after = align_face(done.photo, done.landmarks, 1024, geometry)
+    gray = [cv2.GaussianBlur(cv2.cvtColor(face, cv2.COLOR_RGB2GRAY), (0, 0), 4) for face in (before, after)]
+    gray = [face[200:-200, 200:-200].astype(np.float32) for face in gray]
+    until = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 100, 1e-7)
+    _, shift = cv2.findTransformECC(*gray, np.eye(2, 3, dtype=np.float32), cv2.MOTION_TRANSLATION, until)
+    assert np.abs(shift[:, 2]).max() < 0.1  # pixels of the face, of which six are one of the photo
+    colours = [face.mean(axis=(0, 1)) for face in (before, after)]
+    assert np.abs(colours[0] - colours[1]).max() < 1
+
+
+def test_face_with_as_many_pixels_as_the_crop_is_not_enlarged(photo):
+    done = restore_face(photo, LANDMARKS, size="fast", resolution=128)
+    assert not done.enlarged and done.photo is done.clean and done.photo.shape == photo.shape
+    assert np.array_equal(done.landmarks, LANDMARKS)
+
+
+def test_face_at_the_edge_is_extended_as_before(photo):
+    """The box leaves the photo above; the mirror padding starts from restored pixels."""
+    cut, landmarks = photo[60:], LANDMARKS - (0, 60)
+    done = restore_face(cut, landmarks, size="fast")
+    before, after = align_face(cut, landmarks), align_face(done.photo, done.landmarks)
+    small = [cv2.resize(face, (64, 64), interpolation=cv2.INTER_AREA).astype(float) for face in (before, after)]
+    assert np.abs(small[0] - small[1]).mean() < 1.5
+
+
+def test_detail_that_super_resolution_painted_is_not_rewarded(enlarged):
+    """The larger photo's face ranks above its reduction, by the score that the builder takes."""
+    original = np.asarray(Image.open(ASTRONAUT).convert("RGB"))
+    small = cv2.resize(original, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    reduced = restore_face(small, (LANDMARKS + 0.5) / 2 - 0.5, size="fast")
+    scores = [
+        quality_score(align_face(done.clean, landmarks)).score
+        for done, landmarks in ((enlarged, LANDMARKS), (reduced, (LANDMARKS + 0.5) / 2 - 0.5))
+    ]
+    painted = quality_score(align_face(reduced.photo, reduced.landmarks)).score
+    assert scores[1] < scores[0]
+    assert scores[1] < painted
