@@ -1,4 +1,4 @@
-"""python -m export onnx|images|hub|web: a trained generator, everywhere."""
+"""python -m export onnx|images|hub|web|demo: a trained generator, everywhere."""
 
 import sys
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from export.config import ImagesConfig, OnnxConfig, UsageError
+from export.demo.config import DemoConfig
 from export.hub_config import HubConfig
 from export.web.config import WebConfig
 
@@ -15,6 +16,7 @@ Command = (
     | Annotated[ImagesConfig, tyro.conf.subcommand("images")]
     | Annotated[HubConfig, tyro.conf.subcommand("hub")]
     | Annotated[WebConfig, tyro.conf.subcommand("web")]
+    | Annotated[DemoConfig, tyro.conf.subcommand("demo")]
 )
 
 
@@ -28,7 +30,17 @@ def main(args: Sequence[str] | None = None) -> None:
             from export.to_onnx import export_onnx
 
             try:
-                print(export_onnx(config.model, config.output, overwrite=config.overwrite))
+                print(
+                    export_onnx(
+                        config.model,
+                        config.output,
+                        overwrite=config.overwrite,
+                        resolution=config.resolution,
+                        uint8=config.uint8,
+                        precision=config.precision,
+                        external_data=config.external_data,
+                    )
+                )
             except ParityError as error:
                 sys.exit(f"error: {error}")  # exit code 1: the input is fine, the export is not
         elif isinstance(config, HubConfig):
@@ -39,12 +51,13 @@ def main(args: Sequence[str] | None = None) -> None:
                 print(push_to_hub(config))
             except (HubRefusal, ParityError) as error:
                 sys.exit(f"error: {error}")
-        elif isinstance(config, WebConfig):
+        elif isinstance(config, WebConfig | DemoConfig):
+            from export.demo.run import run_demo
             from export.parity import ParityError
             from export.web.page import build_page
 
             try:
-                print(build_page(config))
+                print(build_page(config) if isinstance(config, WebConfig) else run_demo(config))
             except ParityError as error:
                 sys.exit(f"error: {error}")
         else:

@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import io
 import math
+import os
 import re
 import sys
 import time
@@ -219,6 +220,8 @@ def load_onnx(path: str | Path, device: str = "auto") -> OnnxGenerator:
     Raises:
         UnusableModel: the file is missing, damaged or no generator, or CUDA was asked for and does not work.
     """
+    # onnxruntime >= 1.29 sends events to Microsoft from Linux too; only this, and before its import, stops all of them
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as errors

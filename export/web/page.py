@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from export.licence import choose_licence
 from export.model_file import place_onnx
 from export.sample import MAX_SEED, OnnxGenerator, UsageError, latents, load_onnx, one_hot, to_uint8
 from export.web.config import WebConfig
@@ -70,7 +71,6 @@ def build_page(config: WebConfig) -> WebReport:
             page = Path(scratch) / "page"
             page.mkdir()
             report = _write(page, config)
-            page.chmod(0o755)
             if output.exists():
                 shutil.rmtree(output)
             page.rename(output)
@@ -148,29 +148,19 @@ def _facts(page: Path, config: WebConfig, generator: OnnxGenerator, references: 
 
 def _html(config: WebConfig, generator: OnnxGenerator) -> str:
     """Return index.html with the words that are this model's."""
-    terms = _terms(generator.metadata.get("license", ""))
+    terms = choose_licence(json.loads(generator.metadata.get("config") or "{}"))
+    stated = [f"{text} ({what})" for text, what in ((terms.weights, "weights"), (terms.data, "data")) if text]
+    stated += ["not for commercial use"] if terms.non_commercial else []
     words = {
         "title": config.title,
         "subtitle": f"{generator.resolution}×{generator.resolution} pixels, painted by your browser. "
         f"{MAX_SEED + 1:,} seeds, each a face.",
-        "licence": f"Licence of the model: {terms}." if terms else "",
+        "licence": f"Licence of the model: {', '.join(stated)}." if stated else "",
         "resolution": str(generator.resolution),
         "runtime_version": VERSION,
     }
     template = string.Template((STATIC / "index.html").read_text(encoding="utf-8"))
     return template.substitute({name: html.escape(word) for name, word in words.items()})
-
-
-def _terms(text: str) -> str:
-    """Return the licence of an .onnx file for people: it is a name, or the JSON of a model's config."""
-    try:
-        terms = json.loads(text)
-    except ValueError:
-        return text
-    if not isinstance(terms, dict):
-        return text
-    named = [f"{terms[what]} ({what})" for what in ("weights", "data") if terms.get(what)]
-    return ", ".join(named) + (", not for commercial use" if terms.get("non_commercial") else "")
 
 
 def _progress(model: str) -> Callable[[int, int], None]:

@@ -1,0 +1,1 @@
+"""A generator as a Gradio application, here or in a Hugging Face Space."""

@@ -1,0 +1,64 @@
+"""python -m export demo: write the Space's folder, or run its application from a folder that goes away again."""
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from export.demo.config import DemoConfig
+from export.demo.space import gradio_version, write_space
+from export.sample import UsageError
+
+
+def run_demo(config: DemoConfig) -> str:
+    """Do what was asked and return what to say of it; showing lasts until Ctrl-C.
+
+    Raises:
+        UsageError: an option or the model cannot be used, gradio is missing, or the application ended by itself.
+        export.parity.ParityError: the export does not paint what PyTorch paints.
+    """
+    if config.space is not None:
+        return write_space(config, config.space)
+    if importlib.util.find_spec("gradio") is None:
+        raise UsageError(
+            f"gradio: not installed; pip install gradio=={gradio_version()}, or --space DIR and an environment of its "
+            "own with its requirements.txt, is wanted"
+        )
+    check_port(config.port)
+    with tempfile.TemporaryDirectory(prefix="demo-") as scratch:
+        folder = Path(scratch) / "space"
+        write_space(config, folder)
+        environment = os.environ | {
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "GRADIO_SERVER_PORT": str(config.port),
+            "GRADIO_TEMP_DIR": str(Path(scratch) / "pictures"),
+        }
+        print(f"http://127.0.0.1:{config.port} until Ctrl-C", file=sys.stderr, flush=True)
+        application = subprocess.Popen([sys.executable, "app.py"], cwd=folder, env=environment)
+        # a polite kill of this command must not leave the application behind
+        signal.signal(signal.SIGTERM, lambda *_: application.terminate())
+        try:
+            code = application.wait()
+        except KeyboardInterrupt:  # which the application got too
+            application.terminate()
+            application.wait()
+            code = 0
+    if code > 0:
+        raise UsageError(f"app.py: ended with exit code {code}, what it said is above")
+    return "the demo has ended"
+
+
+def check_port(port: int) -> None:
+    """Raise UsageError where nothing can listen at a port of this machine."""
+    if not 1 <= port <= 65535:
+        raise UsageError(f"--port: {port}, 1 to 65535 is wanted")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UsageError(f"--port: {port} cannot be used ({error.strerror}), a free port is wanted") from None

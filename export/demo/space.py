@@ -1,0 +1,103 @@
+"""The folder of a Hugging Face Space: an application, a generator, and what the Space must know."""
+
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from export import sample
+from export.demo.config import DemoConfig
+from export.licence import choose_licence
+from export.model_file import place_onnx
+from export.sample import UsageError, load_onnx
+
+HERE = Path(__file__).parent
+TITLE_LINE = 'TITLE = "Painted faces"\n'
+"""The line of app.py that says what it is called."""
+
+
+def write_space(config: DemoConfig, folder: Path) -> str:
+    """Write the folder; it takes its name only once it is whole.
+
+    Args:
+        config: its model, resolution, precision and title.
+        folder: a new or an empty one.
+
+    Returns:
+        What was written, for people.
+
+    Raises:
+        UsageError: the model cannot be used, or the folder is there already or cannot be written.
+        export.parity.ParityError: the export does not paint what PyTorch paints.
+    """
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UsageError(f"--space: {folder} is there already, a new folder is wanted")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.partial-") as scratch:
+            partial = Path(scratch) / "space"
+            partial.mkdir()
+            place_onnx(config.model, partial / "model.onnx", resolution=config.resolution, precision=config.precision)
+            fill(partial, config.title)
+            if folder.exists():
+                folder.rmdir()
+            partial.rename(folder)
+    except OSError as error:
+        raise UsageError(
+            f"{error.filename or folder}: cannot be written ({error.strerror}), a writable place with room is wanted"
+        ) from None
+    sizes = [file.stat().st_size for file in folder.iterdir()]
+    return (
+        f"{folder}: a Space of {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB\n"
+        f"pip install -r {folder}/requirements.txt && python {folder}/app.py    shows it here\n"
+        f"hf upload ORG/NAME {folder} --repo-type space    publishes it"
+    )
+
+
+def fill(folder: Path, title: str) -> None:
+    """Add to a folder with model.onnx what makes it a Space."""
+    app = (HERE / "app.py").read_text(encoding="utf-8")
+    (folder / "app.py").write_text(app.replace(TITLE_LINE, f"TITLE = {title!r}\n"), encoding="utf-8")
+    shutil.copyfile(sample.__file__, folder / "sample.py")
+    shutil.copyfile(HERE / "requirements.txt", folder / "requirements.txt")
+    (folder / "README.md").write_text(space_card(folder / "model.onnx", title), encoding="utf-8")
+
+
+def gradio_version() -> str:
+    """Return the version that the application was tested with."""
+    return re.search(r"^gradio==(\S+)$", (HERE / "requirements.txt").read_text(), re.MULTILINE)[1]
+
+
+def space_card(model: Path, title: str) -> str:
+    """Return README.md: the settings that a Space is made from, and what it shows.
+
+    The keys are those of huggingface.co/docs/hub/spaces-config-reference.
+    """
+    from huggingface_hub import SpaceCardData
+
+    generator = load_onnx(model, "cpu")
+    licence = choose_licence(json.loads(generator.metadata.get("config") or "{}"))
+    size = f"{generator.resolution}×{generator.resolution}"
+    settings = SpaceCardData(
+        title=title,
+        emoji="🎨",
+        colorFrom="red",
+        colorTo="yellow",
+        sdk="gradio",
+        sdk_version=gradio_version(),
+        app_file="app.py",
+        pinned=False,
+        license=licence.hub_id if licence.weights else None,
+        short_description=f"Faces of {size} pixels that nobody has",
+    )
+    terms = f"Licence of the weights: {licence.weights or 'not stated'}."
+    terms += f" Data: {licence.data}." if licence.data else ""
+    terms += " Not for commercial use." if licence.non_commercial else ""
+    return (
+        f"---\n{settings.to_yaml()}\n---\n\n# {title}\n\n"
+        f"A progressively grown generator (Karras et al. 2018) paints faces of {size} pixels with ONNX Runtime: "
+        "one face a seed, a grid, the way from face to face. The people do not exist; the pictures carry the "
+        f"prejudices of the photographs that the generator learned from.\n\n{terms}\n\n"
+        "Here: `pip install -r requirements.txt && python app.py`. Without Gradio: `python sample.py --seeds 0-15`.\n"
+    )

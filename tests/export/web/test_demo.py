@@ -1,0 +1,195 @@
+"""The Gradio application in headless Chromium, and the folder of a Space, which needs gradio, numpy and onnxruntime.
+
+gradio wants an older Pillow than the rest, so it may live in an environment of its own: $CELEBAHQ_DEMO_PYTHON is its
+interpreter, with export/demo/requirements.txt and tyro installed.
+"""
+
+import ast
+import importlib.util
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from export.__main__ import main
+from export.demo.config import DemoConfig
+from export.demo.space import gradio_version, write_space
+from export.sample import UsageError, grid_picture, latents, load_onnx
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def python():
+    if os.environ.get("CELEBAHQ_DEMO_PYTHON"):
+        return os.environ["CELEBAHQ_DEMO_PYTHON"]
+    if importlib.util.find_spec("gradio") is None:
+        pytest.skip("gradio is not installed; CELEBAHQ_DEMO_PYTHON may name an interpreter that has it")
+    return sys.executable
+
+
+@pytest.fixture(scope="module")
+def space(onnx_file, tmp_path_factory):
+    """The folder of a Space that no test may change."""
+    folder = tmp_path_factory.mktemp("demo") / "space"
+    write_space(DemoConfig(model=str(onnx_file), title='A "title": it\'s ours'), folder)
+    return folder
+
+
+@pytest.fixture
+def outside():
+    """A proxy that nobody may call: (its address, a function that counts who did)."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.2)
+
+        def callers() -> int:
+            count = 0
+            while True:
+                try:
+                    listener.accept()[0].close()
+                except TimeoutError:
+                    return count
+                count += 1
+
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", callers
+
+
+@pytest.fixture
+def application(outside):
+    """A function (command, folder) that starts it on a free port and returns its address once it answers."""
+    started = []
+
+    def start(command, folder, port_option):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), outside[0])
+        environment = os.environ | proxies | {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+        environment |= {"GRADIO_SERVER_PORT": str(port)}
+        command = [*command, "--port", str(port)] if port_option else command
+        started.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL))
+        address = f"http://127.0.0.1:{port}/"
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        for _ in range(300):
+            assert started[-1].poll() is None, "the application ended by itself"
+            try:
+                opener.open(address, timeout=5).close()
+                return address
+            except OSError:
+                time.sleep(0.2)
+        raise AssertionError("the application does not answer")
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def picture_in(page, label, tmp_path) -> np.ndarray:
+    """The picture that gr.Image holds, as its download button gives it, (H, W, 3) int."""
+    with page.expect_download() as download:
+        page.locator(f".picture:visible:has-text('{label}')").get_by_label("Download").click()
+    download.value.save_as(tmp_path / "picture.png")
+    with Image.open(tmp_path / "picture.png") as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def test_a_click_in_the_demo_paints_what_onnxruntime_paints(
+    python, onnx_file, application, outside, open_page, tmp_path
+):
+    address = application([python, "-m", "export", "demo", "--model", str(onnx_file)], ROOT, port_option=True)
+    page = open_page(address, wait=".picture:visible img")  # the face of seed 0, before any click
+    paint = load_onnx(onnx_file, "cpu")
+    face = picture_in(page, "Face", tmp_path)
+    assert np.abs(face - paint.pictures(latents([0], 32))[0].astype(int)).max() <= 1
+
+    before = page.get_attribute(".picture:visible img", "src")
+    page.get_by_label("Seed").fill("1234")
+    page.click("#paint")
+    page.wait_for_function("s => document.querySelector('.picture img').src !== s", arg=before)
+    face = picture_in(page, "Face", tmp_path)
+    assert np.abs(face - paint.pictures(latents([1234], 32))[0].astype(int)).max() <= 1
+
+    page.get_by_role("tab", name="Grid").click()
+    page.click("#paint-grid")
+    page.wait_for_selector(".picture:visible:has-text('Faces') img")
+    wanted = grid_picture(paint.pictures(latents(range(16), 32)), 4).astype(int)
+    assert np.abs(picture_in(page, "Faces", tmp_path) - wanted).max() <= 1
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert [line for line in page.said if line.startswith("error")] == []
+    assert outside[1]() == 0, "the application itself asked somebody"
+
+
+def test_the_space_paints_the_way_with_nothing_but_its_requirements(python, space, application, open_page, tmp_path):
+    phone = {"viewport": {"width": 390, "height": 844}}
+    page = open_page(application([python, "app.py"], space, port_option=False), wait="#paint", **phone)
+    assert page.title() == 'A "title": it\'s ours'
+    page.get_by_role("tab", name="From face to face").click()
+    page.click("#paint-way")
+    page.wait_for_selector(".picture:visible:has-text('The way') img")
+    strip = picture_in(page, "The way", tmp_path)
+    paint = load_onnx(space / "model.onnx", "cpu")
+    ends = paint.pictures(latents([0, 1], 32)).astype(int)
+    assert strip.shape == (16, 8 * 16, 3)
+    assert np.abs(strip[:, :16] - ends[0]).max() <= 1 and np.abs(strip[:, -16:] - ends[1]).max() <= 1
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_label("From seed").fill("-5")
+    page.click("#paint-way")
+    page.wait_for_selector("text=/whole number|less than minimum/i")
+
+
+def test_the_space_imports_what_its_requirements_name_and_no_more(space):
+    wanted = set(re.findall(r"^[a-z]+", (space / "requirements.txt").read_text(), re.MULTILINE)) | {"sample", "PIL"}
+    imported = set()
+    for file in ("app.py", "sample.py"):
+        for node in ast.walk(ast.parse((space / file).read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            imported |= {name.split(".")[0] for name in names}
+    assert imported - set(sys.stdlib_module_names) == wanted  # Pillow comes with gradio
+
+
+def test_the_spaces_card_is_one_that_the_hub_reads(space):
+    from huggingface_hub import SpaceCard
+
+    data = SpaceCard.load(space / "README.md").data
+    assert (data.title, data.sdk, data.app_file) == ('A "title": it\'s ours', "gradio", "app.py")
+    assert data.license == "cc-by-nc-4.0"
+    assert data.sdk_version == gradio_version()
+    assert len(data.short_description) <= 60 and len(data.emoji) == 1
+    assert f"gradio=={data.sdk_version}" in (ROOT / "constraints.txt").read_text()
+
+
+def refused(capsys, *arguments) -> str:
+    with pytest.raises(SystemExit) as error:
+        main(["demo", *map(str, arguments)])
+    assert error.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_what_the_demo_cannot_use_is_refused_in_a_line(onnx_file, space, tmp_path, capsys, monkeypatch):
+    assert "is there already, a new folder is wanted" in refused(capsys, "--model", onnx_file, "--space", space)
+    assert "not there or no file" in refused(capsys, "--model", "nothing.onnx", "--space", tmp_path / "space")
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert f"pip install gradio=={gradio_version()}" in refused(capsys, "--model", onnx_file)
+    monkeypatch.undo()
+
+
+def test_a_port_that_is_taken_is_refused():
+    from export.demo.run import check_port
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"--port: {port} cannot be used .*, a free port is wanted"):
+            check_port(port)
+    with pytest.raises(UsageError, match="--port: 0, 1 to 65535 is wanted"):
+        check_port(0)
