@@ -165,7 +165,9 @@ def _refusals(config: HubConfig) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # what its uploads of large files wrap the reason in
-        raise HubRefusal(explain(_reason(error), config.repo, config.revision, pushing=True)) from None
+        if not isinstance(error.__cause__, network_errors()):
+            raise
+        raise HubRefusal(explain(error.__cause__, config.repo, config.revision, pushing=True)) from None
     except network_errors() as error:
         raise HubRefusal(explain(error, config.repo, config.revision, pushing=True)) from None
     except ValueError as error:
@@ -174,12 +176,6 @@ def _refusals(config: HubConfig) -> Iterator[None]:
             raise
         wanted = "a card that it takes" if text.startswith("Invalid metadata") else "room for large files"
         raise HubRefusal(f"{config.repo}: {text.rstrip('.')}, {wanted} is wanted") from None
-
-
-def _reason(error: Exception) -> Exception:
-    """Return the error below that says why."""
-    cause = error.__cause__
-    return cause if isinstance(cause, network_errors()) else error
 
 
 @contextlib.contextmanager

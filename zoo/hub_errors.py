@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 LOGIN = "`hf auth login`, or HF_TOKEN"
+XET_ANSWER = re.compile(r"HTTP status (?:client|server) error \((\d{3}) ([^)]*)\)")
+"""What hf_xet, which moves large files on huggingface.co, says of an answer: it raises no error of huggingface_hub."""
 OUT_OF_ROOM = re.compile(r"storage|quota|exceed|too large|limit reached", re.IGNORECASE)
 
 
@@ -45,6 +47,9 @@ def explain(error: Exception, repo_id: str, revision: str | None = None, *, push
     if isinstance(error, OSError) and error.errno is not None and error.filename:
         wanted = "a writable place with room is wanted (HF_HOME moves the cache)"
         return f"{Path(error.filename)}: cannot be written ({error.strerror}), {wanted}"
+    if upload := XET_ANSWER.search(str(error)):
+        what = f"{host} refused the transfer of a large file ({upload[1]} {upload[2]})"
+        return f"{repo_id}: {what}, a token that may do it ({LOGIN}) and room for it are wanted"
     system = re.search(r"\[Errno -?\d+\] ([^\"')]+)", str(error))  # the core of what may be three errors in one
     reason = system[1] if system else str(error).strip().partition("\n")[0] or type(error).__name__
     return (

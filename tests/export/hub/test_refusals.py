@@ -2,6 +2,8 @@
 
 import pytest
 
+from zoo.hub_errors import explain
+
 DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens
 
 
@@ -74,6 +76,14 @@ def test_pushing_without_a_network_fails_before_the_folder_is_built(new_client, 
     refused = client.export("hub", "--model", trained, "--repo", "me/x", "--license", "mit")
     assert refusal_of(refused).startswith(sentence)
     assert client.run("import sys; print('torch' in sys.modules)").out == "False\n"
+
+
+def test_a_large_file_that_xet_may_not_move_is_no_network_error():
+    said = ConnectionError(  # by hf_xet 1.8.0
+        "Network error: Request error: HTTP status client error (403 Forbidden), domain: "
+        "https://huggingface.co/api/models/me/x/xet-write-token/main"
+    )
+    assert "refused the transfer of a large file (403 Forbidden), a token that may do it" in explain(said, "me/x")
 
 
 SNAPSHOT = """

@@ -108,6 +108,13 @@ def test_a_card_that_the_hub_refuses_is_one_line_before_anything_is_sent(hub, pu
     assert len(hub.repos["me/refused"].commits) == 1
 
 
+def test_the_card_passes_the_clients_own_validation(client, built):
+    code = f"from huggingface_hub import ModelCard\nModelCard.load({str(built[0] / 'README.md')!r}).validate()"
+    assert client.run(code).code == 0
+    broken = client.run(code.replace("ModelCard.load", "(lambda p: ModelCard(open(p).read().replace('cc-by', 'xx')))"))
+    assert broken.code == 99 and '"license" must be one of' in broken.err
+
+
 def test_the_cards_three_lines_and_its_shell_commands_run_as_they_stand(hub, client, push, tmp_path):
     assert push("me/lines").code == 0
     card = held(hub, "me/lines")["README.md"].decode()
