@@ -7,13 +7,17 @@ from typing import Any
 
 from zoo.cache import cannot_write
 from zoo.catalog import Entry
-from zoo.check_image import record_check
+from zoo.check_image import CHECK_NAME, record_check
+from zoo.figures import METRICS_NAME
 from zoo.file_hash import sha256_of
-from zoo.folder import CONFIG_NAME, ModelError, read_config
+from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
 from zoo.importers import Imported, import_networks
 from zoo.progress import say
 from zoo.recognition import recognise_file
-from zoo.sample_picture import save_samples
+from zoo.sample_picture import SAMPLES_NAME, save_samples
+
+PARTS = (*WEIGHTS_NAMES.values(), CONFIG_NAME, SAMPLES_NAME, CHECK_NAME, METRICS_NAME, "model.onnx")
+"""Files that belong to the weights of a model folder; whatever else lies there is the user's."""
 
 
 def import_model(
@@ -47,19 +51,19 @@ def import_model(
         raise ModelError(
             f"{folder}: already there and no import of {path.name}, another --output or --overwrite is wanted"
         )
+    if folder.exists() and not ((folder / CONFIG_NAME).is_file() or (folder.is_dir() and not any(folder.iterdir()))):
+        raise ModelError(f"{folder}: no model folder, --overwrite replaces nothing else; another --output is wanted")
     imported = import_networks(path)
     if imported.generator is None:
         raise ModelError(f"{path}: no generator in this {imported.layout} file, one with a generator is wanted")
-    card = _card(path, sha256, entry) | {"source": address}
+    card = _card(path, sha256, imported.generator.config.resolution, entry) | {"source": address}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
         try:
             _write(imported, partial, card)
             partial.chmod(0o755)  # mkdtemp's is closed to everybody else
-            if folder.exists():
-                shutil.rmtree(folder)
-            partial.replace(folder)
+            _take_place(partial, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
@@ -77,6 +81,20 @@ def _write(imported: Imported, folder: Path, card: dict[str, Any]) -> None:
     record_check(folder, imported.generator)
 
 
+def _take_place(made: Path, folder: Path) -> None:
+    """Let a new model folder take the place of an old one; what there is no part of a model stays."""
+    if not folder.exists():
+        made.replace(folder)
+        return
+    old = made.with_suffix(".old")
+    folder.replace(old)
+    made.replace(folder)
+    for path in old.iterdir():
+        if path.name not in PARTS:
+            path.replace(folder / path.name)
+    shutil.rmtree(old)
+
+
 def _import_of(folder: Path) -> str | None:
     """Return the hash of the file that a model folder was imported from; None where it is something else."""
     if not (folder / CONFIG_NAME).is_file():
@@ -85,15 +103,22 @@ def _import_of(folder: Path) -> str | None:
     return imported.get("file_sha256") if isinstance(imported, dict) else None
 
 
-def _card(path: Path, sha256: str, entry: Entry | None) -> dict[str, Any]:
-    """Return licence, data set, citation and place in the catalogue, for config.json."""
+def _card(path: Path, sha256: str, resolution: int, entry: Entry | None) -> dict[str, Any]:
+    """Return licence, data set, citation and place in the catalogue, for config.json.
+
+    Raises:
+        ModelError: the network is of another resolution than its entry.
+    """
     by = "download"
     if entry is None:
         found = recognise_file(path, sha256)
-        if found is None:
+        if found is None or (found.entry.resolution != resolution and not found.by_hash):
             say(f"{path.name}: not of the catalogue, so its licence is not known: ask who published it")
             return {"license": {"weights": "unknown", "data": "unknown", "non_commercial": True}, "catalog": None}
         entry, by = found.entry, "published hash" if found.by_hash else "name of the file"
+    if entry.resolution != resolution:
+        side = entry.resolution
+        raise ModelError(f"{path}: {resolution}x{resolution}, {entry.name} wants a network for {side}x{side}")
     return {
         "license": {"weights": entry.license, "data": entry.data_license, "non_commercial": entry.non_commercial},
         "dataset": {"name": entry.dataset, "resolution": entry.resolution},

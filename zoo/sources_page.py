@@ -12,6 +12,11 @@ HEAD = """\
 a model folder and states its licence once; `python -m zoo import FILE` converts a file that you have. Nothing in a file
 is run. `zoo.load("NAME")` does all of it in Python.
 
+Checkpoints are kept in `downloads/NAME/` and converted models in `models/NAME/` of the cache: `--cache`, or
+`$CELEBAHQ_ZOO_CACHE`, or `celebahq/zoo` in `$XDG_CACHE_HOME` or `~/.cache`. A file that was fetched by hand is put
+into `downloads/NAME/`. `config.json` of a model holds the sha256 of the checkpoint and of what became of it, the
+licence, and the address; `check.safetensors` what its network gave for fixed inputs: `python -m zoo verify` compares.
+
 *Recognised*: an importer knows the layout by its content. *Verified numerically*: the tests paint with imported weights
 and with that family's own definition, and the pictures agree within 1e-4. *Addresses checked*: how many of them
 somebody has seen to answer; `python -m zoo verify --online` asks them all. All of the weights below are for

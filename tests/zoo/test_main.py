@@ -141,8 +141,37 @@ def test_import_once_more_leaves_it_alone_and_never_mixes_files(command, foreign
     code, _, err = command("import", other, "--output", "faces")
     assert code == 2
     assert err.endswith("already there and no import of gandissect_64.pth, another --output or --overwrite is wanted\n")
+    Path("faces/mine.txt").write_text("mine")
     assert command("import", other, "--output", "faces", "--overwrite")[0] == 0
     assert not Path("faces/discriminator.safetensors").exists()  # gandissect's file has none: no mixture
+    assert Path("faces/mine.txt").read_text() == "mine"
+    assert command("verify", "faces")[0] == 0
+    assert [path.name for path in Path().glob(".faces*")] == []
+
+
+def test_overwrite_replaces_models_and_nothing_else(command, foreign):
+    Path("photos").mkdir()
+    Path("photos/cat.jpg").write_bytes(b"cat")
+    code, _, err = command("import", foreign, "--output", "photos", "--overwrite")
+    assert code == 2 and "photos: no model folder, --overwrite replaces nothing else" in err
+    assert Path("photos/cat.jpg").exists()
+
+
+def test_licence_comes_with_the_name_where_the_network_is_of_that_size(command, real_data):
+    vectors = real_data / "zoo_vectors" / "gandissect_64.pth"
+    Path("bedroom_lsun.pth").write_bytes(vectors.read_bytes())  # the name of a network for 256x256
+    _, _, err = command("import", "bedroom_lsun.pth")
+    assert "its licence is not known" in err
+    assert json.loads(Path("bedroom_lsun/config.json").read_text())["license"]["weights"] == "unknown"
+
+
+def test_a_download_of_another_size_is_not_taken_for_the_model(command, real_data, cache):
+    place = cache / "downloads" / "lsun-bedroom-256.gandissect" / "bedroom_lsun.pth"
+    place.parent.mkdir(parents=True)
+    place.write_bytes((real_data / "zoo_vectors" / "gandissect_64.pth").read_bytes())
+    code, _, err = command("pull", "lsun-bedroom-256.gandissect")
+    assert code == 2 and "64x64, lsun-bedroom-256.gandissect wants a network for 256x256" in err
+    assert not (cache / "models" / "lsun-bedroom-256.gandissect").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,28 @@
+"""A picture in the terminal has the colours of its pixels."""
+
+import io
+
+from PIL import Image
+from rich.console import Console
+
+from zoo.terminal_picture import print_on
+
+
+def test_upper_and_lower_pixels_are_the_two_colours_of_a_half_block(tmp_path):
+    picture = Image.new("RGB", (2, 2))
+    for x, y, colour in ((0, 0, (255, 0, 0)), (1, 0, (0, 255, 0)), (0, 1, (0, 0, 255)), (1, 1, (9, 8, 7))):
+        picture.putpixel((x, y), colour)
+    picture.save(tmp_path / "picture.png")
+    out = io.StringIO()
+    print_on(Console(file=out, force_terminal=True, color_system="truecolor", width=80), tmp_path / "picture.png")
+    first, second = out.getvalue().rstrip("\n").split("▀")[:2]
+    assert first.endswith("38;2;255;0;0;48;2;0;0;255m")
+    assert second.endswith("38;2;0;255;0;48;2;9;8;7m")
+
+
+def test_a_wide_picture_fits_the_terminal(tmp_path):
+    Image.new("RGB", (640, 320)).save(tmp_path / "picture.png")
+    out = io.StringIO()
+    print_on(Console(file=out, force_terminal=True, color_system="truecolor", width=40), tmp_path / "picture.png")
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 10 and all(line.count("▀") == 40 for line in lines)
