@@ -31,7 +31,7 @@ ARTIFACT_REMOVERS = {
     "full": ArtifactRemoverConfig(),
     "fast": ArtifactRemoverConfig(channels=(32, 48), blocks=(2, 1)),
 }
-SUPER_RESOLVERS = {"full": SuperResolverConfig(), "fast": SuperResolverConfig(channels=48, blocks=3)}
+SUPER_RESOLVERS = {"full": SuperResolverConfig(), "fast": SuperResolverConfig(channels=32, blocks=7)}
 
 
 def _conv(inputs: int, outputs: int, bias: bool = False, scale: float = 1.0) -> nn.Conv2d:

@@ -97,7 +97,7 @@ def _training(run: Path) -> dict[str, Any]:
     if (run / "config.json").exists():
         config = json.loads((run / "config.json").read_text(encoding="utf-8"))
         kept = ("net", "size", "kind", "batch", "patch", "learning_rate", "ema", "texture_weight", "precision", "seed")
-        summary = {key: config[key] for key in kept if key in config}
+        summary = {key: config[key] for key in kept if key in config and config[key] not in ("0", "0.0")}
     if (run / "log.jsonl").exists():
         last = json.loads((run / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
         summary |= {"steps": last["step"], "seconds": last["seconds"]}
