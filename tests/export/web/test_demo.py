@@ -74,6 +74,7 @@ def application(outside):
         proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), outside[0])
         environment = os.environ | proxies | {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
         environment |= {"GRADIO_SERVER_PORT": str(port)}
+        environment.pop("ORT_DISABLE_TELEMETRY", None)  # of conftest.py: sample.py must do it itself
         command = [*command, "--port", str(port)] if port_option else command
         started.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL))
         address = f"http://127.0.0.1:{port}/"
