@@ -106,7 +106,8 @@ def _from(source: Source, client: Any, folder: Path) -> Checkpoint:
     verified = bool(source.sha256 or source.sha256_prefix or source.git_blob_prefix)
     for attempt in ("continued", "anew"):
         began = partial.stat().st_size if partial.exists() else 0
-        with download_progress(f"{source.file} from {_host(source)}") as advance:
+        say(f"{source.file}: from {_host(source)}")
+        with download_progress(source.file) as advance:
             fetch(client, source.url, partial, advance, size=source.size, verified=verified)
         try:
             sha256 = check_file(partial, source, record_of(path))

@@ -15,14 +15,19 @@ def say(line: str) -> None:
 
 @contextmanager
 def download_progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Give a function to call with the bytes that are there and the bytes that there will be, None: not known."""
+    """Give a function to call with the bytes that are there and the bytes that there will be, None: not known.
+
+    Args:
+        what: name of the file; on a terminal, its middle is left out where it is long.
+    """
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
-        columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        bar_column = BarColumn(bar_width=14)  # all of it fits 80 columns
+        columns = ("{task.description}", bar_column, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True)) as bar:
-            task = bar.add_task(what, total=None)
+            task = bar.add_task(what if len(what) <= 30 else f"{what[:14]}…{what[-15:]}", total=None)
             yield lambda have, total: bar.update(task, completed=have, total=total)
         return
 

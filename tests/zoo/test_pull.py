@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,15 @@ def test_licence_is_stated_once_and_nothing_is_downloaded_again(entry, drill_ser
     assert capsys.readouterr().err == ""
 
 
+def test_two_that_want_a_model_at_once_get_one(entry, drill_server, tmp_path):
+    with ThreadPoolExecutor(2) as threads:
+        folders = list(threads.map(pull, [entry, entry]))
+    assert folders == [tmp_path / "models" / NAME] * 2
+    assert drill_server.count("/good") == 1
+    assert zoo.load(NAME).config.resolution == 32
+    assert not list((tmp_path / "models").glob(".*"))
+
+
 def test_again_converts_once_more_and_downloads_nothing(entry, drill_server, tmp_path):
     folder = zoo.model_folder(NAME)
     (folder / "config.json").write_text("{}")
@@ -104,6 +114,7 @@ def test_a_path_wins_over_a_name(entry, tmp_path, monkeypatch):
 COMMIT = "c4b40d2" + "0" * 33
 FROM_HUB = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 sys.path[:0] = [sys.argv[1]]
 from zoo.catalog import Source
