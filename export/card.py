@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from export.card_figures import data_named, figures_section, model_index
+from export.card_figures import figures_section, model_index
 from export.card_limits import FACE_TAGS, limits_of_faces, limits_of_images
+from export.card_training import data_of, training_section
 from export.licence import Licence
 
 PAPER = "https://arxiv.org/abs/1710.10196"
@@ -65,15 +66,14 @@ def model_card(facts: CardFacts) -> str:
             _what_it_is(facts),
             _usage(facts),
             "## Training\n",
-            _training(facts),
+            training_section(facts.config, facts.dataset_id),
             "## Figures\n",
             figures_section(facts.figures),
             limits_of_faces(facts.licence) if facts.faces else limits_of_images(),
             "## Licence\n",
             _terms(facts),
             "## Citation\n",
-            f"T. Karras, T. Aila, S. Laine, J. Lehtinen: Progressive Growing of GANs for Improved Quality, Stability, "
-            f"and Variation. ICLR 2018. <{PAPER}>\n",
+            *_citations(facts.config),
         ]
     )
     text = f"---\n{_yaml(metadata(facts))}---\n\n{body}"
@@ -191,45 +191,18 @@ picture on every machine.
 """
 
 
-def _training(facts: CardFacts) -> str:
-    training, data = facts.config.get("training") or {}, facts.config.get("dataset") or {}
-    rows = [
-        ("data", data_named(data) if data.get("sha256_4x4") else facts.dataset_id),
-        ("preset", f"`{training['preset']}`" if training.get("preset") else None),
-        ("length", f"{training['kimg']:,g} kimg (thousand real images shown)" if training.get("kimg") else None),
-        ("mirrored reals", {True: "yes", False: "no"}.get(training.get("mirror"))),
-        ("device", training.get("device")),
-        ("precision", training.get("precision")),
-        ("time", _duration(training["seconds"]) if training.get("seconds") else None),
-        ("seed", training.get("seed")),
-        ("network", _network(facts.config["architecture"])),
-        ("source", (facts.config.get("source") or {}).get("url") if isinstance(facts.config.get("source"), dict) else
-                   facts.config.get("source")),
-    ]  # fmt: skip
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows if value is not None)
-    text = f"| setting | value |\n|---|---|\n{table}\n\n"
-    text += "The weights are a moving average of the generator's, taken while it trained.\n"
-    if training.get("command"):
-        text += f"\n```bash\n{training['command']}\n```\n"
-    return text
-
-
-def _network(architecture: dict[str, Any]) -> str:
-    variant = {"paper": "as printed in the paper", "released": "as in the released TensorFlow program"}
-    base, most = architecture.get("fmap_base"), architecture.get("fmap_max")
-    said = variant.get(architecture.get("variant"), "")
-    widths = f"min({2 * base} / R, {most}) feature maps at resolution R" if base and most else ""
-    return ", ".join(part for part in (said, widths) if part) or "see config.json"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
-    return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+def _citations(config: dict[str, Any]) -> list[str]:
+    """Return the paper, and what a converted model asks to be cited by besides."""
+    paper = "Progressive Growing of GANs for Improved Quality, Stability, and Variation"
+    lines = [f"- T. Karras, T. Aila, S. Laine, J. Lehtinen: {paper}. ICLR 2018. <{PAPER}>"]
+    other = config.get("citation")
+    if other and paper not in other:
+        lines.append(f"- {other}")
+    return [*lines, ""]
 
 
 def _terms(facts: CardFacts) -> str:
-    licence, file = facts.licence, (facts.config.get("dataset") or {}).get("file", "")
+    licence, file = facts.licence, data_of(facts.config).get("file", "")
     weights = licence.weights or "not stated: ask the author before you use them"
     link = f" ([text]({licence.link}))" if licence.link else ""
     data = licence.data or "terms not stated by the author"

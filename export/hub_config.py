@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -45,8 +45,9 @@ class HubConfig:
     """Terms of the pictures that it was trained on, for the card; None is what the model states."""
     dataset_id: Annotated[str | None, tyro.conf.arg(metavar="ORG/NAME")] = None
     """The data set's name on the Hub, which then links the two; None is the name of the file."""
-    faces: bool = True
-    """The model paints faces; without, the card leaves out what it says of faces and CelebA."""
+    faces: Literal["auto", "yes", "no"] = "auto"
+    """Whether it paints faces: the card then says what that obliges to. auto is yes, unless the data set's name is one
+    of LSUN, MNIST, CIFAR, DTD or aircraft."""
     private: tyro.conf.FlagCreatePairsOff[bool] = False
     """Make a new repository private; one that exists stays as it is."""
     pr: tyro.conf.FlagCreatePairsOff[bool] = False

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import zoo
 from export import sample
 from export.card import CardFacts, fill_in, is_generated, metadata, model_card
+from export.card_training import data_of
 from export.config import UsageError
 from export.hub_config import HubConfig
 from export.licence import choose_licence
@@ -23,6 +25,7 @@ FILES = (
     "config.json",
     "model.safetensors",
     "discriminator.safetensors",
+    "check.safetensors",
     "model.onnx",
     "model.onnx.data",
     "sample.py",
@@ -31,6 +34,7 @@ FILES = (
     "metrics.json",
 )
 """What is sent, where it is there; whatever else lies in the folder stays on this machine."""
+NO_FACES = re.compile(r"lsun|mnist|cifar|dtd|aircraft", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,8 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
     try:
         # Weights and what describes them; then what is made of them.
         output.mkdir(parents=True, exist_ok=True)
-        for name in ("model.safetensors", "discriminator.safetensors"):
+        for name in ("model.safetensors", "discriminator.safetensors", "check.safetensors"):
+            (output / name).unlink(missing_ok=True)
             if (model / name).is_file():
                 shutil.copyfile(model / name, output / name)
         _write_json(output / "config.json", described)
@@ -114,15 +119,15 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
         _paint_samples(output, seeds, described["architecture"].get("label_size") or 0)
 
         # The card, unless somebody wrote one.
-        data = described.get("dataset") or {}
+        data = data_of(described)
         facts = CardFacts(
             repo=config.repo,
             page=page,
             config=described,
             licence=licence,
             figures=without_local_paths(figures),
-            dataset_id=config.dataset_id or (Path(data["file"]).stem if data.get("file") else None),
-            faces=config.faces,
+            dataset_id=config.dataset_id or Path(data.get("file", "")).stem or data.get("name"),
+            faces=paints_faces(config, described),
             parameters=_parameters(output / "model.safetensors"),
             samples=seeds,
         )
@@ -144,7 +149,7 @@ def training_summary(model: Path, config: dict[str, Any]) -> dict[str, Any]:
         model: model folder; its parent may be the run folder.
         config: config.json.
     """
-    summary = {key: config[key] for key in ("training", "dataset", "source") if config.get(key)}
+    summary = {key: config[key] for key in ("training", "dataset", "imported", "source") if config.get(key)}
     run = model.resolve().parent
     try:
         options = json.loads((run / "config.json").read_text(encoding="utf-8"))
@@ -156,6 +161,14 @@ def training_summary(model: Path, config: dict[str, Any]) -> dict[str, Any]:
     private = ("outdir", "name")  # where it lies on one machine
     summary["options"] = {key: value for key, value in options.items() if key not in private}
     return {**summary, "last_tick": rows[-1]} if rows else summary
+
+
+def paints_faces(config: HubConfig, described: dict[str, Any]) -> bool:
+    """Return --faces; by itself it is no for a data set that is known to have none, a warning too few is worse."""
+    if config.faces != "auto":
+        return config.faces == "yes"
+    data, training = data_of(described), described.get("training") or {}
+    return not NO_FACES.search(f"{data.get('name')} {data.get('file')} {training.get('preset')} {config.dataset_id}")
 
 
 def _put_onnx(model: Path, output: Path) -> None:

@@ -87,6 +87,8 @@ def choose_licence(
     stated = config.get("license") or config.get("licence") or {}
     if not isinstance(stated, dict):
         stated = {"weights": str(stated)}
+    if slug(str(stated.get("weights"))) in ("unknown", "none"):  # what an import of a stray file says
+        stated = {}
     if weights and stated.get("weights") and slug(weights) != slug(stated["weights"]):
         raise UsageError(
             f"--license: {weights} given, the model's config.json states {stated['weights']}; "

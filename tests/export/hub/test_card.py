@@ -84,6 +84,23 @@ def test_a_model_that_says_nothing_of_itself_still_has_a_card_without_gaps(facts
     assert "None" not in text and "Nothing was measured on these weights" in text
 
 
+def test_a_converted_model_tells_its_file_hash_address_and_what_differs(facts):
+    architecture = facts.config["architecture"] | {"tanh": True, "widths": [16, 16, 8]}
+    imported = {"file": "G.pth", "file_sha256": "ab" * 32, "layout": "akanimax", "notes": ["the average", "grown"]}
+    config = {
+        "architecture": architecture,
+        "imported": imported,
+        "source": "https://example.org/G.pth",
+        "dataset": {"name": "lsun-cat", "resolution": 16},
+        "citation": "Somebody: Something else. 2019",
+    }
+    text = model_card(dataclasses.replace(facts, config=config, figures=[], dataset_id="lsun-cat", faces=False))
+    assert "| data | lsun-cat |" in text and "| notes | the average; grown |" in text
+    assert f"`G.pth` (akanimax), SHA-256 `{'ab' * 32}` |\n| downloaded from | https://example.org/G.pth |" in text
+    assert "16, 16, 8 from 4×4 up; differs in `tanh` |" in text and "- Somebody: Something else. 2019" in text
+    assert "moving average of the generator's" not in text
+
+
 def test_faces_come_with_their_limits_and_other_images_without(facts):
     text = model_card(facts)
     for word in ("deepfakes", "face\n  recognition", "non-commercial", "light-skinned", "Nobody, but somebody"):
@@ -101,6 +118,8 @@ def test_faces_come_with_their_limits_and_other_images_without(facts):
         (None, "apache-2.0", "apache-2.0", None),
         (None, "CelebA agreement", "other", "celeba-agreement"),
         (None, None, "unknown", None),
+        ("unknown", None, "unknown", None),
+        ("unknown", "mit", "mit", None),
     ],
 )
 def test_licences_are_called_what_the_hub_calls_them(stated, given, hub, name):

@@ -12,7 +12,7 @@ import torch
 import zoo
 from export.config import UsageError
 from export.hub_config import HubConfig
-from export.hub_folder import build_folder
+from export.hub_folder import build_folder, paints_faces
 from export.sample import latents
 
 PAGE = "https://huggingface.co/me/progan"
@@ -111,7 +111,7 @@ def test_an_edited_card_whose_index_is_out_of_date_is_told(copied):
 def test_a_conditional_model_is_shown_with_a_label(save_model, tmp_path):
     model = save_model(tmp_path / "model", label_size=3, resolution=8)
     output = tmp_path / "output"
-    build_folder(config(model, license=None, faces=False), output, PAGE)
+    build_folder(config(model, license=None, faces="no"), output, PAGE)
     card = (output / "README.md").read_text()
     lines = card.split("```python\n")[1].split("```")[0].replace('"me/progan"', repr(str(output)))
     names = {}
@@ -121,6 +121,21 @@ def test_a_conditional_model_is_shown_with_a_label(save_model, tmp_path):
     )
     assert "`python sample.py --seeds 0-31 --output samples.png --label 0`" in card
     assert (output / "samples.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("described", "faces"),
+    [
+        ({"dataset": {"file": "mine.h5"}}, True),
+        ({"dataset": {"name": "lsun-cat"}}, False),
+        ({"dataset": {"file": "x.h5"}, "training": {"preset": "lsun256"}}, False),
+        ({"dataset": "399 photographs"}, True),
+        ({}, True),
+    ],
+)
+def test_cards_speak_of_faces_unless_the_data_is_known_to_have_none(described, faces):
+    assert paints_faces(config("m"), described) is faces
+    assert paints_faces(config("m", faces="yes"), described) and not paints_faces(config("m", faces="no"), described)
 
 
 @pytest.mark.parametrize("what", ["class", "itself", "file", "damaged", "card"])
