@@ -16,6 +16,7 @@ TITLES = {
     "precision-recall": "precision",
     "neighbours": "distance to the nearest real",
     "modes": "modes of 1000",
+    "restoration": "PSNR",
 }
 """Metric of python -m train.metrics -> what the first, or average, of its numbers is."""
 
@@ -65,7 +66,8 @@ def figure_lines(figures: list[dict[str, Any]]) -> list[str]:
             if isinstance(figure.get(key), dict) and name in figure[key]
         ]
         of = f" ({', '.join(beside)})" if beside else ""
-        lines.append(f"{TITLES.get(figure['metric'], figure['metric'])} {_short(values[name])}{of}")
+        which = "" if name == "average" or len(values) == 1 else f"{name} "
+        lines.append(f"{TITLES.get(figure['metric'], figure['metric'])} {which}{_short(values[name])}{of}")
     return lines
 
 

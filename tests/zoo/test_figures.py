@@ -42,3 +42,11 @@ def test_nothing_measured_is_no_error(tmp_path):
 
 def test_a_line_gives_the_average_with_its_noise_floor():
     assert figure_lines([{"metric": "swd", **SWD}]) == ["SWD x 1e3 30 (noise floor 9)"]
+
+
+def test_a_line_without_an_average_gives_the_first_by_its_name():
+    figures = [
+        {"metric": "restoration", "values": {"Q10": 29.5, "Q20": 31.5}},
+        {"metric": "fid", "values": {"fid": 7.3}},
+    ]
+    assert figure_lines(figures) == ["PSNR Q10 29.5", "FID 7.3"]
