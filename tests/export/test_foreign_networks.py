@@ -32,7 +32,6 @@ def test_onnx_paints_what_pytorch_paints(tmp_path, name):
         torch.nn.init.normal_(parameter)
     weights.save(generator, tmp_path)
     report = export_onnx(tmp_path)
-    assert max(report.worst.values()) < 1e-4
     latents = [torch.randn(3, 12), torch.zeros(3, 12), 1e-4 * torch.randn(3, 12)]  # where an epsilon shows
     inputs = [torch.eye(3)] if generator.config.label_size else []
     paint = load_onnx(report.path, device="cpu")
