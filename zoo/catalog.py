@@ -44,7 +44,7 @@ class Source:
     def address(self) -> str:
         """What a person opens in a browser."""
         if self.hub:
-            return f"https://huggingface.co/{self.hub}/blob/{self.revision}/{self.file}"
+            return f"https://huggingface.co/{self.hub}"
         return self.url or self.manual or ""
 
     @property

@@ -29,7 +29,7 @@ def fetch_from_hub(source: Source) -> tuple[Path, str | None]:
     if not sys.stderr.isatty():  # its bars redraw themselves in place: not in a log file
         utils.disable_progress_bars()
     try:
-        commit = _commit(source.hub, source.revision)
+        commit = whole_commit(source.hub, source.revision)
         path = huggingface_hub.hf_hub_download(source.hub, source.file, revision=commit, library_name="celebahq")
     except (*network_errors(), errors.LocalEntryNotFoundError) as error:
         raise FetchError(explain(error, source.hub, source.revision).partition(": ")[2]) from None
@@ -37,7 +37,22 @@ def fetch_from_hub(source: Source) -> tuple[Path, str | None]:
     return Path(path), stated if SHA256.fullmatch(stated) else None
 
 
-def _commit(repo_id: str, revision: str | None) -> str | None:
+def file_address(source: Source) -> str:
+    """Return the address of a source's file on the Hub.
+
+    Raises:
+        FetchError: the Hub does not know its revision, or cannot be reached; half a sentence that says why.
+    """
+    import huggingface_hub
+
+    try:
+        commit = whole_commit(source.hub, source.revision)
+    except network_errors() as error:
+        raise FetchError(explain(error, source.hub, source.revision).partition(": ")[2]) from None
+    return huggingface_hub.hf_hub_url(source.hub, source.file, revision=commit)
+
+
+def whole_commit(repo_id: str, revision: str | None) -> str | None:
     """Return a whole commit for the part of one that the catalogue has; the Hub itself takes whole ones only."""
     from huggingface_hub import constants, utils
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.catalog import Entry, Source
-from zoo.fetch import open_client
+from zoo.fetch import FetchError, open_client
+from zoo.hub_file import file_address
 from zoo.web_page import is_web_page, read_page
 
 TIMEOUT = 20.0
@@ -45,7 +46,10 @@ def _ask(client: Any, source: Source) -> tuple[bool, str]:
     """
     import httpx2
 
-    url = source.address.replace("/blob/", "/resolve/", 1) if source.hub else source.address
+    try:
+        url = file_address(source) if source.hub else source.address
+    except FetchError as error:
+        return False, str(error)
     try:
         with client.stream("GET", url, headers={"Range": "bytes=0-1023"}) as answer:
             if answer.status_code not in (200, 206):

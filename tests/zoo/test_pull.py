@@ -128,6 +128,17 @@ except FetchError as error:
 print(path.read_bytes() == Path(sys.argv[3]).read_bytes(), sha256)
 """
 
+ASK_HUB = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+from zoo import online
+from zoo.catalog import Source
+from zoo.fetch import open_client
+source = Source(file="pytorch_model.bin", layout="huggan", hub="org/faces", revision=sys.argv[2])
+with open_client(10) as client:
+    print(*online._ask(client, source))
+"""
+
 
 @pytest.fixture
 def from_hub(drill_server, checkpoint, tmp_path):
@@ -135,14 +146,14 @@ def from_hub(drill_server, checkpoint, tmp_path):
     drill_server.content = checkpoint.read_bytes()
     drill_server.commit = COMMIT
 
-    def run(revision: str, **settings: str) -> subprocess.CompletedProcess:
+    def run(revision: str, program: str = FROM_HUB, **settings: str) -> subprocess.CompletedProcess:
         environment = {
             **os.environ,
             "HF_ENDPOINT": drill_server.url,
             "HF_HOME": str(tmp_path),
             "HF_HUB_DISABLE_XET": "1",
         }
-        command = [sys.executable, "-c", FROM_HUB, str(ROOT), revision, str(checkpoint)]
+        command = [sys.executable, "-c", program, str(ROOT), revision, str(checkpoint)]
         return subprocess.run(command, env=environment | settings, capture_output=True, text=True, timeout=60)
 
     return run
@@ -153,6 +164,13 @@ def test_part_of_a_commit_is_enough_and_the_hub_s_own_hash_comes_with_the_file(f
     drill_server.requests.clear()
     assert from_hub("c4b40d2", HF_HUB_OFFLINE="1").stdout.split() == ["True", sha256_of(checkpoint)]
     assert not drill_server.requests  # once there, it asks nobody
+
+
+def test_its_address_is_asked_at_that_commit(from_hub, drill_server):
+    answer = from_hub("c4b40d2", program=ASK_HUB).stdout
+    assert answer == "True a file of 1.6 MB\n"
+    assert ("GET", f"/org/faces/resolve/{COMMIT}/pytorch_model.bin", "bytes=0-1023") in drill_server.requests
+    assert from_hub("abcdef1", program=ASK_HUB).stdout == "False no commit abcdef1 any more\n"
 
 
 def test_a_commit_that_is_gone_is_said(from_hub):
