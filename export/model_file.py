@@ -50,7 +50,4 @@ def place_onnx(
         print(f"{model}: a generator of {own}x{own}, exported at {largest}x{largest}", file=sys.stderr, flush=True)
     from export.to_onnx import export_onnx  # torch, which an .onnx file does without
 
-    if resolution in (None, own) and precision == "fp32":  # interim
-        export_onnx(folder, target)
-    else:
-        export_onnx(folder, target, resolution=resolution, precision=precision)
+    export_onnx(folder, target, resolution=resolution, precision=precision)

@@ -38,6 +38,7 @@ function show() {
       while (wanted) {
         wanted = false;
         const text = describe();
+        by("face").setAttribute("aria-busy", "true");
         const { pixels, milliseconds } = await painter.paint(currentLatent(), oneHot(page, state.label));
         context.putImageData(new ImageData(pixels, page.resolution, page.resolution), 0, 0);
         by("face").setAttribute("aria-label", text);
@@ -47,6 +48,7 @@ function show() {
     } catch (error) {
       by("status").textContent = `This face could not be painted: ${error.message}`;
     } finally {
+      by("face").setAttribute("aria-busy", "false");
       painting = null;
     }
   })();

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.sample import latents, load_onnx, slerp
+from export.sample import latents, load_onnx, one_hot, slerp
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 SHOWN = "[...document.getElementById('face').getContext('2d').getImageData(0, 0, 16, 16).data]"
@@ -186,3 +186,19 @@ def test_webgpu_that_is_not_there_leaves_webassembly(open_page, serve, page_fold
     page.click("#next")
     says(page, "Face of seed 1")
     same(shown(page), paint(of_seed(1)))
+
+
+def test_a_conditional_grey_generator_paints_the_class_that_is_chosen(open_page, serve, save_model, runtime, tmp_path):
+    from export.web.config import WebConfig
+    from export.web.page import build_page
+
+    folder = save_model(tmp_path / "model", label_size=3, image_channels=1)
+    build_page(WebConfig(model=str(folder), output=tmp_path / "page", runtime=runtime, directions=2))
+    generator = load_onnx(tmp_path / "page" / "model.onnx", "cpu")
+    page = open_page(serve(tmp_path / "page"))
+    for chosen in (0, 2):
+        page.select_option("#label", str(chosen))
+        page.wait_for_function("() => document.getElementById('face').getAttribute('aria-busy') === 'false'")
+        wanted = generator.pictures(latents([0], 32), one_hot(chosen, 3, 1))[0].astype(int)
+        same(shown(page), np.repeat(wanted, 3, axis=2))
+    assert page.said == []
