@@ -13,7 +13,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from zoo.importers import ImportFailure, import_checkpoint, import_networks
+from zoo.importers import LAYOUTS, ImportFailure, import_checkpoint, import_networks
+from zoo.importers.network_pickle import TensorFlowNetwork, TheanoNetwork
+from zoo.importers.torch_file import BaseConfig
 
 WHOLE = {"formatLayer": (96, 5), "groupScale0.0": (6, 6, 3, 3), "toRGBLayers.0": (3, 6, 1, 1)}
 
@@ -147,6 +149,14 @@ def test_a_file_cut_at_any_tenth_is_refused(whole_files, kind):
         refused(path, "wanted|empty")
 
 
+def test_what_was_seen_of_a_file_that_is_cut_short_is_listed(whole_files):
+    for kind, seen in (("zip", "/data.pkl'"), ("pickle", "'tfutil', 'Network'")):
+        data = whole_files[kind].read_bytes()
+        whole_files[kind].write_bytes(data[: len(data) // 2])
+        message = refused(whole_files[kind], f"{len(data) // 2} bytes.*cut short")
+        assert seen in message
+
+
 @pytest.mark.parametrize("kind", ["zip", "legacy", "pickle", "safetensors"])
 def test_a_file_with_any_byte_changed_imports_or_is_refused_and_never_crashes(whole_files, kind):
     path = whole_files[kind]
@@ -172,13 +182,41 @@ def test_a_file_with_any_byte_changed_imports_or_is_refused_and_never_crashes(wh
         (b"\x89HDF\r\n\x1a\n" + bytes(40), "HDF5"),
         (bytes(257) + b"ustar" + bytes(300), "tar archive"),
         (b"\xff\xd8\xff\xe0" + bytes(40), "begins with ff d8 ff e0"),
-        (b"PK\x03\x04" + bytes(40), "damaged"),
+        (b"PK\x03\x04" + bytes(40), "cut short"),
         (b"PK\x05\x06" + bytes(18), "begins with 50 4b"),
     ],
 )
 def test_what_is_no_checkpoint_is_called_what_it_is(tmp_path, data, match):
     (tmp_path / "model").write_bytes(data)
     refused(tmp_path / "model", match)
+
+
+def records():
+    for kind in (TensorFlowNetwork, TheanoNetwork, BaseConfig):
+        for fields in (
+            {},
+            {"variables": 3},
+            {"variables": [(1, 2), "ab"]},
+            {"build_func_spec": {"func": []}},
+            {"x": {}},
+        ):
+            record = kind()
+            record.__setstate__(fields)
+            yield record
+
+
+ODD = [None, 3, "text", [], {}, {1: 2}, {"a": None}, {"netG": {}}, {"netG": {"formatLayer.weight": 1}}, {"config": 1},
+       {"generator": {"conf": 3}}, {"generator": {}, "generator_smooth": 7}, {"state_dict": 5}, {"state_dict": {}},
+       {"shadow_generator": {"conf": {"depth": "x"}, "state_dict": {}}}, {"layer0.weight": torch.zeros(())},
+       {"features.0.conv.weight": "x"}, {"layer1.conv.weight": torch.zeros(2)}, [torch.zeros(3)], torch.zeros(3),
+       {f"{name}.weight": torch.zeros(()) for name in WHOLE}, [[[]]], *records(), [*records()]]  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.NAME)
+def test_recognising_never_stumbles_over_odd_contents(layout):
+    for content in ODD:
+        assert layout.recognises(content) in (True, False)
+        assert set(layout.networks(content)) <= {"generator", "discriminator"}
 
 
 def test_no_file_at_all(tmp_path):

@@ -30,13 +30,27 @@ def check_opcodes(data: bytes) -> int:
     """Check a pickle's opcodes one by one; return where it ends.
 
     Raises:
-        ImportFailure: a memo index beyond the pickle, for which the unpickler would make room.
-        ValueError: no pickle, or cut short.
+        ImportFailure: no pickle, or cut short: the message lists the first names in it; a memo index beyond the pickle,
+            for which the unpickler would make room.
     """
-    for opcode, argument, position in pickletools.genops(data):
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(data):
-            raise ImportFailure(f"a pickle that numbers its parts up to {argument}, {len(data)} would be many: refused")
-        end = position
+    end, names = 0, []
+    try:
+        for opcode, argument, position in pickletools.genops(data):
+            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(data):
+                raise ImportFailure(
+                    f"a pickle that numbers its parts up to {argument}, it has {len(data)} bytes: refused"
+                )
+            if isinstance(argument, str) and 2 < len(argument) < 60 and len(names) < 8:
+                names.append(argument)
+            end = position
+    except ValueError as error:
+        if isinstance(error, ImportFailure):
+            raise
+        reason = str(error).splitlines()[0][:100]
+        raise ImportFailure(
+            f"a pickle of {len(data)} bytes, damaged or cut short after byte {end} ({reason}); seen until there: "
+            f"{', '.join(map(repr, names)) or 'no names'}; the whole checkpoint is wanted"
+        ) from None
     return end + 1
 
 

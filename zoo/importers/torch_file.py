@@ -29,6 +29,11 @@ def read_torch_zip(path: Path) -> Any:
         ImportFailure: entries that torch does not write (compressed, overlapping, with a path), storages that are
             not there whole, or anything but tensors and plain data.
     """
+    if not zipfile.is_zipfile(path):
+        raise ImportFailure(
+            f"a torch file (zip) of {path.stat().st_size} bytes that is cut short; seen until there: "
+            f"{_entries_from(path)}; the whole checkpoint is wanted"
+        )
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         for entry in entries:
@@ -56,6 +61,16 @@ def read_torch_zip(path: Path) -> Any:
     check_opcodes(data)
     StorageAudit(data, sizes).load()
     return _load(path)
+
+
+def _entries_from(path: Path) -> str:
+    """Return the first names in an archive whose directory, at its end, is missing."""
+    with path.open("rb") as file:
+        start = file.read(1 << 20)
+    names = []
+    for match in re.finditer(rb"PK\x03\x04.{22}(..)..", start, re.DOTALL):
+        names.append(repr(start[match.end() :][: int.from_bytes(match[1], "little")].decode("latin1")[:60]))
+    return ", ".join(names[:6]) or "no entries"
 
 
 def read_legacy_torch(path: Path) -> Any:
