@@ -1,4 +1,4 @@
-"""python -m export onnx|images|hub|web|demo: a trained generator, everywhere."""
+"""python -m export onnx|images|video|hub|web|demo: a trained generator, everywhere."""
 
 import sys
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from export.config import ImagesConfig, OnnxConfig, UsageError
+from export.config import ImagesConfig, OnnxConfig, UsageError, VideoConfig
 from export.demo.config import DemoConfig
 from export.hub_config import HubConfig
 from export.web.config import WebConfig
@@ -14,6 +14,7 @@ from export.web.config import WebConfig
 Command = (
     Annotated[OnnxConfig, tyro.conf.subcommand("onnx")]
     | Annotated[ImagesConfig, tyro.conf.subcommand("images")]
+    | Annotated[VideoConfig, tyro.conf.subcommand("video")]
     | Annotated[HubConfig, tyro.conf.subcommand("hub")]
     | Annotated[WebConfig, tyro.conf.subcommand("web")]
     | Annotated[DemoConfig, tyro.conf.subcommand("demo")]
@@ -60,6 +61,10 @@ def main(args: Sequence[str] | None = None) -> None:
                 print(build_page(config) if isinstance(config, WebConfig) else run_demo(config))
             except ParityError as error:
                 sys.exit(f"error: {error}")
+        elif isinstance(config, VideoConfig):
+            from export.video import make_video
+
+            print(make_video(config))
         else:
             from export.images import paint_images
 

@@ -77,3 +77,47 @@ class ImagesConfig:
     """auto is CUDA where it works, else the CPU; what really runs is printed."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace existing pictures that show something else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoConfig:
+    """Film faces that turn into each other, as the videos of the paper: an MP4 that plays everywhere, and loops.
+
+    Each component of each latent is noise over time, blurred by a Gaussian of 0.75 s (45 frames at 60 Hz); the latents
+    stay on the hypersphere. Needs PyAV (pip install celebahq[video]); an .onnx needs no torch.
+
+    Example: python -m export video --model runs/00000-paper --grid 4x2 --output faces.mp4
+
+    Example: python -m export video --model model.onnx --seconds 60 --fps 60 --resolution 512 --crf 14
+    """
+
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL|FILE.onnx")]
+    """Model folder, run folder, the name of a published model, or a file made by python -m export onnx."""
+    output: Annotated[Path, tyro.conf.arg(metavar="FILE.mp4")] = Path("video.mp4")
+    """The film to write."""
+    seconds: Annotated[float, tyro.conf.arg(metavar="SECONDS")] = 10.0
+    """Length. A loop much shorter than 4 s hardly moves: its end is its start."""
+    fps: Annotated[float, tyro.conf.arg(metavar="FPS")] = 30.0
+    """Frames a second; the paper's video has 60."""
+    grid: Annotated[str, tyro.conf.arg(metavar="WxH")] = "1x1"
+    """Faces side by side: columns and rows, say 4x2."""
+    seed: Annotated[int, tyro.conf.arg(metavar="INT")] = 0
+    """Which film: the same one on every machine."""
+    style: Literal["paper", "released"] = "paper"
+    """paper: blurred by 0.75 s, each latent on the hypersphere. released: by 1 s, divided by their common length, the
+    noise drawn as the released program draws it."""
+    loop: bool = True
+    """Whether the last frame leads back to the first."""
+    resolution: Annotated[int | None, tyro.conf.arg(metavar="R")] = None
+    """Side of each face in pixels: the generator's own, which is None, a fraction of it (pixels are averaged) or a
+    multiple (pixels are repeated: small faces keep their colours, of which H.264 stores a quarter)."""
+    crf: Annotated[int, tyro.conf.arg(metavar="INT")] = 18
+    """Quality of H.264, from 0, best, to 51; 18 is hardly told from the original, 23 is half the size."""
+    label: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    """Class to paint, from 0, where the model is conditional."""
+    batch: Annotated[int, tyro.conf.arg(metavar="INT")] = 4
+    """Images painted at once; more is faster on a GPU and takes memory."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto is CUDA where it works, else the CPU; what really runs is printed."""
+    overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Replace an existing file."""

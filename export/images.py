@@ -1,7 +1,5 @@
 """python -m export images: seeds to pictures, top to bottom."""
 
-import hashlib
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from export.config import ImagesConfig, UsageError
+from export.painting import Clock, load_generator, model_sha256
 from export.pictures import FORMATS, is_painted, write_picture
-from export.sample import check_label, grid_picture, load_onnx, one_hot, parse_seeds, squarest_grid
+from export.sample import check_label, grid_picture, one_hot, parse_seeds, squarest_grid
 from export.seeds import Place, parse_grid, walk, walk_latents
 
 MAX_BETWEEN = 9999
@@ -72,7 +71,7 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
     # The generator and what each picture will say of itself.
     paint = load_generator(config.model, config.device)
     check_label(config.label, paint.label_size)
-    caption = {"model_sha256": paint.metadata.get("source_sha256") or sha256(Path(config.model))}
+    caption = {"model_sha256": model_sha256(paint, config.model)}
     caption |= {key: paint.metadata[key] for key in ("precision",) if paint.metadata.get(key, "fp32") != "fp32"}
     caption |= {"resolution": str(paint.resolution)}
     if config.label is not None:
@@ -100,56 +99,11 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
     )
 
 
-def load_generator(model: str, device: str) -> Any:
-    """Return an OnnxGenerator for an .onnx file, without importing torch, or a TorchGenerator for a model folder.
-
-    Args:
-        model: an .onnx file, a model folder, a run folder or the name of a published model.
-        device: "auto", "cpu" or "cuda".
-
-    Raises:
-        UsageError: the model cannot be used.
-    """
-    path = Path(model)
-    if path.suffix == ".onnx" and not path.is_dir():
-        return load_onnx(path, device)
-    if path.is_file():
-        raise UsageError(f"--model: {path} is a file, a model folder or an .onnx file is wanted")
-    from export.torch_generator import TorchGenerator
-
-    return TorchGenerator(model, device)
-
-
-class Clock:
-    """Time spent painting; prints rate and time to go, at most every few seconds, in place on a terminal."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.done = 0
-        self.seconds = 0.0
-        self._shown = time.perf_counter()
-        self._terminal = sys.stderr.isatty()
-
-    def add(self, images: int, seconds: float) -> None:
-        """Count a painted batch."""
-        self.done += images
-        self.seconds += seconds
-        now = time.perf_counter()
-        if now - self._shown < (0.5 if self._terminal else 10) and not (self._terminal and self.done == self.total):
-            return
-        self._shown = now
-        rate = self.done / self.seconds
-        line = f"{self.done} of {self.total} images, {rate:.2f}/s, {(self.total - self.done) / rate:.0f} s to go"
-        start, end = ("\r\x1b[K", "\n" if self.done == self.total else "") if self._terminal else ("", "\n")
-        print(start + line, end=end, file=sys.stderr, flush=True)
-
-
 def painted(
     paint: Any, places: Sequence[Place], config: ImagesConfig, clock: Clock
 ) -> Iterator[tuple[Place, np.ndarray]]:
     """Yield each place with its picture (R, R, C) uint8; say first where CUDA was hoped for and the CPU paints."""
-    if places and paint.note:
-        print(paint.note, file=sys.stderr)
+    clock.say(paint.note if places else "")
     for first in range(0, len(places), config.batch):
         batch = places[first : first + config.batch]
         z = walk_latents(batch, paint.latent_size, config.truncation)
@@ -158,9 +112,3 @@ def painted(
         pictures = paint.pictures(z, label)
         clock.add(len(batch), time.perf_counter() - start)
         yield from zip(batch, pictures, strict=True)
-
-
-def sha256(path: Path) -> str:
-    """Return the sha256 of a file: the name of a foreign .onnx, which says nothing of where it is from."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,181 @@
+"""python -m export video: a film of faces that turn into each other."""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.config import UsageError, VideoConfig
+from export.latent_path import latent_path
+from export.painting import Clock, load_generator, model_sha256
+from export.sample import MAX_SEED, check_label, grid_picture, one_hot
+from export.seeds import parse_grid
+
+LARGEST_SIDE = 8192
+"""Pixels a side above which hardly any player decodes H.264."""
+
+
+@dataclass(frozen=True)
+class VideoReport:
+    """What was filmed, by what, how fast."""
+
+    output: Path
+    frames: int
+    fps: float
+    width: int
+    height: int
+    images: int
+    """Faces painted; 0 where the film was there already."""
+    seconds: float
+    """Time in the network and its transfers."""
+    runs_on: str
+
+    def __str__(self) -> str:
+        film = f"{self.frames} frames of {self.width}x{self.height}, {self.frames / self.fps:.1f} s at {self.fps:g} fps"
+        if not self.images:
+            return f"{self.output}: already there, {film}"
+        rate = self.images / max(self.seconds, 1e-9)
+        size = self.output.stat().st_size / 1e6
+        return f"{self.output}: {film}, {size:.1f} MB, {self.runs_on}, {self.seconds:.1f} s, {rate:.2f} images/s"
+
+
+def make_video(config: VideoConfig) -> VideoReport:
+    """Paint a film and write it as MP4 (H.264, plays everywhere); the file appears whole or not at all.
+
+    Raises:
+        UsageError: an option, the model or the output cannot be used, or PyAV is not installed.
+    """
+    # The request, before anything is loaded.
+    columns, rows = parse_grid(config.grid)
+    frames = check_options(config)
+    try:
+        import av
+    except ImportError:
+        raise UsageError(
+            "python -m export video: PyAV is not installed, pip install av (or celebahq[video]) is wanted"
+        ) from None
+
+    # The generator, the size of the picture, and what the film will say of itself.
+    paint = load_generator(config.model, config.device)
+    check_label(config.label, paint.label_size)
+    side = config.resolution or paint.resolution
+    if side < 1 or (paint.resolution % side and side % paint.resolution):
+        raise UsageError(f"--resolution: {side}, {paint.resolution}, a multiple or a whole fraction of it is wanted")
+    width, height = columns * side, rows * side
+    if max(width, height) > LARGEST_SIDE or width % 2 or height % 2:
+        raise UsageError(f"--grid: {width}x{height} pixels, even numbers of at most {LARGEST_SIDE} are wanted")
+    described = {"model_sha256": model_sha256(paint, config.model), "resolution": side}
+    described |= {
+        name: getattr(config, name) for name in ("seconds", "fps", "grid", "seed", "style", "loop", "crf", "label")
+    }
+    caption = json.dumps(described)
+    clock = Clock(0 if is_filmed(config.output, caption, config.overwrite) else frames * columns * rows)
+    report = VideoReport(config.output, frames, config.fps, width, height, clock.total, 0.0, paint.runs_on)
+    if not clock.total:
+        return report
+
+    # Latents, then frame by frame to disk.
+    path = latent_path(
+        frames,
+        columns * rows,
+        paint.latent_size,
+        fps=config.fps,
+        seed=config.seed,
+        style=config.style,
+        loop=config.loop,
+    )
+    clock.say(paint.note)
+    partial = config.output.with_name(config.output.name + ".partial")
+    try:
+        config.output.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+                container.metadata["comment"] = caption
+                stream = container.add_stream("libx264", rate=Fraction(config.fps).limit_denominator(1001))
+                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+                # Named, because players otherwise guess the colours from the size.
+                tags = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
+                stream.options = {"crf": str(config.crf), "preset": "medium", "x264-params": tags}
+                for pictures in filmed(paint, path, config, clock):
+                    picture = grid_picture(resized(pictures, side), columns)
+                    frame = av.VideoFrame.from_ndarray(np.repeat(picture, 3 // picture.shape[2], axis=2), "rgb24")
+                    frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+                    container.mux(stream.encode(frame))
+                container.mux(stream.encode())
+            partial.replace(config.output)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{config.output}: cannot be written ({error.strerror or error}), a writable folder with room is wanted"
+        ) from None
+    return VideoReport(config.output, frames, config.fps, width, height, clock.total, clock.seconds, paint.runs_on)
+
+
+def check_options(config: VideoConfig) -> int:
+    """Return the number of frames.
+
+    Raises:
+        UsageError: an option cannot be used.
+    """
+    if config.output.suffix.lower() != ".mp4" or config.output.is_dir():
+        raise UsageError(f"--output: {config.output}, the name of an .mp4 file is wanted")
+    for name, least, most in (("fps", 1, 240), ("seconds", 0, 3600), ("crf", 0, 51), ("batch", 1, 4096)):
+        value = getattr(config, name)
+        if not (math.isfinite(value) and least <= value <= most):
+            raise UsageError(f"--{name}: {value}, {least} to {most} is wanted")
+    if not 0 <= config.seed <= MAX_SEED:
+        raise UsageError(f"--seed: {config.seed}, 0 to {MAX_SEED} is wanted")
+    frames = round(config.seconds * config.fps)
+    if frames < 2:
+        raise UsageError(f"--seconds: {config.seconds} at {config.fps:g} fps is no film, 2 frames or more are wanted")
+    return frames
+
+
+def is_filmed(output: Path, caption: str, overwrite: bool) -> bool:
+    """Whether the film is there already.
+
+    Raises:
+        UsageError: another file is, and overwrite is False.
+    """
+    import av
+
+    if not output.exists() or overwrite:
+        return False
+    try:
+        with av.open(str(output)) as container:
+            if container.metadata.get("comment") == caption:
+                return True
+    except (OSError, ValueError):  # no film at all
+        pass
+    raise UsageError(f"{output}: already there and another film, another --output or --overwrite is wanted")
+
+
+def filmed(paint: Any, path: np.ndarray, config: VideoConfig, clock: Clock) -> Iterator[np.ndarray]:
+    """Yield the faces of each frame, (faces, R, R, C) uint8; batches go over the bounds of frames."""
+    frames, faces, latent_size = path.shape
+    flat, waiting = path.reshape(frames * faces, latent_size), []
+    for first in range(0, len(flat), config.batch):
+        z = flat[first : first + config.batch]
+        label = None if config.label is None else one_hot(config.label, paint.label_size, len(z))
+        start = time.perf_counter()
+        waiting += list(paint.pictures(z, label))
+        clock.add(len(z), time.perf_counter() - start)
+        while len(waiting) >= faces:
+            yield np.stack(waiting[:faces])
+            del waiting[:faces]
+
+
+def resized(pictures: np.ndarray, side: int) -> np.ndarray:
+    """Return pictures (N, R, R, C) uint8 as (N, side, side, C): means of whole cells, or each pixel repeated."""
+    count, resolution, _, channels = pictures.shape
+    if side >= resolution:
+        return pictures.repeat(side // resolution, axis=1).repeat(side // resolution, axis=2)
+    cells = pictures.reshape(count, side, resolution // side, side, resolution // side, channels)
+    return np.rint(cells.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
