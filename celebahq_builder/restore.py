@@ -94,8 +94,11 @@ def load_network(name: str, device: str) -> "nn.Module":
     import torch
 
     from zoo.restoration_weights import load_restoration, shipped_folder
+    from zoo.without_mesh import WithoutMesh
 
     network = load_restoration(shipped_folder(name))
+    if name.endswith("-gan"):
+        network = WithoutMesh(network)
     # Channels last: a seventh to two fifths less work on a CPU, and what tensor cores want.
     return network.to(device, memory_format=torch.channels_last)
 

@@ -18,6 +18,7 @@ from train.restoration.protocol import (
 )
 from train.restoration.texture import texture_distance
 from zoo.restoration_weights import WEIGHTS_NAME, load_restoration
+from zoo.without_mesh import WithoutMesh
 
 BEGIN, END = "<!-- evaluate: begin -->", "<!-- evaluate: end -->"
 SETS = ("Classic5", "Set5", "Set14")
@@ -85,6 +86,8 @@ def measure(name: str, path: Path | None, sets: dict[str, list[np.ndarray]], dev
     restore = None
     if path is not None:
         network = load_restoration(path.parent) if path.name == WEIGHTS_NAME else load_weights(path)
+        if name.endswith("gan"):  # as the builder uses it
+            network = WithoutMesh(network)
         restore = restorer(network.to(torch.device(device)))
     if name.startswith("artifacts"):
         gated = restore and where_needed(restore)
