@@ -69,6 +69,13 @@ def test_pixel_norm_keeps_its_epsilon():
     assert not pixel_norm(torch.zeros(1, 8)).any()
 
 
+def test_epsilon_outside_the_root_is_added_to_the_rms():
+    x = torch.tensor([[3e-3, -4e-3]])
+    expected = x / (math.sqrt((9e-6 + 16e-6) / 2) + 1e-3)
+    torch.testing.assert_close(pixel_norm(x, 1e-3, outside_root=True), expected)
+    assert not pixel_norm(torch.zeros(1, 8), 1e-6, outside_root=True).any()
+
+
 def test_pixel_norm_takes_its_statistics_in_float32():
     x = (torch.randn(4, 512, 2, 2) * 7).bfloat16()
     expected = x.double() / (x.double().square().mean(1, keepdim=True) + 1e-8).sqrt()
@@ -91,7 +98,7 @@ def test_resampling_repeats_and_averages_whole_pixels():
     assert downsample(x).item() == 2.5
 
 
-def stddev_by_definition(x: np.ndarray, groups: list[list[int]]) -> np.ndarray:
+def stddev_by_definition(x: np.ndarray, groups: list[list[int]], ddof: int = 0) -> np.ndarray:
     """One value a sample, by loops: stddev of each feature and pixel over the group, averaged over both."""
     value = np.zeros(len(x))
     _, channels, height, width = x.shape
@@ -100,7 +107,7 @@ def stddev_by_definition(x: np.ndarray, groups: list[list[int]]) -> np.ndarray:
         for c in range(channels):
             for i in range(height):
                 for j in range(width):
-                    total += math.sqrt(np.var([x[n, c, i, j] for n in group]) + 1e-8)
+                    total += math.sqrt(np.var([x[n, c, i, j] for n in group], ddof=ddof) + 1e-8)
         value[group] = total / (channels * height * width)
     return value
 
@@ -123,11 +130,23 @@ def test_minibatch_stddev_follows_its_definition(group_size, groups):
     np.testing.assert_allclose(out[:, 3].numpy(), np.broadcast_to(expected[:, None, None], (8, 4, 4)), rtol=1e-5)
 
 
-@pytest.mark.parametrize("group_size", [None, 4])
-def test_merged_sets_never_share_a_group(group_size):
+@pytest.mark.parametrize("unbiased", [False, True])
+def test_groups_of_neighbours_and_unbiased_variances_follow_their_definition(unbiased):
+    x = torch.randn(8, 3, 4, 4) * torch.arange(1, 9)[:, None, None, None]
+    out = minibatch_stddev(x, 4, contiguous=True, unbiased=unbiased)
+    expected = stddev_by_definition(x.double().numpy(), [[0, 1, 2, 3], [4, 5, 6, 7]], ddof=int(unbiased))
+    np.testing.assert_allclose(out[:, 3].numpy(), np.broadcast_to(expected[:, None, None], (8, 4, 4)), rtol=1e-5)
+
+
+def test_an_unbiased_stddev_of_one_sample_is_zero():
+    assert not minibatch_stddev(torch.randn(1, 3, 4, 4), 4, contiguous=True, unbiased=True)[:, 3].any()
+
+
+@pytest.mark.parametrize(("group_size", "contiguous"), [(None, False), (4, False), (4, True)])
+def test_merged_sets_never_share_a_group(group_size, contiguous):
     sets = [torch.randn(8, 3, 4, 4) * scale for scale in (1, 5, 25)]
-    merged = minibatch_stddev(torch.cat(sets), group_size, sets=3)
-    torch.testing.assert_close(merged, torch.cat([minibatch_stddev(x, group_size) for x in sets]))
+    merged = minibatch_stddev(torch.cat(sets), group_size, 3, contiguous)
+    torch.testing.assert_close(merged, torch.cat([minibatch_stddev(x, group_size, 1, contiguous) for x in sets]))
 
 
 def test_minibatch_stddev_refuses_a_broken_group():
