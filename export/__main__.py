@@ -45,12 +45,11 @@ def main(args: Sequence[str] | None = None) -> None:
             except ParityError as error:
                 sys.exit(f"error: {error}")  # exit code 1: the input is fine, the export is not
         elif isinstance(config, HubConfig):
-            from export.parity import ParityError
-            from export.to_hub import HubRefusal, push_to_hub
+            from export.to_hub import NotPublished, push_to_hub
 
             try:
                 print(push_to_hub(config))
-            except (HubRefusal, ParityError) as error:
+            except NotPublished as error:
                 sys.exit(f"error: {error}")
         elif isinstance(config, WebConfig | DemoConfig):
             from export.demo.run import run_demo

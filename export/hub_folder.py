@@ -108,11 +108,11 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
             if (model / name).is_file():
                 shutil.copyfile(model / name, output / name)
         _write_json(output / "config.json", described)
-        _write_json(output / "training.json", without_local_paths(training_summary(model, described)))
         kept = {entry["metric"]: {key: item for key, item in entry.items() if key != "metric"} for entry in figures}
-        (output / "metrics.json").unlink(missing_ok=True)
-        if kept:
-            _write_json(output / "metrics.json", without_local_paths(kept))
+        for name, told in (("training.json", training_summary(model, described)), ("metrics.json", kept)):
+            (output / name).unlink(missing_ok=True)
+            if told:
+                _write_json(output / name, without_local_paths(told))
         _put_onnx(model, output)
         shutil.copyfile(Path(sample.__file__), output / "sample.py")
         seeds = _seeds(described["architecture"])

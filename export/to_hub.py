@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 HUGGING_FACE = "huggingface.co"
 
 
-class HubRefusal(Exception):
-    """The Hub, or the way to it, refused; the message is one line with the remedy."""
+class NotPublished(Exception):
+    """The Hub or the way to it refused, or the .onnx failed its check; the message is one line with the remedy."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ def push_to_hub(config: HubConfig) -> str:
 
     Raises:
         UsageError: an option, the model, or the want of a token.
-        HubRefusal: the Hub or the way to it.
-        ParityError: the .onnx disagrees with PyTorch.
+        NotPublished: the Hub or the way to it refused, or the .onnx disagrees with PyTorch.
     """
     config.check()
     _without_xet_on_other_hubs()
@@ -70,7 +69,12 @@ def push_to_hub(config: HubConfig) -> str:
         _check(config, published)
 
     with _place(config.output) as output:
-        folder = build_folder(config, output, page, published.card if published else None)
+        from export.parity import ParityError  # late, as it imports torch: all refusals above come at once
+
+        try:
+            folder = build_folder(config, output, page, published.card if published else None)
+        except ParityError as error:
+            raise NotPublished(str(error)) from None
         print("\n".join([str(folder), *(f"note: {note}" for note in folder.notes)]), flush=True)
         if published is None:
             kept = f"{output} is kept" if config.output else "give --output to keep the folder"
@@ -136,7 +140,7 @@ def send(api: "HfApi", config: HubConfig, folder: HubFolder, published: Publishe
         lines.append(f"{config.repo}: {folder.summary}, commit {commit.oid}")
     if config.tag and published.tags.get(config.tag) != commit.oid:
         if config.tag in published.tags:
-            raise HubRefusal(
+            raise NotPublished(
                 f"--tag: {config.tag} already names {published.tags[config.tag][:8]}, not {commit.oid[:8]} "
                 "that is now there; another name is wanted"
             )
@@ -161,21 +165,21 @@ def _check(config: HubConfig, published: Published) -> None:
 
 @contextlib.contextmanager
 def _refusals(config: HubConfig) -> Iterator[None]:
-    """Turn what huggingface_hub raises for reasons outside this program into a HubRefusal."""
+    """Turn what huggingface_hub raises for reasons outside this program into a NotPublished."""
     try:
         yield
     except RuntimeError as error:  # what its uploads of large files wrap the reason in
         if not isinstance(error.__cause__, network_errors()):
             raise
-        raise HubRefusal(explain(error.__cause__, config.repo, config.revision, pushing=True)) from None
+        raise NotPublished(explain(error.__cause__, config.repo, config.revision, pushing=True)) from None
     except network_errors() as error:
-        raise HubRefusal(explain(error, config.repo, config.revision, pushing=True)) from None
+        raise NotPublished(explain(error, config.repo, config.revision, pushing=True)) from None
     except ValueError as error:
         text = " ".join(str(error).split())
         if not text.startswith(("Invalid metadata", "LFS batch API")):
             raise
         wanted = "a card that it takes" if text.startswith("Invalid metadata") else "room for large files"
-        raise HubRefusal(f"{config.repo}: {text.rstrip('.')}, {wanted} is wanted") from None
+        raise NotPublished(f"{config.repo}: {text.rstrip('.')}, {wanted} is wanted") from None
 
 
 @contextlib.contextmanager

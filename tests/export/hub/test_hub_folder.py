@@ -120,7 +120,7 @@ def test_a_conditional_model_is_shown_with_a_label(save_model, tmp_path):
         names["images"].shape == (4, 3, 8, 8) and "python sample.py --seeds 0-15 --output grid.png --label 0\n" in card
     )
     assert "`python sample.py --seeds 0-31 --output samples.png --label 0`" in card
-    assert (output / "samples.png").is_file()
+    assert (output / "samples.png").is_file() and not (output / "metrics.json").exists()
 
 
 @pytest.mark.parametrize(
