@@ -4,7 +4,6 @@ from dataclasses import fields
 from typing import Any
 
 from export.card_figures import data_named
-from zoo.architecture import ProGANConfig
 
 OFFICIAL = ("resolution", "latent_size", "label_size", "image_channels", "fmap_base", "fmap_max", "variant",
             "stddev_group")  # fmt: skip
@@ -58,6 +57,8 @@ def _origin(config: dict[str, Any]) -> list[tuple[str, str | None]]:
 
 def _network(architecture: dict[str, Any]) -> str:
     """Return which network it is, how wide, and in which fields of config.json it differs from the official ones."""
+    from zoo.architecture import ProGANConfig  # late: it takes a constant from the layers, and so imports torch
+
     config = ProGANConfig.from_dict(architecture)
     named = {"paper": "as printed in the paper", "released": "as in the released TensorFlow program"}
     widths = f"min({2 * config.fmap_base} / R, {config.fmap_max}) at resolution R"
