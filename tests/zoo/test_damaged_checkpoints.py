@@ -6,6 +6,7 @@ import re
 import struct
 import sys
 import types
+import warnings
 import zipfile
 
 import numpy as np
@@ -94,6 +95,16 @@ def test_torch_archives_that_torch_does_not_write_are_refused(tmp_path, name):
     change, match = ZIPS[name]
     rewritten(path, change, compressed=name == "a bomb")
     refused(path, match)
+
+
+@pytest.mark.parametrize("spelling", [str, str.upper])
+def test_two_entries_of_one_name_are_refused(tmp_path, spelling):
+    """What is checked must be what is loaded: one reader takes the first, another the last."""
+    path = tmp_path / "model.pth"
+    torch.save({"avgG": state_dict()}, path)
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(spelling("model/data/0"), b"1234")
+    refused(path, "two entries of one name")
 
 
 def test_entries_that_lie_over_each_other_are_refused(tmp_path):

@@ -49,6 +49,10 @@ def read_torch_zip(path: Path) -> Any:
                 )
         if sum(entry.file_size for entry in entries) > path.stat().st_size:
             raise ImportFailure("an archive whose entries are larger than the file together: refused")
+        if len({entry.filename.lower() for entry in entries}) < len(entries):
+            raise ImportFailure(
+                "an archive with two entries of one name, which readers tell apart differently: refused"
+            )
         pickles = [entry.filename for entry in entries if entry.filename.endswith("data.pkl")]
         if len(pickles) != 1:
             names = ", ".join(repr(entry.filename[:60]) for entry in entries[:5])
