@@ -34,8 +34,7 @@ def published(hub, push, tmp_path):
     return name, hub.repos[name]
 
 
-def test_a_pulled_model_paints_what_the_local_one_paints(hub, new_client, published, trained):
-    client = new_client(hub.url)
+def test_a_pulled_model_paints_what_the_local_one_paints(client, published, trained):
     local = client.run(LOAD.format(name=str(trained))).out.split()
     pulled = client.run(LOAD.format(name=f"{published[0]}@v1")).out.split()
     assert len(set(local + pulled)) == 1 and len(pulled) == 2
