@@ -52,13 +52,13 @@ def main(args: Sequence[str] | None = None) -> None:
             except NotPublished as error:
                 sys.exit(f"error: {error}")
         elif isinstance(config, WebConfig | DemoConfig):
-            from export.demo.run import run_demo
+            from export.demo.run import DemoFailure, run_demo
             from export.parity import ParityError
             from export.web.page import build_page
 
             try:
                 print(build_page(config) if isinstance(config, WebConfig) else run_demo(config))
-            except ParityError as error:
+            except (ParityError, DemoFailure) as error:
                 sys.exit(f"error: {error}")
         elif isinstance(config, VideoConfig):
             from export.video import make_video

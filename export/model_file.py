@@ -28,6 +28,8 @@ def place_onnx(
     if resolution is not None and largest is not None and resolution > largest:
         raise UsageError(f"--resolution: {resolution}, at most {largest} is wanted")
     if Path(model).suffix == ".onnx" and not Path(model).is_dir():
+        if Path(f"{model}.data").is_file():
+            raise UsageError(f"{model}: its weights lie beside it, an export without --external-data is wanted")
         paint = load_onnx(model, "cpu")
         if paint.is_uint8:
             raise UnusableModel(f"{model}: it gives uint8 pictures, an export without --uint8 is wanted")

@@ -14,11 +14,16 @@ from export.demo.space import gradio_version, write_space
 from export.sample import UsageError
 
 
+class DemoFailure(RuntimeError):
+    """The application ended by itself; what it said is on the terminal."""
+
+
 def run_demo(config: DemoConfig) -> str:
     """Do what was asked and return what to say of it; showing lasts until Ctrl-C.
 
     Raises:
-        UsageError: an option or the model cannot be used, gradio is missing, or the application ended by itself.
+        UsageError: an option or the model cannot be used, or gradio is missing.
+        DemoFailure: the application ended by itself.
         export.parity.ParityError: the export does not paint what PyTorch paints.
     """
     if config.space is not None:
@@ -48,7 +53,7 @@ def run_demo(config: DemoConfig) -> str:
             application.wait()
             code = 0
     if code > 0:
-        raise UsageError(f"app.py: ended with exit code {code}, what it said is above")
+        raise DemoFailure(f"app.py: ended with exit code {code}, what it said is above")
     return "the demo has ended"
 
 
