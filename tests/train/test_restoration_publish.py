@@ -1,0 +1,105 @@
+"""evaluate and publish: tables that leave a document's prose alone, folders whose figures belong to their weights."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from train.restoration.checkpoint import save_weights
+from train.restoration.evaluate import BEGIN, END, EvaluateConfig, evaluate, find_weights
+from train.restoration.protocol import clean_psnr, where_needed
+from train.restoration.publish import PublishConfig, publish
+from zoo.restoration import build
+from zoo.restoration_weights import load_restoration
+
+
+@pytest.fixture(scope="module")
+def testsets(real_data, tmp_path_factory):
+    """One image of each test set, cut small: the protocol is proven elsewhere."""
+    root = tmp_path_factory.mktemp("testsets")
+    for name in ("Classic5", "Set5", "Set14"):
+        (root / name).mkdir()
+        path = sorted((real_data / "testsets" / name).iterdir())[0]
+        Image.open(path).crop((64, 64, 208, 192)).save(root / name / path.name)
+    return root
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Two networks as training leaves them, with a configuration and a log beside one."""
+    torch.manual_seed(0)
+    for net, name in (("artifacts", "artifacts-fast"), ("superres", "superres-fast-gan")):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        save_weights(tmp_path / "runs" / name / f"{name}.safetensors", build(net, "fast"), net, "fast")
+    run = tmp_path / "runs" / "artifacts-fast"
+    (run / "config.json").write_text(json.dumps({"photos": "/home/someone", "batch": "16", "patch": "0"}))
+    (run / "log.jsonl").write_text('{"step": 1, "seconds": 2.0}\n{"step": 70, "seconds": 90.5, "Classic5 Q10": 28.0}\n')
+    return tmp_path / "runs"
+
+
+def test_tables_go_between_the_marks_and_leave_the_prose(trained, testsets, tmp_path):
+    document = tmp_path / "restoration.md"
+    document.write_text(f"Prose before.\n\n{BEGIN}\nold table\n{END}\n\nProse after.\n")
+    table = evaluate(EvaluateConfig(weights=trained, testsets=testsets, output=document))
+    assert document.read_text() == f"Prose before.\n\n{BEGIN}\n{table}{END}\n\nProse after.\n"
+    rows = {line.split("|")[1].strip(): line for line in table.splitlines() if line.startswith("|")}
+    assert "published: SRResNet" in rows and "artifacts-fast" in rows and "superres-fast-gan" in rows
+    assert "32.05" in rows["published: SRResNet"]
+    widths = {line.count("|") for line in table.split("\n\n")[0].splitlines()}
+    assert len(widths) == 1
+
+
+def test_document_without_the_marks_is_not_written_over(trained, testsets, tmp_path):
+    document = tmp_path / "thesis.md"
+    document.write_text("my thesis")
+    with pytest.raises(ValueError, match=r"--output: .*thesis.md has no lines <!-- evaluate: begin -->"):
+        evaluate(EvaluateConfig(weights=trained, testsets=testsets, output=document))
+    assert document.read_text() == "my thesis"
+
+
+def test_published_folders_hold_weights_figures_and_card(trained, testsets, tmp_path):
+    shelf = tmp_path / "shelf"
+    publish(PublishConfig(weights=trained, testsets=testsets, output=shelf, data="12 photographs of ours (CC0)"))
+    assert sorted(find_weights(shelf)) == ["artifacts-fast", "superres-fast-gan"]
+    folder = shelf / "artifacts-fast"
+    photo = torch.rand(1, 3, 16, 16)
+    torch.manual_seed(0)
+    with torch.no_grad():  # the averaged weights, in half precision as training left them
+        wanted = build("artifacts", "fast").half().float()(photo)
+        assert torch.allclose(load_restoration(folder)(photo), wanted, atol=1e-6)
+    config = json.loads((folder / "config.json").read_text())
+    assert config["training"] == {"batch": "16", "steps": 70, "seconds": 90.5}
+    assert config["license"] == {
+        "weights": "CC-BY-NC-4.0",
+        "data": "12 photographs of ours (CC0)",
+        "non_commercial": True,
+    }
+    entry = json.loads((folder / "metrics.json").read_text())["restoration"]
+    assert entry["model_sha256"] == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    card = (folder / "README.md").read_text()
+    assert "12 photographs of ours (CC0)" in card and f"| {entry['values']['Q10']:.2f} |" in card
+    assert "/home/someone" not in card + (folder / "config.json").read_text()
+    assert Image.open(folder / "samples.jpg").size == (3 * 192 + 8, 196)
+
+
+def test_name_that_was_not_trained_is_told_with_those_that_were(trained, testsets, tmp_path):
+    with pytest.raises(ValueError, match=r"--only: superres-full-gan, found in .* is artifacts-fast, superres-fast-gan"):
+        publish(PublishConfig(weights=trained, testsets=testsets, output=tmp_path, only=("superres-full-gan",)))
+
+
+def test_clean_figure_counts_what_happens_to_the_worst_photo():
+    rng = np.random.default_rng(0)
+    photos = [np.clip(rng.normal(128, 30, (64, 64, 3)), 0, 255).astype(np.uint8) for _ in range(3)]
+    calls = []
+
+    def spoil_the_second(photo):
+        calls.append(photo.shape)
+        return photo if len(calls) != 2 else np.clip(photo.astype(int) + 10, 0, 255).astype(np.uint8)
+
+    assert clean_psnr(spoil_the_second, photos) == pytest.approx(20 * np.log10(255 / 10), abs=0.1)
+    assert calls == [(32, 32, 3)] * 3
+    # Noise is no JPEG: what is not needed is not done.
+    assert clean_psnr(where_needed(spoil_the_second), photos) == float("inf") and len(calls) == 3
