@@ -44,10 +44,13 @@ def place_onnx(
         return
     try:
         folder = zoo.model_folder(model)
-        own = read_config(folder)["architecture"].get("resolution")
+        config = read_config(folder)
     except ModelError as error:
         raise UsageError(f"--model: {error}") from None
-    if resolution is None and largest is not None and own > largest:
+    if config.get("class") != "Generator":
+        raise UsageError(f"--model: {model} is a {config.get('class')}, a Generator is wanted")
+    own = config["architecture"].get("resolution")
+    if resolution is None and largest is not None and isinstance(own, int) and own > largest:
         resolution = largest
         print(f"{model}: a generator of {own}x{own}, exported at {largest}x{largest}", file=sys.stderr, flush=True)
     from export.to_onnx import export_onnx  # torch, which an .onnx file does without

@@ -59,3 +59,9 @@ def test_an_onnx_file_whose_weights_lie_elsewhere_is_refused(onnx_file, tmp_path
     onnx.save(onnx.load(onnx_file), source, save_as_external_data=True, location="source.onnx.data", size_threshold=0)
     with pytest.raises(UsageError, match="its weights lie beside it"):
         place_onnx(str(source), tmp_path / "model.onnx")
+
+
+def test_a_network_that_paints_no_faces_is_refused(tmp_path):
+    folder = ROOT / "zoo" / "pretrained" / "artifacts-fast"
+    with pytest.raises(UsageError, match="--model: .* is a ArtifactRemover, a Generator is wanted"):
+        place_onnx(str(folder), tmp_path / "model.onnx")

@@ -40,8 +40,8 @@ def test_latent_of_a_seed_is_numpys_bit_for_bit(script, seed):
 def test_stream_before_rounding_is_numpys_to_the_last_bits(script, seed):
     body = "const r = new m.RandomState(x); return Array.from({length: 5000}, () => r.normal())"
     ours, numpys = np.array(script(body, seed)), np.random.RandomState(seed).randn(5000)
-    # the logarithms of two C libraries may differ in the last bit, nothing else does
-    np.testing.assert_array_almost_equal_nulp(ours, numpys, nulp=2)
+    # a browser's logarithm and numpy's may differ in the last bit, nothing else does
+    np.testing.assert_array_almost_equal_nulp(ours, numpys, nulp=4)
 
 
 def test_uniform_stream_is_numpys_exactly(script):
