@@ -5,6 +5,11 @@ place in the official order is known: Spearman's rho -0.80 (95 % bootstrap inter
 prints it). 28 images fix a trend, not the third decimal: the constants are round numbers, and rho stays within -0.76
 and -0.82 when any one of them moves by the steps that the benchmark prints.
 
+What super-resolution paints is no merit of the photograph, and this score cannot tell it from detail: of 20 official
+faces reduced to a quarter and enlarged by the adversarial network all 20 outranked their originals. So celebahq-build
+takes the score of the same crop without super-resolution (artifacts removed, as block edges would count as detail):
+then none of the 20 does (benchmarks/restoration.py ranking, docs/restoration.md).
+
 The spectrum is that of overlapping blocks which wrap around the borders, so that every part of a face counts the same
 wherever it lies. A block counts by the cube root of its power: the mean of the power would be that of the few strongest
 edges, the mean of its logarithm that of the plain wall behind the face.
