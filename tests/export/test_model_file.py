@@ -63,5 +63,5 @@ def test_an_onnx_file_whose_weights_lie_elsewhere_is_refused(onnx_file, tmp_path
 
 def test_a_network_that_paints_no_faces_is_refused(tmp_path):
     folder = ROOT / "zoo" / "pretrained" / "artifacts-fast"
-    with pytest.raises(UsageError, match="--model: .* is a ArtifactRemover, a Generator is wanted"):
+    with pytest.raises(UsageError, match=r"--model: .* is a ArtifactRemover, a Generator is wanted"):
         place_onnx(str(folder), tmp_path / "model.onnx")

@@ -47,6 +47,7 @@ function show() {
       }
     } catch (error) {
       by("status").textContent = `This face could not be painted: ${error.message}`;
+      if (painter.backend === "webgpu") setTimeout(leaveGraphics, 0, error); // out of memory, or another page's turn
     } finally {
       by("face").setAttribute("aria-busy", "false");
       painting = null;
@@ -164,6 +165,12 @@ async function useBackend(backend, onProgress) {
     by("backend-note").textContent = `WebGPU is not used: ${error.message}.`;
   }
   by("backend").value = painter.backend;
+}
+
+async function leaveGraphics(error) {
+  await useBackend("wasm");
+  by("backend-note").textContent = `WebGPU stopped: ${error.message}.`;
+  await show();
 }
 
 // Start.

@@ -53,9 +53,10 @@ def test_a_painter_that_paints_other_pictures_is_not_used(open_page, serve, copy
     assert "its pictures are wrong by 6" in text
 
 
-def test_webgpu_that_paints_other_pictures_gives_way_to_webassembly(open_page, serve, copy):
-    # Here the other backend is the WebAssembly one under its name, so that the test needs no graphics; only its
-    # references, the second and the third picture, are wrong.
+@pytest.fixture
+def graphics(copy):
+    """A page whose WebGPU is the WebAssembly build under its name, so that the tests need no graphics; and the script
+    that gives the browser an adapter."""
     worker = (copy / "worker.js").read_text()
     (copy / "worker.js").write_text(worker.replace("executionProviders: [backend]", 'executionProviders: ["wasm"]'))
     facts = (copy / "page.json").read_text()
@@ -63,17 +64,38 @@ def test_webgpu_that_paints_other_pictures_gives_way_to_webassembly(open_page, s
         facts = facts.replace(f'"ort-webgpu{kind}.js"', f'"ort-wasm{kind}.js"')
     facts = facts.replace('"ort-webgpu.wasm"', '"ort-wasm.wasm"').replace("26781914", "14239897")
     (copy / "page.json").write_text(facts)
-    adapter = "Object.defineProperty(navigator, 'gpu', {value: {requestAdapter: async () => ({})}})"
+    return copy, "Object.defineProperty(navigator, 'gpu', {value: {requestAdapter: async () => ({})}})"
 
-    page = open_page(serve(copy), init=adapter)
+
+def test_webgpu_is_used_once_its_pictures_passed_and_left_when_it_fails(open_page, serve, graphics):
+    folder, adapter = graphics
+    worker = (folder / "worker.js").read_text()
+    worker = worker.replace("session = await", "self.backend = backend; session = await")
+    failure = "if (self.backend === 'webgpu' && z[0] > 1.7) throw new Error('device lost');"  # seed 0: 1.76, 1: 1.62
+    worker = worker.replace("const start = performance.now();", f"const start = performance.now(); {failure}")
+    (folder / "worker.js").write_text(worker)
+    facts = (folder / "page.json").read_text()
+    (folder / "page.json").write_text(facts.replace('"seed": 0', '"seed": 1'))  # whose reference is the second picture
+    pictures = (folder / "references.bin").read_bytes()
+    third = len(pictures) // 3
+    (folder / "references.bin").write_bytes(pictures[third : 2 * third] + pictures[third:])
+
+    page = open_page(serve(folder) + "#seed=1", init=adapter)
     page.select_option("#backend", "webgpu")
     page.wait_for_selector("text=Its pictures passed the check.")
     assert page.input_value("#backend") == "webgpu"
+    page.click("#previous")
+    page.wait_for_selector("text=WebGPU stopped: device lost.")
+    page.wait_for_function("() => document.getElementById('status').textContent === 'Face of seed 0'")
+    assert page.input_value("#backend") == "wasm"
 
-    pictures = bytearray((copy / "references.bin").read_bytes())
-    pictures[-1] ^= 0x40
-    (copy / "references.bin").write_bytes(pictures)
-    page = open_page(serve(copy), init=adapter)
+
+def test_webgpu_that_paints_other_pictures_gives_way_to_webassembly(open_page, serve, graphics):
+    folder, adapter = graphics
+    pictures = bytearray((folder / "references.bin").read_bytes())
+    pictures[-1] ^= 0x40  # one value of the third picture, which only WebGPU must paint
+    (folder / "references.bin").write_bytes(pictures)
+    page = open_page(serve(folder), init=adapter)
     page.select_option("#backend", "webgpu")
     page.wait_for_selector("text=WebGPU is not used: its pictures are wrong by 6")
     assert page.input_value("#backend") == "wasm"
