@@ -11,7 +11,7 @@ import numpy as np
 from export.config import ImagesConfig, UsageError
 from export.painting import Clock, load_generator, model_sha256
 from export.pictures import FORMATS, is_painted, write_picture
-from export.sample import check_label, grid_picture, one_hot, parse_seeds, squarest_grid
+from export.sample import check_label, grid_picture, latents, one_hot, parse_seeds, squarest_grid
 from export.seeds import Place, parse_grid, walk, walk_latents
 
 MAX_BETWEEN = 9999
@@ -67,6 +67,8 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
         raise UsageError(
             f"--grid: {columns}x{rows} has {columns * rows} places for {len(places)} {what}, as many of both are wanted"
         )
+
+    latents([], 1, config.truncation)  # refuses what cannot be drawn
 
     # The generator and what each picture will say of itself.
     paint = load_generator(config.model, config.device)

@@ -5,9 +5,11 @@ import shutil
 import numpy as np
 import onnx
 import pytest
+from PIL import Image
 
 from export.config import UsageError
-from export.sample import grid_picture, parse_seeds, squarest_grid
+from export.pictures import write_picture
+from export.sample import grid_picture, latents, load_onnx, parse_seeds, squarest_grid
 from export.seeds import parse_grid
 
 
@@ -70,6 +72,53 @@ def test_a_conditional_model_paints_the_class_that_is_asked_for(save_model, tmp_
     assert refusal(capsys, "--model", folder, "--label", 3).startswith("--label: 3, 0 to 2 is wanted")
 
 
+def test_between_seeds_lie_faces_of_the_great_circle(onnx_file, tmp_path, images, picture):
+    images("--model", onnx_file, "--seeds", "3,8,5", "--interpolate", 1, "--output", tmp_path, "--device", "cpu")
+    names = ["seed0003.png", "seed0003-0008-1of2.png", "seed0008.png", "seed0008-0005-1of2.png", "seed0005.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    a, b = (latents([seed], 32)[0] for seed in (3, 8))
+    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
+    middle = load_onnx(onnx_file, "cpu").pictures((a + b)[None])[0]  # the network normalizes: only the direction counts
+    assert np.abs(picture(tmp_path / names[1]) - middle).max() <= 1
+    images("--model", onnx_file, "--seeds", "8", "--output", tmp_path / "alone", "--device", "cpu")
+    np.testing.assert_array_equal(picture(tmp_path / "alone" / "seed0008.png"), picture(tmp_path / names[2]))
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [("jpg", "JPEG"), ("webp", "WEBP")])
+def test_a_suffix_names_the_format_and_a_second_run_knows_its_pictures(
+    onnx_file, tmp_path, capsys, images, refusal, picture, suffix, kind
+):
+    one, folder = tmp_path / f"faces.{suffix}", tmp_path / "folder"
+    same = ["--model", onnx_file, "--seeds", "0-3", "--device", "cpu"]
+    images(*same, "--output", tmp_path / "faces.png")
+    for _ in range(2):
+        images(*same, "--output", one)
+        images(*same, "--output", folder, "--format", suffix)
+    assert capsys.readouterr().out.count("nothing to paint, 4 already there") == 1 + 1
+    with Image.open(one) as image:
+        assert image.format == kind
+    pairs = [path.ravel() for path in (picture(one), picture(tmp_path / "faces.png"))]
+    assert np.corrcoef(*pairs)[0, 1] > 0.8  # of noise, the colours of which are stored at half the resolution
+    assert sorted(path.name for path in folder.iterdir()) == [f"seed000{i}.{suffix}" for i in range(4)]
+    other = ["--model", onnx_file, "--seeds", "4-7", "--device", "cpu"]
+    assert "already there and another picture" in refusal(capsys, *other, "--output", one)
+
+
+def test_a_grid_that_a_format_cannot_hold_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"16400x2 pixels, WEBP holds 16383 a side, a .png or fewer are wanted"):
+        write_picture(tmp_path / "wide.webp", np.zeros((2, 16400, 3), np.uint8), {})
+
+
+def test_a_hundred_seeds_fill_ten_rows(onnx_file, tmp_path, images, picture):
+    images(
+        "--model", onnx_file, "--grid", "10x10", "--seeds", "0-99", "--output", tmp_path / "g.png", "--device", "cpu"
+    )
+    images("--model", onnx_file, "--seeds", "47", "--output", tmp_path / "47.png", "--device", "cpu")
+    found = picture(tmp_path / "g.png")
+    assert found.shape == (160, 160, 3)
+    assert np.abs(found[64:80, 112:128] - picture(tmp_path / "47.png")).max() <= 1
+
+
 # The files.
 
 
@@ -116,6 +165,8 @@ def test_a_refused_seed_stops_before_anything_is_painted(onnx_file, tmp_path, ca
         (["--grid", "4x4", "--output", "g.png", "--seeds", "0-2"], "--grid: 4x4 has 16 places for 3 seeds"),
         (["--grid", "4x4", "--output", "folder"], "--grid: --output is the folder folder, a .png, .jpg or .webp"),
         (["--grid", "4", "--output", "g.png"], "--grid: '4', columns and rows like 4x4 are wanted"),
+        (["--interpolate", "-1"], "--interpolate: -1, 0 to 9999 is wanted"),
+        (["--truncation", "0"], "--truncation: 0.0, at least 0.01 is wanted"),
         (["--batch", "0"], "--batch: 0, at least 1 is wanted"),
         (["--seeds", "x"], "--seeds: 'x', seeds like"),
         (["--label", "1"], "--label: 1 given, the model is unconditional"),

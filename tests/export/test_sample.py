@@ -1,16 +1,19 @@
 """Images from seeds: the stream, the pixels, the files, with and without torch."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
 
 import zoo
-from export.sample import UnusableModel, latents, load_onnx, to_uint8
+from export import sample
+from export.sample import UnusableModel, UsageError, latents, load_onnx, slerp, to_uint8
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,6 +38,26 @@ def test_latents_are_numpys_legacy_stream():
     z = latents([7, 0], 5)
     assert z.shape == (2, 5) and z.dtype == np.float32
     np.testing.assert_allclose(z[1], expected, rtol=1e-7)
+
+
+def test_truncation_draws_again_only_what_is_outside():
+    z, cut = latents([3], 512)[0], latents([3], 512, truncation=1.5)[0]
+    inside = np.abs(z) <= 1.5
+    assert 50 < (~inside).sum() < 100  # 2 (1 - Phi(1.5)) = 13%
+    np.testing.assert_array_equal(z[inside], cut[inside])
+    assert np.abs(cut).max() <= 1.5 and (cut[~inside] != z[~inside]).all()
+    with pytest.raises(UsageError, match=r"--truncation: 0.0, at least 0.01 is wanted"):
+        latents([3], 512, truncation=0.0)
+
+
+def test_interpolation_keeps_to_the_hypersphere_at_even_speed():
+    a, b = (z / np.linalg.norm(z) for z in latents([0, 1], 64).astype(np.float64))
+    path = np.concatenate([slerp(a[None], b[None], t) for t in np.linspace(0, 1, 9)]).astype(np.float64)
+    np.testing.assert_allclose(path[[0, -1]], [a, b], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(path, axis=1), 1, atol=1e-6)
+    angles = np.arccos(np.clip((path[:-1] * path[1:]).sum(axis=1), -1, 1))
+    np.testing.assert_allclose(angles, np.arccos(a @ b) / 8, atol=1e-4)
+    np.testing.assert_allclose(slerp(a[None], 3 * a[None], 0.5)[0], 2 * a, atol=1e-5)  # parallel: the line
 
 
 def test_a_seed_gives_the_same_face_in_any_company():
@@ -122,6 +145,45 @@ def test_without_a_working_cuda_it_is_refused_when_asked_for_and_otherwise_the_c
     assert refusal(capsys, "--model", model, "--device", "cuda", "--output", tmp_path).startswith("--device cuda: ")
     assert refusal(capsys, "--model", onnx_file, "--device", "cuda", "--output", tmp_path).startswith("--device cuda: ")
     assert load_onnx(onnx_file, device="auto").runs_on == "onnxruntime CPUExecutionProvider"
+
+
+def test_a_cpu_that_stands_in_for_cuda_is_named_in_one_sentence(onnx_file, tmp_path, capsys, images):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("onnxruntime is a build without CUDA")
+    note = load_onnx(onnx_file, device="auto").note
+    assert note.startswith("onnxruntime finds no CUDA that works, so the CPU paints; for CUDA, a GPU with ")
+    assert note.count(".") == 1 and load_onnx(onnx_file, device="cpu").note == ""
+    images("--model", onnx_file, "--seeds", "0-3", "--output", tmp_path / "a.png", "--batch", 1)
+    printed = capsys.readouterr()
+    assert printed.err.count(note) == 1 and "onnxruntime CPUExecutionProvider" in printed.out
+
+
+# One file that goes along.
+
+
+def test_sample_py_works_alone_beside_its_model(onnx_file, tmp_path, images, picture):
+    """Copied into an empty folder, with neither this package nor torch to be had."""
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(sample.__file__, alone)
+    shutil.copy(onnx_file, alone / "model.onnx")
+    blocked = WITHOUT_TORCH.replace('"zoo"', '"zoo", "export"').splitlines()[:-2]
+    code = "\n".join([*blocked, "sys.argv[0] = 'sample.py'", "runpy.run_path('sample.py', run_name='__main__')"])
+    for suffix in ("png", "webp"):
+        args = ["--seeds", "0-5", "--output", f"grid.{suffix}", "--device", "cpu", "--batch", "4"]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *args], cwd=alone, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"grid.{suffix}: 6 images, onnxruntime CPUExecutionProvider, ")
+    images("--model", onnx_file, "--seeds", "0-5", "--output", tmp_path / "ours.png", "--device", "cpu")
+    np.testing.assert_array_equal(picture(alone / "grid.png"), picture(tmp_path / "ours.png"))
+    wrong = subprocess.run(
+        [sys.executable, "-c", code, "--seeds", "5-1"], cwd=alone, capture_output=True, text=True, check=False
+    )
+    assert wrong.returncode == 2 and wrong.stderr == "error: --seeds: 5-1 runs backwards, 1-5 is wanted\n"
 
 
 # The model that is no model.
