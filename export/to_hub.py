@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from export.config import UsageError
 from export.hub_config import HubConfig
 from export.hub_folder import HubFolder, build_folder
-from zoo.hub_errors import LOGIN, explain, network_errors
+from zoo.remote.hub_errors import LOGIN, explain, network_errors
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from zoo.config import ImportConfig, ListConfig, PullConfig, ShowConfig, VerifyConfig
+from zoo.commands.config import ImportConfig, ListConfig, PullConfig, ShowConfig, VerifyConfig
 from zoo.folder import ModelError
 
 Command = (
@@ -28,13 +28,13 @@ def main(args: Sequence[str] | None = None) -> None:
         if isinstance(config, ListConfig):
             list_models(config)
         elif isinstance(config, ShowConfig):
-            from zoo.show import show
+            from zoo.commands.show import show
 
             show(config.model, config.cache)
         elif isinstance(config, PullConfig):
             pull_models(config)
         elif isinstance(config, ImportConfig):
-            from zoo.model_import import import_model
+            from zoo.commands.model_import import import_model
 
             folder = config.output or Path(config.file.stem)
             print(f"{config.file}: imported as {import_model(config.file, folder, overwrite=config.overwrite)}")
@@ -54,11 +54,11 @@ def main(args: Sequence[str] | None = None) -> None:
 def list_models(config: ListConfig) -> None:
     """Print the lists, or the page of the documentation."""
     if config.markdown:
-        from zoo.sources_page import sources_page
+        from zoo.commands.sources_page import sources_page
 
         print(sources_page(), end="")
         return
-    from zoo.listing import listing
+    from zoo.commands.listing import listing
 
     print("\n".join(listing(config.words, config.runs, config.cache)))
 
@@ -66,8 +66,8 @@ def list_models(config: ListConfig) -> None:
 def pull_models(config: PullConfig) -> None:
     """Fetch models, one after the other, and print where they lie."""
     from zoo.catalog import read_catalog
+    from zoo.commands.pull import pull
     from zoo.locate import locate
-    from zoo.pull import pull
 
     for name in config.models:
         entry = read_catalog().entries.get(name)
@@ -78,9 +78,9 @@ def pull_models(config: PullConfig) -> None:
 
 def verify(config: VerifyConfig) -> int:
     """Check a model that is on this machine; return the exit code."""
-    from zoo.cache import is_cached
     from zoo.catalog import read_catalog
     from zoo.locate import locate
+    from zoo.remote.cache import is_cached
 
     if config.model is None:
         raise ModelError("MODEL: none given, a model (or --online) is wanted")
@@ -89,8 +89,8 @@ def verify(config: VerifyConfig) -> int:
         raise ModelError(f"{name}: not in the cache, python -m zoo pull {name} is wanted first")
     folder = locate(name, cache=config.cache)
 
-    from zoo.check_image import load_network, record_check
-    from zoo.verify import verify_checkpoint, verify_folder
+    from zoo.commands.check_image import load_network, record_check
+    from zoo.commands.verify import verify_checkpoint, verify_folder
 
     if config.record:
         print(f"written {record_check(folder, load_network(folder))}")
@@ -104,8 +104,8 @@ def verify(config: VerifyConfig) -> int:
 def ask_addresses(config: VerifyConfig) -> int:
     """Ask the catalogue's addresses whether they answer; return the exit code."""
     from zoo.catalog import read_catalog
+    from zoo.commands.online import check_addresses
     from zoo.download import offline
-    from zoo.online import check_addresses
 
     entries = read_catalog().entries
     if config.model and config.model not in entries:

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from zoo.cache import cannot_write, downloads_folder, only_process
 from zoo.catalog import Entry, Source
-from zoo.fetch import TIMEOUT, FetchError, fetch, open_client
 from zoo.file_hash import WrongFile, check_file, keep_record, record_of
 from zoo.folder import ModelError
-from zoo.hub_file import fetch_from_hub
-from zoo.progress import download_progress, say
+from zoo.remote.cache import cannot_write, downloads_folder, only_process
+from zoo.remote.fetch import TIMEOUT, FetchError, fetch, open_client
+from zoo.remote.hub_file import fetch_from_hub
+from zoo.remote.progress import download_progress, say
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def download(entry: Entry, cache: Path | None = None, timeout: float = TIMEOUT) 
 
     Args:
         entry: of the catalogue.
-        cache: as zoo.cache.cache_folder takes it.
+        cache: as zoo.remote.cache.cache_folder takes it.
         timeout: seconds without a byte after which a transfer counts as stalled.
 
     Raises:

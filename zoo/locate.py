@@ -14,7 +14,7 @@ def locate(name_or_path: str | Path, revision: str | None = None, cache: Path | 
     """Return the model folder; see zoo.model_folder.
 
     Args:
-        cache: of the catalogue's models, as zoo.cache.cache_folder takes it.
+        cache: of the catalogue's models, as zoo.remote.cache.cache_folder takes it.
     """
     name, path = str(name_or_path), Path(name_or_path)
     hub = None if looks_like_a_path(name) else HUB_ID.fullmatch(name)
@@ -26,13 +26,13 @@ def locate(name_or_path: str | Path, revision: str | None = None, cache: Path | 
     if is_shipped(name):
         return PRETRAINED / name
     if entry:
-        from zoo.pull import pull
+        from zoo.commands.pull import pull
 
         return pull(entry, cache)
     if hub and hub["revision"] and revision:
         raise ModelError(f"{name}: revision {revision!r} given as well, one of the two is wanted")
     if hub:
-        from zoo.hub import snapshot
+        from zoo.remote.hub import snapshot
 
         return snapshot(hub["id"], hub["revision"] or revision)
     if "/" in name or "\\" in name:

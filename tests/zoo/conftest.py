@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from zoo import fetch
 from zoo.catalog import Entry, Source
+from zoo.remote import fetch
 
 
 def with_random_biases(network):

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from zoo.catalog import NAME, read_catalog
+from zoo.commands.sources_page import sources_page
 from zoo.importers import LAYOUTS
-from zoo.sources_page import sources_page
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRIES = read_catalog().entries

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from zoo import fetch
 from zoo.catalog import Entry, Source
 from zoo.download import download
 from zoo.folder import ModelError
+from zoo.remote import fetch
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = b"\x80\x02" + b"".join(hashlib.sha256(bytes([i])).digest() for i in range(256)) * 64

@@ -6,7 +6,7 @@ import pytest
 
 from export.sample import latents, load_onnx
 
-SNAPSHOT = "from zoo.hub import snapshot\nprint(snapshot({!r}, {!r}))"
+SNAPSHOT = "from zoo.remote.hub import snapshot\nprint(snapshot({!r}, {!r}))"
 LOAD = """
 import hashlib, torch, zoo
 from zoo.progan import Generator

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo.hub_errors import explain
+from zoo.remote.hub_errors import explain
 
 DEAD = "http://127.0.0.1:9"  # the discard port: nothing listens
 
@@ -90,7 +90,7 @@ SNAPSHOT = """
 import os, sys
 os.environ["HF_TOKEN"] = {token!r}
 from zoo.folder import ModelError
-from zoo.hub import snapshot
+from zoo.remote.hub import snapshot
 try:
     snapshot(*{arguments!r})
 except ModelError as error:

@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from zoo import weights
-from zoo.check_image import TOLERANCE, check_difference, load_network, record_check
+from zoo.commands.check_image import TOLERANCE, check_difference, load_network, record_check
+from zoo.commands.verify import verify_folder
 from zoo.progan import Discriminator, Generator, ProGANConfig
-from zoo.verify import verify_folder
 
 LABELLED = ProGANConfig(resolution=128, latent_size=16, label_size=3, fmap_base=128, fmap_max=16)
 

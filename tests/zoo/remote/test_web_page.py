@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo.web_page import is_web_page, read_page
+from zoo.remote.web_page import is_web_page, read_page
 
 DRIVE = "https://drive.google.com/uc?export=download&id=abc"
 FORM = (

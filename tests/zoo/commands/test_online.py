@@ -3,7 +3,7 @@
 import pytest
 
 from zoo.catalog import Source
-from zoo.online import check_addresses
+from zoo.commands.online import check_addresses
 
 SIZE = 4000
 

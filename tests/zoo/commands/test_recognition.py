@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from zoo.catalog import Catalog, Source, read_catalog
-from zoo.recognition import recognise_file
+from zoo.commands.recognition import recognise_file
 
 CONTENT = b"a checkpoint"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -19,7 +19,7 @@ def found(tmp_path, monkeypatch, entry_of):
         path = tmp_path / name
         path.write_bytes(CONTENT)
         entries = {key: entry_of(source, name=key) for key, source in sources.items()}
-        monkeypatch.setattr("zoo.recognition.read_catalog", lambda: Catalog(entries=entries, layouts={}))
+        monkeypatch.setattr("zoo.commands.recognition.read_catalog", lambda: Catalog(entries=entries, layouts={}))
         result = recognise_file(path, SHA256)
         return result and (result.entry.name, result.by_hash)
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from zoo.cache import cached_model, is_cached, only_process
 from zoo.catalog import Entry, read_catalog
 from zoo.download import download
 from zoo.folder import ModelError
-from zoo.progress import say
+from zoo.remote.cache import cached_model, is_cached, only_process
+from zoo.remote.progress import say
 
 
 def pull(entry: Entry, cache: Path | None = None, again: bool = False) -> Path:
@@ -14,7 +14,7 @@ def pull(entry: Entry, cache: Path | None = None, again: bool = False) -> Path:
 
     Args:
         entry: of the catalogue.
-        cache: as zoo.cache.cache_folder takes it.
+        cache: as zoo.remote.cache.cache_folder takes it.
         again: convert once more what is converted already.
 
     Raises:
@@ -32,7 +32,7 @@ def pull(entry: Entry, cache: Path | None = None, again: bool = False) -> Path:
     checkpoint = download(entry, cache)
     with only_process(folder):
         if again or not is_cached(entry.name, cache):  # another process may have been faster
-            from zoo.model_import import import_model  # torch: only now, when there is something to convert
+            from zoo.commands.model_import import import_model  # torch: only now, when there is something to convert
 
             import_model(checkpoint.path, folder, entry=entry, address=checkpoint.source.address, overwrite=True)
     return folder

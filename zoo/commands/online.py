@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.catalog import Entry, Source
-from zoo.fetch import FetchError, open_client
-from zoo.hub_file import file_address
-from zoo.web_page import is_web_page, read_page
+from zoo.remote.fetch import FetchError, open_client
+from zoo.remote.hub_file import file_address
+from zoo.remote.web_page import is_web_page, read_page
 
 TIMEOUT = 20.0
 AT_ONCE = 4

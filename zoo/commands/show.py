@@ -5,15 +5,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zoo.architecture_table import as_lines, discriminator_table, generator_table, short
-from zoo.cache import is_cached
 from zoo.catalog import Catalog, Entry, read_catalog
+from zoo.commands.architecture_table import as_lines, discriminator_table, generator_table, short
+from zoo.commands.listing import ABOUT, licence_words
+from zoo.commands.pull import licence_of_weights
 from zoo.figures import METRICS_NAME, TITLES, read_figures
 from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
-from zoo.listing import ABOUT, licence_words
 from zoo.locate import locate
 from zoo.progan import ProGANConfig
-from zoo.pull import licence_of_weights
+from zoo.remote.cache import is_cached
 
 
 def show(model: str, cache: Path | None = None) -> None:
@@ -21,7 +21,7 @@ def show(model: str, cache: Path | None = None) -> None:
 
     Args:
         model: as zoo.model_folder takes it.
-        cache: as zoo.cache.cache_folder takes it.
+        cache: as zoo.remote.cache.cache_folder takes it.
 
     Raises:
         ModelError: there is no such model, or its files cannot be used.
@@ -42,7 +42,7 @@ def show(model: str, cache: Path | None = None) -> None:
     if picture:
         print(f"\nsamples: {picture}")
         if sys.stdout.isatty():
-            from zoo.terminal_picture import print_picture
+            from zoo.commands.terminal_picture import print_picture
 
             print_picture(picture)
 
@@ -110,7 +110,7 @@ def folder_lines(folder: Path) -> list[str]:
 
 def _sizes(folder: Path, config: dict[str, Any]) -> list[str]:
     """Return the parts of a restoration network and their parameters."""
-    from zoo.check_image import load_network
+    from zoo.commands.check_image import load_network
 
     network = load_network(folder)
     rows = [(name, sum(p.numel() for p in part.parameters())) for name, part in network.named_children()]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zoo.folder import CONFIG_NAME, ModelError
-from zoo.progress import say
+from zoo.remote.progress import say
 
 VARIABLE = "CELEBAHQ_ZOO_CACHE"
 

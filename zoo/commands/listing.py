@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.cache import cache_folder, cached_model, is_cached
 from zoo.catalog import Catalog, Entry, read_catalog
 from zoo.figures import figure_lines, read_figures
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
 from zoo.locate import PRETRAINED, shipped
+from zoo.remote.cache import cache_folder, cached_model, is_cached
 
 ABOUT = {
     "Generator": "generator",
@@ -24,7 +24,7 @@ def listing(words: Sequence[str], runs: Path, cache: Path | None = None) -> list
     Args:
         words: only names that contain one of them; all of them where there is none.
         runs: folder of the runs of python -m train.
-        cache: as zoo.cache.cache_folder takes it.
+        cache: as zoo.remote.cache.cache_folder takes it.
     """
 
     def wanted(name: str) -> bool:

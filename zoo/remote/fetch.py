@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from zoo.web_page import is_web_page, read_page
+from zoo.remote.web_page import is_web_page, read_page
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a transfer counts as stalled."""

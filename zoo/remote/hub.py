@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from zoo.folder import CONFIG_NAME, ModelError
-from zoo.hub_errors import explain, network_errors
+from zoo.remote.hub_errors import explain, network_errors
 
 WANTED = ["*.json", "*.safetensors", "*.onnx", "*.onnx.data", "*.md", "*.png"]
 """What is downloaded: the files of a model folder. Never a pickle, never code."""

@@ -1,7 +1,7 @@
 """docs/zoo.md, made from the catalogue: sources, whether they are recognised and verified, licences, addresses."""
 
 from zoo.catalog import Catalog, Entry, Source, read_catalog
-from zoo.pull import licence_of_weights
+from zoo.commands.pull import licence_of_weights
 
 HEAD = """\
 # Published weights

@@ -5,16 +5,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from zoo.cache import cannot_write
 from zoo.catalog import Entry
-from zoo.check_image import CHECK_NAME, record_check
+from zoo.commands.check_image import CHECK_NAME, record_check
+from zoo.commands.recognition import recognise_file
+from zoo.commands.sample_picture import SAMPLES_NAME, save_samples
 from zoo.figures import METRICS_NAME
 from zoo.file_hash import sha256_of
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
 from zoo.importers import Imported, import_networks
-from zoo.progress import say
-from zoo.recognition import recognise_file
-from zoo.sample_picture import SAMPLES_NAME, save_samples
+from zoo.remote.cache import cannot_write
+from zoo.remote.progress import say
 
 PARTS = (*WEIGHTS_NAMES.values(), CONFIG_NAME, SAMPLES_NAME, CHECK_NAME, METRICS_NAME, "model.onnx")
 """Files that belong to the weights of a model folder; whatever else lies there is the user's."""

@@ -6,12 +6,12 @@ from pathlib import Path
 import torch
 
 from zoo import weights
-from zoo.cache import downloads_folder
 from zoo.catalog import Entry
-from zoo.check_image import TOLERANCE, check_difference, check_inputs, load_network, recorded_hashes
+from zoo.commands.check_image import TOLERANCE, check_difference, check_inputs, load_network, recorded_hashes
 from zoo.file_hash import WrongFile, check_file, record_of, sha256_of
 from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
 from zoo.progan import Generator
+from zoo.remote.cache import downloads_folder
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo.architecture_table import discriminator_table, generator_table, short
+from zoo.commands.architecture_table import discriminator_table, generator_table, short
 from zoo.progan import ProGANConfig
 
 GENERATOR = """

@@ -5,7 +5,7 @@ import io
 from PIL import Image
 from rich.console import Console
 
-from zoo.terminal_picture import print_on
+from zoo.commands.terminal_picture import print_on
 
 
 def test_upper_and_lower_pixels_are_the_two_colours_of_a_half_block(tmp_path):

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from zoo.catalog import Source
-from zoo.fetch import FetchError
-from zoo.hub_errors import explain, network_errors
+from zoo.remote.fetch import FetchError
+from zoo.remote.hub_errors import explain, network_errors
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PART_OF_A_COMMIT = re.compile(r"[0-9a-f]{6,39}")

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 import zoo
-from zoo import pull as pull_module
 from zoo.catalog import Catalog, Source, read_catalog
+from zoo.commands import pull as pull_module
+from zoo.commands.pull import pull
 from zoo.file_hash import sha256_of
 from zoo.folder import ModelError
-from zoo.pull import pull
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "faces-32.drill"
@@ -118,8 +118,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 sys.path[:0] = [sys.argv[1]]
 from zoo.catalog import Source
-from zoo.fetch import FetchError
-from zoo.hub_file import fetch_from_hub
+from zoo.remote.fetch import FetchError
+from zoo.remote.hub_file import fetch_from_hub
 source = Source(file="pytorch_model.bin", layout="huggan", hub="org/faces", revision=sys.argv[2])
 try:
     path, sha256 = fetch_from_hub(source)
@@ -131,9 +131,9 @@ print(path.read_bytes() == Path(sys.argv[3]).read_bytes(), sha256)
 ASK_HUB = """
 import sys
 sys.path[:0] = [sys.argv[1]]
-from zoo import online
+from zoo.commands import online
 from zoo.catalog import Source
-from zoo.fetch import open_client
+from zoo.remote.fetch import open_client
 source = Source(file="pytorch_model.bin", layout="huggan", hub="org/faces", revision=sys.argv[2])
 with open_client(10) as client:
     print(*online._ask(client, source))

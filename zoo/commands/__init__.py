@@ -1,0 +1,1 @@
+"""What python -m zoo does: list, show, pull, import, verify."""
