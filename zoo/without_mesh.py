@@ -15,7 +15,7 @@ class WithoutMesh(nn.Module):
 
     One pixel shuffle paints 16 subpixels by 16 filters. Trained adversarially those do not agree on a flat area: they
     differ by 2 to 4 grey levels, always in the same places. Detail has no such habit: over a neighbourhood its mean at
-    each of the 16 places is the same. So the means are taken, of what the network adds to bicubic enlargement, and
+    each of the 16 places is the same. So the means are taken, of what the network adds to bilinear enlargement, and
     their differences are taken off.
     """
 
@@ -31,7 +31,8 @@ class WithoutMesh(nn.Module):
     def forward(self, photo: Tensor) -> Tensor:
         """Enlarge. photo: (N, 3, H, W) RGB in [0, 1]. Returns (N, 3, 4H, 4W) RGB, nominally in [0, 1]."""
         enlarged = self.network(photo)
-        smooth = F.interpolate(photo, scale_factor=SCALE, mode="bicubic", align_corners=False)
+        # Bilinear is enough where it is smooth, and seven times faster than bicubic.
+        smooth = F.interpolate(photo, scale_factor=SCALE, mode="bilinear", align_corners=False)
         added = F.pixel_unshuffle(enlarged - smooth, SCALE).clamp(-2 * LARGEST, 2 * LARGEST)
         means = _around(added).unflatten(1, (3, SCALE**2))
         mesh = (means - means.mean(dim=2, keepdim=True)).flatten(1, 2).clamp(-LARGEST, LARGEST)
