@@ -86,7 +86,9 @@ def test_published_folders_hold_weights_figures_and_card(trained, testsets, tmp_
 
 
 def test_name_that_was_not_trained_is_told_with_those_that_were(trained, testsets, tmp_path):
-    with pytest.raises(ValueError, match=r"--only: superres-full-gan, found in .* is artifacts-fast, superres-fast-gan"):
+    with pytest.raises(
+        ValueError, match=r"--only: superres-full-gan, found in .* is artifacts-fast, superres-fast-gan"
+    ):
         publish(PublishConfig(weights=trained, testsets=testsets, output=tmp_path, only=("superres-full-gan",)))
 
 

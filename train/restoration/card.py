@@ -14,9 +14,9 @@ _KINDS = {
     "Neither evidence nor identification may rest on it.",
 }
 _USE = {
-    "artifacts": "from celebahq_builder.restore import remove_artifacts\nclean = remove_artifacts(photo, {size!r})"
+    "artifacts": 'from celebahq_builder.restore import remove_artifacts\n\nclean = remove_artifacts(photo, "{size}")'
     "  # (H, W, 3) uint8 RGB",
-    "superres": "from celebahq_builder.restore import super_resolve\nlarge = super_resolve(photo, {size!r}, {kind!r})"
+    "superres": 'from celebahq_builder.restore import super_resolve\n\nlarge = super_resolve(photo, "{size}", "{kind}")'
     "  # (H, W, 3) uint8 RGB -> (4H, 4W, 3)",
 }
 _COLUMNS = {
