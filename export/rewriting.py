@@ -247,7 +247,8 @@ def prune(graph: onnx.GraphProto) -> None:
         if needed & set(node.output):
             needed |= set(node.input)
             kept.append(node)
-    tensors = [tensor for tensor in graph.initializer if tensor.name in needed]
-    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    del graph.node[:], graph.value_info[:]
     graph.node.extend(reversed(kept))
-    graph.initializer.extend(tensors)
+    for i in reversed(range(len(graph.initializer))):  # in place: a protobuf of 2 GB cannot be copied
+        if graph.initializer[i].name not in needed:
+            del graph.initializer[i]

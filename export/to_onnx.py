@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import shutil
 import sys
 from collections.abc import Callable
@@ -26,6 +27,9 @@ from zoo.progan import Generator, growth_of
 
 LARGEST_FILE = 2**31 - 2**20
 """Bytes of weights above which they go beside the .onnx: a protobuf holds less than 2 GiB."""
+
+ITEM_BYTES = {onnx.TensorProto.FLOAT: 4, onnx.TensorProto.FLOAT16: 2, onnx.TensorProto.INT64: 8}
+"""Of an element of each type of constant that an export holds."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def export_onnx(
         try:
             graph = build_model(generator, stop, uint8, precision)
             onnx.helper.set_model_props(graph, properties)
-            size = sum(tensor.ByteSize() for tensor in graph.graph.initializer)
+            size = sum(math.prod(tensor.dims) * ITEM_BYTES[tensor.data_type] for tensor in graph.graph.initializer)
             beside = external_data or size > LARGEST_FILE
             save(graph, partial / output.name, data.name if beside else None)
             report = _checked(partial / output.name, generator, stop, precision, written=True, name=output)
