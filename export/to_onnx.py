@@ -178,6 +178,7 @@ def save(model: onnx.ModelProto, path: Path, data_name: str | None) -> None:
         onnx.save(model, path)
     else:
         onnx.save(model, path, save_as_external_data=True, location=data_name, size_threshold=1024)
+        path.with_name(data_name).chmod(path.stat().st_mode)  # onnx makes it readable to its owner alone
     onnx.checker.check_model(str(path), full_check=True)
 
 

@@ -97,6 +97,7 @@ def test_weights_beside_the_file_belong_to_it(model, tmp_path, onnx_file, monkey
         np.testing.assert_array_equal(run(path), run(onnx_file))
         assert f"the weights lie in {path.name}.data beside it" in str(report)
         assert report.size > 4 * path.stat().st_size
+        assert path.with_name(f"{path.name}.data").stat().st_mode == path.stat().st_mode
     assert "already there, checked" in str(export_onnx(model, needed))
     monkeypatch.undo()
     export_onnx(model, needed, overwrite=True)
