@@ -59,11 +59,9 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """How a family of programs writes its files."""
+    """How a family of programs writes its files; its key is the NAME of the importer that reads it, if one does."""
 
     title: str
-    importer: str | None = None
-    """Name by which zoo.importers recognises it."""
     tests: str | None = None
     """File of the tests that compare imported weights with the family's own definition; None: not verified."""
     missing: str | None = None

@@ -66,7 +66,7 @@ def _family_line(entries: list[Entry], catalog: Catalog) -> str:
     first = entries[0]
     layouts = list(dict.fromkeys(source.layout for entry in entries for source in entry.sources[:1]))
     known = [catalog.layouts[layout] for layout in layouts]
-    recognised = "yes" if all(layout.importer for layout in known) else f"no: {known[0].missing}"
+    recognised = "yes" if all(layout.missing is None for layout in known) else f"no: {known[0].missing}"
     tests = [f"[yes](../{layout.tests})" for layout in known if layout.tests]
     addresses = {source.address: source.checked for entry in entries for source in entry.sources if source.address}
     checked = sum(day is not None for day in addresses.values())

@@ -1,22 +1,23 @@
 """Import ProGANs that other programs trained: the layout is recognised by content, and nothing in a file is run."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from zoo.file_hash import sha256_of
 from zoo.importers import (
     akanimax_v2,
     akanimax_v3,
+    gan_zoo,
     gandissect,
-    ganzoo,
     genforce,
     huggan,
     interfacegan,
     mmgen,
     ptrblck,
     tkarras,
+    tkarras_theano,
 )
 from zoo.importers.content import ImportFailure, describe
 from zoo.importers.conversion import NETWORKS, Conversion, build, joint_config
@@ -25,7 +26,8 @@ from zoo.importers.read_file import read_file
 from zoo.progan import Discriminator, Generator
 
 LAYOUTS: tuple[ModuleType, ...] = (
-    tkarras, ganzoo, genforce, huggan, interfacegan, mmgen, gandissect, ptrblck, akanimax_v3, akanimax_v2,
+    tkarras, tkarras_theano, gan_zoo, genforce, huggan, interfacegan, mmgen, gandissect, ptrblck,
+    akanimax_v3, akanimax_v2,
 )  # fmt: skip
 """One file a layout. Each has NAME; recognises(content) -> bool, which never raises whatever the content;
 networks(content) -> the networks in it, of "generator" and "discriminator"; and
@@ -76,15 +78,13 @@ def import_networks(path: str | Path) -> Imported:
                 name: (conversion, build(replace(conversion, config=config), name))
                 for name, (conversion, _) in found.items()
             }
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return Imported(
         layout=layout.NAME,
         generator=found["generator"][1] if "generator" in found else None,
         discriminator=found["discriminator"][1] if "discriminator" in found else None,
         notes=tuple(dict.fromkeys(notes)),
         source=path.name,
-        source_sha256=digest,
+        source_sha256=sha256_of(path),
     )
 
 

@@ -1,62 +1,64 @@
-"""The released programs' own pickles (tkarras/progressive_growing_of_gans): TensorFlow's, and the Theano version's."""
+"""The released program's own pickles (tkarras/progressive_growing_of_gans), of its TensorFlow version."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from zoo.architecture import ProGANConfig
 from zoo.importers.content import ImportFailure, Record, describe
 from zoo.importers.conversion import Conversion, Layer, he_scale, width_fields
-from zoo.importers.network_pickle import TensorFlowNetwork, TheanoNetwork
+from zoo.importers.network_pickle import TensorFlowNetwork
 from zoo.layers import LEAK
 
 NAME = "tkarras"
 
-_FUNCTIONS = {"G_paper": "generator", "G_progressive_8": "generator", "D_paper": "discriminator"}
-_FUNCTIONS["D_progressive_8"] = "discriminator"
-_REFUSED = {"use_batchnorm": False, "use_layernorm": False, "mbdisc_kernels": None, "mbstat_func": "Tstdeps"}
-"""Options of the Theano program for networks that ours cannot be, and the values at which they do nothing."""
-
 
 def recognises(content: Any) -> bool:
-    """A Network of either program, or the (G, D, Gs) that they save."""
-    return bool(_networks(content))
+    """A tfutil.Network, or the (G, D, Gs) that the program saves."""
+    return bool(networks(content))
 
 
 def networks(content: Any) -> list[str]:
     """Return which of "generator" and "discriminator" are there."""
-    found = [_kind(record) for record in _networks(content)]
-    return [name for name in ("generator", "discriminator") if name in found]
+    return [name for name in ("generator", "discriminator") if saved_networks(content, TensorFlowNetwork, _kind)[name]]
 
 
 def convert(content: Any, network: str) -> Conversion:
     """Return the layers of the last such network: Gs, the moving average, of (G, D, Gs)."""
-    records = [record for record in _networks(content) if _kind(record) == network]
-    record = records[-1]
-    of = " (the moving average Gs)" if network == "generator" and len(records) > 1 else ""
-    if isinstance(record, TheanoNetwork):
-        config, layers = _from_theano(record.fields, network)
-        program = f"Theano network{of}"
-    else:
-        config, layers = _from_tensorflow(record.fields, network)
-        program = f"TensorFlow network{of}"
-    state = f"lod {config.lod:g}: half grown, it paints as it stands" if config.lod else "fully grown"
-    return Conversion(config, layers, (f"{network}: {program}, {state}",))
+    records = saved_networks(content, TensorFlowNetwork, _kind)[network]
+    config, layers = _network(records[-1].fields, network)
+    return Conversion(config, layers, (note(network, "TensorFlow", len(records), config.lod),))
 
 
-def _networks(content: Any) -> list[Record]:
-    parts = content if isinstance(content, list | tuple) else [content]
-    return [part for part in parts if isinstance(part, TensorFlowNetwork | TheanoNetwork) and _kind(part)]
+def saved_networks(
+    content: Any, kind: type[Record], network_of: Callable[[Record], str | None]
+) -> dict[str, list[Record]]:
+    """Return the generators and discriminators of a file, in its order.
+
+    Args:
+        content: a network or several of them.
+        kind: the program's class of networks.
+        network_of: says of one whether it is a "generator" or a "discriminator"; None for anything else.
+    """
+    found: dict[str, list[Record]] = {"generator": [], "discriminator": []}
+    for part in content if isinstance(content, list | tuple) else [content]:
+        name = network_of(part) if isinstance(part, kind) else None
+        if name:
+            found[name].append(part)
+    return found
+
+
+def note(network: str, program: str, count: int, lod: float) -> str:
+    """Return what a user should know of a network that was taken as the last of so many."""
+    of = " (the moving average Gs)" if network == "generator" and count > 1 else ""
+    state = f"lod {lod:g}: half grown, it paints as it stands" if lod else "fully grown"
+    return f"{network}: {program} network{of}, {state}"
 
 
 def _kind(record: Record) -> str | None:
     """Return which network a record is; None for a StyleGAN, a classifier or the like."""
-    if isinstance(record, TheanoNetwork):
-        spec = record.fields.get("build_func_spec")
-        return _FUNCTIONS.get(str(spec.get("func"))) if isinstance(spec, dict) else None
     names = _variables(record.fields)
     if "4x4/Dense/weight" in names and "ToRGB_lod0/weight" in names:
         return "generator"
@@ -75,7 +77,7 @@ def _variables(fields: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _from_tensorflow(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, dict[str, Layer]]:
+def _network(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, dict[str, Layer]]:
     """Return config and layers of a tfutil.Network: (in, out) and (height, width, in, out) kernels, unscaled."""
     variables = _variables(fields)
     options = fields.get("static_kwargs") or {}
@@ -127,7 +129,7 @@ def _from_tensorflow(fields: dict[str, Any], network: str) -> tuple[ProGANConfig
     if len(set(fused)) > 1 and network == "discriminator":
         raise ImportFailure("blocks with and blocks without fused pooling, one kind is wanted")
     group = int(options.get("mbstd_group_size", 4))
-    config = _config(network, layers, options, float(variables.get("lod", 0.0)), {
+    config = config_of(network, layers, options, float(variables.get("lod", 0.0)), {
         "variant": "released",
         "pool_first": fused[0] if fused else None,
         "stddev": "strided" if group > 1 else "none",
@@ -136,72 +138,7 @@ def _from_tensorflow(fields: dict[str, Any], network: str) -> tuple[ProGANConfig
     return config, layers
 
 
-def _from_theano(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, dict[str, Layer]]:
-    """Return config and layers of a network.Network: a list of values, in the order in which Lasagne meets them.
-
-    Kernels are (out, in, height, width) of true convolutions, so flipped; each is followed by its run-time scale.
-    """
-    options = dict(fields["build_func_spec"])
-    for name, wanted in _REFUSED.items():
-        if options.get(name, wanted) != wanted:
-            raise ImportFailure(f"{name}: {options[name]!r}, {wanted!r} is wanted")
-    if options.get("tanh_at_end") not in (None, 1, True) or options.get("mbstat_avg", "all") not in ("all", None):
-        raise ImportFailure(
-            f"tanh_at_end: {options.get('tanh_at_end')!r}, mbstat_avg: {options.get('mbstat_avg')!r}; "
-            "None or 1, and 'all' or None, are wanted"
-        )
-    resolution = int(options.get("resolution", 32))
-    names = [f"{4 << i}x{4 << i}" for i in range(resolution.bit_length() - 2)]
-    values: Iterator[Any] = iter(fields["param_values"])
-
-    def parameter() -> Any:
-        for value in values:
-            return value
-        raise ImportFailure(f"{len(fields['param_values'])} parameters, fewer than a network of {resolution} px has")
-
-    def layer() -> Layer:
-        weight = parameter()
-        scale = float(parameter()) if options.get("use_wscale", True) else 1.0
-        if weight.ndim == 4:
-            weight = weight.flip(2, 3)
-        return Layer(weight if weight.ndim == 4 else weight.T, parameter(), scale)
-
-    def rgb_layer() -> Layer:
-        found = layer()
-        return Layer(found.weight[:, :, None, None], found.bias, found.scale)
-
-    layers: dict[str, Layer] = {}
-    if network == "generator":
-        first = layer()
-        weight = first.weight.flip(2, 3).permute(0, 2, 3, 1)  # one pixel, padded, shows the kernel as it is
-        layers["blocks.4x4.dense"] = Layer(weight.reshape(-1, weight.shape[3]), first.bias, first.scale)
-        layers["blocks.4x4.conv"] = layer()
-        for size in names[1:]:
-            layers |= {f"blocks.{size}.conv0": layer(), f"blocks.{size}.conv1": layer()}
-        layers |= {f"to_rgb.{size}": rgb_layer() for size in reversed(names)}
-    else:
-        layers[f"from_rgb.{names[-1]}"] = rgb_layer()
-        for size, coarser in zip(reversed(names[1:]), reversed(names[:-1]), strict=True):
-            layers |= {f"blocks.{size}.conv0": layer(), f"blocks.{size}.conv1": layer()}
-            layers[f"from_rgb.{coarser}"] = rgb_layer()
-        layers["blocks.4x4.conv"] = layer()
-        last = layer()
-        layers["blocks.4x4.dense0"] = Layer(last.weight.flatten(1), last.bias, last.scale)
-        heads = [layer() for _ in range(2 if options.get("label_size") else 1)]  # scores, labels
-        layers["blocks.4x4.dense1"] = Layer(
-            torch.cat([head.weight * head.scale for head in heads]), torch.cat([head.bias for head in heads])
-        )
-    if next(values, None) is not None:
-        raise ImportFailure(f"{len(fields['param_values'])} parameters, more than a network of {resolution} px has")
-    lod = (fields.get("toplevel_params") or {}).get("cur_lod", 0.0)
-    config = _config(network, layers, options, float(lod), {
-        "stddev": None if options.get("mbstat_avg", "all") else "none",
-        "tanh": network == "generator" and options.get("tanh_at_end") is not None,
-    })  # fmt: skip
-    return config, layers
-
-
-def _config(
+def config_of(
     network: str, layers: dict[str, Layer], options: dict[str, Any], lod: float, rest: dict[str, Any]
 ) -> ProGANConfig:
     """Return the config that both programs' options mean; sizes are those of the layers."""

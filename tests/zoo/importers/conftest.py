@@ -72,7 +72,7 @@ def _akanimax_v2(content: Any) -> Any:
 
 SAMPLES: dict[str, tuple[str, str, Callable[[Any], Any] | None]] = {
     "tkarras": ("tkarras_64_narrow.pkl", "tkarras", None),
-    "ganzoo": ("ganzoo_32_alpha025.pth", "pytorch_GAN_zoo", None),
+    "gan_zoo": ("ganzoo_32_alpha025.pth", "gan_zoo", None),
     "genforce": ("genforce_64_narrow_fused.pth", "genforce", None),
     "mmgen": ("mmgen_128_narrow.pth", "mmgen", None),
     "gandissect": ("gandissect_64.pth", "gandissect", None),

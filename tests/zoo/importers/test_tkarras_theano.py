@@ -208,7 +208,7 @@ def test_the_file_is_what_python_2_wrote(tmp_path):
     data = (tmp_path / "any.pkl").read_bytes()
     assert b"cnumpy.core.multiarray\n_reconstruct" in data and b"_codecs" not in data
     found = import_networks(tmp_path / "any.pkl")
-    assert found.layout == "tkarras" and found.discriminator is None
+    assert found.layout == "tkarras_theano" and found.discriminator is None
     assert found.generator.config.variant == "paper"
 
 

@@ -9,7 +9,7 @@ from zoo.architecture import ProGANConfig
 from zoo.importers.content import ImportFailure, Record, as_state_dict, describe
 from zoo.importers.conversion import Conversion, Layer, he_scale, width_fields
 
-NAME = "pytorch_GAN_zoo"
+NAME = "gan_zoo"
 
 _TANH = {"DCGAN": True, "MSE": True, "WGANGP": False, "WGANGP2": False, "Logistic": False}
 """The losses, and whether images go through tanh when one was trained with (base_loss_criterions.py)."""

@@ -228,5 +228,5 @@ def test_what_is_not_whole_or_cannot_be_is_refused(tmp_path, fields, change, mes
 
 def test_a_file_without_a_discriminator_says_what_it_holds(tmp_path):
     torch.save({"config": settings(), "avgG": weights(1, "G", (9, 7))}, tmp_path / "any.pth")
-    with pytest.raises(ImportFailure, match=re.escape("no discriminator in this pytorch_GAN_zoo file, dict of 2")):
+    with pytest.raises(ImportFailure, match=re.escape("no discriminator in this gan_zoo file, dict of 2")):
         import_checkpoint(tmp_path / "any.pth", "discriminator")
