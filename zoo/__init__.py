@@ -18,9 +18,15 @@ def model_folder(name_or_path: str | Path, revision: str | None = None) -> Path:
     Raises:
         zoo.folder.ModelError: there is no such model, or it cannot be had; one line, with the remedy.
     """
+    from zoo.folder import ModelError
     from zoo.locate import locate
 
-    return locate(name_or_path, revision)
+    try:
+        return locate(name_or_path, revision)
+    except OSError as error:  # folders that are closed to us, names that no file can have
+        raise ModelError(
+            f"{error.filename or name_or_path}: {error.strerror}, a model that can be read is wanted"
+        ) from None
 
 
 def import_checkpoint(path: str | Path, network: str = "generator") -> "Generator | Discriminator":

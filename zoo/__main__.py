@@ -47,6 +47,12 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(2)
     except BrokenPipeError:  # a reader like head has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"error: {where}{error.strerror or error}, a place that can be read and written is wanted", file=sys.stderr
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit("error: stopped; run again, a download goes on where it was")
 
@@ -69,6 +75,8 @@ def pull_models(config: PullConfig) -> None:
     from zoo.commands.pull import pull
     from zoo.locate import locate
 
+    if not config.models:
+        raise ModelError("NAME: none given, a name of python -m zoo list is wanted")
     for name in config.models:
         entry = read_catalog().entries.get(name)
         # a name to pull means the catalogue's, even where a folder of that name lies about

@@ -6,6 +6,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from zoo.layers import LEAK
 
+LARGEST = 1 << 16
+"""Of resolutions and channels: a larger number in config.json is a mistake, which would cost memory or overflow."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProGANConfig:
@@ -92,6 +95,11 @@ class ProGANConfig:
             raise ValueError(f"widths: {self.widths}, {len(self.resolutions)} numbers, at least 1 each, are wanted")
         if self.lod > len(self.resolutions) - 1:
             raise ValueError(f"lod: {self.lod}, at most {len(self.resolutions) - 1} is wanted")
+        for name in ("resolution", "latent_size", "label_size", "image_channels", "fmap_max", "discriminator_hidden"):
+            if (getattr(self, name) or 0) > LARGEST:
+                raise ValueError(f"{name}: larger than any network, at most {LARGEST} is wanted")
+        if max(self.widths or (0,)) > LARGEST:
+            raise ValueError(f"widths: larger than any network, at most {LARGEST} each is wanted")
 
     @property
     def resolutions(self) -> list[int]:

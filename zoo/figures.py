@@ -1,9 +1,11 @@
 """The measured figures of a model folder: metrics.json, as python -m train.metrics keeps it. No torch."""
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
+
+from zoo.file_hash import sha256_of
+from zoo.folder import WEIGHTS_NAMES
 
 METRICS_NAME = "metrics.json"
 TITLES = {
@@ -35,9 +37,8 @@ def read_figures(folder: Path) -> list[dict[str, Any]]:
     """
     try:
         metrics = json.loads((folder / METRICS_NAME).read_text(encoding="utf-8"))
-        with (folder / "model.safetensors").open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+        sha256 = sha256_of(folder / WEIGHTS_NAMES["Generator"])
+    except (OSError, ValueError, RecursionError):
         return []
     if not isinstance(metrics, dict):
         return []

@@ -12,6 +12,11 @@ class ModelError(ValueError):
     """A model folder that cannot be used or found; the message is one line that names it and the remedy."""
 
 
+def printable(text: str) -> str:
+    """Return a file's own words in one line, without anything that a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def folder_at(path: Path) -> Path:
     """Return the model folder that an existing path means: the folder itself, or model/ of a run folder.
 
@@ -40,8 +45,10 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"{folder}: no {CONFIG_NAME} in it, a model folder (made by python -m train) is wanted"
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # no text, no JSON, numbers or nesting without end
         raise ModelError(f"{path}: cannot be read ({error}), the JSON that python -m train writes is wanted") from None
     if not isinstance(config, dict) or not isinstance(config.get("architecture"), dict):
         raise ModelError(f"{path}: no 'architecture' in it, the JSON that python -m train writes is wanted")
+    if not isinstance(config.get("class", ""), str):
+        raise ModelError(f"{path}: class {config['class']!r}, the name of a network is wanted")
     return config

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
 from zoo.progan import Discriminator, Generator, ProGANConfig
@@ -35,19 +35,28 @@ def save(network: nn.Module, folder: Path, **card: Any) -> Path:
     tensors = {
         key: value.detach().to("cpu", torch.float32).contiguous().clone() for key, value in network.state_dict().items()
     }
-    path = folder / WEIGHTS_NAMES[kind]
+    path = save_tensors(tensors, folder / WEIGHTS_NAMES[kind], {"format": "pt"})
+    if kind == "Generator":
+        partial = folder / (CONFIG_NAME + ".partial")
+        partial.write_text(config_text, encoding="utf-8")
+        partial.replace(folder / CONFIG_NAME)
+    return path
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> Path:
+    """Write a safetensors file, which appears whole or not at all, readable by everybody.
+
+    Raises:
+        ModelError: the disk is full; a file already there is left alone.
+    """
     partial = path.with_name(path.name + ".partial")
     try:
-        save_file(tensors, partial, metadata={"format": "pt"})
+        save_file(tensors, partial, metadata=metadata)
         partial.chmod(0o644)  # safetensors leaves it closed to everybody else
     except SafetensorError as error:  # what it makes of a full disk
         partial.unlink(missing_ok=True)
         raise ModelError(f"{path}: cannot be written ({error}), room on the disk is wanted") from None
     partial.replace(path)
-    if kind == "Generator":
-        partial = folder / (CONFIG_NAME + ".partial")
-        partial.write_text(config_text, encoding="utf-8")
-        partial.replace(folder / CONFIG_NAME)
     return path
 
 
@@ -85,16 +94,29 @@ def fill(network: nn.Module, path: Path) -> nn.Module:
         ModelError: the file is missing, damaged, or of another architecture.
     """
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-    except FileNotFoundError:
-        raise ModelError(f"{path}: not there, the weights that python -m train writes are wanted") from None
+        tensors = read_tensors(path)[0]
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: {error.strerror}, the weights that python -m train writes are wanted") from None
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be read as safetensors ({error}); damaged or incomplete?") from None
     wanted = {key: value.shape for key, value in network.state_dict().items()}
     _check_shapes(path, wanted, {key: value.shape for key, value in tensors.items()})
     network.load_state_dict({key: value.float() for key, value in tensors.items()}, strict=True, assign=True)
     return network.eval().requires_grad_(False)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of a safetensors file, on the CPU, and its metadata.
+
+    Raises:
+        FileNotFoundError: there is no file; its strerror says what there is instead.
+        OSError, SafetensorError: it cannot be read.
+    """
+    if not path.is_file():  # nothing, a folder, or a pipe that would never end
+        raise FileNotFoundError(2, "not a file" if path.exists() else "not there")
+    path.open("rb").close()  # of a closed file safetensors says that there is none
+    with safe_open(path, framework="pt", device="cpu") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118 - not a dict
 
 
 def _check_shapes(path: Path, wanted: dict[str, torch.Size], found: dict[str, torch.Size]) -> None:

@@ -184,6 +184,11 @@ def test_a_proxy_is_used(server, tmp_path, monkeypatch, entry):
     assert server.requests == [("GET", "/good", None)]
 
 
+def test_a_proxy_of_an_unknown_kind_is_said(tmp_path, monkeypatch, refusal):
+    monkeypatch.setenv("https_proxy", "gopher://127.0.0.1:9")
+    assert refusal(tmp_path, "https://weights.invalid/faces.pth").endswith("http://HOST:PORT is wanted")
+
+
 # What is known of a file.
 
 

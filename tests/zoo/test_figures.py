@@ -30,7 +30,7 @@ def test_all_figures_are_stale_once_the_weights_change(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "metrics", ["no json", "[]", {"swd": 1}, {"swd": {"model_sha256": SHA256}}, {"swd": {"values": {}}}]
+    "metrics", ["no json", "[]", "[" * 100_000, {"swd": 1}, {"swd": {"model_sha256": SHA256}}, {"swd": {"values": {}}}]
 )
 def test_what_is_no_figure_is_left_out(tmp_path, metrics):
     assert read_figures(write(tmp_path, metrics)) == []

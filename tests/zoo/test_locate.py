@@ -94,3 +94,8 @@ def test_finding_a_model_imports_no_torch(tmp_path):
         "assert 'torch' not in sys.modules and 'huggingface_hub' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, cwd=ROOT, timeout=60)
+
+
+def test_a_name_that_no_file_can_have_is_a_model_error():
+    with pytest.raises(ModelError, match="File name too long, a model that can be read is wanted"):
+        zoo.model_folder("x" * 5000)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -119,8 +120,25 @@ def test_import_makes_a_folder_that_loads_verifies_and_shows_itself(command, for
     code, out, _ = command("verify", folder)
     assert code == 0 and out.count("ok ") == len(out.splitlines()) >= 6
     _, out, _ = command("show", folder)
-    assert "imported from: layout mmgen, file mmgen_128_narrow.pth" in out and "Discriminator" in out
+    assert "imported from: mmgen_128_narrow.pth, layout mmgen\n" in out and "Discriminator" in out
+    assert f"sha256 of the file: {hashlib.sha256(foreign.read_bytes()).hexdigest()}\n" in out
+    assert "\n    trained on BGR, turned to RGB\n" in out
     assert f"samples: {folder / 'samples.png'}" in out
+
+
+def test_an_import_that_cannot_be_written_names_its_output(command, foreign, tmp_path):
+    (tmp_path / "file").touch()
+    code, _, err = command("import", foreign, "--output", "file/model")
+    assert code == 2 and "error: file/model: cannot be written (File exists), another --output is wanted\n" in err
+
+
+def test_what_a_model_says_of_itself_does_not_reach_the_terminal_as_commands(command, trained):
+    config = json.loads((trained / "config.json").read_text())
+    (trained / "config.json").write_text(json.dumps(config | {"training": "\x1b]0;mine\x07", "dataset": "\ud800"}))
+    for arguments in (("show", trained), ("list",)):
+        code, out, _ = command(*arguments)
+        assert code == 0 and "\x1b" not in out and "\x07" not in out
+    out.encode()
 
 
 def test_the_first_sample_is_seed_0(command, foreign, tmp_path):
@@ -183,12 +201,16 @@ def test_a_download_of_another_size_is_not_taken_for_the_model(command, real_dat
         (("import", "page.pth"), "page.pth: a web page or other text, not a checkpoint"),
         (("pull", "celeba-128.tfhub"), "celeba-128.tfhub: nothing here reads it"),
         (("verify", "celebahq-1024"), "not in the cache, python -m zoo pull celebahq-1024 is wanted first"),
+        (("import", "pipe"), "pipe: no file, a checkpoint file is wanted"),
+        (("pull",), "NAME: none given, a name of python -m zoo list is wanted"),
+        (("show", "x" * 5000), "File name too long"),
         (("verify",), "MODEL: none given, a model (or --online) is wanted"),
         (("verify", "nothing", "--online"), "nothing: not in the catalogue"),
     ],
 )
 def test_a_user_s_mistake_is_one_line_and_exit_code_2(command, tmp_path, arguments, said):
     (tmp_path / "page.pth").write_text("<!DOCTYPE html><html><body>Sign in</body></html>")
+    os.mkfifo(tmp_path / "pipe")
     code, out, err = command(*arguments)
     assert (code, out) == (2, "")
     assert err.startswith("error: ") and err.count("\n") == 1 and said in err

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -71,11 +70,7 @@ def record_check(folder: Path, network: nn.Module) -> Path:
     inputs = check_inputs(network)
     tensors = {f"input{i}": value for i, value in enumerate(inputs)} | check_outputs(network, inputs)
     path = folder / CHECK_NAME
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={name: sha256_of(folder / name) for name in weight_files(folder)})
-    partial.chmod(0o644)  # safetensors leaves it closed to everybody else
-    partial.replace(path)
-    return path
+    return weights.save_tensors(tensors, path, {name: sha256_of(folder / name) for name in weight_files(folder)})
 
 
 def weight_files(folder: Path) -> list[str]:
@@ -126,7 +121,7 @@ def _read(folder: Path) -> tuple[dict[str, str], dict[str, Tensor]] | None:
     if not path.exists():
         return None
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            return dict(file.metadata() or {}), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        tensors, metadata = weights.read_tensors(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be read ({error}), zoo verify --record writes a new one") from None
+    return metadata, tensors

@@ -7,7 +7,7 @@ from typing import Any
 
 from zoo.catalog import Catalog, Entry, read_catalog
 from zoo.figures import figure_lines, read_figures
-from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
+from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, printable, read_config
 from zoo.locate import PRETRAINED, shipped
 from zoo.remote.cache import cache_folder, cached_model, is_cached
 
@@ -59,7 +59,8 @@ def _model_line(name: str, folder: Path) -> str:
     if side := config["architecture"].get("resolution"):
         about += f" {side}x{side}"
     figures = "; ".join(figure_lines(read_figures(folder)))
-    return f"  {name:<30} {size / 1e6:6.1f} MB  {about}, {licence_words(config)}" + (f"; {figures}" if figures else "")
+    line = f"  {name:<30} {size / 1e6:6.1f} MB  {about}, {licence_words(config)}" + (f"; {figures}" if figures else "")
+    return printable(line)  # it may be from anywhere
 
 
 def _catalog_line(entry: Entry, catalog: Catalog, here: bool) -> str:

@@ -43,8 +43,12 @@ def import_model(
         ModelError: the file cannot be imported, or the folder holds something else; one line.
     """
     if not path.is_file():
-        raise ModelError(f"{path}: {'a folder' if path.is_dir() else 'not there'}, a checkpoint file is wanted")
-    sha256 = sha256_of(path)
+        found = "a folder" if path.is_dir() else "no file" if path.exists() else "not there"
+        raise ModelError(f"{path}: {found}, a checkpoint file is wanted")
+    try:
+        sha256 = sha256_of(path)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}), a checkpoint file is wanted") from None
     if folder.exists() and not overwrite:
         if _import_of(folder) == sha256:
             return folder
@@ -64,10 +68,14 @@ def import_model(
             _write(imported, partial, card)
             partial.chmod(0o755)  # mkdtemp's is closed to everybody else
             _take_place(partial, folder)
+        except ModelError as error:
+            raise ModelError(str(error).replace(str(partial), str(folder))) from None
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
-        raise cannot_write(folder, error) from None
+        if address:  # it was to go into the cache
+            raise cannot_write(folder, error) from None
+        raise ModelError(f"{folder}: cannot be written ({error.strerror}), another --output is wanted") from None
     return folder
 
 

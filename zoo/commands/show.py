@@ -10,7 +10,7 @@ from zoo.commands.architecture_table import as_lines, discriminator_table, gener
 from zoo.commands.listing import ABOUT, licence_words
 from zoo.commands.pull import licence_of_weights
 from zoo.figures import METRICS_NAME, TITLES, read_figures
-from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
+from zoo.folder import WEIGHTS_NAMES, ModelError, printable, read_config
 from zoo.locate import locate
 from zoo.progan import ProGANConfig
 from zoo.remote.cache import is_cached
@@ -86,7 +86,7 @@ def folder_lines(folder: Path) -> list[str]:
         *_plain("licence of the data", (config.get("license") or {}).get("data") if _has(config, "license") else None),
         *_plain("data", config.get("dataset")),
         *_plain("training", config.get("training")),
-        *_plain("imported from", config.get("imported")),
+        *_origin(config.get("imported")),
         *_plain("source", config.get("source")),
         *_plain("cite", config.get("citation")),
     ]
@@ -96,6 +96,7 @@ def folder_lines(folder: Path) -> list[str]:
             if isinstance(figure.get(key), dict):
                 numbers = ", ".join(f"{name} {_number(value)}" for name, value in figure[key].items())
                 lines.append(f"    {title}: {numbers}")
+    lines = [printable(line) for line in lines]  # the model may be from anywhere
     if kind != "Generator":
         return [*lines, "", *_sizes(folder, config)]
     try:
@@ -125,6 +126,17 @@ def _plain(title: str, value: Any) -> list[str]:
     if isinstance(value, dict):
         value = ", ".join(f"{key} {item}" for key, item in value.items() if item not in (None, "", []))
     return [f"  {title}: {value}"]
+
+
+def _origin(imported: Any) -> list[str]:
+    """Return where an imported model is from, as zoo.importers.Imported.provenance wrote it."""
+    if not isinstance(imported, dict):
+        return _plain("imported from", imported)
+    lines = [f"  imported from: {imported.get('file')}, layout {imported.get('layout')}"]
+    named = {"file_sha256": "the file"} | {f"{Path(name).stem}_sha256": name for name in WEIGHTS_NAMES.values()}
+    lines += [f"    sha256 of {name}: {imported[key]}" for key, name in named.items() if key in imported]
+    notes = imported.get("notes")
+    return lines + [f"    {note}" for note in notes if note] if isinstance(notes, list) else lines
 
 
 def _has(config: dict[str, Any], key: str) -> bool:

@@ -41,7 +41,7 @@ def verify_folder(folder: Path) -> list[Finding]:
     findings.append(_images(folder, network))
     if (folder / WEIGHTS_NAMES["Discriminator"]).exists():
         findings.append(_scores(folder, network))
-    return findings
+    return list(dict.fromkeys(findings))  # a check image that cannot be read is found twice
 
 
 def verify_checkpoint(entry: Entry, cache: Path | None = None) -> list[Finding]:
@@ -65,7 +65,9 @@ def _hashes(folder: Path) -> list[Finding]:
     except ModelError as error:
         return [Finding(False, str(error))]
     imported = read_config(folder).get("imported")
-    imported = imported if isinstance(imported, dict) else {}
+    imported = (
+        {key: text for key, text in imported.items() if isinstance(text, str)} if isinstance(imported, dict) else {}
+    )
     kept = {WEIGHTS_NAMES["Generator"]: "model_sha256", WEIGHTS_NAMES["Discriminator"]: "discriminator_sha256"}
     wanted = wanted | {name: imported[key] for name, key in kept.items() if key in imported}
     if not wanted:

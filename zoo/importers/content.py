@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.folder import ModelError
+from zoo.folder import ModelError, printable
 
 MOST_BYTES = 4 << 30
 """Largest file and largest sum of its tensors: a ProGAN for 1024x1024 with all its optimizers is a quarter of it."""
@@ -19,8 +19,7 @@ class ImportFailure(ModelError):
     """A file that cannot be imported; one line: the file, what was found in it, what is wanted."""
 
     def __init__(self, message: str) -> None:
-        # what was found is the file's own text: no line breaks and nothing that a terminal would obey
-        super().__init__("".join(c if c.isprintable() else "?" for c in message))
+        super().__init__(printable(message))  # what was found is the file's own text
 
 
 class Record:

@@ -1,12 +1,12 @@
 """Networks of a foreign file with their provenance, and the model folder that they become."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zoo import weights
+from zoo.file_hash import sha256_of
 from zoo.folder import CONFIG_NAME, read_config
 from zoo.importers.content import ImportFailure
 from zoo.progan import Discriminator, Generator
@@ -54,16 +54,11 @@ class Imported:
             raise ImportFailure(f"{self.source}: a discriminator alone, a generator is wanted for a model folder")
         provenance = self.provenance()
         if self.discriminator is not None:
-            provenance["discriminator_sha256"] = _sha256(weights.save(self.discriminator, folder))
-        provenance["model_sha256"] = _sha256(weights.save(self.generator, folder, **card))
+            provenance["discriminator_sha256"] = sha256_of(weights.save(self.discriminator, folder))
+        provenance["model_sha256"] = sha256_of(weights.save(self.generator, folder, **card))
         partial = folder / (CONFIG_NAME + ".partial")
         partial.write_text(
             json.dumps(read_config(folder) | {"imported": provenance}, indent=2) + "\n", encoding="utf-8"
         )
         partial.replace(folder / CONFIG_NAME)
         return folder
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from zoo.folder import ModelError
 from zoo.remote.web_page import is_web_page, read_page
 
 TIMEOUT = 30.0
@@ -38,11 +39,19 @@ class _Interrupted(Exception):
 
 
 def open_client(timeout: float = TIMEOUT) -> Any:
-    """Return an HTTP client that follows redirects and honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY."""
+    """Return an HTTP client that follows redirects and honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
+
+    Raises:
+        ModelError: a proxy of a kind that it does not know.
+    """
     import httpx2
 
     headers = {"User-Agent": "celebahq-zoo", "Accept-Encoding": "identity"}  # offsets are those of the file itself
-    return httpx2.Client(follow_redirects=True, max_redirects=10, timeout=timeout, headers=headers)
+    try:
+        return httpx2.Client(follow_redirects=True, max_redirects=10, timeout=timeout, headers=headers)
+    except (ImportError, ValueError) as error:  # SOCKS, which takes a package more, or no address
+        reason = str(error).partition(". ")[0]
+        raise ModelError(f"HTTPS_PROXY or ALL_PROXY: {reason}; http://HOST:PORT is wanted") from None
 
 
 Advance = Callable[[int, int | None], None]

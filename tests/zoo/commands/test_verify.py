@@ -48,6 +48,14 @@ def test_other_weights_are_found_by_their_hash_and_by_what_they_paint(folder):
     assert image_line.endswith("at most 1e-03 is wanted")
 
 
+def test_a_config_edited_by_hand_is_no_crash_and_a_damaged_check_image_is_said_once(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"imported": {"file_sha256": 3, "model_sha256": None}}))
+    assert wrong(folder) == []
+    (folder / "check.safetensors").write_bytes(b"no tensors")
+    assert len(wrong(folder)) == 1
+
+
 def test_another_discriminator_is_found_by_its_hash(folder):
     change(folder, "blocks.4x4.dense1.bias", 0.5, "discriminator.safetensors")
     assert [line.partition(":")[0] for line in wrong(folder)] == ["discriminator.safetensors"]
