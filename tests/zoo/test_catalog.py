@@ -103,7 +103,6 @@ us = "us"
 faces = "CC0"
 [layout.ours]
 title = "ours"
-importer = "ours"
 [family.ours]
 layout = "ours"
 publisher = "us"
