@@ -54,7 +54,7 @@ def main(args: Sequence[str] | None = None) -> None:
         )
         sys.exit(2)
     except KeyboardInterrupt:
-        sys.exit("error: stopped; run again, a download goes on where it was")
+        sys.exit("error: stopped, nothing is left half made; run again, a download goes on where it was")
 
 
 def list_models(config: ListConfig) -> None:

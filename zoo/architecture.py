@@ -1,11 +1,11 @@
-"""Everything that rebuilds a ProGAN: sizes, which official network, and what other programs' networks differ in."""
+"""All that rebuilds a ProGAN: sizes, which official network, what other programs' networks differ in. No torch."""
 
 from dataclasses import asdict, dataclass, fields, replace
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from zoo.layers import LEAK
-
+LEAK = 0.2
+"""Slope of the leaky ReLU for negative inputs, everywhere in both networks (paper, Appendix A)."""
 LARGEST = 1 << 16
 """Of resolutions and channels: a larger number in config.json is a mistake, which would cost memory or overflow."""
 

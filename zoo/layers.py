@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LEAK = 0.2
-"""Slope of the leaky ReLU for negative inputs, everywhere in both networks (paper, Appendix A)."""
+from zoo.architecture import LEAK
 
 
 class EqualizedConv2d(nn.Module):

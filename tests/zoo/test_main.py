@@ -231,13 +231,13 @@ def test_no_address_is_asked_where_connections_are_forbidden(command, monkeypatc
     assert code == 2 and "HF_HUB_OFFLINE" in err
 
 
-def test_help_and_list_import_no_torch():
+def test_help_list_and_a_name_that_is_not_there_import_no_torch():
     program = (
         "import sys\nfrom zoo.__main__ import main\n"
         "try: main(sys.argv[1:])\nexcept SystemExit: pass\n"
         "assert 'torch' not in sys.modules"
     )
-    for arguments in (["--help"], ["show", "--help"], ["list"], ["list", "--markdown"]):
+    for arguments in (["--help"], ["show", "nothing"], ["list"], ["list", "--markdown"]):
         subprocess.run(
             [sys.executable, "-c", program, *arguments], check=True, cwd=ROOT, capture_output=True, timeout=60
         )

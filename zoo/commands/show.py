@@ -5,14 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from zoo.architecture import ProGANConfig
 from zoo.catalog import Catalog, Entry, read_catalog
-from zoo.commands.architecture_table import as_lines, discriminator_table, generator_table, short
 from zoo.commands.listing import ABOUT, licence_words
 from zoo.commands.pull import licence_of_weights
 from zoo.figures import METRICS_NAME, TITLES, read_figures
 from zoo.folder import WEIGHTS_NAMES, ModelError, printable, read_config
 from zoo.locate import locate
-from zoo.progan import ProGANConfig
 from zoo.remote.cache import is_cached
 
 
@@ -32,6 +31,8 @@ def show(model: str, cache: Path | None = None) -> None:
         print("\n".join(entry_lines(entry, catalog, is_cached(model, cache))))
         if not is_cached(model, cache):
             if entry.architecture:
+                from zoo.commands.architecture_table import as_lines, generator_table  # torch: only now
+
                 config = ProGANConfig(resolution=entry.resolution, **entry.architecture)
                 print("", *as_lines("Generator", generator_table(config)), sep="\n")
             return
@@ -103,6 +104,8 @@ def folder_lines(folder: Path) -> list[str]:
         architecture = ProGANConfig.from_dict(config["architecture"])
     except (TypeError, ValueError) as error:
         raise ModelError(f"{folder}: {error}") from None
+    from zoo.commands.architecture_table import as_lines, discriminator_table, generator_table
+
     lines += ["", *as_lines("Generator", generator_table(architecture))]
     if (folder / WEIGHTS_NAMES["Discriminator"]).exists():
         lines += ["", *as_lines("Discriminator", discriminator_table(architecture))]
@@ -111,6 +114,7 @@ def folder_lines(folder: Path) -> list[str]:
 
 def _sizes(folder: Path, config: dict[str, Any]) -> list[str]:
     """Return the parts of a restoration network and their parameters."""
+    from zoo.commands.architecture_table import short
     from zoo.commands.check_image import load_network
 
     network = load_network(folder)

@@ -10,9 +10,14 @@ MOST_COLUMNS = 96
 
 
 def print_picture(path: Path) -> None:
-    """Print a picture as wide as the terminal allows, at most 96 columns."""
+    """Print a picture as wide as the terminal allows, at most 96 columns; nothing on one without its colours."""
     console = Console()
-    print_on(console, path)
+    if console.no_color or console.color_system not in ("256", "truecolor"):
+        return
+    try:
+        print_on(console, path)
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        print(f"  cannot be shown ({error})")
 
 
 def print_on(console: Console, path: Path) -> None:

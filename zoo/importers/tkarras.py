@@ -6,11 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.architecture import ProGANConfig
+from zoo.architecture import LEAK, ProGANConfig
 from zoo.importers.content import ImportFailure, Record, describe
 from zoo.importers.conversion import Conversion, Layer, he_scale, width_fields
 from zoo.importers.network_pickle import TensorFlowNetwork
-from zoo.layers import LEAK
 
 NAME = "tkarras"
 

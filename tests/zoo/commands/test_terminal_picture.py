@@ -2,10 +2,11 @@
 
 import io
 
+import pytest
 from PIL import Image
 from rich.console import Console
 
-from zoo.commands.terminal_picture import print_on
+from zoo.commands.terminal_picture import print_on, print_picture
 
 
 def test_upper_and_lower_pixels_are_the_two_colours_of_a_half_block(tmp_path):
@@ -26,3 +27,24 @@ def test_a_wide_picture_fits_the_terminal(tmp_path):
     print_on(Console(file=out, force_terminal=True, color_system="truecolor", width=40), tmp_path / "picture.png")
     lines = out.getvalue().splitlines()
     assert len(lines) == 10 and all(line.count("▀") == 40 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("variables", "blocks"), [({"COLORTERM": "truecolor"}, 2), ({"NO_COLOR": "1"}, 0), ({"TERM": "dumb"}, 0)]
+)
+def test_a_terminal_without_the_colours_gets_no_blocks(
+    tmp_path, capsys, monkeypatch, variables, blocks
+):
+    for name, value in ({"TERM": "xterm", "FORCE_COLOR": "1"} | variables).items():
+        monkeypatch.setenv(name, value)
+    Image.new("RGB", (2, 2)).save(tmp_path / "picture.png")
+    print_picture(tmp_path / "picture.png")
+    assert capsys.readouterr().out.count("▀") == blocks
+
+
+def test_a_picture_that_is_none_is_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    (tmp_path / "picture.png").write_text("no picture")
+    print_picture(tmp_path / "picture.png")
+    assert "cannot be shown (cannot identify image file" in capsys.readouterr().out
