@@ -4,11 +4,9 @@ import math
 import re
 from typing import Any
 
-from torch import Tensor
-
 from zoo.importers.conversion import Conversion, Layer, he_scale
-from zoo.importers.state import State, named_tensors
-from zoo.importers.wscale_chain import convert_chain
+from zoo.importers.state import State
+from zoo.importers.wscale_chain import chain_tensors, convert_chain
 
 NAME = "gandissect"
 
@@ -20,7 +18,7 @@ def recognises(content: Any) -> bool:
 
 def networks(content: Any) -> list[str]:
     """Return ["generator"] or []: the family has no discriminators."""
-    tensors = _tensors(content)
+    tensors = chain_tensors(content)
     named = {"layer1.conv.weight", "layer1.wscale.b", "layer2.conv.weight"} <= tensors.keys()
     return ["generator"] * (named and any(re.fullmatch(r"output_\d+x\d+\.conv\.weight", name) for name in tensors))
 
@@ -31,7 +29,7 @@ def convert(content: Any, network: str) -> Conversion:
     Raises:
         ImportFailure: tensors are missing, left over, or fit no such network.
     """
-    state = State(_tensors(content))
+    state = State(chain_tensors(content))
     count = 0
     while f"layer{count + 1}.conv.weight" in state:
         count += 1
@@ -40,13 +38,6 @@ def convert(content: Any, network: str) -> Conversion:
     output = _layer(state, f"output_{side}x{side}", gain=1.0)
     state.finish()
     return convert_chain(layers, output)
-
-
-def _tensors(content: Any) -> dict[str, Tensor]:
-    """Return the state dict, bare or under "state_dict"."""
-    if isinstance(content, dict) and "state_dict" in content:
-        content = content["state_dict"]
-    return named_tensors(content)
 
 
 def _layer(state: State, name: str, gain: float = math.sqrt(2)) -> Layer:

@@ -3,12 +3,10 @@
 import math
 from typing import Any
 
-from torch import Tensor
-
 from zoo.importers.content import ImportFailure
 from zoo.importers.conversion import Conversion, Layer, he_scale
-from zoo.importers.state import State, named_tensors
-from zoo.importers.wscale_chain import convert_chain
+from zoo.importers.state import State
+from zoo.importers.wscale_chain import chain_tensors, convert_chain
 
 NAME = "ptrblck"
 
@@ -20,7 +18,7 @@ def recognises(content: Any) -> bool:
 
 def networks(content: Any) -> list[str]:
     """Return ["generator"] or []: the family has no discriminators."""
-    tensors = _tensors(content)
+    tensors = chain_tensors(content)
     later = {"features.0.conv.weight", "features.0.wscale.b", "output.conv.weight"} <= tensors.keys()
     first = {"in_layer.1.weight", "upsampling_layers.0.conv.weight", "out_layer.1.weight"} <= tensors.keys()
     return ["generator"] * (later or first)
@@ -32,7 +30,7 @@ def convert(content: Any, network: str) -> Conversion:
     Raises:
         ImportFailure: tensors are missing, left over, or fit no such network.
     """
-    state, layers = State(_tensors(content)), []
+    state, layers = State(chain_tensors(content)), []
     if "in_layer.1.weight" in state:  # the names of the program's first version
         ends = [(f"{name}.1.weight", f"{name}.2") for name in ("in_layer", "out_layer")]
         pattern = "upsampling_layers.{}"
@@ -46,13 +44,6 @@ def convert(content: Any, network: str) -> Conversion:
     output = _layer(state, *ends[1], gain=1.0)
     state.finish()
     return convert_chain(layers, output)
-
-
-def _tensors(content: Any) -> dict[str, Tensor]:
-    """Return the state dict, bare or under "state_dict"."""
-    if isinstance(content, dict) and "state_dict" in content:
-        content = content["state_dict"]
-    return named_tensors(content)
 
 
 def _layer(state: State, weight_name: str, wscale: str, gain: float = math.sqrt(2)) -> Layer:

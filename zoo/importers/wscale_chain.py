@@ -1,11 +1,22 @@
 """A chain of convolutions with one output layer, as gandissect and ptrblck store generators: our names for it."""
 
 from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
 
 from zoo.architecture import ProGANConfig
 from zoo.importers.content import ImportFailure
 from zoo.importers.conversion import Conversion, Layer, width_fields
 from zoo.importers.equalized import dense_of_padded
+from zoo.importers.state import named_tensors
+
+
+def chain_tensors(content: Any) -> dict[str, Tensor]:
+    """Return the state dict of a file, bare or under "state_dict"."""
+    if isinstance(content, dict) and "state_dict" in content:
+        content = content["state_dict"]
+    return named_tensors(content)
 
 
 def convert_chain(layers: list[Layer], output: Layer, notes: tuple[str, ...] = ()) -> Conversion:

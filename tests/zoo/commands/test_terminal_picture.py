@@ -32,9 +32,7 @@ def test_a_wide_picture_fits_the_terminal(tmp_path):
 @pytest.mark.parametrize(
     ("variables", "blocks"), [({"COLORTERM": "truecolor"}, 2), ({"NO_COLOR": "1"}, 0), ({"TERM": "dumb"}, 0)]
 )
-def test_a_terminal_without_the_colours_gets_no_blocks(
-    tmp_path, capsys, monkeypatch, variables, blocks
-):
+def test_a_terminal_without_the_colours_gets_no_blocks(tmp_path, capsys, monkeypatch, variables, blocks):
     for name, value in ({"TERM": "xterm", "FORCE_COLOR": "1"} | variables).items():
         monkeypatch.setenv(name, value)
     Image.new("RGB", (2, 2)).save(tmp_path / "picture.png")
