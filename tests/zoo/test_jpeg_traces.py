@@ -5,7 +5,7 @@ import io
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from zoo.jpeg_traces import FAINT, PLAIN, repair_share, traces
 
@@ -55,6 +55,32 @@ def test_gray_photos_count_as_colour_ones_do(undamaged):
     gray = np.asarray(Image.fromarray(undamaged[0]).convert("L").convert("RGB"))
     assert repair_share(gray) == 0.0
     assert repair_share(jpeg(gray, 50, "4:2:0")) == 1.0
+
+
+def drawn():
+    """Graphics whose edges lie on grids of 2 to 12 pixels, by name; none ever was a JPEG."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:320, :320]
+    graphics = {f"checkerboard of {n}": (x // n + y // n) % 2 * 200 + 20 for n in (2, 4, 7, 8)}
+    for n in (4, 12):
+        graphics[f"squares of {n}"] = rng.integers(0, 256, (80, 80)).repeat(n, 0).repeat(n, 1)[:320, :320]
+    text = Image.new("L", (320, 320), 255)
+    for line in range(20):
+        ImageDraw.Draw(text).text((8, 16 * line), "The quick brown fox jumps over the lazy dog 0123", fill=20)
+    graphics |= {"text": np.asarray(text), "slope": (x + y) * 255 / 640, "noise": rng.normal(128, 20, x.shape)}
+    return {name: np.repeat(np.uint8(np.rint(gray))[..., None], 3, axis=2) for name, gray in graphics.items()}
+
+
+@pytest.mark.parametrize("name", drawn())
+def test_drawn_graphics_need_no_repair(name):
+    assert repair_share(drawn()[name]) < 0.05
+
+
+@pytest.mark.parametrize("quality", [5, 20, 60])
+def test_jpeg_of_a_hundred_pixels_is_not_taken_for_graphics(undamaged, quality):
+    for photo in undamaged:
+        damaged = jpeg(photo[-104:, -104:], quality, "4:2:0")[3:, 5:]
+        assert repair_share(damaged) == pytest.approx(min((traces(damaged) - FAINT) / (PLAIN - FAINT), 1))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (15, 500), (16, 16), (17, 90), (3, 5000)])
