@@ -128,8 +128,16 @@ def _check(photo: np.ndarray) -> None:
 def _restore(photo: np.ndarray, name: str, device: str) -> np.ndarray:
     network = load_network(name, device)
     kind = name.partition("-")[0]
+    is_gray = (photo[..., 0] == photo[..., 1]).all() and (photo[..., 1] == photo[..., 2]).all()
+
+    def restore(pictures: np.ndarray) -> np.ndarray:
+        made = forward(network, pictures)
+        if is_gray:  # or it came back with tints of up to 14 grey levels
+            made[:] = np.rint(made.mean(axis=3, dtype=np.float32, keepdims=True))
+        return made
+
     return run_tiled(
-        lambda pictures: forward(network, pictures),
+        restore,
         photo,
         scale=SCALE if kind == "superres" else 1,
         tile=_TILES[kind][device],

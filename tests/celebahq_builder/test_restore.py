@@ -78,6 +78,14 @@ def test_photo_of_any_size_comes_back_whole(size):
     assert super_resolve(photo[:, :500], "fast").shape == (4 * size[0], 4 * min(size[1], 500), 3)
 
 
+def test_gray_photo_stays_gray(original):
+    gray = np.asarray(Image.fromarray(jpeg(original, 30)).convert("L").convert("RGB"))[40:120, 40:120]
+    for restored in (remove_artifacts(gray, "fast"), super_resolve(gray, "fast")):
+        assert np.ptp(restored, axis=2).max() == 0
+        reduced = cv2.resize(restored, (80, 80), interpolation=cv2.INTER_AREA)
+        assert psnr(reduced, gray) > 25 and not np.array_equal(reduced, gray)
+
+
 @pytest.mark.parametrize("value", [0, 255])
 def test_black_and_white_stay_black_and_white(value):
     photo = np.full((24, 24, 3), value, np.uint8)
