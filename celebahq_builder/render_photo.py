@@ -104,16 +104,9 @@ def _crop(photo: np.ndarray, landmarks: np.ndarray, config: BuildConfig) -> tupl
     if config.restore == "off":
         face = align_face(photo, landmarks, config.resolution, config.geometry)
         return face, face
-    from celebahq_builder.restore_face import restore_face
+    from celebahq_builder.restore_face import restore_for
 
-    restored = restore_face(
-        photo,
-        landmarks,
-        size=config.restore,
-        resolution=config.resolution,
-        geometry=config.geometry,
-        device=config.device,
-    )
+    restored = restore_for(config, photo, landmarks)
     face = align_face(restored.photo, restored.landmarks, config.resolution, config.geometry)
     if not restored.enlarged:
         return face, face

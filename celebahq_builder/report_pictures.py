@@ -36,16 +36,9 @@ def stage_pictures(photo: np.ndarray, row: Row, config: BuildConfig, face: np.nd
     landmarks, restored = np.array(row.landmarks), []
     pictures = [("photo", data_address(_with_box(photo, np.array(row.quad), landmarks)))]
     if config.restore != "off":
-        from celebahq_builder.restore_face import restore_face
+        from celebahq_builder.restore_face import restore_for
 
-        done = restore_face(
-            photo,
-            landmarks,
-            size=config.restore,
-            resolution=config.resolution,
-            geometry=config.geometry,
-            device=config.device,
-        )
+        done = restore_for(config, photo, landmarks)
         restored = [("as found", photo, landmarks), ("without JPEG artifacts", done.clean, landmarks)]
         if done.enlarged:
             restored.append(("enlarged 4 times", done.photo, done.landmarks))

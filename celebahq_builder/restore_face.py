@@ -1,15 +1,25 @@
-"""Restore what one face needs of its photo, and no more: artifacts first, then super-resolution where it is small."""
+"""Restore what one face needs of its photo, and no more: artifacts first, then enlargement where it is small."""
 
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from celebahq_builder.align import face_quad
+from celebahq_builder.config import BuildConfig
 from celebahq_builder.crop_plan import CropPlan, plan_crop
 from celebahq_builder.restore import SCALE, artifacts_name, reach, remove_artifacts, super_resolve, superres_name
 from celebahq_builder.tiles import CELL
+
+PAINT_BELOW = 0.6
+"""A box of at least so much of the output's side is enlarged by interpolation: super-resolution no longer pays there.
+
+`benchmarks/restoration.py threshold`, docs/restoration.md.
+"""
+
+_LANCZOS_REACH = 4  # pixels around one that its interpolation sees
 
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom), pixels."""
@@ -32,6 +42,18 @@ class Restored:
     enlarged: bool
 
 
+def restore_for(config: BuildConfig, photo: np.ndarray, landmarks: np.ndarray) -> Restored:
+    """As restore_face, with what a build's options say; they must be settled (restore_settings)."""
+    return restore_face(
+        photo,
+        landmarks,
+        size=config.restore,
+        resolution=config.resolution,
+        geometry=config.geometry,
+        device=config.device,
+    )
+
+
 def restore_face(
     photo: np.ndarray,
     landmarks: np.ndarray,
@@ -43,7 +65,9 @@ def restore_face(
 ) -> Restored:
     """Restore a photo around one face, so that align_face(restored.photo, restored.landmarks, ...) crops it.
 
-    A face whose box has at least `resolution` pixels a side is not enlarged: it would only be reduced again.
+    A face whose box has at least `resolution` pixels a side is not enlarged: it would only be reduced again. One of
+    less than PAINT_BELOW of them is enlarged by the network; between, by Lanczos interpolation, which keeps what the
+    crop's bilinear samples would blur.
 
     Args:
         photo: (H, W, 3) uint8 RGB.
@@ -56,9 +80,10 @@ def restore_face(
         ValueError: as align_face.
     """
     plan = plan_crop(photo.shape[1::-1], face_quad(landmarks, geometry), resolution, geometry)
-    enlarge = plan.side / plan.enlarge < resolution
+    side = plan.side / plan.enlarge
+    enlarge, paint = side < resolution, side < PAINT_BELOW * resolution
     wanted = _needed(plan, photo)
-    around = _grown(wanted, reach(superres_name(size)), photo) if enlarge else wanted
+    around = _grown(wanted, reach(superres_name(size)) if paint else _LANCZOS_REACH, photo) if enlarge else wanted
 
     with _one_thread(device):
         left, top, right, bottom = _grown(around, reach(artifacts_name(size)), photo)
@@ -68,10 +93,14 @@ def restore_face(
         _cut(clean, around)[:] = _cut(cleaned, tuple(np.subtract(around, (left, top, left, top))))
         if not enlarge:
             return Restored(clean, clean, landmarks, False)
-        large = super_resolve(_cut(clean, around), size, "gan", device)
+        large = super_resolve(_cut(clean, around), size, "gan", device) if paint else _interpolated(_cut(clean, around))
     large = _cut(large, tuple(SCALE * np.subtract(wanted, np.tile(around[:2], 2))))
     # Landmarks are indices of pixels, whose centres lie half a pixel further.
     return Restored(clean, large, (landmarks - np.array(wanted[:2]) + 0.5) * SCALE - 0.5, True)
+
+
+def _interpolated(picture: np.ndarray) -> np.ndarray:
+    return cv2.resize(picture, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_LANCZOS4)
 
 
 def _needed(plan: CropPlan, photo: np.ndarray) -> Box:

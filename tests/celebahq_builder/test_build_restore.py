@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError
@@ -25,8 +26,9 @@ NETWORKS = ("artifacts-fast", "superres-fast-gan")
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     root = tmp_path_factory.mktemp("photos")
-    for name in ("astronaut.png", "grace_hopper.jpg"):
-        shutil.copy(ROOT / "examples" / "in-the-wild" / name, root / name)
+    examples = ROOT / "examples" / "in-the-wild"
+    shutil.copy(examples / "grace_hopper.jpg", root / "grace_hopper.jpg")  # a box of 337 pixels
+    Image.open(examples / "astronaut.png").resize((400, 400)).save(root / "astronaut.png")  # of 136: for the network
     return root
 
 
