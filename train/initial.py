@@ -5,8 +5,8 @@ from dataclasses import replace
 import zoo
 from train.config import TrainConfig, TrainError
 from zoo import weights
-from zoo.architecture import ProGANConfig
-from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
+from zoo.architecture import ProGANConfig, read_architecture
+from zoo.folder import WEIGHTS_NAMES, ModelError
 from zoo.progan import Discriminator, Generator
 
 
@@ -46,8 +46,8 @@ def architecture_of(config: TrainConfig) -> ProGANConfig:
         )
     try:
         folder = zoo.model_folder(config.init)
-        architecture = ProGANConfig.from_dict(read_config(folder)["architecture"])
-    except (ModelError, TypeError, ValueError) as error:
+        architecture = read_architecture(folder)
+    except ModelError as error:
         raise TrainError(f"--init {error}") from None
     if not (folder / WEIGHTS_NAMES["Discriminator"]).is_file():
         raise TrainError(

@@ -1,8 +1,11 @@
 """All that rebuilds a ProGAN: sizes, which official network, what other programs' networks differ in. No torch."""
 
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from zoo.folder import CONFIG_NAME, ModelError, read_config
 
 LEAK = 0.2
 """Slope of the leaky ReLU for negative inputs, everywhere in both networks (paper, Appendix A)."""
@@ -166,6 +169,21 @@ class ProGANConfig:
         if unknown:
             raise ValueError(f"architecture: unknown {', '.join(unknown)}; a newer version of this package wrote it?")
         return cls(**fields)
+
+
+def read_architecture(folder: Path) -> ProGANConfig:
+    """Return what config.json of a model folder says of its generator and discriminator.
+
+    Raises:
+        ModelError: there is none, or it is of another network.
+    """
+    config = read_config(folder)
+    if config.get("class", "Generator") != "Generator":
+        raise ModelError(f"{folder / CONFIG_NAME}: of a network {config['class']}, a Generator is wanted")
+    try:
+        return ProGANConfig.from_dict(config["architecture"])
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{folder / CONFIG_NAME}: {error}") from None
 
 
 def _checked(name: str, value: Any, hint: Any) -> Any:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from zoo.folder import CONFIG_NAME, ModelError, read_config
 from zoo.restoration import ArtifactRemover, ArtifactRemoverConfig, SuperResolver, SuperResolverConfig
-from zoo.weights import CONFIG_NAME, ModelError, fill, read_config
+from zoo.weights import fill
 
 PRETRAINED = Path(__file__).with_name("pretrained")
 WEIGHTS_NAME = "model.safetensors"

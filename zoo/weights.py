@@ -9,8 +9,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
-from zoo.progan import Discriminator, Generator, ProGANConfig
+from zoo.architecture import read_architecture
+from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError
+from zoo.progan import Discriminator, Generator
 
 
 def save(network: nn.Module, folder: Path, **card: Any) -> Path:
@@ -73,12 +74,8 @@ def load(folder: Path, network: str = "generator") -> Generator | Discriminator:
     Raises:
         ModelError: a file is missing, damaged, or of another architecture.
     """
-    config = read_config(folder)
     cls = {"generator": Generator, "discriminator": Discriminator}[network]
-    try:
-        architecture = ProGANConfig.from_dict(config["architecture"])
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{folder / CONFIG_NAME}: {error}") from None
+    architecture = read_architecture(folder)
     with torch.device("meta"):  # no random initialisation that is thrown away at once
         result = cls(architecture)
     return fill(result, folder / WEIGHTS_NAMES[cls.__name__])

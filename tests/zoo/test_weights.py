@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import zoo
 from zoo import weights
+from zoo.locate import PRETRAINED
 from zoo.progan import Discriminator, Generator, ProGANConfig
 from zoo.weights import ModelError
 
@@ -205,3 +206,10 @@ def test_a_path_that_is_not_there_is_refused(tmp_path):
 def test_a_file_is_refused(folder):
     with pytest.raises(ModelError, match="a model folder or a run folder is wanted"):
         zoo.load(folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_a_restoration_network_is_no_generator(network):
+    assert refusal(PRETRAINED / "superres-fast-psnr", network).endswith(
+        "config.json: of a network SuperResolver, a Generator is wanted"
+    )

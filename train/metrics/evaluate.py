@@ -18,8 +18,8 @@ from train.metrics.reals import Reals
 from train.metrics.refusal import MetricError
 from train.run_folder import dataset_facts
 from train.setup import choose_device, choose_precision
+from zoo.folder import read_config
 from zoo.progan import ProGANConfig
-from zoo.weights import read_config
 
 
 def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:

@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zoo.architecture import ProGANConfig
+from zoo.architecture import ProGANConfig, read_architecture
 from zoo.catalog import Catalog, Entry, read_catalog
 from zoo.commands.listing import ABOUT, licence_words
 from zoo.commands.pull import licence_of_weights
 from zoo.figures import METRICS_NAME, TITLES, read_figures
-from zoo.folder import WEIGHTS_NAMES, ModelError, printable, read_config
+from zoo.folder import WEIGHTS_NAMES, printable, read_config
 from zoo.locate import locate
 from zoo.remote.cache import is_cached
 
@@ -100,10 +100,7 @@ def folder_lines(folder: Path) -> list[str]:
     lines = [printable(line) for line in lines]  # the model may be from anywhere
     if kind != "Generator":
         return [*lines, "", *_sizes(folder, config)]
-    try:
-        architecture = ProGANConfig.from_dict(config["architecture"])
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{folder}: {error}") from None
+    architecture = read_architecture(folder)
     from zoo.commands.architecture_table import as_lines, discriminator_table, generator_table
 
     lines += ["", *as_lines("Generator", generator_table(architecture))]
