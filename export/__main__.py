@@ -22,7 +22,8 @@ Command = (
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run one subcommand. Exits with 2 when an option or a file cannot be used, 1 when the export failed its check."""
+    """Run one subcommand. Exits with 2 when an option or a file cannot be used, 1 when a check or a push failed, 130
+    when it was stopped by Ctrl-C."""
     config = tyro.cli(Command, args=args, prog="python -m export", description=__doc__)
     # each command imports what it runs on: torch only for onnx, only onnxruntime for images of an .onnx
     try:
@@ -71,6 +72,9 @@ def main(args: Sequence[str] | None = None) -> None:
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("error: stopped; every file that bears its name is whole", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -177,10 +177,10 @@ generator = zoo.load("{facts.repo}")
 images = generator({call})  # {shape}, [-1, 1]
 ```
 
-Without PyTorch: `model.onnx` and `sample.py`, two files that stand alone (Pillow writes the picture).
+Without PyTorch: `model.onnx` and `sample.py`, two files that stand alone.
 
 ```bash
-pip install numpy onnxruntime pillow huggingface_hub
+pip install numpy onnxruntime huggingface_hub
 hf download {facts.repo} --local-dir {facts.repo.partition("/")[2]}
 cd {facts.repo.partition("/")[2]}
 python sample.py --seeds 0-15 --output grid.png{flag}

@@ -10,7 +10,7 @@ import numpy as np
 
 from export.config import ImagesConfig, UsageError
 from export.painting import Clock, load_generator, model_sha256
-from export.pictures import FORMATS, is_painted, write_picture
+from export.pictures import FORMATS, check_place, check_size, is_painted, write_picture
 from export.sample import check_label, grid_picture, latents, one_hot, parse_seeds, squarest_grid
 from export.seeds import Place, parse_grid, walk, walk_latents
 
@@ -35,9 +35,9 @@ class ImagesReport:
         kept = f", {self.already_there} already there" if self.already_there else ""
         if not self.painted:
             return f"{self.output}: nothing to paint{kept}"
-        rate = self.painted / max(self.seconds, 1e-9)
+        rate, images = self.painted / max(self.seconds, 1e-9), "image" if self.painted == 1 else "images"
         return (
-            f"{self.output}: {self.painted} images of {size} painted{kept}, {self.runs_on}, "
+            f"{self.output}: {self.painted} {images} of {size} painted{kept}, {self.runs_on}, "
             f"{self.seconds:.1f} s, {rate:.2f} images/s"
         )
 
@@ -85,7 +85,10 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
     clock = Clock(len(places))
     if as_grid:
         caption |= {"seeds": ",".join(place.name.removeprefix("seed") for place in places), "grid": f"{columns}x{rows}"}
+        check_size(config.output, columns * paint.resolution, rows * paint.resolution)
         todo = [] if is_painted(config.output, caption, config.overwrite) else places
+        if todo:
+            check_place(config.output.parent)
         pictures = [picture for _, picture in painted(paint, todo, config, clock)]
         if todo:
             write_picture(config.output, grid_picture(np.stack(pictures), columns), caption)
@@ -94,6 +97,8 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
         captions = {place: caption | {"seed": place.name.removeprefix("seed")} for place in places}
         todo = [place for place in places if not is_painted(files[place], captions[place], config.overwrite)]
         clock.total = len(todo)
+        if todo:
+            check_place(config.output)
         for place, picture in painted(paint, todo, config, clock):
             write_picture(files[place], picture, captions[place])
     return ImagesReport(

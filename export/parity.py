@@ -40,12 +40,19 @@ def parity(
         label_size: components of the label; 0 calls both without one.
 
     Returns:
-        kind of latent -> max |difference| / max(1, max |reference|), NaN where either has one.
+        kind of latent -> max |difference| / max(1, max |reference|), NaN where the first paints one.
+
+    Raises:
+        ParityError: other shapes, or the reference paints NaN.
     """
     worst = dict.fromkeys(KINDS, 0.0)
     for kinds, z, label in _batches(latent_size, label_size):
         inputs = (z,) if label is None else (z, label)
         ours, theirs = paint(*inputs), reference(*inputs)
+        if np.isnan(theirs).any():
+            raise ParityError(
+                f"--model: PyTorch itself paints NaN, of {', '.join(kinds)} latents; other weights are wanted"
+            )
         is_uint8 = ours.dtype == np.uint8
         found = ours.transpose(0, 3, 1, 2) if is_uint8 else ours
         if found.shape != theirs.shape:

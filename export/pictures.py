@@ -1,6 +1,7 @@
 """Write pictures that say what they show, as PNG, JPEG or WebP, and never over one that shows something else."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,32 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 LARGEST = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}
 """Most pixels a side that each format, as Pillow writes it, can hold."""
 
+LARGEST_AREA = 2**29
+"""Most pixels of one picture, 22x22 faces of 1024x1024: 1.6 GB, and three times that while it is put together."""
+
 IMAGE_DESCRIPTION = 0x010E
 """The EXIF field that holds the caption, as JSON, where a format has no text fields of its own."""
+
+
+def check_size(path: Path, width: int, height: int) -> None:
+    """Raise UsageError where a picture of width x height pixels is more than its format, or memory, holds."""
+    kind = FORMATS[path.suffix.lower()]
+    if max(width, height) > LARGEST[kind]:
+        raise UsageError(
+            f"{path}: {width}x{height} pixels, {kind} holds {LARGEST[kind]} a side, a .png or fewer are wanted"
+        )
+    if width * height > LARGEST_AREA:
+        raise UsageError(f"{path}: {width}x{height} pixels, at most {LARGEST_AREA:,} in one picture are wanted")
+
+
+def check_place(folder: Path) -> None:
+    """Make a folder and raise UsageError where no file can be written into it: before hours of painting, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written ({error.strerror}), a writable folder is wanted") from None
 
 
 def write_picture(path: Path, picture: np.ndarray, caption: dict[str, str]) -> None:
@@ -27,12 +52,9 @@ def write_picture(path: Path, picture: np.ndarray, caption: dict[str, str]) -> N
         caption: text fields of a PNG; in JPEG and WebP, JSON in EXIF's ImageDescription.
 
     Raises:
-        UsageError: it cannot be written, or is larger than the format can hold.
+        UsageError: it cannot be written.
     """
     kind = FORMATS[path.suffix.lower()]
-    if max(picture.shape) > LARGEST[kind]:
-        size = f"{picture.shape[1]}x{picture.shape[0]}"
-        raise UsageError(f"{path}: {size} pixels, {kind} holds {LARGEST[kind]} a side, a .png or fewer are wanted")
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,8 +9,11 @@ import io
 import math
 import os
 import re
+import struct
 import sys
 import time
+import zlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -50,8 +53,7 @@ def parse_seeds(text: str) -> list[int]:
             raise UsageError(f"--seeds: {text!r} is more than {MAX_IMAGES:,} images, fewer a command are wanted")
         seeds += range(first, last + 1)
     if len(set(seeds)) < len(seeds):
-        twice = next(seed for i, seed in enumerate(seeds) if seed in seeds[:i])
-        raise UsageError(f"--seeds: {twice} comes twice, each seed once is wanted")
+        raise UsageError(f"--seeds: {Counter(seeds).most_common(1)[0][0]} comes twice, each seed once is wanted")
     return seeds
 
 
@@ -85,12 +87,8 @@ def latents(seeds: Iterable[int], latent_size: int, truncation: float | None = N
 def slerp(start: np.ndarray, end: np.ndarray, fraction: np.ndarray | float) -> np.ndarray:
     """Interpolate between latents along the great circle: a straight line would leave the hypersphere z is drawn from.
 
-    Args:
-        start, end: (n, latent_size).
-        fraction: a number or (n, 1), 0 at the start and 1 at the end.
-
-    Returns:
-        (n, latent_size) float32; the length goes linearly from one to the other.
+    start, end: (n, latent_size); fraction: a number or (n, 1), 0 at the start and 1 at the end. Returns
+    (n, latent_size) float32, whose length goes linearly from one to the other.
     """
     start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
     from_length, to_length = (np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12) for z in (start, end))
@@ -117,7 +115,9 @@ def check_label(label: int | None, label_size: int) -> None:
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Turn images (N, C, R, R) float into pictures (N, R, R, C) uint8: [-1, 1] spans [0, 255], the rest is clipped."""
+    """Turn images (N, C, R, R) float into pictures (N, R, R, C) uint8: [-1, 1] is [0, 255], NaN a UsageError."""
+    if np.isnan(images).any():
+        raise UsageError("--model: it paints NaN, so its weights are damaged; the file as it was published is wanted")
     return np.clip(np.rint(images * 127.5 + 127.5), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
@@ -133,6 +133,19 @@ def grid_picture(pictures: np.ndarray, columns: int) -> np.ndarray:
     rows = count // columns
     tiles = pictures.reshape(rows, columns, height, width, channels)
     return tiles.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+
+
+def write_png(path: Path, picture: np.ndarray) -> None:
+    """Write a picture, (H, W, 3) or (H, W, 1) uint8, as a PNG, with nothing but zlib."""
+    height, width, channels = picture.shape
+    rows = picture.reshape(height, width * channels)
+    filtered = np.full((height, 1 + rows.shape[1]), 2, np.uint8)  # 2 before each row: differences from the one above
+    filtered[:, 1:] = np.diff(rows, axis=0, prepend=np.zeros_like(rows[:1]))
+    header = struct.pack(">2I5B", width, height, 8, 2 if channels == 3 else 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n"
+    for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes())), (b"IEND", b"")):
+        data += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    path.write_bytes(data)
 
 
 class OnnxGenerator:
@@ -177,17 +190,10 @@ class OnnxGenerator:
         return f"onnxruntime {self._session.get_providers()[0]}"
 
     def __call__(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
-        """Paint.
+        """Paint z, (N, latent_size) ~ N(0, 1), and of a conditional model label, (N, label_size).
 
-        Args:
-            z: (N, latent_size) ~ N(0, 1).
-            label: (N, label_size), wanted if and only if the model is conditional.
-
-        Returns:
-            (N, C, R, R) float32, nominally in [-1, 1]; of a file with is_uint8, pictures (N, R, R, C) uint8.
-
-        Raises:
-            ValueError: z or label is of another shape, or a label is missing or too much.
+        Returns (N, C, R, R) float32, nominally in [-1, 1]; of a file with is_uint8, pictures (N, R, R, C) uint8.
+        Raises ValueError where z or label is of another shape, or a label is missing or too much.
         """
         if z.ndim != 2 or z.shape[1] != self.latent_size:
             raise ValueError(f"z: shape {z.shape}, (N, {self.latent_size}) is wanted")
@@ -195,9 +201,9 @@ class OnnxGenerator:
             raise ValueError(f"label: {'none' if label is None else 'one'} given, label_size is {self.label_size}")
         feed = {"z": np.ascontiguousarray(z, np.float32)}
         if label is not None:
+            feed["label"] = np.ascontiguousarray(label, np.float32)
             if label.shape != (len(z), self.label_size):
                 raise ValueError(f"label: shape {label.shape}, ({len(z)}, {self.label_size}) is wanted")
-            feed["label"] = np.ascontiguousarray(label, np.float32)
         return self._session.run(["images"], feed)[0]
 
     def pictures(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
@@ -208,10 +214,6 @@ class OnnxGenerator:
 
 def load_onnx(path: str | Path, device: str = "auto") -> OnnxGenerator:
     """Load an .onnx file that python -m export onnx wrote.
-
-    Example:
-        >>> paint = load_onnx("model.onnx")  # doctest: +SKIP
-        >>> pictures = paint.pictures(latents([0, 1, 2], paint.latent_size))  # doctest: +SKIP
 
     Args:
         path: the .onnx; weights that lie beside it (--external-data) are found.
@@ -249,6 +251,8 @@ def load_onnx(path: str | Path, device: str = "auto") -> OnnxGenerator:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except tuple(getattr(errors, name) for name in names) as error:
         reason = str(error).splitlines()[0].rpartition(" failed:")[2]
+        if "data path does not exist" in reason:
+            reason = "the weights that were beside it, in a .data file, are not"
         raise UnusableModel(f"{path}: onnxruntime cannot load it ({reason}); damaged or no .onnx?") from None
     note = ""
     if device != "cpu" and "CUDAExecutionProvider" not in session.get_providers():
@@ -266,17 +270,15 @@ def main() -> int:
     beside = Path(__file__).with_name("model.onnx")
     parser.add_argument("--model", type=Path, default=beside, help="an .onnx file; model.onnx beside this file")
     parser.add_argument("--seeds", default="0-15", help="7, 0-15 or 0-3,8: the same face on every machine")
-    parser.add_argument("--output", type=Path, default=Path("grid.png"), help="a .png, .jpg or .webp")
+    parser.add_argument("--output", type=Path, default=Path("grid.png"), help="the .png to write")
     parser.add_argument("--label", type=int, help="class to paint, where the model is conditional")
     parser.add_argument("--truncation", type=float, help="largest magnitude of a latent's component, say 1.5")
     parser.add_argument("--batch", type=int, default=4, help="images painted at once")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     options = parser.parse_args()
-    if options.output.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-        parser.error(f"--output: {options.output}, a .png, .jpg or .webp is wanted")
     try:
-        from PIL import Image
-
+        if options.output.suffix.lower() != ".png" or not options.output.parent.is_dir():
+            raise UsageError(f"--output: {options.output}, the name of a .png in a folder that is there is wanted")
         seeds, paint = parse_seeds(options.seeds), load_onnx(options.model, options.device)
         print(paint.note or f"{paint.runs_on} paints", file=sys.stderr)
         check_label(options.label, paint.label_size)
@@ -285,9 +287,8 @@ def main() -> int:
             label = None if options.label is None else one_hot(options.label, paint.label_size, len(batch))
             pictures.append(paint.pictures(batch, label))
         rate = len(seeds) / (time.perf_counter() - start)
-        grid = grid_picture(np.concatenate(pictures), squarest_grid(len(seeds))[0])
-        Image.fromarray(grid[:, :, 0] if grid.shape[2] == 1 else grid).save(options.output)
-    except (UsageError, ImportError, OSError) as error:
+        write_png(options.output, grid_picture(np.concatenate(pictures), squarest_grid(len(seeds))[0]))
+    except (UsageError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"{options.output}: {len(seeds)} images, {paint.runs_on}, {rate:.2f} images/s")

@@ -23,6 +23,7 @@ from export.rewriting import rewrite, store_weights_as_float16
 from export.sample import UnusableModel, load_onnx
 from export.tracing import OPSET, trace
 from zoo import weights
+from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
 from zoo.progan import Generator, growth_of
 
 LARGEST_FILE = 2**31 - 2**20
@@ -86,15 +87,15 @@ def export_onnx(
     """
     try:
         folder = zoo.model_folder(model)
-        generator, config = weights.load(folder), weights.read_config(folder)
-    except weights.ModelError as error:
+        generator, config = weights.load(folder), read_config(folder)
+    except ModelError as error:
         raise UsageError(str(error)) from None
     stop = trained_resolution(generator, resolution)
     options = [str(resolution)] * (resolution is not None) + ["uint8"] * uint8 + ["fp16"] * (precision == "fp16")
     output = output or folder / f"{'-'.join(['model', *options])}.onnx"
     if output.suffix != ".onnx" or output.is_dir():
         raise UsageError(f"--output: {output}, the name of an .onnx file is wanted")
-    properties = describe(generator, config, folder / weights.WEIGHTS_NAMES["Generator"])
+    properties = describe(generator, config, folder / WEIGHTS_NAMES["Generator"])
     properties |= {
         "resolution": str(resolution or generator.config.resolution),
         "range": "[0, 255]" if uint8 else "[-1, 1]",

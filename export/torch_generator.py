@@ -10,6 +10,7 @@ import zoo
 from export.config import UsageError
 from export.sample import to_uint8
 from zoo import weights
+from zoo.folder import WEIGHTS_NAMES, ModelError
 
 
 class TorchGenerator:
@@ -33,7 +34,7 @@ class TorchGenerator:
         try:
             folder = zoo.model_folder(model)
             self._generator = weights.load(folder)
-        except weights.ModelError as error:
+        except ModelError as error:
             raise UsageError(str(error)) from None
         self._device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
         self._generator.to(self._device)
@@ -44,7 +45,7 @@ class TorchGenerator:
         self.resolution = config.resolution
         name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "CPU"
         self.runs_on = f"PyTorch on {name}"
-        with (folder / weights.WEIGHTS_NAMES["Generator"]).open("rb") as file:
+        with (folder / WEIGHTS_NAMES["Generator"]).open("rb") as file:
             self.metadata = {"source_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
     @torch.inference_mode()

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from export.config import UsageError
-from export.pictures import write_picture
+from export.pictures import check_size
 from export.sample import grid_picture, latents, load_onnx, parse_seeds, squarest_grid
 from export.seeds import parse_grid
 
@@ -104,9 +104,26 @@ def test_a_suffix_names_the_format_and_a_second_run_knows_its_pictures(
     assert "already there and another picture" in refusal(capsys, *other, "--output", one)
 
 
-def test_a_grid_that_a_format_cannot_hold_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"16400x2 pixels, WEBP holds 16383 a side, a .png or fewer are wanted"):
-        write_picture(tmp_path / "wide.webp", np.zeros((2, 16400, 3), np.uint8), {})
+def test_what_cannot_be_written_is_refused_before_anything_is_painted(
+    onnx_file, tmp_path, capsys, refusal, monkeypatch
+):
+    def unwanted(*args):
+        raise AssertionError("painted")
+
+    monkeypatch.setattr("export.sample.OnnxGenerator.__call__", unwanted)
+    (tmp_path / "file").touch()
+    for output, grid, message in [
+        ("wide.webp", "1025x1", "16400x16 pixels, WEBP holds 16383 a side, a .png or fewer are wanted"),
+        ("file/grid.png", "1x1", "cannot be written (File exists), a writable folder is wanted"),
+        ("file/folder", None, "cannot be written (Not a directory), a writable folder is wanted"),
+    ]:
+        args = [] if grid is None else ["--grid", grid]
+        found = refusal(capsys, "--model", onnx_file, *args, "--output", tmp_path / output, "--device", "cpu")
+        assert found.endswith(message)
+    with pytest.raises(UsageError, match=r"23552x23552 pixels, at most 536,870,912 in one picture are wanted"):
+        check_size(tmp_path / "large.png", 23 * 1024, 23 * 1024)
+    message = refusal(capsys, "--model", onnx_file, "--output", tmp_path / "file")
+    assert message.endswith("is a file, a folder or a .png, .jpg or .webp is wanted")
 
 
 def test_a_hundred_seeds_fill_ten_rows(onnx_file, tmp_path, images, picture):
@@ -132,7 +149,7 @@ def test_the_same_command_again_paints_only_what_is_missing(
     before = (tmp_path / "seed0000.png").stat().st_mtime_ns
     capsys.readouterr()
     images("--model", model, "--seeds", "0-3", "--output", tmp_path, "--device", "cpu")  # the same weights
-    assert "1 images of 16x16 painted, 3 already there" in capsys.readouterr().out
+    assert "1 image of 16x16 painted, 3 already there" in capsys.readouterr().out
     assert (tmp_path / "seed0000.png").stat().st_mtime_ns == before
     assert np.abs(picture(tmp_path / "seed0002.png")).any()
     truncated.write_bytes(whole[:-40])
@@ -169,6 +186,7 @@ def test_a_refused_seed_stops_before_anything_is_painted(onnx_file, tmp_path, ca
         (["--truncation", "0"], "--truncation: 0.0, at least 0.01 is wanted"),
         (["--batch", "0"], "--batch: 0, at least 1 is wanted"),
         (["--seeds", "x"], "--seeds: 'x', seeds like"),
+        (["--seeds", "0-999998,5"], "--seeds: 5 comes twice, each seed once is wanted"),
         (["--label", "1"], "--label: 1 given, the model is unconditional"),
     ],
 )
@@ -176,17 +194,6 @@ def test_wrong_options_are_one_line_each(onnx_file, tmp_path, monkeypatch, capsy
     monkeypatch.chdir(tmp_path)
     assert refusal(capsys, "--model", onnx_file, *args).startswith(message)
     assert not list(tmp_path.iterdir())
-
-
-def test_an_output_that_cannot_be_written_is_one_line(onnx_file, tmp_path, capsys, refusal):
-    blocked = tmp_path / "file"
-    blocked.write_bytes(b"")
-    for output in (blocked / "faces.png", blocked / "faces"):
-        message = refusal(capsys, "--model", onnx_file, "--seeds", 0, "--output", output, "--device", "cpu")
-        assert message.startswith(f"{blocked / 'faces'}") and "cannot be written (" in message
-    assert "is a file, a folder or a .png, .jpg or .webp is wanted" in refusal(
-        capsys, "--model", onnx_file, "--output", blocked
-    )
 
 
 def test_a_foreign_onnx_of_a_generator_is_known_by_its_own_hash(onnx_file, tmp_path, images):

@@ -1,5 +1,7 @@
 """The options of the export: pictures, half the bytes, any resolution, weights beside the file."""
 
+import shutil
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -10,7 +12,7 @@ import zoo
 from export import to_onnx
 from export.config import UsageError
 from export.parity import ParityError, check, parity
-from export.sample import latents, load_onnx, to_uint8
+from export.sample import UnusableModel, latents, load_onnx, to_uint8
 from export.to_onnx import export_onnx
 
 Z = np.concatenate([latents(range(6), 32), np.zeros((1, 32), np.float32)])
@@ -99,6 +101,10 @@ def test_weights_beside_the_file_belong_to_it(model, tmp_path, onnx_file, monkey
         assert report.size > 4 * path.stat().st_size
         assert path.with_name(f"{path.name}.data").stat().st_mode == path.stat().st_mode
     assert "already there, checked" in str(export_onnx(model, needed))
+    alone = shutil.copy(asked, tmp_path / "elsewhere.onnx")
+    asked.with_name("asked.onnx.data").unlink()
+    with pytest.raises(UnusableModel, match=r"the weights that were beside it, in a \.data file, are not"):
+        load_onnx(alone, "cpu")
     monkeypatch.undo()
     export_onnx(model, needed, overwrite=True)
     assert not (tmp_path / "needed.onnx.data").exists()
@@ -123,3 +129,5 @@ def test_a_picture_that_is_a_level_off_is_noticed(model):
     check(parity(lambda z: to_uint8(reference(z)), reference, 32, 0), "right.onnx")
     with pytest.raises(ParityError, match=r"at most 1e-04 is wanted"):
         check(parity(brighter, reference, 32, 0), "bright.onnx")
+    with pytest.raises(ParityError, match="--model: PyTorch itself paints NaN, of random latents"):
+        parity(reference, lambda z: reference(z) * np.float32(np.nan), 32, 0)

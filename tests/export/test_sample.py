@@ -70,6 +70,8 @@ def test_pictures_span_minus_one_to_one_and_are_clipped():
     assert out.shape == (1, 1, 7, 3) and out.dtype == np.uint8
     # 127.5 x + 127.5 rounded half to even: 63.75, 127.5, 191.25
     assert out[0, 0, :, 0].tolist() == [0, 0, 64, 128, 191, 255, 255]
+    with pytest.raises(UsageError, match="it paints NaN, so its weights are damaged"):
+        to_uint8(np.full((1, 3, 1, 1), np.nan, np.float32))
 
 
 # The two engines.
@@ -163,27 +165,38 @@ def test_a_cpu_that_stands_in_for_cuda_is_named_in_one_sentence(onnx_file, tmp_p
 # One file that goes along.
 
 
-def test_sample_py_works_alone_beside_its_model(onnx_file, tmp_path, images, picture):
-    """Copied into an empty folder, with neither this package nor torch to be had."""
+def test_sample_py_works_alone_beside_its_model(onnx_file, tmp_path, images, picture, monkeypatch, capsys):
+    """Copied into an empty folder, with neither this package, nor torch, nor Pillow to be had."""
     alone = tmp_path / "alone"
     alone.mkdir()
     shutil.copy(sample.__file__, alone)
     shutil.copy(onnx_file, alone / "model.onnx")
-    blocked = WITHOUT_TORCH.replace('"zoo"', '"zoo", "export"').splitlines()[:-2]
+    blocked = WITHOUT_TORCH.replace('"zoo"', '"zoo", "export", "PIL"').splitlines()[:-2]
     code = "\n".join([*blocked, "sys.argv[0] = 'sample.py'", "runpy.run_path('sample.py', run_name='__main__')"])
-    for suffix in ("png", "webp"):
-        args = ["--seeds", "0-5", "--output", f"grid.{suffix}", "--device", "cpu", "--batch", "4"]
-        done = subprocess.run(
-            [sys.executable, "-c", code, *args], cwd=alone, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith(f"grid.{suffix}: 6 images, onnxruntime CPUExecutionProvider, ")
+    args = ["--seeds", "0-5", "--output", "grid.png", "--device", "cpu", "--batch", "4"]
+    done = subprocess.run([sys.executable, "-c", code, *args], cwd=alone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("grid.png: 6 images, onnxruntime CPUExecutionProvider, ")
     images("--model", onnx_file, "--seeds", "0-5", "--output", tmp_path / "ours.png", "--device", "cpu")
+    capsys.readouterr()
     np.testing.assert_array_equal(picture(alone / "grid.png"), picture(tmp_path / "ours.png"))
-    wrong = subprocess.run(
-        [sys.executable, "-c", code, "--seeds", "5-1"], cwd=alone, capture_output=True, text=True, check=False
-    )
-    assert wrong.returncode == 2 and wrong.stderr == "error: --seeds: 5-1 runs backwards, 1-5 is wanted\n"
+    wrongly = [
+        (["--seeds", "5-1"], "--seeds: 5-1 runs backwards, 1-5 is wanted"),
+        (["--output", "a/b.png"], "--output: a/b.png, the name of a .png in a folder that is there is wanted"),
+        (["--output", "b.webp"], "--output: b.webp, the name of a .png in a folder that is there is wanted"),
+    ]
+    for args, message in wrongly:
+        monkeypatch.chdir(alone)
+        monkeypatch.setattr(sys, "argv", ["sample.py", *args])
+        assert sample.main() == 2
+        assert capsys.readouterr().err == f"error: {message}\n"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_png_holds_every_bit(tmp_path, picture, channels):
+    noise = np.random.RandomState(0).randint(256, size=(5, 7, channels), dtype=np.uint8)
+    sample.write_png(tmp_path / "noise.png", noise)
+    np.testing.assert_array_equal(picture(tmp_path / "noise.png").reshape(5, 7, channels), noise)
 
 
 # The model that is no model.

@@ -134,7 +134,7 @@ def test_wrong_options_are_one_line_each(onnx_file, tmp_path, monkeypatch, capsy
     assert not list(tmp_path.iterdir())
 
 
-def test_a_film_that_fails_half_way_leaves_nothing(onnx_file, tmp_path, monkeypatch):
+def test_a_film_that_is_stopped_half_way_leaves_nothing(onnx_file, tmp_path, monkeypatch, capsys):
     from export import video as module
 
     def broken(*args):
@@ -142,6 +142,7 @@ def test_a_film_that_fails_half_way_leaves_nothing(onnx_file, tmp_path, monkeypa
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "filmed", broken)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit, match="130"):
         video("--model", onnx_file, "--output", tmp_path / "film.mp4", "--device", "cpu")
+    assert capsys.readouterr().err.endswith("error: stopped; every file that bears its name is whole\n")
     assert not list(tmp_path.iterdir())

@@ -148,14 +148,14 @@ def test_the_space_paints_the_way_with_nothing_but_its_requirements(python, spac
 
 
 def test_the_space_imports_what_its_requirements_name_and_no_more(space):
-    wanted = set(re.findall(r"^[a-z]+", (space / "requirements.txt").read_text(), re.MULTILINE)) | {"sample", "PIL"}
+    wanted = set(re.findall(r"^[a-z]+", (space / "requirements.txt").read_text(), re.MULTILINE)) | {"sample"}
     imported = set()
     for file in ("app.py", "sample.py"):
         for node in ast.walk(ast.parse((space / file).read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             imported |= {name.split(".")[0] for name in names}
-    assert imported - set(sys.stdlib_module_names) == wanted  # Pillow comes with gradio
+    assert imported - set(sys.stdlib_module_names) == wanted
 
 
 def test_the_spaces_card_is_one_that_the_hub_reads(space):
