@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from train.restoration.checkpoint import save_weights
-from train.restoration.evaluate import BEGIN, END, EvaluateConfig, evaluate, find_weights
+from train.restoration.evaluate import BEGIN, END, EvaluateConfig, evaluate, find_weights, verdict
 from train.restoration.protocol import clean_psnr, where_needed
 from train.restoration.publish import PublishConfig, publish
 from zoo.restoration import build
@@ -34,6 +34,11 @@ def trained(tmp_path):
     for net, name in (("artifacts", "artifacts-fast"), ("superres", "superres-fast-gan")):
         (tmp_path / "runs" / name).mkdir(parents=True)
         save_weights(tmp_path / "runs" / name / f"{name}.safetensors", build(net, "fast"), net, "fast")
+    psnr = tmp_path / "runs" / "superres-fast-psnr"
+    options = {"kind": "gan", "device": "cpu", "init": str(psnr / "superres-fast-psnr.safetensors")}
+    (tmp_path / "runs" / "superres-fast-gan" / "config.json").write_text(json.dumps(options))
+    psnr.mkdir()
+    (psnr / "config.json").write_text(json.dumps({"kind": "psnr", "init": "None", "texture_weight": "0.7"}))
     run = tmp_path / "runs" / "artifacts-fast"
     (run / "config.json").write_text(json.dumps({"photos": "/home/someone", "batch": "16", "patch": "0"}))
     (run / "log.jsonl").write_text('{"step": 1, "seconds": 2.0}\n{"step": 70, "seconds": 90.5, "Classic5 Q10": 28.0}\n')
@@ -50,6 +55,14 @@ def test_tables_go_between_the_marks_and_leave_the_prose(trained, testsets, tmp_
     assert "32.05" in rows["published: SRResNet"]
     widths = {line.count("|") for line in table.split("\n\n")[0].splitlines()}
     assert len(widths) == 1
+
+
+@pytest.mark.parametrize(
+    ("figure", "text"), [(28.7, "below the floor 28.8/29.4"), (28.8, "floor 28.8/29.4"), (29.4, "goal 28.8/29.4")]
+)
+def test_verdict_says_what_is_reached(figure, text):
+    assert verdict("artifacts-fast", "Q10", figure) == text
+    assert verdict("artifacts-fast", "Q30", figure) == ""
 
 
 def test_document_without_the_marks_is_not_written_over(trained, testsets, tmp_path):
@@ -82,6 +95,16 @@ def test_published_folders_hold_weights_figures_and_card(trained, testsets, tmp_
     card = (folder / "README.md").read_text()
     assert "12 photographs of ours (CC0)" in card and f"| {entry['values']['Q10']:.2f} |" in card
     assert "/home/someone" not in card + (folder / "config.json").read_text()
+    # What was to be reached, and all of the training that an adversarial network went through.
+    assert f"| {verdict('artifacts-fast', 'Q10', entry['values']['Q10'])} |" in card and "/29.4 |" in card
+    after = json.loads((shelf / "superres-fast-gan" / "config.json").read_text())["training"]
+    assert after == {
+        "kind": "gan",
+        "device": "cpu",
+        "started_from": {"weights": "superres-fast-psnr", "kind": "psnr"},
+    }
+    other = (shelf / "superres-fast-gan" / "README.md").read_text()
+    assert "kind gan, device cpu; started from weights superres-fast-psnr, kind psnr." in other
     assert Image.open(folder / "samples.jpg").size == (3 * 192 + 8, 196)
 
 

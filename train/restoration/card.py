@@ -33,18 +33,21 @@ _COLUMNS = {
 }
 
 
-def card_text(name: str, size: str, kind: str, figures: dict[str, float], facts: dict[str, Any]) -> str:
+def card_text(
+    name: str, size: str, kind: str, figures: dict[str, float], verdicts: dict[str, str], facts: dict[str, Any]
+) -> str:
     """Return the card as Markdown.
 
     Args:
         name: as artifacts-fast or superres-full-gan; size and kind: its parts.
         figures: what `evaluate.measure` returned.
+        verdicts: column -> what `evaluate.verdict` says of it, "" for nothing.
         facts: config.json's license, training and dataset.
     """
     net = name.partition("-")[0]
     licence, training = facts["license"], facts["training"]
     rows = "\n".join(
-        f"| {_COLUMNS[column]} | {'untouched' if figure == float('inf') else f'{figure:.2f}'} |"
+        f"| {_COLUMNS[column]} | {'untouched' if figure == float('inf') else f'{figure:.2f}'} | {verdicts[column]} |"
         for column, figure in figures.items()
     )
     limit = (
@@ -53,7 +56,7 @@ def card_text(name: str, size: str, kind: str, figures: dict[str, float], facts:
         if licence["non_commercial"]
         else "Commercial use is open."
     )
-    run = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in training.items()) or "not recorded"
+    run = _in_words(training) or "not recorded"
     what = _WHAT[net] + (" " + _KINDS[kind] if net == "superres" else "")
     return f"""---
 license: {licence["weights"].lower()}
@@ -73,8 +76,8 @@ Before, after, original.
 {_USE[net].format(size=size, kind=kind)}
 ```
 
-| measured | |
-|---|---|
+| measured | | floor (trained on a CPU)/goal (on a GPU) |
+|---|---|---|
 {rows}
 
 Training data: {facts["dataset"]}.
@@ -85,3 +88,9 @@ Training run: {run}.
 
 Made by `python -m train.restoration`, measured by `python -m train.restoration evaluate`.
 """
+
+
+def _in_words(training: dict[str, Any]) -> str:
+    words = [f"{key.replace('_', ' ')} {value}" for key, value in training.items() if key != "started_from"]
+    before = training.get("started_from")
+    return ", ".join(words) + (f"; started from {_in_words(before)}" if before else "")

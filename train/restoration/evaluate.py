@@ -130,7 +130,9 @@ def evaluate(config: EvaluateConfig) -> str:
         for name, path in rows.items():
             figures = measure(name, path, sets, config.device)
             cells = [
-                _cell(figures[column]) + _verdict(name, column, figures[column]) if column in figures else ""
+                _cell(figures[column]) + _in_brackets(verdict(name, column, figures[column]))
+                if column in figures
+                else ""
                 for column in columns
             ]
             lines.append(f"| {' | '.join([name, *cells])} |")
@@ -149,12 +151,16 @@ def _cell(figure: float) -> str:
     return "untouched" if figure == float("inf") else f"{figure:.2f}"
 
 
-def _verdict(name: str, column: str, figure: float) -> str:
-    """What is reached of what a network that ships should: (floor, goal)."""
+def _in_brackets(text: str) -> str:
+    return f" ({text})" if text else ""
+
+
+def verdict(name: str, column: str, figure: float) -> str:
+    """What is reached of what a network that ships should, with a CPU/with a GPU; "" where nothing was asked for."""
     if (name, column) not in WANTED:
         return ""
     floor, goal = WANTED[name, column]
-    return f" ({'goal' if figure >= goal else 'floor' if figure >= floor else 'below the floor'} {floor}/{goal})"
+    return f"{'goal' if figure >= goal else 'floor' if figure >= floor else 'below the floor'} {floor}/{goal}"
 
 
 def _write(path: Path, table: str) -> None:

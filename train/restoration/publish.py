@@ -8,7 +8,7 @@ from typing import Any
 
 from train.restoration.card import card_text
 from train.restoration.checkpoint import load_weights
-from train.restoration.evaluate import SETS, find_weights, measure
+from train.restoration.evaluate import SETS, find_weights, measure, verdict
 from train.restoration.photos import read_photos, read_testset
 from train.restoration.protocol import restorer, where_needed
 from train.restoration.strip import save_strip
@@ -86,21 +86,27 @@ def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, set
     restore = restorer(load_restoration(folder).to(config.device))
     photos = list(read_photos(config.picture).values())[:1]
     save_strip(folder / "samples.jpg", where_needed(restore) if net == "artifacts" else restore, photos, net)
-    card = card_text(name, size, kind, figures, facts)
+    verdicts = {column: verdict(name, column, figure) for column, figure in figures.items()}
+    card = card_text(name, size, kind, figures, verdicts, facts)
     (folder / "README.md").write_text(card, encoding="utf-8")
     return figures
 
 
 def _training(run: Path) -> dict[str, Any]:
     """Summary of the run that left the weights in this folder, without a path of its machine."""
-    summary = {}
+    summary, config = {}, {}
     if (run / "config.json").exists():
         config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-        kept = ("net", "size", "kind", "batch", "patch", "learning_rate", "ema", "texture_weight", "precision", "seed")
+        kept = ["net", "size", "kind", "device", "batch", "patch", "learning_rate", "ema", "precision", "seed"]
+        if config.get("kind") == "gan":
+            kept.append("texture_weight")
         summary = {key: config[key] for key in kept if key in config and config[key] not in ("0", "0.0")}
     if (run / "log.jsonl").exists():
         last = json.loads((run / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
         summary |= {"steps": last["step"], "seconds": last["seconds"]}
+    if config.get("init", "None") != "None":
+        before = Path(config["init"])
+        summary["started_from"] = {"weights": before.stem, **_training(before.parent)}
     return summary
 
 
