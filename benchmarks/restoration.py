@@ -2,6 +2,7 @@
 
 OMP_NUM_THREADS=1 python benchmarks/restoration.py speed PHOTOS [--count 20] [--modes off fast full] [--device cpu]
 OMP_NUM_THREADS=1 python benchmarks/restoration.py ranking PHOTOS... [--count 20] [--restore fast]
+OMP_NUM_THREADS=1 python benchmarks/restoration.py threshold FACES [--count 5] [--restore fast]
 OMP_NUM_THREADS=1 python benchmarks/restoration.py memory [--megapixels 100] [--restore fast]
 """
 
@@ -101,6 +102,46 @@ def ranking(args: argparse.Namespace) -> None:
         print(f"by {which}: {number} of {len(found)} outrank their original once reduced and restored")
 
 
+def threshold(args: argparse.Namespace) -> None:
+    """Up to what size super-resolution pays: the sharpest of aligned faces of 1024, reduced and cut out again."""
+    from celebahq_builder.align import align_face
+    from celebahq_builder.restore import SCALE, remove_artifacts, super_resolve
+    from train.restoration.protocol import psnr
+    from train.restoration.texture import texture_distance
+
+    def cut(picture: np.ndarray) -> np.ndarray:
+        """The whole square picture as a face of 1024, by landmarks whose box it is; mirrored around it."""
+        side, around = len(picture), len(picture) // 8
+        landmarks = np.array([[0.375, 0.475], [0.625, 0.475], [0.5, 0.6], [0.375, 0.725], [0.625, 0.725]]) * side - 0.5
+        return align_face(np.pad(picture, ((around,) * 2, (around,) * 2, (0, 0)), "symmetric"), landmarks + around)
+
+    found = [decode_photo((args.photos[0] / name).read_bytes()) for name in find_photos(args.photos[0])]
+    faces = [face for face in found if face.shape == (1024, 1024, 3)]
+    faces = sorted(faces, key=lambda face: -quality_score(face).score)[: args.count]
+    ways = {
+        "bilinear": lambda photo: photo,
+        "Lanczos": lambda photo: cv2.resize(photo, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_LANCZOS4),
+        "network": lambda photo: super_resolve(photo, args.restore, device=args.device),
+    }
+    print("side/1024, then PSNR in dB, texture distance and CPU-s of each way")
+    for share in (0.25, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99):
+        made, seconds = {way: [] for way in ways}, dict.fromkeys(ways, 0.0)
+        for face in faces:
+            small = Image.fromarray(face).resize((round(1024 * share),) * 2, Image.Resampling.LANCZOS)
+            small.save(stream := io.BytesIO(), "JPEG", quality=90)
+            clean = remove_artifacts(decode_photo(stream.getvalue()), args.restore)
+            for way, enlarge in ways.items():
+                begin = time.process_time()
+                made[way].append(cut(enlarge(clean)))
+                seconds[way] += time.process_time() - begin
+        cells = []
+        for way, pictures in made.items():
+            error = np.mean([psnr(*pair) for pair in zip(faces, pictures, strict=True)])
+            texture = texture_distance(faces, pictures)
+            cells.append(f"{way} {error:.2f} {texture:5.1f} {seconds[way] / len(faces):.2f}")
+        print(f"{share:.2f}   {'   '.join(cells)}", flush=True)
+
+
 def memory(args: argparse.Namespace) -> None:
     """Peak memory of a large photo; the photo itself is three bytes a pixel, and so is the result."""
     from celebahq_builder.restore import remove_artifacts, super_resolve
@@ -125,7 +166,7 @@ def peak_mb() -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("speed", "ranking", "memory"))
+    parser.add_argument("what", choices=("speed", "ranking", "threshold", "memory"))
     parser.add_argument("photos", type=Path, nargs="*")
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--modes", nargs="+", default=["off", "fast", "full"])
@@ -135,4 +176,4 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.what != "memory" and not given.photos:
         parser.error("PHOTOS is missing")
-    {"speed": speed, "ranking": ranking, "memory": memory}[given.what](given)
+    {"speed": speed, "ranking": ranking, "threshold": threshold, "memory": memory}[given.what](given)

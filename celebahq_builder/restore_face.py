@@ -13,7 +13,7 @@ from celebahq_builder.crop_plan import CropPlan, plan_crop
 from celebahq_builder.restore import SCALE, artifacts_name, reach, remove_artifacts, super_resolve, superres_name
 from celebahq_builder.tiles import CELL
 
-PAINT_BELOW = 0.6
+PAINT_BELOW = 0.5
 """A box of at least so much of the output's side is enlarged by interpolation: super-resolution no longer pays there.
 
 `benchmarks/restoration.py threshold`, docs/restoration.md.

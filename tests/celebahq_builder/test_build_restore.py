@@ -28,7 +28,7 @@ def photos(tmp_path_factory):
     root = tmp_path_factory.mktemp("photos")
     examples = ROOT / "examples" / "in-the-wild"
     shutil.copy(examples / "grace_hopper.jpg", root / "grace_hopper.jpg")  # a box of 337 pixels
-    Image.open(examples / "astronaut.png").resize((400, 400)).save(root / "astronaut.png")  # of 136: for the network
+    Image.open(examples / "astronaut.png").resize((360, 360)).save(root / "astronaut.png")  # of 122: for the network
     return root
 
 
