@@ -52,6 +52,8 @@ def trained(tmp_path):
     weights.save(Generator(TINY), folder, license={"weights": "CC0", "non_commercial": True}, training={"kimg": 5})
     sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     swd = {"values": {"16": 9.0, "average": 9.0}, "noise_floor": {"average": 2.0}, "model_sha256": sha256}
+    swd |= {"num_images": 200, "num_reals": 100, "command": "python -m train.metrics --model faces"}
+    swd |= {"dataset": {"file": "faces.h5", "faces": 300, "sha256_4x4": "3b77"}}
     (folder / "metrics.json").write_text(json.dumps({"swd": swd}))
     return folder
 
@@ -94,6 +96,8 @@ def test_show_gives_table_licence_sources_and_their_state_without_a_download(com
 
 def test_show_of_a_run_gives_its_figures_and_its_layers(command, trained):
     _, out, _ = command("show", trained.parent)
+    assert "of: 200 images; 100 reals; data faces.h5, 300 faces, sha256 of its 4x4 level 3b77" in out
+    assert "by: python -m train.metrics --model faces" in out
     assert "licence of the weights: CC0, non-commercial use only" in out
     assert "training: kimg 5" in out
     assert "model: 16 9, average 9" in out and "noise floor: average 2" in out

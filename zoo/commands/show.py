@@ -97,6 +97,7 @@ def folder_lines(folder: Path) -> list[str]:
             if isinstance(figure.get(key), dict):
                 numbers = ", ".join(f"{name} {_number(value)}" for name, value in figure[key].items())
                 lines.append(f"    {title}: {numbers}")
+        lines += _measured(figure)
     lines = [printable(line) for line in lines]  # the model may be from anywhere
     if kind != "Generator":
         return [*lines, "", *_sizes(folder, config)]
@@ -107,6 +108,29 @@ def folder_lines(folder: Path) -> list[str]:
     if (folder / WEIGHTS_NAMES["Discriminator"]).exists():
         lines += ["", *as_lines("Discriminator", discriminator_table(architecture))]
     return lines
+
+
+def _measured(figure: dict[str, Any]) -> list[str]:
+    """Return how a figure was measured: on how many images, against what data, by what command."""
+    dataset = figure.get("dataset")
+    dataset = dataset if isinstance(dataset, dict) else {"file": dataset} if isinstance(dataset, str) else {}
+    against = [
+        f"{dataset['file']}" if "file" in dataset else "",
+        f"{dataset['faces']} faces" if "faces" in dataset else "",
+        f"sha256 of its 4x4 level {dataset['sha256_4x4']}" if "sha256_4x4" in dataset else "",
+    ]
+    against = ", ".join(filter(None, against))
+    images = figure.get("num_images")
+    if isinstance(images, dict):  # of several test sets
+        images = ", ".join(f"{name} {number}" for name, number in images.items())
+    parts = [
+        f"{images} images" if images is not None else "",
+        f"{figure['num_reals']} reals" if "num_reals" in figure else "",
+        f"data {against}" if against else "",
+    ]
+    of = "; ".join(filter(None, parts))
+    lines = [f"    of: {of}"] if of else []
+    return [*lines, f"    by: {figure['command']}"] if "command" in figure else lines
 
 
 def _sizes(folder: Path, config: dict[str, Any]) -> list[str]:
