@@ -44,7 +44,8 @@ class BuildConfig:
     faces: Literal["largest", "all", "center"] = "largest"
     """Which faces of a photo with several: the largest, all of them, or the one nearest to the middle."""
     restore: Literal["auto", "full", "fast", "off"] = "auto"
-    """Removal of JPEG artifacts and 4x super-resolution before the crop. auto: full on a GPU, fast on a CPU."""
+    """Before the crop: removal of JPEG artifacts, and 4x super-resolution of faces smaller than half the resolution.
+    auto: full on a GPU, fast on a CPU."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where that runs. auto: on a CUDA GPU where there is one. On a GPU every worker holds its own half gigabyte."""
     geometry: Literal["paper", "released", "ffhq"] = "paper"

@@ -12,13 +12,13 @@ def settle(config: BuildConfig) -> tuple[BuildConfig, str]:
     The record is JSON, from the name of each network to the SHA-256 of its weights; "" when nothing is restored.
 
     Raises:
-        BuildError: --device cuda where there is none; an installation without the weights.
+        BuildError: --device cuda where there is none; an installation without the weights, or with damaged ones.
     """
     if config.restore == "off":
         # What is not used is not asked for: PyTorch, which would know about a GPU, takes seconds to load.
         return (config if config.device != "auto" else replace(config, device="cpu")), ""
     from celebahq_builder.restore import artifacts_name, choose_device, superres_name
-    from zoo.restoration_weights import shipped_folder, weights_sha256
+    from zoo.restoration_weights import load_restoration, shipped_folder, weights_sha256
     from zoo.weights import ModelError
 
     try:
@@ -27,7 +27,10 @@ def settle(config: BuildConfig) -> tuple[BuildConfig, str]:
         raise BuildError(f"--{error}") from None
     size = config.restore if config.restore != "auto" else "full" if device == "cuda" else "fast"
     try:
-        weights = {name: weights_sha256(shipped_folder(name)) for name in (artifacts_name(size), superres_name(size))}
-    except ModelError as error:
+        folders = {name: shipped_folder(name) for name in (artifacts_name(size), superres_name(size))}
+        weights = {name: weights_sha256(folder) for name, folder in folders.items()}
+        for folder in folders.values():
+            load_restoration(folder)  # damage is told here, in one line, and not by the first worker that loads it
+    except (ModelError, OSError) as error:
         raise BuildError(f"--restore {size}: {error}") from None
     return replace(config, restore=size, device=device), json.dumps(weights)

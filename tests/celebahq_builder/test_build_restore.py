@@ -126,6 +126,17 @@ def test_nothing_is_asked_of_pytorch_without_restoration(photos, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_damaged_weights_are_told_in_one_line_before_any_photo(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("zoo.restoration_weights.PRETRAINED", tmp_path)
+    for name in NETWORKS:
+        shutil.copytree(ROOT / "zoo" / "pretrained" / name, tmp_path / name)
+    path = tmp_path / "superres-fast-gan" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(BuildError, match=r"--restore fast: .*superres-fast-gan.*cannot be read") as caught:
+        build(options(photos, tmp_path / "f.h5"))
+    assert "\n" not in str(caught.value) and not (tmp_path / "f.h5.build").exists()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_cuda_where_there_is_none_is_refused(photos, tmp_path):
     with pytest.raises(BuildError, match="--device: cuda, but PyTorch finds no CUDA device here; cpu is wanted"):
