@@ -102,7 +102,13 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
     figures = read_figures(model)
     try:
         # Weights and what describes them; then what is made of them.
+        others = {file.name for file in output.iterdir()} - {"README.md"} if output.exists() else set()
+        if others and "sample.py" not in others:  # another model's, perhaps
+            raise UsageError(
+                f"--output: {output} holds {min(others)} and was not made by this command, a new folder is wanted"
+            )
         output.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sample.__file__, output / "sample.py")  # first: by it the next run knows a folder of its own
         for name in ("model.safetensors", "discriminator.safetensors", "check.safetensors"):
             (output / name).unlink(missing_ok=True)
             if (model / name).is_file():
@@ -114,7 +120,6 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
             if told:
                 _write_json(output / name, without_local_paths(told))
         _put_onnx(model, output)
-        shutil.copyfile(Path(sample.__file__), output / "sample.py")
         seeds = _seeds(described["architecture"])
         _paint_samples(output, seeds, described["architecture"].get("label_size") or 0)
 

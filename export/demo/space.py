@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -48,10 +49,11 @@ def write_space(config: DemoConfig, folder: Path) -> str:
             f"{error.filename or folder}: cannot be written ({error.strerror}), a writable place with room is wanted"
         ) from None
     sizes = [file.stat().st_size for file in folder.iterdir()]
+    quoted = shlex.quote(str(folder))
     return (
         f"{folder}: a Space of {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB\n"
-        f"pip install -r {folder}/requirements.txt && python {folder}/app.py    shows it here\n"
-        f"hf upload ORG/NAME {folder} --repo-type space    publishes it"
+        f"pip install -r {quoted}/requirements.txt && python {quoted}/app.py    shows it here\n"
+        f"hf upload ORG/NAME {quoted} --repo-type space    publishes it"
     )
 
 

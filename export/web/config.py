@@ -33,4 +33,4 @@ class WebConfig:
     runtime: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """An unpacked npm package onnxruntime-web of the right version. None fetches it once with npm and keeps it."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Replace an existing page."""
+    """Replace an existing page; files that are not the page's stay in its folder."""

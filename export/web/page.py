@@ -2,6 +2,7 @@
 
 import html
 import json
+import shlex
 import shutil
 import string
 import sys
@@ -43,7 +44,7 @@ class WebReport:
     def __str__(self) -> str:
         return (
             f"{self.output}: a page that paints {self.resolution}x{self.resolution}, {self.size / 1e6:.0f} MB\n"
-            f"python -m http.server --directory {self.output}    shows it at http://localhost:8000"
+            f"python -m http.server --directory {shlex.quote(str(self.output))}    shows it at http://localhost:8000"
         )
 
 
@@ -71,14 +72,28 @@ def build_page(config: WebConfig) -> WebReport:
             page = Path(scratch) / "page"
             page.mkdir()
             report = _write(page, config)
-            if output.exists():
-                shutil.rmtree(output)
-            page.rename(output)
+            replace_folder(output, page, Path(scratch) / "before")
     except OSError as error:
         raise UsageError(
             f"{error.filename or output}: cannot be written ({error.strerror}), a writable place with room is wanted"
         ) from None
     return report
+
+
+def replace_folder(folder: Path, new: Path, before: Path) -> None:
+    """Give a new folder the place of one that may be there already, whose files of other names (CNAME, .git) it keeps.
+
+    Args:
+        folder: the place.
+        new: what comes there.
+        before: where, on the same disk, the old one lies meanwhile and what was replaced stays.
+    """
+    if folder.exists():
+        folder.rename(before)
+    new.rename(folder)
+    for file in before.iterdir() if before.exists() else ():
+        if not (folder / file.name).exists():
+            file.rename(folder / file.name)
 
 
 def _write(page: Path, config: WebConfig) -> WebReport:

@@ -138,7 +138,7 @@ def test_cards_speak_of_faces_unless_the_data_is_known_to_have_none(described, f
     assert paints_faces(config("m", faces="yes"), described) and not paints_faces(config("m", faces="no"), described)
 
 
-@pytest.mark.parametrize("what", ["class", "itself", "file", "damaged", "card"])
+@pytest.mark.parametrize("what", ["class", "itself", "another", "file", "damaged", "card"])
 def test_what_cannot_be_built_is_one_line(copied, what):
     model, output = copied
     stated = json.loads((model / "config.json").read_text())
@@ -147,6 +147,9 @@ def test_what_cannot_be_built_is_one_line(copied, what):
         message = f"{model}: a model of class SuperResolver, a Generator is wanted"
     elif what == "itself":
         output, message = model, f"--output: {model} is the model itself, a folder of its own is wanted"
+    elif what == "another":
+        output = shutil.copytree(model, output.with_name("another"))
+        message = f"--output: {output} holds config.json and was not made by this command, a new folder is wanted"
     elif what == "file":
         output, message = model / "config.json", f"--output: {model / 'config.json'} is a file"
     elif what == "damaged":

@@ -75,7 +75,12 @@ def test_what_is_there_is_kept(onnx_file, page_folder, runtime, tmp_path, capsys
 def test_a_page_is_replaced_when_asked(onnx_file, runtime, tmp_path):
     arguments = ["web", "--model", str(onnx_file), "--runtime", str(runtime), "--output", str(tmp_path / "page")]
     main([*arguments, "--directions", "0"])
+    (tmp_path / "page" / "CNAME").write_text("faces.example.org")
+    (tmp_path / "page" / "runtime" / "left.js").touch()  # of another version
     main([*arguments, "--directions", "0", "--title", "New", "--overwrite"])
+    assert (tmp_path / "page" / "CNAME").read_text() == "faces.example.org"
+    assert not (tmp_path / "page" / "runtime" / "left.js").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["page"]
     assert "<title>New</title>" in (tmp_path / "page" / "index.html").read_text()
 
 
