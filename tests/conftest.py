@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("CELEBAHQ_TEST_DATA", ROOT.parent / "shared" / "data"))
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest-xdist runs a process a core
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # no network but loopback, and onnxruntime calls home
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on shared cores, threads that spin at barriers crawl
 
