@@ -48,7 +48,7 @@ def place_onnx(
     except ModelError as error:
         raise UsageError(f"--model: {error}") from None
     if config.get("class") != "Generator":
-        raise UsageError(f"--model: {model} is a {config.get('class')}, a Generator is wanted")
+        raise UsageError(f"--model: {model} is of class {config.get('class')}, a Generator is wanted")
     own = config["architecture"].get("resolution")
     if resolution is None and largest is not None and isinstance(own, int) and own > largest:
         resolution = largest

@@ -5,7 +5,8 @@ Three identities, each found by its pattern and left alone where the pattern is 
 - A 3x3 convolution of a picture that was doubled by repeating pixels sees at most 2x2 different pixels. Four 2x2
   convolutions of the small picture, one for each place of an output pixel in its 2x2 cell, give the same with 4/9 of
   the multiplications; the four outputs are then interleaved.
-- The mean over channels is a product with a row of 1/C, which runtimes compute many times faster than ReduceMean.
+- The mean over channels is a product with a row of 1/C, which runtimes compute many times faster than ReduceMean;
+  the squares that it is taken of are products too.
 - A factor a pixel commutes with a 1x1 convolution: the last normalization is done on 3 channels instead of 16.
 """
 
@@ -197,12 +198,16 @@ def average_by_product(graph: Graph) -> bool:
             continue
         _, channels, height, width = shape
         value, name = mean.input[0], mean.output[0]
+        power = graph.made_by.get(value)
+        is_square = power is not None and power.op_type == "Pow" and np.all(graph.constant(power.input[1]) == 2)
         flat = graph.add(f"flat.{channels}", np.array([0, channels, -1], np.int64))
         row = graph.add(f"mean.{channels}", np.full((1, channels), 1 / channels, np.float32))
         square = graph.add(f"mean.{height}x{width}", np.array([0, 1, height, width], np.int64))
-        nodes = [
-            helper.make_node("Reshape", [value, flat], [f"{name}.flat"]),
-            helper.make_node("MatMul", [row, f"{name}.flat"], [f"{name}.product"]),
+        nodes = [helper.make_node("Reshape", [power.input[0] if is_square else value, flat], [f"{name}.flat"])]
+        if is_square:  # half the time of Pow
+            nodes.append(helper.make_node("Mul", [f"{name}.flat"] * 2, [f"{name}.squares"]))
+        nodes += [
+            helper.make_node("MatMul", [row, nodes[-1].output[0]], [f"{name}.product"]),
             helper.make_node("Reshape", [f"{name}.product", square], [name]),
         ]
         graph.replace([mean], nodes)

@@ -50,9 +50,7 @@ def test_file_paints_what_pytorch_paints(onnx_file, model, batch, scale):
 @pytest.mark.parametrize(
     "architecture",
     [
-        {"label_size": 3, "variant": "paper"},
         {"label_size": 3, "variant": "released"},
-        {"image_channels": 1},
         {"resolution": 4},
         {"resolution": 64, "fmap_max": 32},
     ],
