@@ -110,9 +110,10 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
         output.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(sample.__file__, output / "sample.py")  # first: by it the next run knows a folder of its own
         for name in ("model.safetensors", "discriminator.safetensors", "check.safetensors"):
-            (output / name).unlink(missing_ok=True)
             if (model / name).is_file():
-                shutil.copyfile(model / name, output / name)
+                _copy(model / name, output / name)
+            else:
+                (output / name).unlink(missing_ok=True)
         _write_json(output / "config.json", described)
         kept = {entry["metric"]: {key: item for key, item in entry.items() if key != "metric"} for entry in figures}
         for name, told in (("training.json", training_summary(model, described)), ("metrics.json", kept)):
@@ -138,8 +139,9 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
         )
         notes += _write_card(config, facts, output, model, published_card)
     except OSError as error:
+        where = error.filename2 or error.filename or output  # of a copy, the second is the one that is written
         raise UsageError(
-            f"{error.filename or output}: cannot be written ({error.strerror}), a writable --output with room is wanted"
+            f"{where}: cannot be written ({error.strerror}), a writable --output with room is wanted"
         ) from None
     size, training = described["architecture"]["resolution"], described.get("training") or {}
     summary = f"ProGAN generator, {size}x{size}" + (f", {training['kimg']:g} kimg" if training.get("kimg") else "")
@@ -181,7 +183,7 @@ def _put_onnx(model: Path, output: Path) -> None:
     from export.to_onnx import export_onnx
 
     if not (output / "model.onnx").exists() and (model / "model.onnx").is_file():
-        shutil.copyfile(model / "model.onnx", output / "model.onnx")
+        _copy(model / "model.onnx", output / "model.onnx")
     try:
         export_onnx(output)
     except UsageError:  # what is there is of other weights, or of another config
@@ -235,6 +237,16 @@ def _parameters(weights: Path) -> int:
 
     with safe_open(weights, framework="numpy") as file:
         return sum(math.prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 - not a dict
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a large file, which appears whole or not at all."""
+    partial = target.with_name(f"{target.name}.partial")
+    try:
+        shutil.copyfile(source, partial)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

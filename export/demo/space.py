@@ -45,8 +45,9 @@ def write_space(config: DemoConfig, folder: Path) -> str:
                 folder.rmdir()
             partial.rename(folder)
     except OSError as error:
+        where = error.filename2 or error.filename or folder  # of a copy, the second is the one that is written
         raise UsageError(
-            f"{error.filename or folder}: cannot be written ({error.strerror}), a writable place with room is wanted"
+            f"{where}: cannot be written ({error.strerror}), a writable place with room is wanted"
         ) from None
     sizes = [file.stat().st_size for file in folder.iterdir()]
     quoted = shlex.quote(str(folder))

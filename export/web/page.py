@@ -74,8 +74,9 @@ def build_page(config: WebConfig) -> WebReport:
             report = _write(page, config)
             replace_folder(output, page, Path(scratch) / "before")
     except OSError as error:
+        where = error.filename2 or error.filename or output  # of a copy, the second is the one that is written
         raise UsageError(
-            f"{error.filename or output}: cannot be written ({error.strerror}), a writable place with room is wanted"
+            f"{where}: cannot be written ({error.strerror}), a writable place with room is wanted"
         ) from None
     return report
 
