@@ -71,6 +71,7 @@ function setSeed(seed) {
   state.seed = seed;
   setWay(0);
   by("seed").value = seed;
+  by("seed").setAttribute("aria-invalid", "false"); // whatever was typed there before
   history.replaceState(null, "", `#seed=${seed}`); // the address is the face: it can be sent to a friend
   return show();
 }
