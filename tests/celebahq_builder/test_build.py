@@ -175,6 +175,7 @@ def test_interrupt_from_the_keyboard_is_one_line_and_130_and_the_build_continues
         process = subprocess.Popen(
             command(photos, output, "--workers", "2"), env=environment, stderr=subprocess.PIPE, text=True,
             stdout=subprocess.DEVNULL, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
         )  # fmt: skip
         while not (manifest.exists() and manifest.read_bytes().count(b"\n") >= 2) and process.poll() is None:
             time.sleep(0.002)
