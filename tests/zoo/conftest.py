@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from zoo.catalog import Entry, Source
+from zoo.importers import ImportFailure, import_checkpoint, import_networks
 from zoo.remote import fetch
 
 
@@ -56,3 +57,26 @@ def entry_of():
         )  # fmt: skip
 
     return make
+
+
+@pytest.fixture
+def gan_zoo_state() -> dict[str, torch.Tensor]:
+    """The whole state dict of a 4x4 generator of pytorch_GAN_zoo."""
+    whole = {"formatLayer": (96, 5), "groupScale0.0": (6, 6, 3, 3), "toRGBLayers.0": (3, 6, 1, 1)}
+    found = {f"{name}.weight": torch.randn(shape) for name, shape in whole.items()}
+    return found | {f"{name}.bias": torch.randn(shape[0]) for name, shape in whole.items()}
+
+
+@pytest.fixture(scope="session")
+def refused():
+    """A function: imports a file both ways and returns the reason, one line that names it and can be shown as it is."""
+
+    def reason(path: Path, match: str | None = None) -> str:
+        for use in (import_checkpoint, import_networks):
+            with pytest.raises(ImportFailure, match=match) as failure:
+                use(path)
+        message = str(failure.value)
+        assert message.startswith(f"{path}: ") and message.isprintable()
+        return message
+
+    return reason

@@ -18,8 +18,6 @@ from zoo.importers import LAYOUTS, ImportFailure, import_checkpoint, import_netw
 from zoo.importers.network_pickle import TensorFlowNetwork, TheanoNetwork
 from zoo.importers.torch_file import BaseConfig
 
-WHOLE = {"formatLayer": (96, 5), "groupScale0.0": (6, 6, 3, 3), "toRGBLayers.0": (3, 6, 1, 1)}
-
 
 class Network:
     """A released program's network."""
@@ -33,22 +31,6 @@ def tfutil(monkeypatch):
     monkeypatch.setitem(sys.modules, "tfutil", types.ModuleType("tfutil"))
     sys.modules["tfutil"].Network = Network
     monkeypatch.setattr(Network, "__module__", "tfutil")
-
-
-def state_dict():
-    random = torch.Generator().manual_seed(0)
-    found = {f"{name}.weight": torch.randn(shape, generator=random) for name, shape in WHOLE.items()}
-    return found | {f"{name}.bias": torch.randn(shape[0], generator=random) for name, shape in WHOLE.items()}
-
-
-def refused(path, match=None) -> str:
-    """Import it both ways; return the reason, one line that names the file and can be shown as it is."""
-    for use in (import_checkpoint, import_networks):
-        with pytest.raises(ImportFailure, match=match) as failure:
-            use(path)
-    message = str(failure.value)
-    assert message.startswith(f"{path}: ") and message.isprintable()
-    return message
 
 
 def rewritten(path, change, compressed=False) -> None:
@@ -89,27 +71,27 @@ ZIPS = {
 
 
 @pytest.mark.parametrize("name", ZIPS)
-def test_torch_archives_that_torch_does_not_write_are_refused(tmp_path, name):
+def test_torch_archives_that_torch_does_not_write_are_refused(tmp_path, name, refused, gan_zoo_state):
     path = tmp_path / "model.pth"
-    torch.save({"avgG": state_dict()}, path)
+    torch.save({"avgG": gan_zoo_state}, path)
     change, match = ZIPS[name]
     rewritten(path, change, compressed=name == "a bomb")
     refused(path, match)
 
 
 @pytest.mark.parametrize("spelling", [str, str.upper])
-def test_two_entries_of_one_name_are_refused(tmp_path, spelling):
+def test_two_entries_of_one_name_are_refused(tmp_path, spelling, refused, gan_zoo_state):
     """What is checked must be what is loaded: one reader takes the first, another the last."""
     path = tmp_path / "model.pth"
-    torch.save({"avgG": state_dict()}, path)
+    torch.save({"avgG": gan_zoo_state}, path)
     with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(path, "a") as archive:
         archive.writestr(spelling("model/data/0"), b"1234")
     refused(path, "two entries of one name")
 
 
-def test_entries_that_lie_over_each_other_are_refused(tmp_path):
+def test_entries_that_lie_over_each_other_are_refused(tmp_path, refused, gan_zoo_state):
     path = tmp_path / "model.pth"
-    torch.save({"avgG": state_dict()}, path)
+    torch.save({"avgG": gan_zoo_state}, path)
     data = path.read_bytes()
     directory = data.rindex(b"PK\x01\x02")
     start = data.index(b"PK\x01\x02")
@@ -125,18 +107,18 @@ def test_entries_that_lie_over_each_other_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_tensor_that_repeats_a_few_numbers_is_refused(tmp_path, zipped):
+def test_a_tensor_that_repeats_a_few_numbers_is_refused(tmp_path, zipped, refused, gan_zoo_state):
     bomb = torch.zeros(1).expand(2**20, 2**20)
-    torch.save({"avgG": state_dict() | {"x": bomb}}, tmp_path / "model.pth", _use_new_zipfile_serialization=zipped)
+    torch.save({"avgG": gan_zoo_state | {"x": bomb}}, tmp_path / "model.pth", _use_new_zipfile_serialization=zipped)
     refused(tmp_path / "model.pth", "without the data for it")
 
 
 @pytest.fixture
-def whole_files(tmp_path):
+def whole_files(tmp_path, gan_zoo_state):
     """One good file of every kind that is read."""
     files = {kind: tmp_path / f"whole-{kind}" for kind in ("zip", "legacy", "pickle", "safetensors")}
-    torch.save({"avgG": state_dict()}, files["zip"])
-    torch.save({"avgG": state_dict()}, files["legacy"], _use_new_zipfile_serialization=False)
+    torch.save({"avgG": gan_zoo_state}, files["zip"])
+    torch.save({"avgG": gan_zoo_state}, files["legacy"], _use_new_zipfile_serialization=False)
     random = np.random.default_rng(0)
     names = {"4x4/Dense": (5, 96), "4x4/Conv": (3, 3, 6, 6), "ToRGB_lod0": (1, 1, 6, 3)}
     variables = [(f"{n}/weight", random.standard_normal(s).astype(np.float32)) for n, s in names.items()]
@@ -151,7 +133,7 @@ def whole_files(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["zip", "legacy", "pickle", "safetensors"])
-def test_a_file_cut_at_any_tenth_is_refused(whole_files, kind):
+def test_a_file_cut_at_any_tenth_is_refused(whole_files, kind, refused):
     path = whole_files[kind]
     assert import_checkpoint(path)(torch.zeros(1, 5)).shape == (1, 3, 4, 4)
     data = path.read_bytes()
@@ -160,7 +142,7 @@ def test_a_file_cut_at_any_tenth_is_refused(whole_files, kind):
         refused(path, "wanted|empty")
 
 
-def test_what_was_seen_of_a_file_that_is_cut_short_is_listed(whole_files):
+def test_what_was_seen_of_a_file_that_is_cut_short_is_listed(whole_files, refused):
     for kind, seen in (("zip", "/data.pkl'"), ("pickle", "'tfutil', 'Network'")):
         data = whole_files[kind].read_bytes()
         whole_files[kind].write_bytes(data[: len(data) // 2])
@@ -197,7 +179,7 @@ def test_a_file_with_any_byte_changed_imports_or_is_refused_and_never_crashes(wh
         (b"PK\x05\x06" + bytes(18), "begins with 50 4b"),
     ],
 )
-def test_what_is_no_checkpoint_is_called_what_it_is(tmp_path, data, match):
+def test_what_is_no_checkpoint_is_called_what_it_is(tmp_path, data, match, refused):
     (tmp_path / "model").write_bytes(data)
     refused(tmp_path / "model", match)
 
@@ -220,7 +202,7 @@ ODD = [None, 3, "text", [], {}, {1: 2}, {"a": None}, {"netG": {}}, {"netG": {"fo
        {"generator": {"conf": 3}}, {"generator": {}, "generator_smooth": 7}, {"state_dict": 5}, {"state_dict": {}},
        {"shadow_generator": {"conf": {"depth": "x"}, "state_dict": {}}}, {"layer0.weight": torch.zeros(())},
        {"features.0.conv.weight": "x"}, {"layer1.conv.weight": torch.zeros(2)}, [torch.zeros(3)], torch.zeros(3),
-       {f"{name}.weight": torch.zeros(()) for name in WHOLE}, [[[]]], *records(), [*records()]]  # fmt: skip
+       {f"{name}.weight": torch.zeros(()) for name in ("formatLayer", "groupScale0.0", "toRGBLayers.0")}, [[[]]], *records(), [*records()]]  # fmt: skip
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.NAME)
@@ -230,14 +212,14 @@ def test_recognising_never_stumbles_over_odd_contents(layout):
         assert set(layout.networks(content)) <= {"generator", "discriminator"}
 
 
-def test_no_file_at_all(tmp_path):
+def test_no_file_at_all(tmp_path, refused):
     refused(tmp_path, "no file")
     refused(tmp_path / "missing.pth", "No such file")
     os.mkfifo(tmp_path / "pipe")
     refused(tmp_path / "pipe", "no file")
 
 
-def test_an_unknown_layout_lists_what_was_seen(tmp_path):
+def test_an_unknown_layout_lists_what_was_seen(tmp_path, refused):
     torch.save({"model": {"fc.weight": torch.zeros(4, 2), "step": 3}, "epoch": 7}, tmp_path / "x.pth")
     message = refused(tmp_path / "x.pth", "a layout that is not known")
     assert "'fc.weight': float32 (4, 2), 'step': 3" in message and "'epoch': 7" in message

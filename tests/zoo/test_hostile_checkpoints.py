@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.importers import ImportFailure, import_checkpoint, import_networks
-
-WHOLE = {"formatLayer": (96, 5), "groupScale0.0": (6, 6, 3, 3), "toRGBLayers.0": (3, 6, 1, 1)}
+from zoo.importers import import_checkpoint
 
 
 class Call:
@@ -50,22 +48,6 @@ def canary(tmp_path):
     assert not path.exists(), "something in the file was run"
 
 
-def state_dict():
-    random = torch.Generator().manual_seed(0)
-    found = {f"{name}.weight": torch.randn(shape, generator=random) for name, shape in WHOLE.items()}
-    return found | {f"{name}.bias": torch.randn(shape[0], generator=random) for name, shape in WHOLE.items()}
-
-
-def refused(path, match=None) -> str:
-    """Import it both ways; return the reason, one line that names the file and can be shown as it is."""
-    for use in (import_checkpoint, import_networks):
-        with pytest.raises(ImportFailure, match=match) as failure:
-            use(path)
-    message = str(failure.value)
-    assert message.startswith(f"{path}: ") and message.isprintable()
-    return message
-
-
 def calls(canary):
     touch = f"touch {canary}"
     return {
@@ -86,10 +68,12 @@ def calls(canary):
 
 @pytest.mark.parametrize("name", calls(""))
 @pytest.mark.parametrize("kind", ["torch", "torch before 1.6", "network pickle", "text pickle"])
-def test_a_pickle_that_calls_something_is_refused_and_calls_nothing(tmp_path, canary, kind, name):
+def test_a_pickle_that_calls_something_is_refused_and_calls_nothing(
+    tmp_path, canary, kind, name, refused, gan_zoo_state
+):
     thing, path = calls(canary)[name], tmp_path / "model.pth"
     if kind.startswith("torch"):
-        torch.save({"avgG": state_dict(), "x": thing}, path, _use_new_zipfile_serialization=kind == "torch")
+        torch.save({"avgG": gan_zoo_state, "x": thing}, path, _use_new_zipfile_serialization=kind == "torch")
     else:
         path.write_bytes(pickle.dumps((Network({"variables": []}), thing), protocol=2 if kind[0] == "n" else 0))
     if name == "as a hook" and kind.startswith("torch"):
@@ -98,7 +82,7 @@ def test_a_pickle_that_calls_something_is_refused_and_calls_nothing(tmp_path, ca
         refused(path, "asks for .*nothing was run")
 
 
-def test_the_source_that_a_network_carries_is_never_run(tmp_path, canary):
+def test_the_source_that_a_network_carries_is_never_run(tmp_path, canary, refused):
     source = f"open({str(canary)!r}, 'w')"
     network = Network({"version": 2, "build_module_src": source, "build_func_name": source, "variables": [("a", 1)]})
     (tmp_path / "model.pkl").write_bytes(pickle.dumps((network,) * 3))
@@ -121,14 +105,14 @@ RAW = {
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_opcodes_that_no_pickler_writes_are_refused(tmp_path, name):
+def test_opcodes_that_no_pickler_writes_are_refused(tmp_path, name, refused):
     code, match = RAW[name]
     for head in (b"", b"\x80\x02"):
         (tmp_path / "model.pkl").write_bytes(head + (b"(" if not head and code[:1] not in b"(]}c" else b"") + code)
         refused(tmp_path / "model.pkl", match if head else None)
 
 
-def test_a_small_pickle_that_means_billions_of_values_is_refused(tmp_path):
+def test_a_small_pickle_that_means_billions_of_values_is_refused(tmp_path, refused):
     value = [1.0] * 9
     for _ in range(12):
         value = [value] * 9
@@ -170,6 +154,6 @@ def array_pickle(shape="(2, 3)", code="f4", data=bytes(24), order="<", fortran=F
     ],
     ids=str,
 )
-def test_arrays_that_are_not_what_they_say_are_refused(tmp_path, change, match):
+def test_arrays_that_are_not_what_they_say_are_refused(tmp_path, change, match, refused):
     (tmp_path / "model.pkl").write_bytes(array_pickle(**{"shape": (2, 3), **change}))
     refused(tmp_path / "model.pkl", match)

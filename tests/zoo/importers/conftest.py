@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.importers import LAYOUTS, ImportFailure, import_checkpoint
+from zoo.importers import LAYOUTS, ImportFailure, import_checkpoint, import_networks
 from zoo.importers.read_file import read_file
 
 
@@ -140,5 +140,18 @@ def refuses_damage(tmp_path) -> Callable[..., None]:
                 refused({**tensors, name: torch.full_like(tensor, torch.nan)}, f"{name} of NaN")
                 refused({**tensors, name: tensor.long()}, f"{name} of whole numbers")
         refused({**tensors, "layer99.extra": torch.zeros(3)}, "a tensor more")
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def one_pair():
+    """A function: the two networks of a file share a config, and the discriminator scores as it does alone."""
+
+    def check(path: Path, images: Tensor) -> None:
+        found = import_networks(path)
+        assert found.generator.config == found.discriminator.config
+        alone = import_checkpoint(path, "discriminator")(images)
+        torch.testing.assert_close(found.discriminator(images), alone, rtol=0, atol=0)
 
     return check
