@@ -202,7 +202,8 @@ ODD = [None, 3, "text", [], {}, {1: 2}, {"a": None}, {"netG": {}}, {"netG": {"fo
        {"generator": {"conf": 3}}, {"generator": {}, "generator_smooth": 7}, {"state_dict": 5}, {"state_dict": {}},
        {"shadow_generator": {"conf": {"depth": "x"}, "state_dict": {}}}, {"layer0.weight": torch.zeros(())},
        {"features.0.conv.weight": "x"}, {"layer1.conv.weight": torch.zeros(2)}, [torch.zeros(3)], torch.zeros(3),
-       {f"{name}.weight": torch.zeros(()) for name in ("formatLayer", "groupScale0.0", "toRGBLayers.0")}, [[[]]], *records(), [*records()]]  # fmt: skip
+       dict.fromkeys(("formatLayer.weight", "groupScale0.0.weight", "toRGBLayers.0.weight"), torch.zeros(())),
+        [[[]]], *records(), [*records()]]  # fmt: skip
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.NAME)
