@@ -13,8 +13,8 @@ def learning_rate_at(progress: float, peak: float) -> float:
 
 
 def square_share_at(progress: float) -> float:
-    """Share of squared error in the loss: 0 up to 0.6, then rising to 1 at 0.8.
+    """Share of root mean square error in the loss: 0 up to 0.6, then rising to 1 at 0.8.
 
-    The absolute error trains faster and steadier; the squared one is what PSNR measures.
+    The absolute error trains faster and steadier; the other is what PSNR measures.
     """
     return min(1.0, max(0.0, (progress - 0.6) / 0.2))
