@@ -1,7 +1,10 @@
-"""Where the tests find real photographs, and how many threads they may take."""
+"""Where the tests find real photographs, how many threads they may take, and a server for the download drill."""
 
+import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +24,22 @@ def real_data() -> Path:
             pytest.fail(f"{DATA}: the real data is missing, and CI must not pass without it")
         pytest.skip(f"{DATA}: no real data here; set CELEBAHQ_TEST_DATA")
     return DATA
+
+
+@pytest.fixture(name="drill_server")
+def drill_server_fixture(monkeypatch) -> Iterator[Any]:
+    """A DrillServer of tests/zoo/drill_server.py; nothing of the user's proxies and settings counts."""
+    spec = importlib.util.spec_from_file_location("drill_server", ROOT / "tests" / "zoo" / "drill_server.py")
+    from zoo.remote import fetch
+
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(fetch, "BACKOFF", 0.02)
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.delenv(variable.lower(), raising=False)
+    with module.drill_server() as drill:
+        yield drill
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,16 +1,12 @@
-"""What the tests of the zoo share: random numbers, biases that hide no mistake, a server for the download drill."""
+"""What the tests of the zoo share: random numbers, biases that hide no mistake."""
 
-import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from zoo.catalog import Entry, Source
 from zoo.importers import ImportFailure, import_checkpoint, import_networks
-from zoo.remote import fetch
 
 
 def with_random_biases(network):
@@ -29,20 +25,6 @@ def with_random_biases_fixture():
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
-
-
-@pytest.fixture(name="drill_server")
-def drill_server_fixture(monkeypatch) -> Iterator[Any]:
-    """A DrillServer of tests/zoo/drill_server.py; nothing of the user's proxies and settings counts."""
-    spec = importlib.util.spec_from_file_location("drill_server", Path(__file__).with_name("drill_server.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(fetch, "BACKOFF", 0.02)
-    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_HUB_OFFLINE"):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.lower(), raising=False)
-    with module.drill_server() as drill:
-        yield drill
 
 
 @pytest.fixture(scope="session")

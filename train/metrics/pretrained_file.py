@@ -1,10 +1,9 @@
 """Files of published weights: where they lie, fetching one with its hash checked, reading one without running it."""
 
+import contextlib
 import hashlib
-import http.client
 import os
 import pickle
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from train.metrics.progress import progress
 from train.metrics.refusal import MetricError
+from zoo.download import offline
+from zoo.folder import ModelError
+from zoo.remote.cache import only_process
+from zoo.remote.fetch import FetchError, fetch, open_client
+from zoo.remote.progress import download_progress
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ def cache_folder() -> Path:
 def find(file: PretrainedFile, flag: str) -> Path:
     """Return the file in the cache folder, fetched into it if it is missing; it appears there only whole.
 
+    A transfer that breaks off is continued the next time.
+
     Args:
         flag: the option that takes such a file, for the message.
 
@@ -42,27 +47,25 @@ def find(file: PretrainedFile, flag: str) -> Path:
     path = cache_folder() / "weights" / file.name
     if path.is_file():
         return path
+    partial = path.with_name(f"{path.name}.part")
     remedy = f"download {file.url} elsewhere and put it there, or give {flag} FILE"
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(file.url, timeout=30) as answer, partial.open("wb") as out:
-            total = int(answer.headers.get("Content-Length") or 0)
-            with progress(f"fetch {file.name}", total >> 20, "MiB") as advance:
-                while block := answer.read(1 << 20):
-                    out.write(block)
-                    advance(1)
-        found = _sha256(partial)
-        if not found.startswith(file.sha256_prefix):
-            raise MetricError(
-                f"{path}: what came from {file.url} has sha256 {found[:8]}, {file.sha256_prefix} is wanted; {remedy}"
-            )
-        partial.replace(path)
-    except (OSError, http.client.HTTPException) as error:
-        why = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        with only_process(path):
+            if path.is_file():  # another process was faster
+                return path
+            if offline():
+                raise FetchError("HF_HUB_OFFLINE is set")
+            with contextlib.closing(open_client()) as client, download_progress(file.name) as advance:
+                fetch(client, file.url, partial, advance, verified=True)
+            found = _sha256(partial)
+            partial.with_name(f"{partial.name}.json").unlink(missing_ok=True)
+            if not found.startswith(file.sha256_prefix):
+                partial.unlink()
+                raise FetchError(f"what came has sha256 {found[:8]}, {file.sha256_prefix} is wanted")
+            partial.replace(path)
+    except (OSError, FetchError, ModelError) as error:
+        why = getattr(error, "strerror", None) or error
         raise MetricError(f"{path}: not there, and cannot be fetched ({why}); {remedy}") from None
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

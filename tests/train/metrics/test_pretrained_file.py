@@ -3,8 +3,6 @@
 import hashlib
 import os
 import pickle
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import torch
@@ -12,7 +10,7 @@ from safetensors.torch import save_file
 
 from train.metrics import inception as module
 from train.metrics.inception import Inception, InceptionFeatures, load_inception
-from train.metrics.pretrained_file import PretrainedFile, cache_folder, find, read_tensors
+from train.metrics.pretrained_file import PretrainedFile, find, read_tensors
 from train.metrics.refusal import MetricError
 
 
@@ -112,56 +110,57 @@ def test_a_missing_file_is_one_line(tmp_path):
         load_inception(tmp_path / "nowhere.pth")
 
 
-def test_without_a_file_it_is_fetched_once_and_kept(network, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The folder that fetched weights go to."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "celebahq" / "weights"
+
+
+def test_without_a_file_it_is_fetched_once_and_kept(network, tmp_path, monkeypatch, cache, drill_server):
     source = tmp_path / "published.pth"
     torch.save(network.state_dict(), source)
-    as_known(monkeypatch, source)
+    drill_server.content = source.read_bytes()
+    known = PretrainedFile(source.name, sha256(source)[:8], f"{drill_server.url}/good")
+    monkeypatch.setattr(module, "INCEPTION_FILE", known)
     first = InceptionFeatures()
-    kept = cache_folder() / "weights" / "published.pth"
-    assert kept.read_bytes() == source.read_bytes() and kept.is_relative_to(tmp_path)
-    source.unlink()
-    assert InceptionFeatures().sha256 == first.sha256 == sha256(kept)
+    assert (cache / "published.pth").read_bytes() == source.read_bytes()
+    assert InceptionFeatures().sha256 == first.sha256 == sha256(source)
+    assert drill_server.count("/good") == 1
 
 
-def test_what_was_fetched_with_another_hash_is_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    source = tmp_path / "page.html"
-    source.write_text("moved")
-    with pytest.raises(MetricError, match=r"w.pth: what came from file:.* has sha256 .{8}, 01234567 is wanted"):
-        find(PretrainedFile("w.pth", "01234567", source.as_uri()), "--inception")
-    assert not list((tmp_path / "celebahq" / "weights").iterdir())
+def test_what_was_fetched_with_another_hash_is_not_kept(cache, drill_server):
+    drill_server.content = b"another file"
+    with pytest.raises(MetricError, match=r"w.pth: .*\(what came has sha256 .{8}, 01234567 is wanted\)"):
+        find(PretrainedFile("w.pth", "01234567", f"{drill_server.url}/good"), "--inception")
+    assert [path.name for path in cache.iterdir()] == ["w.pth.lock"]
 
 
-class _CutShort(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.send_header("Content-Length", "5000000")
-        self.end_headers()
-        self.wfile.write(b"0" * 1_500_000)
-
-    def log_message(self, *_):
-        pass
+def test_a_web_page_instead_of_the_file_is_called_one(cache, drill_server):
+    with pytest.raises(MetricError, match=r"w.pth: .* web page"):
+        find(PretrainedFile("w.pth", "01234567", f"{drill_server.url}/page"), "--inception")
+    assert not (cache / "w.pth").exists()
 
 
-def test_an_answer_that_breaks_off_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with HTTPServer(("127.0.0.1", 0), _CutShort) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        with pytest.raises(MetricError, match=r"w.pth: (what came from|not there, and cannot be fetched)"):
-            find(PretrainedFile("w.pth", "01234567", f"http://127.0.0.1:{server.server_port}/w.pth"), "--inception")
-        thread.join()
-    assert not list((tmp_path / "celebahq" / "weights").iterdir())
+def test_a_transfer_that_breaks_off_is_continued(cache, drill_server):
+    drill_server.content = bytes(range(256)) * 2000
+    wanted = hashlib.sha256(drill_server.content).hexdigest()
+    path = find(PretrainedFile("w.pth", wanted[:8], f"{drill_server.url}/truncates"), "--inception")
+    assert path.read_bytes() == drill_server.content
+    assert [begin for _, _, begin in drill_server.requests] == [None, *(f"bytes={n}00000-" for n in (1, 2, 3))]
 
 
-def test_without_a_network_the_message_says_what_to_put_where(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_without_a_network_the_message_says_what_to_put_where(cache, drill_server):
     address = "http://127.0.0.1:9/weights.pth"  # the discard port: nobody answers
     with pytest.raises(MetricError) as refusal:
         find(PretrainedFile("weights.pth", "01234567", address), "--inception")
-    path = tmp_path / "celebahq" / "weights" / "weights.pth"
     message = str(refusal.value)
-    assert message.startswith(f"{path}: not there, and cannot be fetched (") and "\n" not in message
+    assert message.startswith(f"{cache / 'weights.pth'}: not there, and cannot be fetched (") and "\n" not in message
     assert message.endswith(f"download {address} elsewhere and put it there, or give --inception FILE")
-    assert not list(path.parent.iterdir())
+
+
+def test_forbidden_connections_are_not_tried(cache, drill_server, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(MetricError, match=r"cannot be fetched \(HF_HUB_OFFLINE is set\)"):
+        find(PretrainedFile("w.pth", "01234567", f"{drill_server.url}/good"), "--inception")
+    assert not drill_server.requests
