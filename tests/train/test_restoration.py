@@ -18,7 +18,7 @@ from train.restoration.discriminator import PatchDiscriminator
 from train.restoration.loop import train
 from train.restoration.photos import PhotoStore, read_photos, read_testset
 from train.restoration.protocol import artifacts_psnr, luma, psnr, restorer, superres_psnr
-from train.restoration.schedule import learning_rate_at, square_share_at
+from train.restoration.schedule import learning_rate_at, rms_share_at
 from train.restoration.texture import texture_distance
 from zoo.restoration import build
 
@@ -154,7 +154,7 @@ def test_the_pool_holds_pairs_that_belong_together_and_turns_them_together(store
 def test_learning_rate_warms_up_and_ends_at_zero():
     assert learning_rate_at(0, 1.0) < 0.1 and learning_rate_at(0.02, 1.0) == pytest.approx(1.0)
     assert learning_rate_at(0.51, 1.0) == pytest.approx(0.5) and learning_rate_at(1.0, 1.0) == pytest.approx(0.0)
-    assert square_share_at(0.5) == 0 and square_share_at(0.7) == pytest.approx(0.5) and square_share_at(1.0) == 1
+    assert rms_share_at(0.5) == 0 and rms_share_at(0.7) == pytest.approx(0.5) and rms_share_at(1.0) == 1
 
 
 def test_the_judge_is_divided_by_its_true_singular_values():
@@ -242,6 +242,10 @@ def test_weights_survive_in_half_precision(tmp_path):
         ({"minutes": 1.0}, "--minutes or --steps: give one of them"),
         ({"kind": "gan"}, "--kind gan: --net artifacts"),
         ({"patch": 30}, "--patch: 30, a multiple of 8 wanted"),
+        (
+            {"net": "superres", "kind": "gan", "init": Path("w"), "patch": 24},
+            "--patch: 24, with --kind gan at least 32 wanted",
+        ),
         ({"batch": 0}, "--batch: 0, at least 1"),
     ],
 )

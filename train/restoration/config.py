@@ -57,6 +57,8 @@ class RestorationConfig:
             raise ValueError(f"--kind gan: --net {self.net} --init {self.init}, --net superres and --init FILE wanted")
         if self.patch_side % 8:
             raise ValueError(f"--patch: {self.patch}, a multiple of 8 wanted")
+        if self.kind == "gan" and self.patch_side < 32:  # the texture loss's coarser level has no whole patch
+            raise ValueError(f"--patch: {self.patch}, with --kind gan at least 32 wanted")
         if self.batch < 1 or (self.workers and self.pool < self.batch):
             raise ValueError(f"--batch: {self.batch}, at least 1 and at most --pool {self.pool} wanted")
 

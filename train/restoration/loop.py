@@ -14,7 +14,7 @@ from train.restoration.config import RestorationConfig
 from train.restoration.discriminator import PatchDiscriminator
 from train.restoration.photos import PhotoStore, read_photos, read_testset
 from train.restoration.protocol import Restore, artifacts_psnr, restorer, superres_psnr
-from train.restoration.schedule import learning_rate_at, square_share_at
+from train.restoration.schedule import learning_rate_at, rms_share_at
 from train.restoration.step import Step
 from train.restoration.strip import save_strip
 from train.restoration.worker import input_side
@@ -62,6 +62,7 @@ def make_step(config: RestorationConfig, device: torch.device) -> Step:
         ema_decay=config.ema,
         texture_weight=config.texture_weight,
         bf16=config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda"),
+        seed=config.seed,
     )
 
 
@@ -129,8 +130,8 @@ def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: 
         while progress() < 1 and time.monotonic() < stop_at:
             pair = batches.draw(done)
             now = progress()
-            square = square_share_at(now) if config.kind == "psnr" else 0.0
-            loss = step(*pair, learning_rate_at(now, config.peak_learning_rate), square, done)
+            rms_share = rms_share_at(now) if config.kind == "psnr" else 0.0
+            loss = step(*pair, learning_rate_at(now, config.peak_learning_rate), rms_share, done)
             done += 1
             if device.type == "cuda" and done % 16 == 0:
                 torch.cuda.synchronize()  # else the host runs far ahead and the clock means nothing

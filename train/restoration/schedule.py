@@ -12,9 +12,9 @@ def learning_rate_at(progress: float, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - WARM_UP) / (1 - WARM_UP))))
 
 
-def square_share_at(progress: float) -> float:
+def rms_share_at(progress: float) -> float:
     """Share of root mean square error in the loss: 0 up to 0.6, then rising to 1 at 0.8.
 
-    The absolute error trains faster and steadier; the other is what PSNR measures.
+    The absolute error trains faster and steadier; the other is nearer to what PSNR measures.
     """
     return min(1.0, max(0.0, (progress - 0.6) / 0.2))

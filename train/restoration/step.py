@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.restoration.discriminator import PatchDiscriminator
-from train.restoration.texture_loss import texture_loss
+from train.restoration.texture_loss import draw_projections, texture_loss
 
 LEAST_ERROR = 0.5 / 255
 """Added in square to a patch's root mean square error: below half a gray level there is nothing left to gain."""
@@ -47,7 +47,7 @@ class Step:
     """The state of a run on its device, and one iteration of it.
 
     Attributes:
-        learning_rate, square: 0-dim tensors, the schedule's values: rate, share of root mean square error in the loss.
+        learning_rate, rms_share: 0-dim, the schedule's values: rate, share of root mean square error in the loss.
         usual_length: 0-dim tensor, running mean of the gradient's length; 0 before the first step.
         ema: the moving average of the network, the one that is kept.
     """
@@ -62,14 +62,17 @@ class Step:
         ema_decay: float,
         texture_weight: float,
         bf16: bool,
+        seed: int = 0,
     ) -> None:
         self.network, self.ema, self.discriminator = network, ema, discriminator
         self.device = next(network.parameters()).device
         self.learning_rate = torch.zeros((), device=self.device)
-        self.square = torch.zeros((), device=self.device)
+        self.rms_share = torch.zeros((), device=self.device)
         self.usual_length = torch.zeros((), device=self.device)
         self._ema_decay, self._ema_step = ema_decay, torch.zeros((), device=self.device)
         self._texture_weight, self._bf16 = texture_weight, bf16
+        self._seed = seed
+        self._projections = tuple(part.to(self.device) for part in draw_projections((seed, 0)))
         self._inputs, self._targets = (torch.zeros(shape, dtype=torch.uint8, device=self.device) for shape in shapes)
         self.optimizer = self._adam(network, (0.9, 0.99))
         self.optimizer_d = self._adam(discriminator, (0.9, 0.99)) if discriminator else None
@@ -87,7 +90,7 @@ class Step:
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate if self.device.type == "cuda" else float(self.learning_rate)
 
-    def __call__(self, inputs: Tensor, targets: Tensor, learning_rate: float, square: float, done: int) -> Tensor:
+    def __call__(self, inputs: Tensor, targets: Tensor, learning_rate: float, rms_share: float, done: int) -> Tensor:
         """Train on one batch. inputs, targets: (N, h, w, 3) and (N, H, W, 3) uint8. Returns the loss, 0-dim.
 
         done: batches trained on before; the moving average forgets faster at first, lest it remember chance.
@@ -95,8 +98,11 @@ class Step:
         self._inputs.copy_(inputs)
         self._targets.copy_(targets)
         self.learning_rate.fill_(learning_rate)
-        self.square.fill_(square)
+        self.rms_share.fill_(rms_share)
         self._ema_step.fill_(1 - min(self._ema_decay, (1 + done) / (10 + done)))
+        if self.discriminator is not None:  # drawn here: a captured graph reads them, and a resumed run draws the same
+            for kept, drawn in zip(self._projections, draw_projections((self._seed, done)), strict=True):
+                kept.copy_(drawn)
         if self.device.type != "cuda":
             self.bind_learning_rate()
         return self._run()
@@ -111,10 +117,10 @@ class Step:
 
     def _content_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         error = outputs.float() - targets
-        # The root is taken a patch: PSNR is averaged over photos, and without it those of quality 10 would count
-        # several times as much as those of quality 40.
+        # The root is taken of every patch: PSNR is averaged over photos, and without it the coarser a patch's JPEG, the
+        # harder it would pull.
         root_mean_square = (error.square().mean((1, 2, 3)) + LEAST_ERROR**2).sqrt().mean()
-        return (1 - self.square) * error.abs().mean() + self.square * root_mean_square
+        return (1 - self.rms_share) * error.abs().mean() + self.rms_share * root_mean_square
 
     @torch.no_grad()
     def _update_ema(self) -> None:
@@ -176,7 +182,7 @@ class Step:
             for real, fake in zip(real_features, fake_features, strict=True)
         )
         # The judge is smooth (spectrally normalised) and hardly sees grain of a grey level or two; sorted patches do.
-        sliced = texture_loss(seen, targets)
+        sliced = texture_loss(seen, targets, *self._projections)
         # The four are balanced where they meet, in the image: the weights mean the same all through training.
         (gradient,) = torch.autograd.grad(content, seen)
         length, total = gradient.norm(), gradient

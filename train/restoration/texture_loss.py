@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -9,32 +10,48 @@ from torch.nn import functional as F
 PATCH = 7
 LEVELS = 2
 DIRECTIONS = 32
+"""Projections of a patch, a level."""
 PLACES = 1024
-"""Patches compared a photo and level."""
+"""Patches compared, a photo and level."""
 
 
-def texture_loss(restored: Tensor, originals: Tensor) -> Tensor:
+def draw_projections(seed: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """What the loss compares this time, a function of the seed alone; on the CPU, float32.
+
+    Returns:
+        Unit vectors (LEVELS, DIRECTIONS, 3, PATCH, PATCH), and places (LEVELS, PLACES) as shares, in [0, 1), of a
+        level's patches.
+    """
+    rng = np.random.default_rng(seed)
+    directions = rng.standard_normal((LEVELS, DIRECTIONS, 3 * PATCH**2), dtype=np.float32)
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
+    places = rng.random((LEVELS, PLACES), dtype=np.float32)
+    return torch.from_numpy(directions.reshape(LEVELS, DIRECTIONS, 3, PATCH, PATCH)), torch.from_numpy(places)
+
+
+def texture_loss(restored: Tensor, originals: Tensor, directions: Tensor, places: Tensor) -> Tensor:
     """How far the texture of restored photos is from the originals', by distribution and not by place.
 
-    The distance that train.restoration.texture measures (Karras et al., Section 5), differentiable, photo by photo:
-    patches of the two finest Laplacian levels are projected on random directions and sorted, and what has the same rank
-    is compared (as a loss for texture: Heitz et al., 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis").
-    A fine grain costs nothing here that lies elsewhere than the original's, unlike with a loss of pixels.
+    The sliced Wasserstein distance of Laplacian patches (Karras et al., Section 5), differentiable, photo by photo:
+    patches of the two finest levels are projected on random directions and sorted, and what has the same rank is
+    compared (as a loss for texture: Heitz et al., 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis").
+    A fine grain costs nothing here that lies elsewhere than the original's, unlike with a loss of pixels. The measure
+    in train.restoration.texture scales each set by itself; this one scales both alike, so the strength counts too.
 
     Args:
-        restored, originals: (N, 3, H, W) float in about [0, 1], at least 64 pixels each way.
+        restored, originals: (N, 3, H, W) float in about [0, 1], at least 32 pixels each way.
+        directions, places: of draw_projections.
 
     Returns:
         0-dim, in units of the standard deviation of the originals' levels.
     """
     total = restored.new_zeros(())
-    for ours, theirs in zip(_laplacian(restored), _laplacian(originals), strict=True):
+    levels = zip(_laplacian(restored), _laplacian(originals), directions, places, strict=True)
+    for ours, theirs, projections, shares in levels:
         scale = 1 / (theirs.std(dim=(0, 2, 3), keepdim=True) + 1e-4)
-        directions = torch.randn(DIRECTIONS, 3, PATCH, PATCH, device=ours.device)
-        directions = directions / directions.flatten(1).norm(dim=1)[:, None, None, None]
-        places = torch.rand(ours[0, 0, PATCH - 1 :, PATCH - 1 :].numel(), device=ours.device).argsort()[:PLACES]
-        responses = [F.conv2d(level * scale, directions).flatten(2)[..., places] for level in (ours, theirs)]
-        ranked = [response.sort(dim=2).values for response in responses]
+        responses = [F.conv2d(level * scale, projections).flatten(2) for level in (ours, theirs)]
+        chosen = (shares * responses[0].shape[2]).long()
+        ranked = [response[..., chosen].sort(dim=2).values for response in responses]
         total = total + (ranked[0] - ranked[1]).abs().mean()
     return total / LEVELS
 
