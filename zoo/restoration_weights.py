@@ -73,11 +73,12 @@ def shipped_folder(name: str) -> Path:
     Raises:
         ModelError: none of that name ships.
     """
-    folder = PRETRAINED / name
-    if not (folder / WEIGHTS_NAME).is_file():
-        ships = ", ".join(sorted(path.parent.name for path in PRETRAINED.glob(f"*/{WEIGHTS_NAME}"))) or "none"
-        raise ModelError(f"{folder}: no {WEIGHTS_NAME} in it, one of those that ship is wanted: {ships}")
-    return folder
+    shipped = {path.parent.name: path.parent for path in PRETRAINED.glob(f"*/{WEIGHTS_NAME}")}
+    networks = sorted(found for found in shipped if found.startswith(("artifacts-", "superres-")))
+    if name not in networks:
+        wanted = f"one of those that ship is wanted: {', '.join(networks) or 'none'}"
+        raise ModelError(f"{PRETRAINED / name}: no {WEIGHTS_NAME} of a restoration network in it, {wanted}")
+    return shipped[name]
 
 
 def weights_sha256(folder: Path) -> str:

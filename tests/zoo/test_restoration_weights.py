@@ -18,7 +18,9 @@ from zoo.restoration_weights import (
 )
 from zoo.weights import ModelError
 
-SHIPPED = sorted(path.parent.name for path in PRETRAINED.glob("*/model.safetensors") if "-f" in path.parent.name)
+SHIPPED = sorted(
+    path.parent.name for net in ("artifacts", "superres") for path in PRETRAINED.glob(f"{net}-*/model.safetensors")
+)
 
 
 @pytest.fixture
@@ -71,8 +73,12 @@ def test_folder_of_another_network_is_refused(folder, change, text):
 
 
 def test_name_that_does_not_ship_is_told_with_those_that_do():
-    with pytest.raises(ModelError, match=r"artifacts-huge: no model\.safetensors in it.*artifacts-fast"):
-        shipped_folder("artifacts-huge")
+    for name in ("artifacts-huge", "faces-32"):
+        with pytest.raises(
+            ModelError, match=rf"{name}: no model\.safetensors of a restoration .*artifacts-fast"
+        ) as no:
+            shipped_folder(name)
+        assert "faces-32" not in str(no.value).partition("wanted: ")[2]
 
 
 @pytest.mark.parametrize("name", SHIPPED)

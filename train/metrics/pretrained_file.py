@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import pickle
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,26 +48,42 @@ def find(file: PretrainedFile, flag: str) -> Path:
     path = cache_folder() / "weights" / file.name
     if path.is_file():
         return path
-    partial = path.with_name(f"{path.name}.part")
     remedy = f"download {file.url} elsewhere and put it there, or give {flag} FILE"
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()  # a folder that takes no file: OSError
         with only_process(path):
-            if path.is_file():  # another process was faster
-                return path
-            if offline():
-                raise FetchError("HF_HUB_OFFLINE is set")
-            with contextlib.closing(open_client()) as client, download_progress(file.name) as advance:
-                fetch(client, file.url, partial, advance, verified=True)
-            found = _sha256(partial)
-            partial.with_name(f"{partial.name}.json").unlink(missing_ok=True)
-            if not found.startswith(file.sha256_prefix):
-                partial.unlink()
-                raise FetchError(f"what came has sha256 {found[:8]}, {file.sha256_prefix} is wanted")
-            partial.replace(path)
-    except (OSError, FetchError, ModelError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise MetricError(f"{path}: not there, and cannot be fetched ({why}); {remedy}") from None
+            if not path.is_file():  # or another process was faster
+                _fetch(file, path)
+    except OSError as error:
+        why = error.strerror or error
+        raise MetricError(
+            f"{path}: cannot be written ({why}), XDG_CACHE_HOME with a writable, roomy folder or {flag} FILE is wanted"
+        ) from None
+    except (FetchError, ModelError) as error:
+        raise MetricError(f"{path}: not there, and cannot be fetched ({error}); {remedy}") from None
     return path
+
+
+def _fetch(file: PretrainedFile, path: Path) -> None:
+    """Download a file to its place. Raises FetchError, ModelError (a proxy of an unknown kind), OSError."""
+    if offline():
+        raise FetchError("HF_HUB_OFFLINE is set")
+    partial = path.with_name(f"{path.name}.part")
+    note = partial.with_name(f"{partial.name}.json")
+    while True:
+        began = partial.exists()
+        with contextlib.closing(open_client()) as client, download_progress(file.name) as advance:
+            fetch(client, file.url, partial, advance, verified=True)
+        found = _sha256(partial)
+        if found.startswith(file.sha256_prefix):
+            break
+        partial.unlink()
+        note.unlink(missing_ok=True)
+        if not began:  # or what was continued did not fit together: once more from the start
+            raise FetchError(f"what came has sha256 {found[:8]}, {file.sha256_prefix} is wanted")
+    partial.replace(path)
+    note.unlink(missing_ok=True)
 
 
 def read_tensors(path: Path, known: list[PretrainedFile]) -> tuple[dict[str, torch.Tensor], str]:

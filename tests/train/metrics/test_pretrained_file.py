@@ -133,7 +133,7 @@ def test_what_was_fetched_with_another_hash_is_not_kept(cache, drill_server):
     drill_server.content = b"another file"
     with pytest.raises(MetricError, match=r"w.pth: .*\(what came has sha256 .{8}, 01234567 is wanted\)"):
         find(PretrainedFile("w.pth", "01234567", f"{drill_server.url}/good"), "--inception")
-    assert [path.name for path in cache.iterdir()] == ["w.pth.lock"]
+    assert not (cache / "w.pth").exists() and not (cache / "w.pth.part").exists()
 
 
 def test_a_web_page_instead_of_the_file_is_called_one(cache, drill_server):
@@ -148,6 +148,30 @@ def test_a_transfer_that_breaks_off_is_continued(cache, drill_server):
     path = find(PretrainedFile("w.pth", wanted[:8], f"{drill_server.url}/truncates"), "--inception")
     assert path.read_bytes() == drill_server.content
     assert [begin for _, _, begin in drill_server.requests] == [None, *(f"bytes={n}00000-" for n in (1, 2, 3))]
+
+
+def test_a_part_of_another_version_of_the_file_is_begun_anew(cache, drill_server):
+    drill_server.content = bytes(range(256)) * 2000
+    known = PretrainedFile(
+        "w.pth", hashlib.sha256(drill_server.content).hexdigest()[:8], f"{drill_server.url}/truncates-without-range"
+    )
+    cache.mkdir(parents=True)
+    (cache / "w.pth.part").write_bytes(b"another version")
+    (cache / "w.pth.part.json").write_text(f'{{"address": "{known.url}", "etag": null, "last_modified": null}}')
+    assert find(known, "--inception").read_bytes() == drill_server.content
+    known = PretrainedFile("v.pth", known.sha256_prefix, f"{drill_server.url}/good")
+    (cache / "v.pth.part").write_bytes(b"another version")
+    (cache / "v.pth.part.json").write_text(f'{{"address": "{known.url}", "etag": null, "last_modified": null}}')
+    assert find(known, "--inception").read_bytes() == drill_server.content
+    assert not list(cache.glob("*.part*"))
+
+
+def test_a_cache_that_takes_no_file_is_one_line_that_says_which_variable_moves_it(tmp_path, monkeypatch, drill_server):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(MetricError, match=r"w.pth: cannot be written \(Not a directory\), XDG_CACHE_HOME with .*"):
+        find(PretrainedFile("w.pth", "01234567", f"{drill_server.url}/good"), "--inception")
+    assert not drill_server.requests
 
 
 def test_without_a_network_the_message_says_what_to_put_where(cache, drill_server):
