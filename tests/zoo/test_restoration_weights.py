@@ -74,9 +74,7 @@ def test_folder_of_another_network_is_refused(folder, change, text):
 
 def test_name_that_does_not_ship_is_told_with_those_that_do():
     for name in ("artifacts-huge", "faces-32"):
-        with pytest.raises(
-            ModelError, match=rf"{name}: no model\.safetensors of a restoration .*artifacts-fast"
-        ) as no:
+        with pytest.raises(ModelError, match=rf"{name}: no model\.safetensors of a restoration .*artifacts-fast") as no:
             shipped_folder(name)
         assert "faces-32" not in str(no.value).partition("wanted: ")[2]
 
