@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
+from train.restoration.average import AverageConfig, average
 from train.restoration.checkpoint import save_weights
 from train.restoration.evaluate import BEGIN, END, EvaluateConfig, evaluate, find_weights, verdict
 from train.restoration.protocol import clean_psnr, where_needed
@@ -128,3 +130,26 @@ def test_clean_figure_counts_what_happens_to_the_worst_photo():
     assert calls == [(32, 32, 3)] * 3
     # Noise is no JPEG: what is not needed is not done.
     assert clean_psnr(where_needed(spoil_the_second), photos) == float("inf") and len(calls) == 3
+
+
+def test_the_average_of_a_run_is_the_mean_of_both_ends_and_says_so(trained, testsets, tmp_path):
+    run = trained / "artifacts-fast"
+    start = tmp_path / "start.safetensors"
+    torch.manual_seed(1)
+    save_weights(start, build("artifacts", "fast"), "artifacts", "fast")
+    options = {"net": "artifacts", "size": "fast", "init": str(start)}
+    (run / "config.json").write_text(json.dumps(options))
+    folder = average(AverageConfig(run=run, output=tmp_path / "mean"))
+    ends = [load_file(path)["head.weight"].float() for path in (start, run / "artifacts-fast.safetensors")]
+    mean = load_file(folder / "artifacts-fast.safetensors")["head.weight"].float()
+    assert torch.allclose(mean, (ends[0] + ends[1]) / 2, atol=1e-3) and not torch.allclose(mean, ends[0], atol=1e-2)
+    publish(PublishConfig(weights=tmp_path / "mean", testsets=testsets, output=tmp_path / "out"))
+    card = (tmp_path / "out" / "artifacts-fast" / "README.md").read_text()
+    assert "weights the mean of its own and those that it started from" in card and str(tmp_path) not in card
+
+
+def test_a_run_that_started_from_nothing_has_no_mean(trained, tmp_path):
+    run = trained / "artifacts-fast"
+    (run / "config.json").write_text(json.dumps({"net": "artifacts", "size": "fast", "init": "None"}))
+    with pytest.raises(ValueError, match=r"--run: .*artifacts-fast started from no weights"):
+        average(AverageConfig(run=run, output=tmp_path / "mean"))

@@ -106,6 +106,8 @@ def _training(run: Path) -> dict[str, Any]:
         summary |= {"steps": last["step"], "seconds": last["seconds"]}
     if config.get("init", "None") != "None":
         before = Path(config["init"])
+        if config.get("mean_with_start") == "True":
+            summary["weights"] = "the mean of its own and those that it started from"
         summary["started_from"] = {"weights": before.stem, **_training(before.parent)}
     return summary
 

@@ -1,0 +1,46 @@
+"""`python -m train.restoration average`: the mean of a run's weights and of those that it started from."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from train.restoration.checkpoint import load_weights, save_weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class AverageConfig:
+    """Average the weights of a short further run with those that it started from (--init), kept where they were.
+
+    Two ends of one descent lie around the middle of a basin that is flatter than either (Izmailov et al., 2018,
+    "Averaging Weights Leads to Wider Optima"): the mean is often better than both. Evaluate it before you publish it.
+    """
+
+    run: Path
+    """Folder OUTDIR/NAME of python -m train.restoration, with its config.json and weights."""
+    output: Path
+    """Where the folder NAME of the mean goes, ready for publish."""
+
+
+def average(config: AverageConfig) -> Path:
+    """Write the mean of two sets of weights, with the run's config and log; returns its folder. See AverageConfig.
+
+    Raises:
+        FileNotFoundError: a file of the run, or the weights that it started from, is missing.
+        ValueError: it started from nothing, or from a network of another shape.
+    """
+    name, settings = config.run.name, json.loads((config.run / "config.json").read_text(encoding="utf-8"))
+    if settings["init"] == "None":
+        raise ValueError(f"--run: {config.run} started from no weights, a run with --init is wanted")
+    network, before = load_weights(config.run / f"{name}.safetensors"), load_weights(Path(settings["init"]))
+    if network.config != before.config:
+        raise ValueError(f"--run: {config.run} and {settings['init']} are networks of different shapes, one is wanted")
+    ours, theirs = network.state_dict(), before.state_dict()
+    network.load_state_dict({key: (ours[key] + theirs[key]) / 2 for key in ours})
+    folder = config.output / name
+    folder.mkdir(parents=True, exist_ok=True)
+    save_weights(folder / f"{name}.safetensors", network, settings["net"], settings["size"])
+    (folder / "config.json").write_text(json.dumps(settings | {"mean_with_start": "True"}, indent=2) + "\n")
+    shutil.copyfile(config.run / "log.jsonl", folder / "log.jsonl")
+    print(folder)
+    return folder
