@@ -1,10 +1,10 @@
-"""The generator that ships: what it paints is near to faces, varied, and the same from both of its files."""
+"""The generator that ships: what it paints is near to faces, varied, and what its card shows."""
 
 import io
+import re
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 import zoo
-from export import sample
 from train.metrics.ms_ssim import ms_ssim_of
 from train.metrics.swd import collect, descriptor_swd
 from train.pictures import to_uint8
@@ -61,16 +60,20 @@ def test_its_faces_are_nearly_as_varied_as_real_ones(reals, fakes):
     assert of_fakes < of_reals + 0.03  # a generator that paints one face has 1
 
 
-def test_the_two_files_that_stand_alone_paint_its_grid(tmp_path):
-    grid = tmp_path / "grid.png"
-    command = [sys.executable, FOLDER / "sample.py", "--seeds", "0-31", "--output", grid]
-    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path, timeout=120)
-    painted, shipped = (np.asarray(Image.open(path)).astype(int) for path in (grid, FOLDER / "samples.png"))
-    assert painted.shape == shipped.shape and np.abs(painted - shipped).max() <= 1
-
-
-def test_its_script_is_the_one_that_export_hub_writes_today():
-    assert (FOLDER / "sample.py").read_bytes() == Path(sample.__file__).read_bytes()
+def test_the_commands_of_its_card_paint_the_grid_on_it(tmp_path):
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"`python -m export (images --model faces-32 .*?) --output samples.png`", card)
+    for options in (
+        [*command.split(), "--output", "samples.png"],
+        ["onnx", "--model", "faces-32", "--output", "faces-32.onnx"],
+        [*command.replace("faces-32", "faces-32.onnx").split(), "--output", "onnx.png"],
+    ):
+        whole = [sys.executable, "-m", "export", *options]
+        subprocess.run(whole, check=True, capture_output=True, cwd=tmp_path, timeout=300)
+    shipped = np.asarray(Image.open(FOLDER / "samples.png")).astype(int)
+    for name in ("samples.png", "onnx.png"):
+        painted = np.asarray(Image.open(tmp_path / name)).astype(int)
+        assert painted.shape == shipped.shape and np.abs(painted - shipped).max() <= 1
 
 
 def test_it_takes_at_most_6_mb():
