@@ -1,11 +1,11 @@
 """A loss for texture: sliced Wasserstein distance of Laplacian patches between restored photos and their originals."""
 
-from functools import cache
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from train.metrics.laplacian import pyramid_down, pyramid_up
 
 PATCH = 7
 LEVELS = 2
@@ -57,25 +57,10 @@ def texture_loss(restored: Tensor, originals: Tensor, directions: Tensor, places
 
 
 def _laplacian(photos: Tensor) -> list[Tensor]:
-    """The finest levels of the pyramid as cv2.pyrDown and pyrUp make them, without the border that padding reaches."""
+    """The finest levels of the pyramid, without the border that is made of mirrored pixels."""
     levels = []
     for _ in range(LEVELS):
-        smaller = _blur(photos)[..., ::2, ::2]
-        spread = torch.zeros_like(photos)
-        spread[..., ::2, ::2] = 4 * smaller
-        levels.append((photos - _blur(spread))[..., 4:-4, 4:-4])
+        smaller = pyramid_down(photos)
+        levels.append((photos - pyramid_up(smaller))[..., 4:-4, 4:-4])
         photos = smaller
     return levels
-
-
-def _blur(maps: Tensor) -> Tensor:
-    """Binomial filter of five taps both ways. (N, C, H, W)."""
-    kernel = _kernel(maps.device).expand(maps.shape[1], 1, 5, 5)
-    return F.conv2d(F.pad(maps, (2, 2, 2, 2), mode="reflect"), kernel, groups=maps.shape[1])
-
-
-@cache
-def _kernel(device: torch.device) -> Tensor:
-    # Once: while a CUDA graph is captured nothing may be copied from the host.
-    taps = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=device) / 16
-    return (taps[:, None] * taps)[None, None]
