@@ -13,8 +13,9 @@ from celebahq_builder.best_faces import BestFaces, Choice, choose, with_outcomes
 from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.executors import WORKER_DIED, WorkerDied, run
+from celebahq_builder.landmark_lists import read_landmarks
 from celebahq_builder.manifest import ManifestWriter, Row, write_manifest
-from celebahq_builder.photo_folder import file_stamp, find_input, photos_sha256, read_landmarks
+from celebahq_builder.photo_folder import file_stamp, find_input, photos_sha256
 from celebahq_builder.printable_name import printable
 from celebahq_builder.progress import progress
 from celebahq_builder.render_photo import Result, Task, refused, work_on

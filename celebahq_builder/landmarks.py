@@ -1,7 +1,6 @@
-"""Five points a face: from CelebA's list or found by dlib, and whether they can be the points of a face."""
+"""Five points a face, found by dlib, and whether they can be the points of a face."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -152,56 +151,6 @@ def check_landmarks(
     size = max(across, 0.9 * down)
     if size < min_face:
         raise UnusablePhoto("face too small", f"eyes {size:.1f} px apart, at least {min_face:g} are wanted")
-
-
-def read_celeba_landmarks(path: Path) -> dict[str, np.ndarray]:
-    """Read CelebA's list_landmarks_celeba.txt, or another list in its form.
-
-    Its lines: the number of photos; the names of the columns; then for each photo its name and ten numbers, x and y
-    of left eye, right eye, nose, left mouth, right mouth (left in the image), in pixels of the photo.
-
-    Returns:
-        (5, 2) float32 by photo name.
-
-    Raises:
-        ValueError: the file is not in this form, or it is the list of the aligned 178x218 pictures.
-    """
-    path = Path(path)
-    lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
-    if not lines or not lines[0].strip().isdigit():
-        found = repr(lines[0][:60]) if lines else "an empty file"
-        raise ValueError(f"{path}: line 1: {found}, the number of photos is wanted, as in list_landmarks_celeba.txt")
-
-    found: dict[str, np.ndarray] = {}
-    for number, line in enumerate(lines[2:], start=3):
-        name, *numbers = line.rsplit(None, 10) or [""]
-        if not name:
-            continue  # an empty last line
-        try:
-            with np.errstate(over="ignore"):  # 1e300 becomes infinite, and check_landmarks says so
-                points = np.array([float(n) for n in numbers], np.float32).reshape(5, 2)
-        except ValueError:
-            raise ValueError(f"{path}: line {number}: {line[:80]!r}, a name and ten numbers are wanted") from None
-        if name in found:
-            raise ValueError(f"{path}: line {number}: {name} is listed twice, once is wanted")
-        found[name] = points
-    if len(found) != int(lines[0]):
-        raise ValueError(f"{path}: {len(found)} photos are listed, line 1 says {int(lines[0])}")
-    _check_in_the_wild(path, found)
-    return found
-
-
-def _check_in_the_wild(path: Path, found: dict[str, np.ndarray]) -> None:
-    """Refuse the list of the aligned pictures: its faces all have their eyes in the same place."""
-    if not found:
-        return
-    eyes = np.stack(list(found.values()))[:, :2]
-    away = np.abs(eyes - np.array([(69, 111), (108, 111)])).max(axis=(1, 2))
-    if np.mean(away < 10) > 0.9:
-        raise ValueError(
-            f"{path}: the eyes of all faces are near (69, 111) and (108, 111): this is the list of the aligned 178x218 "
-            "pictures, list_landmarks_align_celeba.txt; list_landmarks_celeba.txt, of the photos in the wild, is wanted"
-        )
 
 
 def _judge(image: Image.Image, found: Detection, min_face: float) -> Face | UnusablePhoto | None:

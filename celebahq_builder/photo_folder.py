@@ -1,11 +1,9 @@
-"""What the build is made from: the photos of --input, told apart by size and time, and the landmarks of --landmarks."""
+"""What the build is made from: the photos of --input, told apart by size and time."""
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from celebahq_builder.config import BuildConfig, BuildError
 
@@ -64,25 +62,3 @@ def find_input(config: BuildConfig) -> list[str]:
     if not names:
         raise BuildError(f"--input: no photo in {config.input}, files like .jpg, .png, .webp, .tif or .bmp are wanted")
     return names
-
-
-def read_landmarks(config: BuildConfig, names: list[str]) -> tuple[dict[str, np.ndarray | None] | None, str]:
-    """Return the listed landmarks of every photo (None for one that is not listed) and the SHA-256 of the list.
-
-    (None, "") without --landmarks. A photo is looked up by its name below --input, then by its bare file name.
-    """
-    if config.landmarks is None:
-        return None, ""
-    from celebahq_builder.landmarks import read_celeba_landmarks
-
-    try:
-        listed = read_celeba_landmarks(config.landmarks)
-        digest = hashlib.sha256(config.landmarks.read_bytes()).hexdigest()
-    except OSError as error:
-        raise BuildError(f"--landmarks: {config.landmarks}: {error.strerror}") from None
-    except ValueError as error:
-        raise BuildError(f"--landmarks: {error}") from None
-    found = {name: listed.get(name, listed.get(name.rpartition("/")[2])) for name in names}
-    if all(points is None for points in found.values()):
-        raise BuildError(f"--landmarks: {config.landmarks} lists none of the {len(names)} photos of {config.input}")
-    return found, digest
