@@ -1,0 +1,93 @@
+"""The one way for a command to run and to end: what is printed where, and with which exit code."""
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from celebahq.errors import CelebAHQError
+from celebahq.files import printable
+from celebahq.progress import show_progress
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""128 + the signal, as of a program that the signal killed."""
+
+
+def run_command(
+    main: Callable[[], int | bool | None],
+    prog: str,
+    *,
+    interrupted: str = "stopped; every file that it made is complete",
+) -> NoReturn:
+    """Run a command and exit.
+
+    - What the library tells its logger "celebahq" goes to stdout, warnings to stderr; progress is shown.
+    - CelebAHQError, and errors of the file system that name a file: `prog: message` on stderr, exit code of the error.
+    - Ctrl-C: `prog: {interrupted}`, exit code 130. A reader that has gone (`| head`): silence, 141.
+    - Anything else is a fault of this program and crashes.
+
+    Args:
+        main: returns the exit code; None or True is 0, False is 1.
+        prog: as it is typed, as in "celebahq-build".
+        interrupted: what a user wants to know after Ctrl-C.
+    """
+    _never_fail_to_encode()
+    _print_what_is_logged()
+    show_progress()
+    try:
+        code = main()
+        sys.stdout.flush()
+    except CelebAHQError as error:
+        _end(prog, str(error), error.exit_code)
+    except BrokenPipeError:
+        _stop_writing()
+        sys.exit(BROKEN_PIPE)
+    except OSError as error:
+        if not error.filename or not error.strerror:
+            raise
+        _end(prog, f"{error.filename}: {error.strerror}", 2)
+    except KeyboardInterrupt:
+        _end(prog, interrupted, INTERRUPTED)
+    sys.exit(0 if code is None or code is True else int(code) if code is not False else 1)
+
+
+def _end(prog: str, message: str, code: int) -> NoReturn:
+    try:
+        sys.stdout.flush()
+        lines = "\n".join(map(printable, message.splitlines())) or "failed"
+        print(f"{prog}: {lines}", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        _stop_writing()
+    sys.exit(code)
+
+
+def _never_fail_to_encode() -> None:
+    """A name that the terminal's encoding lacks is spelled out instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):  # replaced by a test or a notebook
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def _stop_writing() -> None:
+    """Let the interpreter's own flush at exit go nowhere; else it prints a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class _Printer(logging.Handler):
+    """Prints what the library says: on stdout, so that it can be piped; warnings on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage(), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout, flush=True)
+
+
+def _print_what_is_logged() -> None:
+    logger = logging.getLogger("celebahq")
+    if not any(isinstance(handler, _Printer) for handler in logger.handlers):
+        logger.addHandler(_Printer())
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

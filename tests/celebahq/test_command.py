@@ -1,0 +1,97 @@
+"""How a command ends: messages, exit codes, encodings and readers that have gone."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROGRAM = """
+import logging, os, signal
+from celebahq.command import run_command
+from celebahq.errors import CelebAHQError
+from celebahq.progress import progress
+
+class UploadError(CelebAHQError):
+    exit_code = 1
+
+def main():
+    {body}
+
+run_command(main, "celebahq-test")
+"""
+
+
+def run(body: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(body=body)],
+        cwd=ROOT,
+        env=os.environ | (environment or {}),
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "stderr"),
+    [
+        ("return None", 0, ""),
+        ("return False", 1, ""),
+        ("return 3", 3, ""),
+        ("raise CelebAHQError('--input: got nothing')", 2, "celebahq-test: --input: got nothing\n"),
+        ("raise UploadError('refused')", 1, "celebahq-test: refused\n"),
+        ("raise CelebAHQError('a\\x1b[31m\\nb')", 2, "celebahq-test: a\\x1b[31m\nb\n"),
+        ("open('/no/such/file')", 2, "celebahq-test: /no/such/file: No such file or directory\n"),
+        (
+            "os.kill(os.getpid(), signal.SIGINT)",
+            130,
+            "celebahq-test: stopped; every file that it made is complete\n",
+        ),
+    ],
+)
+def test_command_ends_in_one_line_and_with_the_code_of_its_error(body, code, stderr):
+    done = run(body)
+    assert (done.returncode, done.stderr, done.stdout) == (code, stderr, "")
+
+
+def test_any_other_exception_crashes_with_its_traceback():
+    done = run("raise ValueError('a fault')")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_reader_that_has_gone_ends_the_command_in_silence():
+    program = PROGRAM.format(body="\n    ".join(["for i in range(100000):", "    print(i)"]))
+    shell = f'{sys.executable} -c "$PROGRAM" | head -n 1; echo "${{PIPESTATUS[0]}}"'
+    done = subprocess.run(
+        ["bash", "-c", shell],
+        env={"PROGRAM": program, "PATH": "/usr/bin:/bin"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == ["0", "141"]
+    assert done.stderr == ""
+
+
+def test_terminal_without_a_letter_gets_it_spelled_out():
+    done = run("print('\\u2192 \\u00e9')", {"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stdout) == (0, "\\u2192 \\xe9\n")
+
+
+def test_what_the_library_logs_is_printed_and_warnings_go_to_stderr():
+    body = "logging.getLogger('celebahq').info('made %d', 3); logging.getLogger('celebahq.x').warning('slow')"
+    done = run(body)
+    assert (done.stdout, done.stderr) == ("made 3\n", "slow\n")
+
+
+def test_progress_is_shown_by_a_command_and_silent_in_the_library():
+    body = "\n    ".join(
+        ["with progress('faces', 2, 'faces') as bar:", "    bar.advance()", "    bar.advance(note='fine')"]
+    )
+    done = run(body)
+    assert done.stderr.startswith("faces: 2/2, ") and done.stderr.endswith("; fine\n")
+    silent = "from celebahq.progress import progress\nwith progress('faces', 1) as bar:\n    bar.advance()"
+    assert subprocess.run([sys.executable, "-c", silent], cwd=ROOT, capture_output=True, text=True).stderr == ""
