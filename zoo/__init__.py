@@ -29,22 +29,27 @@ def model_folder(name_or_path: str | Path, revision: str | None = None) -> Path:
         ) from None
 
 
-def import_checkpoint(path: str | Path, network: str = "generator") -> "Generator | Discriminator":
+def import_checkpoint(
+    path: str | Path, network: str = "generator", label_size: int | None = None
+) -> "Generator | Discriminator":
     """Return a network of a file that another program wrote; its layout is recognised, and nothing in it is run.
 
     Args:
-        path: the file: .pkl, .pth, .bin; its name and ending do not matter.
+        path: the file: .pkl, .pth, .bin, or checkpoint-*.pt of python -m train; its name and ending do not matter.
         network: "generator" (the moving average where the file has one) or "discriminator".
+        label_size: components of the label that joins z, where the file does not tell (a generator alone, of genforce,
+            huggan or mmgen); None is what the file says.
 
     Returns:
         The network in float32 on the CPU, in evaluation mode, gradients off.
 
     Raises:
-        zoo.importers.ImportFailure: the file cannot be imported; one line that lists what was seen.
+        zoo.importers.ImportFailure: the file cannot be imported, or says another label_size; one line that lists what
+            was seen.
     """
     from zoo.importers import import_checkpoint
 
-    return import_checkpoint(path, network)
+    return import_checkpoint(path, network, label_size)
 
 
 def load(name_or_path: str | Path, revision: str | None = None) -> "Generator":

@@ -37,7 +37,8 @@ def main(args: Sequence[str] | None = None) -> None:
             from zoo.commands.model_import import import_model
 
             folder = config.output or Path(config.file.stem)
-            print(f"{config.file}: imported as {import_model(config.file, folder, overwrite=config.overwrite)}")
+            made = import_model(config.file, folder, overwrite=config.overwrite, label_size=config.label_size)
+            print(f"{config.file}: imported as {made}")
         elif config.online:
             sys.exit(ask_addresses(config))
         else:

@@ -42,9 +42,10 @@ class ProGANConfig:
 
     widths: tuple[int, ...] | None = None
     """Feature maps at 4x4, 8x8, ...; None: as fmap_base and fmap_max say."""
-    latent_norm: Literal["z", "joined", "both", "none"] | None = None
-    """What is normalized before the first layer: z alone; z and label joined; both, first z, which the root of its
-    size then multiplies, and again once the label, if any, has joined it; nothing; None: as the variant says."""
+    latent_norm: Literal["z", "joined", "twice", "both", "none"] | None = None
+    """What is normalized before the first layer: z alone; z and label joined; twice, first z and again once the label,
+    if any, has joined it; both, the same with z multiplied by the root of its size in between (genforce until December
+    2020); nothing; None: as the variant says."""
     latent_epsilon: float = 1e-8
     """Epsilon of that normalization."""
     per_pixel_bias: bool = False
@@ -142,7 +143,7 @@ class ProGANConfig:
 
     @property
     def normalizes(self) -> str:
-        """What of the latent is normalized: z, joined, both or none."""
+        """What of the latent is normalized: z, joined, twice, both or none."""
         return self.latent_norm or ("joined" if self.variant == "released" else "z")
 
     @property

@@ -135,12 +135,13 @@ class Generator(nn.Module):
                 f"label: {'none' if label is None else 'one'} given, label_size is {self.config.label_size}"
             )
         how = self.config.normalizes
-        if how in ("z", "both") or (how == "joined" and label is None):
+        if how in ("z", "twice", "both") or (how == "joined" and label is None):
             z = self.normalized(z)
         if how == "both":
             z = z * self.config.latent_size**0.5
         joined = z if label is None else torch.cat([z, label], dim=1)
-        return self.normalized(joined) if how == "both" or (how == "joined" and label is not None) else joined
+        again = how in ("twice", "both") or (how == "joined" and label is not None)
+        return self.normalized(joined) if again else joined
 
     def normalized(self, z: Tensor) -> Tensor:
         """Return a latent (N, ...) at unit mean square."""

@@ -171,6 +171,25 @@ def test_import_once_more_leaves_it_alone_and_never_mixes_files(command, foreign
     assert [path.name for path in Path().glob(".faces*")] == []
 
 
+def test_a_label_that_the_file_does_not_tell_is_an_option(command, tmp_path):
+    random = torch.Generator().manual_seed(0)
+    shapes = {"layer0": (8, 11, 4, 4), "layer1": (8, 8, 3, 3), "output0": (3, 8, 1, 1)}
+    tensors = {f"{name}.weight": torch.randn(shape, generator=random) for name, shape in shapes.items()}
+    tensors |= {f"{name}.bias": torch.zeros(shape[0]) for name, shape in shapes.items()}
+    torch.save(tensors | {"lod": torch.tensor(0.0)}, "alone.pth")
+    code, _, err = command("import", "alone.pth", "--output", "plain")
+    assert code == 0 and "read as unconditional (--label-size says else)" in err
+    assert command("import", "alone.pth", "--output", "labelled", "--label-size", 3)[0] == 0
+    assert command("import", "alone.pth", "--output", "labelled", "--label-size", 3)[0] == 0
+    assert (zoo.load("labelled").config.label_size, zoo.load("plain").config.label_size) == (3, 0)
+    code, _, err = command("import", "alone.pth", "--output", "plain", "--label-size", 3)
+    assert code == 2
+    assert "plain: got an import with a label of 0, expected 3 as of --label-size" in err
+    code, _, err = command("import", "alone.pth", "--output", "other", "--label-size", 11)
+    assert code == 2 and "label_size: got 11, expected fewer than the 11 numbers" in err
+    assert command("import", "alone.pth", "--output", "other", "--label-size", -1)[0] == 2
+
+
 def test_overwrite_replaces_models_and_nothing_else(command, foreign):
     Path("photos").mkdir()
     Path("photos/cat.jpg").write_bytes(b"cat")

@@ -75,9 +75,12 @@ class ImportConfig:
     """
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """The checkpoint: .pkl, .pth, .pt, .bin; the ending does not matter."""
+    """The checkpoint: .pkl, .pth, .pt, .bin; the ending does not matter. Also checkpoint-*.pt of python -m train."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """The model folder to make; None is the file's name without its ending, here."""
+    label_size: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Components of the label that joins z, for a file that does not tell: a generator alone, of genforce, huggan or
+    mmgen. None is what the file says."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace what is there."""
 

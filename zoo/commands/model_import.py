@@ -27,6 +27,7 @@ def import_model(
     entry: Entry | None = None,
     address: str | None = None,
     overwrite: bool = False,
+    label_size: int | None = None,
 ) -> Path:
     """Import a checkpoint into a model folder, which appears whole or not at all; done already, it is left alone.
 
@@ -38,6 +39,8 @@ def import_model(
         entry: the catalogue's, which says its licence; by default the one with the file's published hash or name.
         address: where the file was downloaded.
         overwrite: replace another model that is there.
+        label_size: components of the label, where the file does not tell; None is what the file says, and of the
+            catalogue's models none.
 
     Raises:
         ModelError: the file cannot be imported, or the folder holds something else; one line.
@@ -49,15 +52,22 @@ def import_model(
         sha256 = sha256_of(path)
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}), a checkpoint file is wanted") from None
+    if label_size is not None and label_size < 0:
+        raise ModelError(f"--label-size: got {label_size}, expected a whole number from 0")
     if folder.exists() and not overwrite:
         if _import_of(folder) == sha256:
+            if label_size not in (None, _label_size(folder)):
+                raise ModelError(
+                    f"{folder}: got an import with a label of {_label_size(folder)}, expected {label_size} as of "
+                    "--label-size; give another --output or --overwrite"
+                )
             return folder
         raise ModelError(
             f"{folder}: already there and no import of {path.name}, another --output or --overwrite is wanted"
         )
     if folder.exists() and not ((folder / CONFIG_NAME).is_file() or (folder.is_dir() and not any(folder.iterdir()))):
         raise ModelError(f"{folder}: no model folder, --overwrite replaces nothing else; another --output is wanted")
-    imported = import_networks(path)
+    imported = import_networks(path, 0 if entry and label_size is None and _is_alone(entry) else label_size)
     if imported.generator is None:
         raise ModelError(f"{path}: no generator in this {imported.layout} file, one with a generator is wanted")
     card = _card(path, sha256, imported.generator.config.resolution, entry) | {"source": address}
@@ -109,6 +119,16 @@ def _import_of(folder: Path) -> str | None:
         return None
     imported = read_config(folder).get("imported")
     return imported.get("file_sha256") if isinstance(imported, dict) else None
+
+
+def _label_size(folder: Path) -> Any:
+    """Return the components of the label that a model folder's generator takes."""
+    return read_config(folder)["architecture"].get("label_size", 0)
+
+
+def _is_alone(entry: Entry) -> bool:
+    """Whether a catalogue's model may be a generator without its discriminator: none of those has labels."""
+    return entry.layout in ("genforce", "huggan", "mmgen")
 
 
 def _card(path: Path, sha256: str, resolution: int, entry: Entry | None) -> dict[str, Any]:

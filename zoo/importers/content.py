@@ -1,5 +1,6 @@
 """What a foreign file holds once it is read: plain data, tensors, and records that stand for objects of its program."""
 
+import re
 from typing import Any
 
 import torch
@@ -40,11 +41,21 @@ class Record:
         self.fields = state if isinstance(state, dict) else {"state": state}
 
 
+WRAPPERS = re.compile(r"(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+"""What torch.compile, FSDP and activation checkpointing put into the names of a module's tensors, at any depth."""
+
+
 def as_state_dict(value: Any) -> dict[str, Tensor]:
-    """Return a dict of names to tensors as it is, and {} for anything else: one entry of another kind is enough."""
+    """Return a dict of names to tensors, without torch's WRAPPERS in the names.
+
+    {} for anything else: one entry of another kind is enough.
+    """
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
         return {}
-    return dict(value) if all(isinstance(item, Tensor) for item in value.values()) else {}
+    if not all(isinstance(item, Tensor) for item in value.values()):
+        return {}
+    tensors = {WRAPPERS.sub("", key): item for key, item in value.items()}
+    return tensors if len(tensors) == len(value) else {}
 
 
 def describe(value: Any, depth: int = 2, first: int = 5) -> str:

@@ -1,6 +1,9 @@
 """genforce's PGGAN files: {generator, generator_smooth, discriminator}, of layerN, outputN and inputN.
 
-Its option final_tanh is in no file: `"tanh": true` under architecture in config.json stands for it.
+Two things are in no file. Its option final_tanh: `"tanh": true` under architecture in config.json stands for it. And
+the program's version: since commit 3038720 (2020-12-09) it normalizes z, joins the label and normalizes both; before,
+it multiplied z by the root of its size in between, for which `"latent_norm": "both"` stands there. Without labels the
+two are the same.
 """
 
 import math
@@ -15,6 +18,12 @@ from zoo.importers.equalized import dense_of_padded, is_equalized, upsampling_ke
 from zoo.importers.state import State, named_tensors
 
 NAME = "genforce"
+LABEL_NORM = "twice"
+"""latent_norm of a generator with labels; a file without a discriminator does not tell whether it has any."""
+OLDER_NORMS = (
+    'the label joins z as genforce does since December 2020; "latent_norm": "both" in config.json is as it did before, '
+    "and the file does not tell which trained it",
+)
 GROUP = 16
 """genforce's default for the samples that share a minibatch stddev; the files do not say."""
 
@@ -107,9 +116,10 @@ def convert_generator(tensors: dict[str, Tensor], labels: int, notes: tuple[str,
         latent_size=inputs - labels,
         label_size=labels,
         image_channels=layers["to_rgb.4x4"].weight.shape[0],
-        latent_norm="both",
+        latent_norm="twice",
         lod=lod,
     )
+    notes += OLDER_NORMS if labels else ()
     return Conversion(config, layers, notes + _option_notes(fused, scaled, lod))
 
 

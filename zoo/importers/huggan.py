@@ -3,8 +3,17 @@
 from typing import Any
 
 from zoo.importers.conversion import Conversion
-from zoo.importers.genforce import convert_discriminator, convert_generator, is_discriminator, is_generator
+from zoo.importers.genforce import (
+    LABEL_NORM,
+    OLDER_NORMS,
+    convert_discriminator,
+    convert_generator,
+    is_discriminator,
+    is_generator,
+)
 from zoo.importers.state import named_tensors
+
+__all__ = ["LABEL_NORM", "NAME", "OLDER_NORMS", "convert", "networks", "recognises"]
 
 NAME = "huggan"
 

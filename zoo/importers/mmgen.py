@@ -13,6 +13,8 @@ from zoo.importers.equalized import upsampling_kernel
 from zoo.importers.state import State, below, named_tensors
 
 NAME = "mmgen"
+LABEL_NORM = "joined"
+"""latent_norm of a generator with labels; a file without a discriminator does not tell whether it has any."""
 GROUP = 4
 """The program's default for the samples that share a minibatch stddev."""
 LATENT_EPSILON, LAYER_EPSILON = 1e-6, 1e-5

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 
 from zoo.importers.content import MOST_BYTES, ImportFailure, check_tensors
 from zoo.importers.network_pickle import read_network_pickle
+from zoo.importers.other_families import family_of_pickle
 from zoo.importers.torch_file import LEGACY_MAGIC, read_legacy_torch, read_torch_zip
 
 _OTHER = {
@@ -71,6 +72,16 @@ def read_file(path: Path) -> Any:
     return content
 
 
+def _read_pickle(data: bytes) -> Any:
+    """Return the content of a plain pickle; one that is refused is called what it is where its words tell."""
+    try:
+        return read_network_pickle(data)
+    except ImportFailure:
+        if family := family_of_pickle(data):
+            raise ImportFailure(f"got {family}, expected a ProGAN; its own program loads it; nothing was run") from None
+        raise
+
+
 def _read(path: Path, start: bytes) -> Any:
     """Return the content, by the kind that the first bytes tell."""
     if not start:
@@ -91,7 +102,7 @@ def _read(path: Path, start: bytes) -> Any:
         if start.startswith(magic):
             raise ImportFailure(f"{kind}; a torch file, a TensorFlow or Theano pickle or safetensors is wanted")
     if start[0] == 0x80 or start[:1] in b"(]}c":  # any protocol; a text protocol's tuple, list, dict or class
-        return read_network_pickle(path.read_bytes())
+        return _read_pickle(path.read_bytes())
     raise ImportFailure(
         f"begins with {start[:8].hex(' ')}, which is none of: torch file, TensorFlow or Theano pickle, safetensors"
     )

@@ -9,11 +9,14 @@ from zoo.importers.content import ImportFailure, as_state_dict
 
 
 def named_tensors(value: Any) -> dict[str, Tensor]:
-    """Return a dict of names to tensors without the `module.` that a network under DataParallel puts before them.
+    """Return a dict of names to tensors without the `module.` that a network under DataParallel puts before them, and
+    without the count that torch.optim.swa_utils.AveragedModel adds to those.
 
     {} for anything else.
     """
     tensors = as_state_dict(value)
+    if "n_averaged" in tensors and all(name == "n_averaged" or name.startswith("module.") for name in tensors):
+        del tensors["n_averaged"]
     while tensors and all(name.startswith("module.") for name in tensors):
         tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     return tensors

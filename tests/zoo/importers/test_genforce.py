@@ -24,10 +24,13 @@ def he(fan_in, wscale, gain=2**0.5):
     return gain / fan_in**0.5 if wscale else 1.0
 
 
-def paint(p, z, label=None, fused=False, wscale=True):
-    """The generator as genforce defines it: each block normalizes, (doubles,) convolves and activates."""
+def paint(p, z, label=None, fused=False, wscale=True, until_2020=False):
+    """The generator as genforce defines it: each block normalizes, (doubles,) convolves and activates.
+
+    until_2020: as it was before commit 3038720, with z multiplied by the root of its size before the label joins it.
+    """
     blocks = sum(key.startswith("output") and key.endswith("bias") for key in p)
-    x = normalized(z) * z.shape[1] ** 0.5
+    x = normalized(z) * (z.shape[1] ** 0.5 if until_2020 else 1)
     x = x if label is None else torch.cat([x, label], dim=1)
     x, lod, image = x[:, :, None, None], float(p["lod"]), None
     for b in range(blocks):
@@ -161,13 +164,65 @@ def test_discriminator_scores_as_genforce_defines_it(case):
     torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
+def test_the_older_program_of_a_file_with_labels_is_a_line_in_config_json(tmp_path):
+    g, d = networks(1, (12, 8), labels=4)
+    torch.save({"generator": g, "discriminator": d}, tmp_path / "file")
+    imported = import_networks(tmp_path / "file")
+    assert any("December 2020" in note and '"latent_norm": "both"' in note for note in imported.notes)
+    folder = imported.save(tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["architecture"]["latent_norm"] = "both"
+    (folder / "config.json").write_text(json.dumps(config))
+    z, label = torch.randn(3, 10, generator=torch.Generator().manual_seed(3)), torch.eye(4)[:3]
+    older = paint(g, z, label, until_2020=True)
+    torch.testing.assert_close(weights.load(folder)(z, label), older, atol=1e-4, rtol=0)
+    assert (older - paint(g, z, label)).abs().max() > 0.01, "the two programs differ, or this test says nothing"
+
+
+@pytest.mark.parametrize("wrap", [lambda g: g, lambda g: {"generator_smooth": g}], ids=["huggan", "genforce"])
+def test_a_label_that_the_file_does_not_tell_is_said_by_the_user(tmp_path, wrap):
+    g, _ = networks(1, (12, 8), labels=4)
+    path = tmp_path / "file"
+    torch.save(wrap(g), path)
+    z, label = torch.randn(3, 10, generator=torch.Generator().manual_seed(3)), torch.eye(4)[:3]
+    generator = import_checkpoint(path, label_size=4)
+    torch.testing.assert_close(generator(z, label), paint(g, z, label), atol=1e-4, rtol=0)
+    assert any("--label-size" in note for note in import_networks(path).notes)
+    assert not any("--label-size" in note for note in import_networks(path, label_size=0).notes)
+    with pytest.raises(ImportFailure, match=r"label_size: got 14, expected fewer than the 14 numbers"):
+        import_checkpoint(path, label_size=14)
+    for wrong in (-1, 2.0, True, "4"):
+        with pytest.raises(ValueError, match=r"label_size: got .*, expected a whole number from 0"):
+            import_checkpoint(path, label_size=wrong)
+
+
+def test_a_label_that_the_file_tells_is_not_said_otherwise(tmp_path):
+    g, d = networks(1, (12, 8), labels=4)
+    torch.save({"generator": g, "discriminator": d}, tmp_path / "file")
+    assert import_checkpoint(tmp_path / "file", label_size=4).config.label_size == 4
+    with pytest.raises(ImportFailure, match="label_size: got 3, expected 4 as the file says"):
+        import_checkpoint(tmp_path / "file", label_size=3)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["", "module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "_fsdp_wrapped_module."],
+)
 def test_a_lone_generator_is_read_without_any_configuration(tmp_path, prefix):
     g, _ = networks(1, (12, 12, 8))
     path = tmp_path / "pytorch_model.bin"  # the layout of huggan/pggan-celebahq-1024
     torch.save({prefix + key: value for key, value in g.items()}, path)
     z = torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(import_checkpoint(path)(z), paint(g, z), atol=1e-4, rtol=0)
+
+
+def test_an_averaged_model_of_torch_is_read_without_its_count(tmp_path):
+    g, _ = networks(1, (12, 8))
+    averaged = torch.optim.swa_utils.AveragedModel(torch.nn.ParameterDict())
+    assert list(averaged.state_dict()) == ["n_averaged"]  # what torch adds to the names that begin with module.
+    torch.save({"n_averaged": torch.tensor(3)} | {f"module.{key}": value for key, value in g.items()}, tmp_path / "f")
+    z = torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(import_checkpoint(tmp_path / "f")(z), paint(g, z), atol=1e-4, rtol=0)
 
 
 def test_a_damaged_file_is_refused(refuses_damage):
