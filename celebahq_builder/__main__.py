@@ -16,7 +16,7 @@ def main() -> None:
         build(config)
     except BuildError as error:
         print(f"celebahq-build: {printable(error)}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("celebahq-build: interrupted; run the same command again to continue", file=sys.stderr)
         sys.exit(130)

@@ -3,25 +3,27 @@
 import contextlib
 import errno
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import os
+import sys
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from celebahq_builder.best_faces import BestFaces, Choice, choose, with_outcomes
+from celebahq_builder.best_faces import Choice, with_outcomes
 from celebahq_builder.build_folder import BuildFolder
-from celebahq_builder.config import BuildConfig, BuildError
-from celebahq_builder.executors import WORKER_DIED, WorkerDied, run
+from celebahq_builder.config import BuildConfig, BuildError, BuildIncomplete
+from celebahq_builder.failure import is_failure
 from celebahq_builder.landmark_lists import read_landmarks
-from celebahq_builder.manifest import ManifestWriter, Row, write_manifest
-from celebahq_builder.photo_folder import file_stamp, find_input, photos_sha256
+from celebahq_builder.manifest import Row, write_manifest
+from celebahq_builder.photo_changes import photo_digests
+from celebahq_builder.photo_folder import find_input, photos_sha256
 from celebahq_builder.printable_name import printable
 from celebahq_builder.progress import progress
-from celebahq_builder.render_photo import Result, Task, refused, work_on
+from celebahq_builder.render_photos import Photos, count_reasons, limits, render_missing, render_photos
 from celebahq_builder.restore_settings import settle
-from celebahq_builder.resume import done_so_far, is_finished
-from celebahq_builder.unusable_photo import UnusablePhoto
+from celebahq_builder.resume import are_these_faces, done_so_far, look_at_output
 from celebahq_builder.version import builder_version
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -33,43 +35,42 @@ def build(config: BuildConfig) -> None:
 
     Raises:
         BuildError: wrong input, an output in the way, a full disk, options that changed since the build was begun.
+        BuildIncomplete: all is written, but some photos failed that the same command tries again.
     """
     names = find_input(config)
     config, weights_sha256 = settle(config)
     print(config, end="\n\n")
     landmarks, landmarks_sha256 = read_landmarks(config, names)
     attributes = _attributes(config, names, landmarks_sha256, weights_sha256)
-    if is_finished(config, attributes):
+    header = {
+        "builder_version": builder_version(),
+        "input": str(config.input.resolve()),
+        "landmarks_sha256": landmarks_sha256,
+        **config.rendering(),
+        "weights_sha256": weights_sha256,
+    }
+    found = look_at_output(config, names, attributes, header)
+    if found == "finished":
         return
 
+    photos = Photos(config, names, landmarks)
     with _one_line_for_disk_errors(), BuildFolder(config.build_folder) as folder:
-        header = {
-            "builder_version": builder_version(),
-            "input": str(config.input.resolve()),
-            "landmarks_sha256": landmarks_sha256,
-            **config.rendering(),
-            "weights_sha256": weights_sha256,
-        }
         rows = done_so_far(folder, header, names, config)
-        rows += _render_photos(folder, config, _tasks(config, names, landmarks, rows), rows)
-
-        choice = choose(rows, config.keep, config.dedupe)
-        folder.remove_all_faces_but(choice.kept)
-        _render_missing(folder, config, landmarks, choice)
+        rows += render_photos(folder, photos, rows)
+        rows, choice = render_missing(folder, photos, header, rows)
 
         report = _write_report(folder, config, rows, choice)
-        if not choice.kept:
-            if not config.keep_build_folder:
-                folder.remove()
-            raise BuildError(
-                f"--input: no face in the {len(names)} photos of {config.input} ({_reasons(rows)}); see {report}"
-            )
-        _write_dataset(folder, config, choice, attributes)
-        _print_summary(config, names, rows, choice, report)
-        if config.keep_build_folder:
+        failed = [row for row in rows if is_failure(row.reason)]
+        if choice.kept:
+            if found == "nothing" or not _is_written(config, choice):
+                attributes |= photo_digests(rows)
+                _write_dataset(folder, config, choice, attributes, replace=found == "unfinished")
+            _print_summary(config, names, rows, choice, report)
+        if config.keep_build_folder or failed:
             write_manifest(folder.manifest, header, with_outcomes(rows, choice))
         else:
             folder.remove()
+    _raise_what_is_left(config, names, rows, choice, report)
 
 
 def _attributes(
@@ -85,81 +86,47 @@ def _attributes(
     }
 
 
-def _tasks(config: BuildConfig, names: list[str], landmarks: dict | None, rows: list[Row]) -> list[Task]:
-    done = {row.source for row in rows}
-    return [_task(config, name, landmarks) for name in names if name not in done]
-
-
-def _task(config: BuildConfig, name: str, landmarks: dict | None) -> Task:
-    return Task(name, config, None if landmarks is None else landmarks[name])
-
-
-def _render_photos(folder: BuildFolder, config: BuildConfig, tasks: list[Task], before: list[Row]) -> list[Row]:
-    """Render every photo; return the new rows. At any moment at most config.keep rendered faces are on the disk."""
-    best, rows = BestFaces(config.keep, config.dedupe), []
-    for row in before:
-        if row.status == "rendered":
-            best.offer(row)
-    folder.remove_all_faces_but(best.rows())
-
-    refused = sum(row.status == "refused" for row in before)
-    with ManifestWriter(folder.manifest) as manifest, progress("photos", len(tasks)) as bar:
-        for task, result in run(work_on, tasks, config.workers):
-            result = _result_of(task, result)
-            # Faces first, their rows after them: a row in the manifest means that its face was on the disk.
-            for row in result.rows:
-                if row.status == "refused":
-                    refused += 1
-                    continue
-                enters, leaving, _ = best.offer(row)
-                for worse in leaving:
-                    folder.remove_face(worse)
-                if enters:
-                    folder.write_face(row, result.faces[row.face_index])
-            manifest.append(result.rows)
-            rows += result.rows
-            bar.advance(f"{len(best)} faces, {refused} refused")
-    return rows
-
-
-def _result_of(task: Task, result: Result | WorkerDied) -> Result:
-    if not isinstance(result, WorkerDied):
-        return result
-    stamp = file_stamp(task.config.input, task.name)
-    return Result([refused(task.name, stamp, UnusablePhoto(WORKER_DIED, result.detail))])
-
-
-def _render_missing(folder: BuildFolder, config: BuildConfig, landmarks: dict | None, choice: Choice) -> None:
-    """Render again what was chosen but is not on the disk.
-
-    That is nothing, but for a larger --keep or another --dedupe than before, or a chain of near duplicates.
-    """
-    missing = {row.key: row for row in choice.kept if not folder.has_face(row)}
-    if not missing:
-        return
-    tasks = [_task(config, name, landmarks) for name in sorted({name for name, _ in missing})]
-    with progress("photos to render again", len(tasks)) as bar:
-        for task, result in run(work_on, tasks, config.workers):
-            for row in _result_of(task, result).rows:
-                if missing.get(row.key) == row:
-                    folder.write_face(row, result.faces[row.face_index])
-                    del missing[row.key]
-            bar.advance()
-    if missing:
-        name = min(missing)[0]
-        raise BuildError(f"{name}: the photo changed while the build was at work; run the same command again")
+def _raise_what_is_left(config: BuildConfig, names: list[str], rows: list[Row], choice: Choice, report: Path) -> None:
+    """Raise BuildIncomplete where photos failed, and BuildError where none has a face that can be used."""
+    failed = [row for row in rows if is_failure(row.reason)]
+    why = f"--input: no face in the {len(names)} photos of {config.input} ({_reasons(rows)}); see {report}"
+    if failed:
+        what = f"{len(failed)} of {len(names)} photos failed ({_reasons(failed)}): read why in {config.build_folder}"
+        what += f"{os.sep}manifest.jsonl; the same command tries just these again"
+        raise BuildIncomplete(what if choice.kept else f"{why}; {what}")
+    if not choice.kept:
+        raise BuildError(why)
 
 
 def _write_report(folder: BuildFolder, config: BuildConfig, rows: list[Row], choice: Choice) -> Path:
-    from celebahq_builder.photos import read_photo
-    from celebahq_builder.report import report_path, write_report
+    from celebahq_builder.report import report_path, shown_photos, write_fault, write_report
+    from celebahq_builder.report_photos import PhotoTask, photo_pictures
 
     path = report_path(config.output)
-    write_report(path, config, rows, choice, folder.read_face, lambda name: read_photo(config.input, name))
+    print(f"writing {printable(path)}")
+    try:
+        kept, refused = shown_photos(rows, choice)
+        tasks = [PhotoTask(row.source, config, row, folder.read_face(row)) for row in kept]
+        tasks += [PhotoTask(row.source, config, row, None) for row in refused]
+        write_report(path, config, rows, choice, folder.read_face, photo_pictures(config, tasks, limits(config)))
+    except OSError:
+        raise
+    except Exception as error:  # the faces are worth more than the page about them
+        write_fault(path, config, traceback.format_exc())
+        print(f"{printable(path)}: fault in this program, it shows which ({error!r})", file=sys.stderr)
     return path
 
 
-def _write_dataset(folder: BuildFolder, config: BuildConfig, choice: Choice, attributes: dict[str, str | int]) -> None:
+def _is_written(config: BuildConfig, choice: Choice) -> bool:
+    from celebahq_builder.hdf5 import open_dataset
+
+    with open_dataset(config.output) as dataset:
+        return are_these_faces(choice, dataset.faces)
+
+
+def _write_dataset(
+    folder: BuildFolder, config: BuildConfig, choice: Choice, attributes: dict[str, str | int], *, replace: bool
+) -> None:
     from celebahq_builder.face_record import FaceRecord
     from celebahq_builder.hdf5 import DatasetWriter
     from celebahq_builder.pyramid import pyramid
@@ -167,7 +134,12 @@ def _write_dataset(folder: BuildFolder, config: BuildConfig, choice: Choice, att
     compression = None if config.compression == "none" else config.compression
     with (
         DatasetWriter(
-            config.output, config.resolution, len(choice.kept), attributes=attributes, compression=compression
+            config.output,
+            config.resolution,
+            len(choice.kept),
+            attributes=attributes,
+            compression=compression,
+            replace=replace,
         ) as writer,
         progress("faces into the file", len(choice.kept)) as bar,
     ):
@@ -205,12 +177,6 @@ def _print_summary(config: BuildConfig, names: list[str], rows: list[Row], choic
         print(f"{count:>{width},}  {text}")
     print(f"\nLook at them:  {printable(report)}")
     print(f"Train on them: python -m train --dataset {printable(config.output)}")
-
-
-def count_reasons(rows: Iterable[Row]) -> list[tuple[str, int]]:
-    """Return (reason, how many photos and faces were refused for it), the most frequent first."""
-    counts = Counter(row.reason for row in rows if row.status == "refused")
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _reasons(rows: list[Row]) -> str:

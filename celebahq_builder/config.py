@@ -18,6 +18,14 @@ CHOOSING_OPTIONS = ("keep", "dedupe", "compression")
 class BuildError(Exception):
     """The build cannot begin or go on; the message is one line for the user: what was found and what is wanted."""
 
+    exit_code = 2
+
+
+class BuildIncomplete(BuildError):
+    """The build is done but for photos that failed, which the same command tries again; the message says how many."""
+
+    exit_code = 1
+
 
 def _cpu_cores() -> int:
     """Cores that this process may use, which in a container can be fewer than the machine has."""
@@ -59,7 +67,12 @@ class BuildConfig:
     compression: Literal["none", "gzip"] = "none"
     """Of the HDF5 file. gzip is the filter of the released files: half the size, and reads 13 times slower."""
     workers: int = _cpu_cores()
-    """Processes that work side by side, one compute thread each. 0: none, all work in this process (for a debugger)."""
+    """Processes that work side by side, one compute thread each. 0: none, all work in this process (for a debugger),
+    where --photo-seconds and --photo-gib cannot be kept."""
+    photo_seconds: float = 300.0
+    """Longest time for one photo; after that its process is replaced and the photo is left for another run."""
+    photo_gib: float = 8.0
+    """Most memory of the process that works on a photo, in GiB; likewise. Watched on Linux only."""
     keep_build_folder: bool = False
     """Leave <output>.build/ in place, with the manifest and the rendered faces."""
 
@@ -72,6 +85,9 @@ class BuildConfig:
             raise BuildError(f"--keep: {self.keep}, at least 1 is wanted")
         if self.workers < 0:
             raise BuildError(f"--workers: {self.workers}, at least 1 is wanted (or 0: no further process)")
+        for name in ("photo_seconds", "photo_gib"):
+            if not getattr(self, name) > 0:  # nan is not either
+                raise BuildError(f"{flag(name)}: got {getattr(self, name)}, expected a number above 0")
         if not 1 <= self.min_face < math.inf:
             raise BuildError(f"--min-face: {self.min_face}, a number of pixels from 1 up is wanted")
         if self.landmarks is not None and self.faces != "largest":

@@ -1,176 +1,171 @@
-"""Run a pure function over photos: in this process, or in local processes that may die without taking the build along.
+"""Run a pure function over photos: in this process, or in local processes that may fail without ending the build.
 
 Every executor yields (item, result) pairs as they are ready, in any order, and takes the next item only when somebody
 is free to work on it, so that memory does not grow with the number of photos. Items have a `name`, for messages.
 """
 
 import contextlib
-import errno
-import importlib
-import os
-import signal
-import subprocess
-import sys
-import traceback
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
-# One compute thread a worker: N workers use N cores, and sums are made in one order however many there are.
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OPENCV_FOR_THREADS_NUM"),
-    "1",
-)
+from celebahq_builder.failure import WORKER_DIED, Failure, Limits, took_too_long, took_too_much
+from celebahq_builder.worker_process import WorkerNotStarted, WorkerProcess, call_here
+
+SLOW_SECONDS = 10.0
+"""From here on an item is reported as slow, once a second."""
+
+_TICK = 0.2  # seconds between two looks at clocks and memory
+_STARTS = 3  # that may fail in a row: a machine short of memory ends young processes first
 _NO_MORE = object()
+_NO_LIMITS = Limits()
 
-WORKER_DIED = "worker died"
-"""The reason in the row of a photo that killed its process twice."""
-
-
-class PhotoCrash(RuntimeError):
-    """The function raised what it should not: a fault in the program, told with the photo that brought it out."""
+OnSlow = Callable[[list[tuple[str, float]]], None]
+"""Takes (name, seconds so far) of what is slow just now, the slowest first; an empty list once nothing is."""
 
 
-@dataclass(frozen=True)
-class WorkerDied:
-    """Stands for the result of an item that killed its process twice."""
-
-    detail: str
-
-
-def run(function: Callable[[Any], Any], items: Iterable[Any], workers: int) -> Iterator[tuple[Any, Any]]:
+def run(
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    workers: int,
+    limits: Limits = _NO_LIMITS,
+    on_slow: OnSlow = lambda slow: None,
+) -> Iterator[tuple[Any, Any]]:
     """Yield (item, function(item)) for every item, from `workers` processes, or from this one when workers is 0.
+
+    Whatever happens to an item, the others go on: where the function raises, its process dies twice, or a limit is
+    passed, a Failure takes the place of the result.
 
     Args:
         function: of a module's top level; must depend on nothing but its item.
+        limits: of one item; kept in processes only, because a call into a library cannot be stopped from within.
+        on_slow: called about once a second while an item takes longer than SLOW_SECONDS.
 
     Raises:
-        PhotoCrash: the function raised.
+        WorkerNotStarted: several workers in a row ended before they could begin.
     """
-    return run_in_processes(function, items, workers) if workers else run_here(function, items)
+    if workers:
+        return run_in_processes(function, items, workers, limits, on_slow)
+    return run_here(function, items, on_slow)
 
 
-def run_here(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+def run_here(
+    function: Callable[[Any], Any], items: Iterable[Any], on_slow: OnSlow = lambda slow: None
+) -> Iterator[tuple[Any, Any]]:
     for item in items:
-        try:
-            result = function(item)
-        except Exception as error:
-            raise PhotoCrash(f"{item.name}: {error!r}") from error
+        with _told_when_slow(item.name, on_slow):
+            result = call_here(function, item)
         yield item, result
 
 
-def run_in_processes(function: Callable[[Any], Any], items: Iterable[Any], workers: int) -> Iterator[tuple[Any, Any]]:
+@dataclass
+class _Job:
+    worker: WorkerProcess
+    item: Any
+    second_try: bool
+    began: float | None
+    """None while the worker is still loading what it needs, which is not the item's time."""
+
+    def seconds(self, now: float) -> float:
+        return 0.0 if self.began is None else now - self.began
+
+
+def run_in_processes(
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    workers: int,
+    limits: Limits = _NO_LIMITS,
+    on_slow: OnSlow = lambda slow: None,
+) -> Iterator[tuple[Any, Any]]:
     """Yield (item, result) from processes. An item whose process dies is tried once more in a fresh one."""
     items, idle = iter(items), []
-    busy: dict[Connection, tuple[_Worker, Any, bool]] = {}
+    busy: dict[Connection, _Job] = {}
+    told = looked = time.monotonic()
+    failed_starts = 0
 
-    def give(worker: "_Worker", item: Any, second_try: bool) -> None:
-        busy[worker.connection] = worker, item, second_try
+    def give(worker: WorkerProcess, item: Any, second_try: bool) -> None:
+        busy[worker.connection] = _Job(worker, item, second_try, time.monotonic() if worker.is_ready else None)
         worker.start(item)
 
     try:
         while True:
             while len(busy) < workers and (item := next(items, _NO_MORE)) is not _NO_MORE:
-                give(idle.pop() if idle else _Worker(function), item, False)
+                give(idle.pop() if idle else WorkerProcess(function), item, False)
             if not busy:
                 return
-            for connection in wait(list(busy)):
-                worker, item, second_try = busy[connection]
+            for connection in wait(list(busy), _TICK):
+                job = busy[connection]
+                was_ready = job.worker.is_ready
                 try:
-                    crash, result = worker.result()
+                    result = job.worker.receive()
+                except WorkerNotStarted:
+                    del busy[connection]
+                    job.worker.stop()
+                    failed_starts += 1
+                    if failed_starts == _STARTS:
+                        raise
+                    give(WorkerProcess(function), job.item, job.second_try)
+                    continue
                 except (EOFError, ConnectionError):
                     del busy[connection]
-                    death = worker.cause_of_death()
-                    if second_try:
-                        yield item, WorkerDied(f"{death}, twice")
+                    death = job.worker.cause_of_death()
+                    if job.second_try:
+                        yield job.item, Failure(WORKER_DIED, f"{death}, twice")
                     else:
-                        give(_Worker(function), item, True)
+                        give(WorkerProcess(function), job.item, True)
                     continue
-                if crash:
-                    raise PhotoCrash(f"{item.name}: {crash}")
+                if not was_ready:
+                    job.began, failed_starts = time.monotonic(), 0
+                    continue
                 del busy[connection]
-                idle.append(worker)
-                yield item, result
+                idle.append(job.worker)
+                yield job.item, result
+
+            now = time.monotonic()
+            if now - looked > 5:  # this process was stopped (Ctrl-Z, a sleeping laptop), or busy with a result
+                for job in busy.values():
+                    job.began = None if job.began is None else job.began + now - looked
+            looked = now
+            for connection, job in list(busy.items()):
+                if (failure := _passed(job, limits, now)) and not connection.poll():
+                    del busy[connection]
+                    job.worker.stop()
+                    yield job.item, failure
+            if now - told >= 1:
+                told = now
+                slow = [(job.item.name, job.seconds(now)) for job in busy.values() if job.seconds(now) > SLOW_SECONDS]
+                on_slow(sorted(slow, key=lambda pair: -pair[1]))
     finally:
-        for worker in [*idle, *(worker for worker, _, _ in busy.values())]:
+        for worker in [*idle, *(job.worker for job in busy.values())]:
             worker.stop()
 
 
-class _Worker:
-    """One process and the pipe to it. It works on one item at a time and ends when the pipe does."""
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        self.connection, theirs = Pipe()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", f"from {__name__} import _serve; _serve({theirs.fileno()})"],
-                pass_fds=[theirs.fileno()],
-                env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(folder or "." for folder in sys.path)},
-                start_new_session=True,  # Ctrl-C reaches the build alone, which stops its workers
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-        self._function = f"{function.__module__}:{function.__qualname__}"
-        self._ready = False
-
-    def start(self, item: Any) -> None:
-        with contextlib.suppress(ConnectionError):  # a process that died since its last item is noticed by result()
-            self.connection.send((self._function, item))
-
-    def result(self) -> tuple[str, Any]:
-        """Return (traceback of a crash or "", result); EOFError or ConnectionError once the process is dead."""
-        if not self._ready:
-            # Says that the function could be imported. Death before that is no photo's fault.
-            try:
-                crash = self.connection.recv()
-            except (EOFError, ConnectionError):
-                raise RuntimeError(f"a worker could not start: {self.cause_of_death()}") from None
-            if crash:
-                raise RuntimeError(f"a worker could not start: {crash}")
-            self._ready = True
-        return self.connection.recv()
-
-    def cause_of_death(self) -> str:
-        self.connection.close()
-        status = self._process.wait()
-        if status == errno.ENOMEM:
-            return "its process ran out of memory"
-        if status >= 0:
-            return f"its process ended with status {status}"
-        # 9 is how Linux ends the largest process when memory runs out.
-        hint = " (out of memory?)" if -status == signal.SIGKILL else ""
-        return f"its process was ended by {signal.Signals(-status).name}{hint}"
-
-    def stop(self) -> None:
-        self.connection.close()
-        self._process.kill()
-        self._process.wait()
+def _passed(job: _Job, limits: Limits, now: float) -> Failure | None:
+    if job.seconds(now) > limits.seconds:
+        return took_too_long(limits.seconds)
+    if job.worker.memory_gib() > limits.memory_gib:
+        return took_too_much(limits.memory_gib)
+    return None
 
 
-def _serve(descriptor: int) -> None:
-    """Work off what comes through the pipe until it is closed; the body of a worker process."""
-    connection, function = Connection(descriptor), None
-    with contextlib.suppress(EOFError, ConnectionError):  # the build ended
-        while True:
-            name, item = connection.recv()
-            if function is None:
-                function = _import(name, connection)
-            try:
-                answer = "", function(item)
-            except MemoryError:  # a matter of this photo and of what else runs here, not a fault: tried once more
-                raise SystemExit(errno.ENOMEM) from None
-            except Exception:
-                answer = traceback.format_exc(), None
-            connection.send(answer)
+@contextlib.contextmanager
+def _told_when_slow(name: str, on_slow: OnSlow) -> Iterator[None]:
+    """Call on_slow from another thread, for as long as the work in this one lasts."""
+    done, began = threading.Event(), time.monotonic()
 
+    def watch() -> None:
+        pause = SLOW_SECONDS
+        while not done.wait(pause):
+            on_slow([(name, time.monotonic() - began)])
+            pause = 1.0
 
-def _import(name: str, connection: Connection) -> Callable[[Any], Any]:
-    module, _, attribute = name.partition(":")
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
     try:
-        function = getattr(importlib.import_module(module), attribute)
-    except Exception:
-        connection.send(traceback.format_exc())
-        raise SystemExit(1) from None
-    connection.send("")
-    return function
+        yield
+    finally:
+        done.set()
+        thread.join()

@@ -56,6 +56,7 @@ class DatasetWriter:
         attributes: root attributes: `config` (JSON), `weights_sha256`; format_version and builder_version are added.
         compression: None, or "gzip" for the filter of the released files (level 4; reads 13 times slower).
         labels: (num_faces, L) float, written as float32 into the file and into `<name>-labels.npy`.
+        replace: path is an older dataset, which the new one replaces in one step once it is whole.
 
     Raises:
         FileExistsError: path exists, or a foreign labels file does.
@@ -71,6 +72,7 @@ class DatasetWriter:
         attributes: Mapping[str, str | int] | None = None,
         compression: str | None = None,
         labels: np.ndarray | None = None,
+        replace: bool = False,
     ) -> None:
         if compression not in (None, "gzip"):
             raise ValueError(f"compression: {compression!r} is unknown, None or 'gzip' is wanted")
@@ -78,6 +80,7 @@ class DatasetWriter:
             raise ValueError(f"{path}: a dataset of {num_faces} faces, at least 1 is wanted")
         self._path = Path(path)
         self._num_faces = num_faces
+        self._replace = replace
         self._written = 0
         self._records: list[FaceRecord] = []
         self._labels = None if labels is None else as_labels(labels, num_faces, f"{self._path}: labels")
@@ -167,7 +170,7 @@ class DatasetWriter:
             )
 
     def _refuse_what_exists(self) -> None:
-        if self._path.exists():
+        if self._path.exists() and not self._replace:
             raise FileExistsError(f"{self._path}: exists already, and is not overwritten")
         sidecar = labels_path(self._path)
         if sidecar.exists() and (self._labels is None or sidecar.read_bytes() != npy_bytes(self._labels)):

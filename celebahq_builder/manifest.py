@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 from celebahq_builder.config import BuildError, flag
@@ -38,6 +38,8 @@ class Row:
     """Why it was refused, a stable phrase to count by."""
     detail: str = ""
     """Why it was refused, in the numbers of this photo."""
+    traceback: str = ""
+    """Where the reason is a fault in this program: what Python prints of it."""
     source_sha256: str = ""
     pixel_sha256: str = ""
     width: int = 0
@@ -148,9 +150,9 @@ def _line(record: dict) -> bytes:
 
 
 def _row(record: dict) -> Row:
-    if missing := {f.name for f in fields(Row)} - record.keys():
+    if missing := {f.name for f in fields(Row) if f.default is MISSING} - record.keys():
         raise KeyError(missing)
     for name in ("landmarks", "quad"):
-        if record[name] is not None:
+        if record.get(name) is not None:
             record[name] = tuple((x, y) for x, y in record[name])
     return Row(**record)

@@ -12,24 +12,30 @@ class PlainProgress:
     """Prints a line to stderr every few seconds."""
 
     def __init__(self, what: str, total: int) -> None:
-        self._what, self._total, self._done = what, total, 0
+        self._what, self._total, self._done, self._note = what, total, 0, ""
         self._began = self._last = time.monotonic()
 
     def advance(self, note: str = "") -> None:
         """One more is done; `note` says in a few words what came of them so far."""
-        self._done += 1
+        self._note = note
+        self._tell(self._done + 1)
+
+    def note(self, text: str) -> None:
+        """Change the words at the end of the line without any advance."""
+        self._note = text
+        self._tell(self._done)
+
+    def _tell(self, done: int) -> None:
+        finished = done == self._total and done != self._done
+        self._done = done
         now = time.monotonic()
-        if now - self._last < _SECONDS_A_LINE and self._done != self._total:
+        if now - self._last < _SECONDS_A_LINE and not finished:
             return
         self._last = now
         rate = self._done / max(now - self._began, 1e-9)
-        left = (self._total - self._done) / rate
-        note = f"; {note}" if note else ""
-        print(
-            f"{self._what}: {self._done}/{self._total}, {rate:.1f} a second, {_clock(left)} left{note}",
-            file=sys.stderr,
-            flush=True,
-        )
+        pace = f", {rate:.1f} a second, {_clock((self._total - self._done) / rate)} left" if self._done else ""
+        note = f"; {self._note}" if self._note else ""
+        print(f"{self._what}: {self._done}/{self._total}{pace}{note}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -57,6 +63,9 @@ def progress(what: str, total: int) -> Iterator:
             def advance(self, note: str = "") -> None:
                 speed = bar.tasks[task].speed
                 bar.update(task, advance=1, note=note, rate=f"{speed:.1f}/s" if speed else "")
+
+            def note(self, text: str) -> None:
+                bar.update(task, note=text)
 
         yield Bar()
 

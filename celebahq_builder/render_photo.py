@@ -12,6 +12,10 @@ from celebahq_builder.photo_folder import FileStamp, file_stamp
 from celebahq_builder.unusable_photo import UnusablePhoto
 
 LARGEST_FILE_BYTES = 2**31
+WORKER_IMPORTS = tuple(
+    f"celebahq_builder.{name}" for name in ("align", "landmarks", "perceptual_hash", "photos", "quality")
+)
+"""What a worker loads before its first photo, whose time it is not."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """report.html: what a build made of its photos, on one page: the best, the worst, the scores, the rejects and why."""
 
-import contextlib
 import itertools
 from collections import defaultdict
 from dataclasses import fields
@@ -10,12 +9,10 @@ import numpy as np
 
 from celebahq_builder.best_faces import Choice
 from celebahq_builder.config import BuildConfig, flag
-from celebahq_builder.executors import WORKER_DIED
 from celebahq_builder.manifest import Row
-from celebahq_builder.photos import decode_photo
 from celebahq_builder.report_page import figure, histogram, page, section, text
-from celebahq_builder.report_pictures import ReadFace, ReadPhoto, face_picture, photo_picture, stage_pictures
-from celebahq_builder.unusable_photo import UnusablePhoto
+from celebahq_builder.report_photos import Pictures
+from celebahq_builder.report_pictures import ReadFace, face_picture
 from celebahq_builder.whole_file import write_whole
 
 _SHEET = 48
@@ -40,15 +37,21 @@ def _is_report_of(output: Path, path: Path) -> bool:
     return f'<meta name="celebahq-build" content="{text(output.name)}">' in begin
 
 
+def shown_photos(rows: list[Row], choice: Choice) -> tuple[list[Row], list[Row]]:
+    """Return the rows whose photos the report shows: kept ones, for their stages, and refused ones."""
+    refused = [row for some in _by_reason(rows).values() for row in _spread(some, _REJECTS_A_REASON)]
+    return _strip_rows(choice), refused
+
+
 def write_report(
-    path: Path, config: BuildConfig, rows: list[Row], choice: Choice, read_face: ReadFace, read_photo: ReadPhoto
+    path: Path, config: BuildConfig, rows: list[Row], choice: Choice, read_face: ReadFace, pictures: Pictures
 ) -> None:
     """Write the report as one self-contained file; an older one is replaced only by a whole one.
 
     Args:
         rows: every row of the manifest, in any order.
         read_face: gives the (R, R, 3) uint8 face of a kept row.
-        read_photo: gives the bytes of a photo by its name; may raise UnusablePhoto.
+        pictures: of the photos in shown_photos().
     """
     rows = sorted(rows, key=lambda row: row.key)
     parts = [_header(config), _numbers(config, rows, choice)]
@@ -56,14 +59,22 @@ def write_report(
         parts += [
             _contact_sheets(choice.kept, read_face),
             _scores(choice),
-            _strips(config, choice, read_face, read_photo),
+            _strips(choice, pictures),
         ]
-    parts.append(_rejects(rows, read_photo))
+    parts.append(_rejects(rows, pictures))
     if choice.duplicates:
         parts.append(_duplicates(choice, read_face))
     parts.append(_settings(config))
     html = page(config.output.name, config.output.name, "\n".join(filter(None, parts)))
     write_whole(path, html.encode())
+
+
+def write_fault(path: Path, config: BuildConfig, traceback: str) -> None:
+    """Write a page that says why there is no report."""
+    about = "The report could not be made, which is a fault in this program. The faces are not touched by it."
+    lines = "\n".join(text(line) for line in traceback.splitlines())
+    parts = [_header(config), section("No report", about, f"<pre>{lines}</pre>"), _settings(config)]
+    write_whole(path, page(config.output.name, config.output.name, "\n".join(parts)).encode())
 
 
 def _header(config: BuildConfig) -> str:
@@ -115,34 +126,41 @@ def _scores(choice: Choice) -> str:
     return section("Quality scores", about, histogram(kept, others) + key + "</p>")
 
 
-def _strips(config: BuildConfig, choice: Choice, read_face: ReadFace, read_photo: ReadPhoto) -> str:
+def _strip_rows(choice: Choice) -> list[Row]:
     # Half of them where the box leaves the photo, which is where the stages differ most to the eye.
     leaves = [row for row in choice.kept if _box_leaves(row)]
     inside = [row for row in choice.kept if not _box_leaves(row)]
     chosen = _spread(leaves, max(_STRIPS // 2, _STRIPS - len(inside)))
     chosen += _spread(inside, _STRIPS - len(chosen))
+    return sorted(chosen, key=choice.kept.index)
+
+
+def _strips(choice: Choice, pictures: Pictures) -> str:
     strips = []
-    for row in sorted(chosen, key=choice.kept.index):
-        try:
-            photo = decode_photo(read_photo(row.source))
-        except UnusablePhoto:  # gone since it was rendered
+    for row in _strip_rows(choice):
+        stages = pictures.get(row.key)
+        if not stages:
             continue
-        pictures = stage_pictures(photo, row, config, read_face(row))
-        figures = "".join(figure(address, name, name) for name, address in pictures)
+        figures = "".join(figure(address, name, name) for name, address in stages)
         x = f"{row.width} × {row.height} px, {row.scale:.3g} px of the photo a pixel of the face, score {row.score:.3f}"
-        strips.append(f'<div class="strip of-{len(pictures)}">{figures}<p>{text(row.source)} · {text(x)}</p></div>')
+        strips.append(f'<div class="strip of-{len(stages)}">{figures}<p>{text(row.source)} · {text(x)}</p></div>')
     about = "From photo to face, as in Fig. 8 of the paper. The thick side of the box becomes the top."
     return section("Stages", about, "".join(strips)) if strips else ""
 
 
-def _rejects(rows: list[Row], read_photo: ReadPhoto) -> str:
-    by_reason = defaultdict(list)
+def _by_reason(rows: list[Row]) -> dict[str, list[Row]]:
+    """Refused rows by their reason, the most frequent reason first."""
+    found = defaultdict(list)
     for row in rows:
         if row.status == "refused":
-            by_reason[row.reason].append(row)
+            found[row.reason].append(row)
+    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def _rejects(rows: list[Row], pictures: Pictures) -> str:
     parts = []
-    for reason, refused in sorted(by_reason.items(), key=lambda item: (-len(item[1]), item[0])):
-        figures = "".join(_reject(row, read_photo) for row in _spread(refused, _REJECTS_A_REASON))
+    for reason, refused in _by_reason(rows).items():
+        figures = "".join(_reject(row, pictures) for row in _spread(refused, _REJECTS_A_REASON))
         parts.append(f'<h3><b>{len(refused):,}</b>{text(reason)}</h3><div class="rejects">{figures}</div>')
     if not parts:
         return ""
@@ -150,11 +168,10 @@ def _rejects(rows: list[Row], read_photo: ReadPhoto) -> str:
     return section("Refused", about, "".join(parts))
 
 
-def _reject(row: Row, read_photo: ReadPhoto) -> str:
+def _reject(row: Row, pictures: Pictures) -> str:
     picture = "no picture"
-    if row.reason != WORKER_DIED:  # it would take this process along as well
-        with contextlib.suppress(UnusablePhoto):
-            picture = f'<img src="{photo_picture(decode_photo(read_photo(row.source)))}" alt="" loading="lazy">'
+    for _, address in pictures.get(row.key, []):
+        picture = f'<img src="{address}" alt="" loading="lazy">'
     caption = f"{row.source}: {row.detail}" if row.detail else row.source
     return f'<figure><div class="picture">{picture}</div><figcaption>{text(caption)}</figcaption></figure>'
 

@@ -95,4 +95,3 @@ def _fit(image: Image.Image, width: int, height: int) -> Image.Image:
 
 
 ReadFace = Callable[[Row], np.ndarray]
-ReadPhoto = Callable[[str], bytes]

@@ -2,17 +2,36 @@
 
 import json
 from dataclasses import replace
+from typing import Literal
 
+import numpy as np
+
+from celebahq_builder.best_faces import Choice, choose
 from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError, flag
+from celebahq_builder.failure import is_failure
 from celebahq_builder.labels_file import labels_path
 from celebahq_builder.manifest import Row, read_manifest, refuse_changed_options, write_manifest
-from celebahq_builder.photo_folder import FileStamp, file_stamp
+from celebahq_builder.photo_changes import changed_since, unchanged
 from celebahq_builder.printable_name import printable
 
+Found = Literal["nothing", "unfinished", "finished"]
 
-def is_finished(config: BuildConfig, attributes: dict[str, str | int]) -> bool:
-    """Say whether this very build is done already; BuildError when something else lies where its file must go."""
+
+def look_at_output(config: BuildConfig, names: list[str], attributes: dict[str, str | int], header: dict) -> Found:
+    """Say what lies where the file must go.
+
+    Args:
+        attributes: that the finished file has.
+        header: that the manifest of this build has.
+
+    Returns:
+        "finished": this very build; "unfinished": it as well, but the build folder beside it holds photos that failed
+        or that came to be rendered after it was written.
+
+    Raises:
+        BuildError: something else, or the photos are not those any more that it was made from.
+    """
     try:
         is_folder, exists = config.output.is_dir(), config.output.exists()
         has_labels = labels_path(config.output).exists()
@@ -26,13 +45,14 @@ def is_finished(config: BuildConfig, attributes: dict[str, str | int]) -> bool:
                 f"{labels_path(config.output)}: would be taken for the labels of {config.output}; "
                 "move it away or choose another --output"
             )
-        return False
+        return "nothing"
     from celebahq_builder.hdf5 import DatasetError, open_dataset
 
     remedy = "move it away or choose another --output"
     try:
         with open_dataset(config.output) as dataset:
-            found, num_faces = dataset.attributes, len(dataset)
+            found, faces = dataset.attributes, dataset.faces
+            num_faces = len(dataset)
     except DatasetError as error:
         raise BuildError(f"{error}; {remedy}") from None
     before, now = _options(found), _options(attributes)
@@ -45,11 +65,43 @@ def is_finished(config: BuildConfig, attributes: dict[str, str | int]) -> bool:
             f"{config.output}: was made from {found.get('num_photos')} photos, and --input now holds "
             f"{attributes['num_photos']}, not all of them the same; {remedy}"
         )
+    hashes = dict(zip(faces.get("source", []), map(_text, faces.get("source_sha256", [])), strict=False))
+    if changed := changed_since(config.input, names, found, hashes):
+        raise BuildError(f"{config.output}: {changed} of --input changed since this file was made; {remedy}")
+    if _holds_more(config, names, header, faces):
+        return "unfinished"
     print(f"{printable(config.output)}: already finished, {num_faces} faces")
     if config.build_folder.exists() and not config.keep_build_folder:
         with BuildFolder(config.build_folder) as folder:
             folder.remove()
-    return True
+    return "finished"
+
+
+def _holds_more(config: BuildConfig, names: list[str], header: dict, faces: dict[str, np.ndarray]) -> bool:
+    """Say whether the build folder, where there is one of this build, holds what the finished file lacks."""
+    try:
+        before, rows = read_manifest(config.build_folder / "manifest.jsonl")
+    except (OSError, BuildError):
+        return False
+    if before != header:
+        return False
+    done = {row.source for row in rows if not is_failure(row.reason)}
+    return not done.issuperset(names) or not are_these_faces(choose(rows, config.keep, config.dedupe), faces)
+
+
+def are_these_faces(choice: Choice, faces: dict[str, np.ndarray]) -> bool:
+    """Say whether a dataset holds just what was chosen.
+
+    Args:
+        faces: columns of the group `faces`.
+    """
+    columns = [list(faces.get(name, [])) for name in ("source", "face_index", "score")]
+    there = [(str(source), int(index), float(score)) for source, index, score in zip(*columns, strict=False)]
+    return there == [(row.source, row.face_index, row.score) for row in choice.kept]
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _options(attributes: dict) -> dict:
@@ -72,18 +124,17 @@ def done_so_far(folder: BuildFolder, header: dict, names: list[str], config: Bui
         return []
     refuse_changed_options(folder.manifest, before, header)
 
-    present = set(names)
-    stamps: dict[str, FileStamp] = {}
-    for row in rows:
-        if row.source in present and row.source not in stamps:
-            stamps[row.source] = file_stamp(config.input, row.source)
     # What became of them is to be decided anew, with the photos and options of this run.
     rows = [replace(row, outcome="") for row in rows]
-    good = [row for row in rows if stamps.get(row.source) == FileStamp(row.source_bytes, row.source_mtime_ns)]
+    present = set(names)
+    good = unchanged(config.input, [row for row in rows if row.source in present])
     if len(good) < len(rows):
         changed = len({row.source for row in rows} - {row.source for row in good})
         print(f"photos gone or changed since the last run: {changed}, what came of them is dropped")
+    failed = {row.source for row in good if is_failure(row.reason)}
+    good = [row for row in good if row.source not in failed]
     write_manifest(folder.manifest, header, good)
     done = len({row.source for row in good})
-    print(f"continuing: {done} of {len(names)} photos are done")
+    again = f"; {len(failed)} that failed are tried again" if failed else ""
+    print(f"continuing: {done} of {len(names)} photos are done{again}")
     return good

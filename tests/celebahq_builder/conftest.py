@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from celebahq_builder import render_photos
+from celebahq_builder.build_folder import encode_face
 from celebahq_builder.dataset import main
 from celebahq_builder.hdf5 import DatasetWriter, FaceRecord
+from celebahq_builder.manifest import Row
+from celebahq_builder.photo_changes import content_sha256
+from celebahq_builder.photo_folder import file_stamp
 from celebahq_builder.pyramid import pyramid
+from celebahq_builder.render_photo import Result
 
 
 def cascade(face: np.ndarray) -> dict[int, np.ndarray]:
@@ -105,6 +111,55 @@ def dataset(tmp_path) -> Path:
             )
             writer.write(pyramid(picture(i)), face)
     return path
+
+
+@pytest.fixture
+def made_photos(tmp_path) -> Path:
+    """Four files that the replaced stages of `trouble` take for photos of one face each."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg", "c.jpg", "d.jpg"):
+        (folder / name).write_bytes(f"photo {name}".encode())
+    return folder
+
+
+def face_of(task):
+    """What work_on returns, without a face being looked for: the bytes of the photo decide on pixels and score."""
+    stamp, data = file_stamp(task.config.input, task.name), (task.config.input / task.name).read_bytes()
+    rng = np.random.default_rng(list(data))
+    row = Row(
+        source=task.name,
+        source_bytes=stamp.num_bytes,
+        source_mtime_ns=stamp.mtime_ns,
+        status="rendered",
+        source_sha256=content_sha256(task.config.input, task.name),
+        pixel_sha256=task.name.encode().hex().ljust(64, "0"),
+        width=50,
+        height=50,
+        landmarks=((10, 10), (30, 10), (20, 20), (12, 30), (28, 30)),
+        quad=((0, 0), (0, 40), (40, 40), (40, 0)),
+        scale=0.5,
+        score=float(rng.random()),
+        breadth=0.5,
+        isotropy=0.5,
+    )
+    return Result([row], {0: encode_face(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))})
+
+
+@pytest.fixture
+def trouble(monkeypatch):
+    """The stages replaced: name of a photo -> the exception or Failure that befalls it; "worked on": names so far."""
+    befalls, worked = {}, []
+
+    def work_on(task):
+        worked.append(task.name)
+        if isinstance(problem := befalls.get(task.name), Exception):
+            raise problem
+        return problem or face_of(task)
+
+    monkeypatch.setattr(render_photos, "work_on", work_on)
+    befalls["worked on"] = worked
+    return befalls
 
 
 @pytest.fixture(name="cascade")

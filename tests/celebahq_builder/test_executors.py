@@ -1,12 +1,20 @@
-"""Executors: the same results here and in processes, a death is one row's affair, a fault stops the run by name."""
+"""Executors: the same results here and in processes; a death, a fault, a limit are one item's affair."""
 
 import itertools
 import os
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
-from celebahq_builder.executors import PhotoCrash, WorkerDied, run
+from celebahq_builder import executors
+from celebahq_builder.executors import run
+from celebahq_builder.failure import FAULT, WORKER_DIED, Failure, Limits, is_failure
+from celebahq_builder.worker_process import WorkerNotStarted
+
+ROOT = Path(__file__).resolve().parents[2]
 
 FUNCTIONS = """
 import os, signal
@@ -48,6 +56,32 @@ def threads(item):
     import cv2, torch
     return cv2.getNumThreads(), torch.get_num_threads(), os.environ["OPENBLAS_NUM_THREADS"]
 
+def sleep_on_one(item):
+    import time
+    if item.number == 1:
+        time.sleep(60)
+    return item.number ** 2
+
+def fill_memory_on_one(item):
+    import time
+    if item.number == 1:
+        held = b"x" * (1 << 29)
+        time.sleep(60)
+    return item.number ** 2
+
+def run_out_as_torch_says_it(item):
+    raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+
+def hold_the_lock_for_long(item):
+    # A call into a library that never lets another thread of Python run, as dlib's detector.
+    import ctypes
+    (Path(item.folder) / f"pid-{item.number}").write_text(str(os.getpid()))
+    ctypes.PyDLL(None).sleep(60)
+
+def import_zoo(item):
+    import zoo
+    return zoo.__file__
+
 def print_noise(item):
     print("noise")
     return item.number
@@ -86,13 +120,13 @@ def test_workers_are_other_processes_and_0_is_this_one(functions):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_item_that_kills_its_process_twice_is_reported_and_the_rest_goes_on(functions, workers):
     found = results(functions.die_on_three, items(functions, 6), workers)
-    assert found.pop(3) == WorkerDied("its process was ended by SIGKILL (out of memory?), twice")
+    assert found.pop(3) == Failure(WORKER_DIED, "its process was ended by SIGKILL (out of memory?), twice")
     assert found == {i: i * i for i in range(6) if i != 3}
 
 
 def test_item_that_needs_too_much_memory_is_reported_and_the_rest_goes_on(functions):
     found = results(functions.need_too_much_on_three, items(functions, 6), 2)
-    assert found.pop(3) == WorkerDied("its process ran out of memory, twice")
+    assert found.pop(3) == Failure(WORKER_DIED, "its process ran out of memory, twice")
     assert found == {i: i * i for i in range(6) if i != 3}
 
 
@@ -104,16 +138,99 @@ def test_item_that_kills_its_process_once_succeeds_in_a_fresh_one(functions, tmp
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_fault_in_the_program_names_the_photo(functions, workers):
-    with pytest.raises(PhotoCrash, match=r"photo 2\.jpg: ") as caught:
-        results(functions.fail_on_two, items(functions, 4), workers)
-    assert "ZeroDivisionError" in str(caught.value)
+def test_fault_in_the_program_is_reported_with_its_traceback_and_the_rest_goes_on(functions, workers):
+    found = results(functions.fail_on_two, items(functions, 4), workers)
+    fault = found.pop(2)
+    assert (fault.reason, fault.detail) == (FAULT, "ZeroDivisionError: integer division or modulo by zero")
+    assert "in fail_on_two" in fault.traceback and fault.traceback.startswith("Traceback")
+    assert found == {i: 1 // (i - 2) for i in (0, 1, 3)}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_memory_that_a_library_asks_for_in_vain_is_no_fault_of_the_program(functions, workers):
+    found = results(functions.run_out_as_torch_says_it, items(functions, 1), workers)
+    assert found[0].reason == WORKER_DIED and "ran out of memory" in found[0].detail
+
+
+def test_item_that_takes_too_long_is_reported_its_process_replaced_and_the_rest_goes_on(functions):
+    began = time.monotonic()
+    found = dict(run(functions.sleep_on_one, items(functions, 4), 1, Limits(seconds=1)))
+    found = {item.number: result for item, result in found.items()}
+    assert time.monotonic() - began < 30
+    assert found.pop(1).reason == "took longer than 1 s"
+    assert found == {0: 0, 2: 4, 3: 9}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is watched on Linux only")
+def test_item_that_takes_too_much_memory_is_reported_and_the_rest_goes_on(functions):
+    found = run(functions.fill_memory_on_one, items(functions, 3), 1, Limits(memory_gib=0.25))
+    found = {item.number: result for item, result in found}
+    assert found.pop(1).reason == "took more than 0.25 GiB of memory"
+    assert found == {0: 0, 2: 4}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_slow_item_is_named_while_it_is_at_work(functions, workers, monkeypatch):
+    monkeypatch.setattr(executors, "SLOW_SECONDS", 0.2)
+    told = []
+
+    def on_slow(slow):
+        told.extend(slow)
+
+    if workers:
+        assert list(run(functions.sleep_on_one, items(functions, 2), 1, Limits(seconds=3), on_slow))
+    else:
+        list(run(lambda item: time.sleep(1.5), items(functions, 2), 0, Limits(), on_slow))
+    assert "photo 1.jpg" in {name for name, _ in told}
+    assert all(0.2 <= seconds < 60 for _, seconds in told)
+
+
+def test_failures_are_told_from_refusals():
+    assert all(map(is_failure, (FAULT, WORKER_DIED, "took longer than 300 s", "took more than 8 GiB of memory")))
+    assert not any(map(is_failure, ("no face found", "too many pixels", "not an image", "")))
+
+
+def test_workers_end_with_their_parent_even_within_a_call_that_never_returns(functions, tmp_path):
+    code = (
+        "import sys; sys.path[:0] = [sys.argv[1], sys.argv[2]]\n"
+        "import functions_of_a_test as f\nfrom celebahq_builder.executors import run\n"
+        "list(run(f.hold_the_lock_for_long, [f.Item(str(i), i, sys.argv[1]) for i in range(2)], 2))"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(ROOT)])
+    deadline = time.monotonic() + 60
+    while len(files := list(tmp_path.glob("pid-*"))) < 2 or not all(f.read_text() for f in files):
+        assert time.monotonic() < deadline and parent.poll() is None
+        time.sleep(0.02)
+    pids = [int(path.read_text()) for path in files]
+    parent.kill()
+    parent.wait()
+    while any(map(is_running, pids)):
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.02)
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def test_a_module_of_ours_that_lies_in_the_current_folder_too_does_not_reach_the_workers(
+    functions, tmp_path, monkeypatch
+):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "zoo.py").write_text("raise SystemExit('the wrong zoo')")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry not in ("", ".")] + [str(ROOT)])
+    assert results(functions.import_zoo, items(functions, 1), 1) == {0: str(ROOT / "zoo" / "__init__.py")}
 
 
 def test_function_that_cannot_be_imported_stops_the_run_instead_of_spoiling_every_photo(functions, tmp_path):
     function = functions.square
     (tmp_path / "functions_of_a_test.py").write_text(FUNCTIONS + "\nimport there_is_no_such_module\n")
-    with pytest.raises(RuntimeError, match="a worker could not start"):
+    with pytest.raises(WorkerNotStarted, match="a worker could not start"):
         results(function, items(functions, 2), 1)
 
 

@@ -1,0 +1,175 @@
+"""One worker: a process that takes items through a pipe, and the two sides of that pipe."""
+
+import contextlib
+import ctypes
+import errno
+import importlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Any
+
+from celebahq_builder.failure import FAULT, WORKER_DIED, Failure
+
+# One compute thread a worker: N workers use N cores, and sums are made in one order however many there are.
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "OPENCV_FOR_THREADS_NUM"),
+    "1",
+)
+_OUT_OF_MEMORY = re.compile(r"out of memory|(can't|cannot|could not|failed to) allocate|insufficient memory", re.I)
+_PR_SET_PDEATHSIG = 1
+
+
+class WorkerNotStarted(RuntimeError):
+    """A worker ended before its first item: whatever the cause, it is no item's fault."""
+
+
+class WorkerProcess:
+    """One process and the pipe to it. It works on one item at a time and ends when this process does.
+
+    Args:
+        function: of a module's top level. A tuple WORKER_IMPORTS beside it names modules to load before the first item.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.connection, theirs = Pipe()
+        with theirs:
+            self._process = subprocess.Popen(
+                # -P: -c alone would put the current folder first, and a zoo.py there would be taken for our package
+                [
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    f"from {__name__} import serve; serve({theirs.fileno()}, {os.getpid()})",
+                ],
+                pass_fds=[theirs.fileno()],
+                env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(folder or "." for folder in sys.path)},
+                start_new_session=True,  # Ctrl-C reaches the build alone, which stops its workers
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        self._function = f"{function.__module__}:{function.__qualname__}"
+        self._pages = Path(f"/proc/{self._process.pid}/statm")
+        self.is_ready = False
+        """Whether it has loaded what it needs. Death before that is no item's fault."""
+
+    def start(self, item: Any) -> None:
+        with contextlib.suppress(ConnectionError):  # a process that died since its last item is noticed by receive()
+            self.connection.send((self._function, item))
+
+    def receive(self) -> Any:
+        """Return the result, a Failure, or None where this only says that it is ready now.
+
+        Raises:
+            EOFError, ConnectionError: it died at work.
+            WorkerNotStarted: it ended before it was ready.
+        """
+        if self.is_ready:
+            return self.connection.recv()
+        try:
+            broken = self.connection.recv()
+        except (EOFError, ConnectionError):
+            raise WorkerNotStarted(f"a worker could not start: {self.cause_of_death()}") from None
+        if broken:
+            raise WorkerNotStarted(f"a worker could not start: {broken}")
+        self.is_ready = True
+        return None
+
+    def memory_gib(self) -> float:
+        """Return the resident memory; 0 where the system does not tell, or it has ended."""
+        try:
+            return int(self._pages.read_bytes().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**30
+        except (OSError, IndexError, ValueError):
+            return 0.0
+
+    def cause_of_death(self) -> str:
+        self.connection.close()
+        status = self._process.wait()
+        if status == errno.ENOMEM:
+            return "its process ran out of memory"
+        if status >= 0:
+            return f"its process ended with status {status}"
+        # 9 is how Linux ends the largest process when memory runs out.
+        hint = " (out of memory?)" if -status == signal.SIGKILL else ""
+        return f"its process was ended by {signal.Signals(-status).name}{hint}"
+
+    def stop(self) -> None:
+        self.connection.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def call(function: Callable[[Any], Any], item: Any) -> Any:
+    """Return function(item), or a Failure with the traceback when it raises.
+
+    Raises:
+        MemoryError: a matter of this item and of what else runs here, not a fault.
+    """
+    try:
+        return function(item)
+    except MemoryError:
+        raise
+    except Exception as error:
+        if _OUT_OF_MEMORY.search(str(error)):  # as PyTorch and OpenCV say it
+            raise MemoryError(str(error)) from error
+        summary = traceback.format_exception_only(error)[-1].strip().partition("\n")[0]
+        return Failure(FAULT, summary[:300], traceback.format_exc())
+
+
+def call_here(function: Callable[[Any], Any], item: Any) -> Any:
+    """Return function(item) or a Failure, whatever it raises."""
+    try:
+        return call(function, item)
+    except MemoryError as error:
+        return Failure(WORKER_DIED, f"it ran out of memory: {error}".removesuffix(": "))
+
+
+def serve(descriptor: int, parent: int) -> None:
+    """Work off what comes through the pipe until it is closed; the body of a worker process."""
+    _end_with(parent)
+    connection, function = Connection(descriptor), None
+    with contextlib.suppress(EOFError, ConnectionError):  # the build ended
+        while True:
+            name, item = connection.recv()
+            if function is None:
+                function = _import(name, connection)
+            try:
+                result = call(function, item)
+            except MemoryError:
+                raise SystemExit(errno.ENOMEM) from None
+            connection.send(result)
+
+
+def _end_with(parent: int) -> None:
+    """End this process as soon as its parent is gone, also in the middle of a call into a library."""
+    with contextlib.suppress(OSError, AttributeError):  # Linux: the kernel does it, whatever runs here
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:  # elsewhere, and where the parent was gone before it could be asked for
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _import(name: str, connection: Connection) -> Callable[[Any], Any]:
+    module_name, _, attribute = name.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+        function = getattr(module, attribute)
+        for needed in getattr(module, "WORKER_IMPORTS", ()):
+            importlib.import_module(needed)
+    except Exception:
+        connection.send(traceback.format_exc())
+        raise SystemExit(1) from None
+    connection.send("")
+    return function

@@ -1,0 +1,182 @@
+"""No photo ends a build: a fault, a death or a limit is a row, the build says so, the same command tries it again."""
+
+import json
+
+import h5py
+import pytest
+
+from celebahq_builder import report
+from celebahq_builder.build import build
+from celebahq_builder.build_folder import BuildFolder
+from celebahq_builder.config import BuildConfig, BuildIncomplete
+from celebahq_builder.executors import run_here
+from celebahq_builder.failure import Failure, took_too_long
+from celebahq_builder.manifest import ManifestWriter, Row, read_manifest
+from celebahq_builder.photo_folder import file_stamp
+from celebahq_builder.render_photo import Result
+
+NAMES = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")  # of made_photos
+
+
+def options(photos, output, **more):
+    return BuildConfig(**{"input": photos, "output": output, "resolution": 16, "workers": 0, "restore": "off"} | more)
+
+
+def incomplete(config):
+    with pytest.raises(BuildIncomplete) as caught:
+        build(config)
+    assert caught.value.exit_code == 1 and "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def sources(output):
+    with h5py.File(output) as file:
+        return sorted(file["faces/source"].asstr()[:])
+
+
+def rows_of(output):
+    return {row.source: row for row in read_manifest(output.with_name(output.name + ".build") / "manifest.jsonl")[1]}
+
+
+def test_fault_in_a_stage_is_a_row_with_its_traceback_and_the_build_goes_on(made_photos, tmp_path, trouble):
+    output = tmp_path / "f.h5"
+    trouble["b.jpg"] = AssertionError("no such tag")
+    assert incomplete(options(made_photos, output)) == (
+        f"1 of 4 photos failed (1 fault in this program): read why in {output}.build/manifest.jsonl; "
+        "the same command tries just these again"
+    )
+    assert sources(output) == ["a.jpg", "c.jpg", "d.jpg"]
+    row = rows_of(output)["b.jpg"]
+    assert (row.reason, row.detail) == ("fault in this program", "AssertionError: no such tag")
+    assert "raise problem" in row.traceback
+    assert "b.jpg: AssertionError: no such tag" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [AssertionError("x"), Failure("worker died", "its process was ended by SIGKILL, twice"), took_too_long(300)],
+    ids=["fault", "death", "time"],
+)
+def test_same_command_tries_just_what_failed_and_the_file_ends_as_if_nothing_had(
+    made_photos, tmp_path, trouble, problem
+):
+    output = tmp_path / "f.h5"
+    trouble["b.jpg"] = trouble["c.jpg"] = problem
+    incomplete(options(made_photos, output))
+    before = output.read_bytes()
+
+    del trouble["worked on"][:]
+    incomplete(options(made_photos, output))
+    assert trouble["worked on"] == ["b.jpg", "c.jpg"]
+    assert output.read_bytes() == before, "nothing new, and yet the file was written again"
+
+    del trouble["b.jpg"], trouble["worked on"][:]
+    incomplete(options(made_photos, output))
+    assert sources(output) == ["a.jpg", "b.jpg", "d.jpg"]
+    del trouble["c.jpg"]
+    build(options(made_photos, output))
+    assert trouble["worked on"] == ["b.jpg", "c.jpg", "c.jpg"]
+    assert not (tmp_path / "f.h5.build").exists()
+
+    build(options(made_photos, tmp_path / "never failed.h5"))
+    with h5py.File(output) as one, h5py.File(tmp_path / "never failed.h5") as other:
+        assert one["data16x16"][:].tobytes() == other["data16x16"][:].tobytes()
+        assert dict(one.attrs) == dict(other.attrs)
+
+
+def test_retry_killed_before_the_file_was_written_again_is_gone_on_with(made_photos, tmp_path, trouble, monkeypatch):
+    from celebahq_builder import build as module
+
+    output = tmp_path / "f.h5"
+    trouble["b.jpg"] = AssertionError("x")
+    incomplete(options(made_photos, output))
+    del trouble["b.jpg"]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_write_dataset", lambda *args, **more: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            build(options(made_photos, output))
+    assert sources(output) == ["a.jpg", "c.jpg", "d.jpg"]
+    del trouble["worked on"][:]
+    build(options(made_photos, output))
+    assert sources(output) == list(NAMES) and trouble["worked on"] == []
+
+
+def test_finished_file_is_left_alone_when_only_its_build_folder_was_still_there(made_photos, tmp_path, trouble):
+    output = tmp_path / "f.h5"
+    build(options(made_photos, output, keep_build_folder=True))
+    before = output.stat().st_mtime_ns
+    del trouble["worked on"][:]
+    build(options(made_photos, output))
+    assert trouble["worked on"] == [] and output.stat().st_mtime_ns == before
+    assert not (tmp_path / "f.h5.build").exists()
+
+
+def test_photo_that_fails_when_it_is_rendered_again_makes_room_for_another(made_photos, tmp_path, trouble):
+    output = tmp_path / "f.h5"
+    build(options(made_photos, output, keep=1, keep_build_folder=True))
+    best = sources(output)
+    output.unlink()
+    trouble[next(name for name in NAMES if name not in best)] = AssertionError("x")
+    incomplete(options(made_photos, output, keep=4))
+    assert len(sources(output)) == 3 and set(best) <= set(sources(output))
+
+
+def test_all_photos_failed_is_exit_code_1_and_their_rows_are_kept(made_photos, tmp_path, trouble):
+    trouble |= dict.fromkeys(NAMES, KeyError("x"))
+    message = incomplete(options(made_photos, tmp_path / "f.h5"))
+    assert message.startswith(f"--input: no face in the 4 photos of {made_photos} (4 fault in this program)")
+    assert len(rows_of(tmp_path / "f.h5")) == 4 and not (tmp_path / "f.h5").exists()
+
+
+def test_fault_in_the_report_does_not_cost_the_faces(made_photos, tmp_path, trouble, monkeypatch, capsys):
+    monkeypatch.setattr(report, "_numbers", lambda *args: 1 // 0)
+    build(options(made_photos, tmp_path / "f.h5"))
+    assert sources(tmp_path / "f.h5") == list(NAMES)
+    text = (tmp_path / "report.html").read_text()
+    assert "ZeroDivisionError" in text and "fault in this program" in text
+    assert "fault in this program" in capsys.readouterr().err
+
+
+def test_report_decodes_no_photo_that_was_never_decoded(made_photos, tmp_path, trouble, monkeypatch):
+    from celebahq_builder import report_photos
+
+    shown = []
+
+    def remember(function, items, *more):
+        items = list(items)
+        shown.extend(task.name for task in items)
+        return run_here(function, items)
+
+    monkeypatch.setattr(report_photos, "run", remember)
+    (made_photos / "huge.jpg").write_bytes(b"\xff\xd8\xff")
+    huge = file_stamp(made_photos, "huge.jpg")
+    stamp = {"source_bytes": huge.num_bytes, "source_mtime_ns": huge.mtime_ns}
+    row = Row(source="huge.jpg", status="refused", reason="too many pixels", **stamp)
+    trouble["huge.jpg"] = Result([row])
+    trouble["a.jpg"] = took_too_long(300)
+    incomplete(options(made_photos, tmp_path / "f.h5"))
+    assert sorted(shown) == ["b.jpg", "c.jpg", "d.jpg"]
+
+
+def test_row_is_written_after_its_face(made_photos, tmp_path, trouble, monkeypatch):
+    """A kill between the two must not leave a row whose face is nowhere."""
+    append, checked = ManifestWriter.append, []
+    folder = BuildFolder(tmp_path / "f.h5.build")
+
+    def see_the_face_first(self, rows):
+        checked.extend(folder.has_face(row) for row in rows)
+        append(self, rows)
+
+    monkeypatch.setattr(ManifestWriter, "append", see_the_face_first)
+    build(options(made_photos, tmp_path / "f.h5"))
+    assert checked == [True] * len(NAMES)
+
+
+def test_manifest_keeps_the_rows_of_older_builds_readable(made_photos, tmp_path, trouble):
+    build(options(made_photos, tmp_path / "f.h5", keep_build_folder=True))
+    path = tmp_path / "f.h5.build" / "manifest.jsonl"
+    header, *lines = map(json.loads, path.read_text().splitlines())
+    for line in lines:
+        del line["traceback"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in [header, *lines]))
+    assert [row.traceback for row in read_manifest(path)[1]] == [""] * len(NAMES)
