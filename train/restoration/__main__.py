@@ -1,4 +1,4 @@
-"""python -m train.restoration --net artifacts --photos DIR --minutes 60; ... evaluate; ... average; ... publish."""
+"""python -m train.restoration --net artifacts --photos DIR --minutes 60; ... validate|evaluate|average|publish."""
 
 import sys
 
@@ -8,12 +8,17 @@ from train.restoration.config import RestorationConfig
 
 
 def main() -> None:
-    """Train; with `evaluate`, `average` or `publish` first do that. Exit code 2 for wrong options or input."""
+    """Train, or do what the first word says: validate, evaluate, average, publish. Exit code 2 for wrong input."""
     try:
         if sys.argv[1:2] == ["evaluate"]:
             from train.restoration.evaluate import EvaluateConfig, evaluate
 
             evaluate(tyro.cli(EvaluateConfig, args=sys.argv[2:], prog="python -m train.restoration evaluate"))
+            return
+        if sys.argv[1:2] == ["validate"]:
+            from train.restoration.validate import ValidateConfig, validate_weights
+
+            validate_weights(tyro.cli(ValidateConfig, args=sys.argv[2:], prog="python -m train.restoration validate"))
             return
         if sys.argv[1:2] == ["average"]:
             from train.restoration.average import AverageConfig, average

@@ -12,9 +12,10 @@ from torch import nn
 from train.restoration.config import RestorationConfig
 from train.restoration.step import Step
 from zoo.restoration import build
+from zoo.restoration_weights import load_restoration
 
 # What another run must share with this one to continue it; the rest says where, how long and how fast.
-IDENTITY = ("net", "size", "kind", "batch", "patch", "learning_rate", "ema", "texture_weight", "seed")
+IDENTITY = ("net", "size", "kind", "batch", "patch", "learning_rate", "ema", "texture_weight", "faces_share", "seed")
 
 
 def check_config(config: RestorationConfig, folder: Path) -> None:
@@ -28,7 +29,7 @@ def check_config(config: RestorationConfig, folder: Path) -> None:
     if path.exists():
         theirs = json.loads(path.read_text())
         for key in IDENTITY:
-            if theirs[key] != ours[key]:
+            if theirs.get(key, ours[key]) != ours[key]:  # a run of an earlier version lacks what came since
                 raise ValueError(
                     f"--{key.replace('_', '-')}: {ours[key]}, but {folder} was trained with {theirs[key]}; "
                     "use that, or another --outdir"
@@ -69,11 +70,14 @@ def save_weights(path: Path, network: nn.Module, net: str, size: str, dtype: tor
 
 
 def load_weights(path: Path) -> nn.Module:
-    """The network of a safetensors file, float32, on the CPU, in evaluation mode.
+    """The network of a safetensors file, or of a model folder, float32, on the CPU, in evaluation mode.
 
     Raises:
         ValueError: the file was not written by save_weights, or for a network of another shape.
+        zoo.folder.ModelError: the folder is no model folder of a restoration network.
     """
+    if path.is_dir():
+        return load_restoration(path).requires_grad_(True)
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
         tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)

@@ -18,7 +18,7 @@ class RestorationConfig:
     kind: Literal["psnr", "gan"] = "psnr"
     """`gan` fine-tunes a super-resolution network of kind `psnr` adversarially; needs --init."""
     init: Path | None = None
-    """Weights (safetensors) to start from."""
+    """Weights to start from: a safetensors file, or a model folder such as zoo/pretrained/artifacts-fast."""
     outdir: Path = Path("runs/restoration")
     """The run lives in OUTDIR/NET-SIZE-KIND."""
     minutes: float | None = None
@@ -38,7 +38,13 @@ class RestorationConfig:
     validate_seconds: float = 60.0
     """Seconds of training between two validations."""
     testsets: Path | None = None
-    """Folder (or zip) with Classic5, Set5 and Set14 to validate on; without it every 25th photo is held out."""
+    """Folder (or zip) with Classic5, Set5 and Set14 to validate on; without it photos are held out."""
+    held_out: Path | None = None
+    """List of the photos to validate on and never to train on: a path a line, as in PHOTOS. Default: every 25th."""
+    faces: Path | None = None
+    """CSV of the faces in the photos (photo, x, y, width, height), as benchmarks/restoration_faces.py writes it."""
+    faces_share: float = 0.3
+    """With --faces: the share of patches that are drawn around a face."""
     workers: int = 0
     """Processes that degrade photos in the background; 0 draws every batch in step, reproducible bit for bit."""
     pool: int = 16384
@@ -59,6 +65,10 @@ class RestorationConfig:
             raise ValueError(f"--patch: {self.patch}, a multiple of 8 wanted")
         if self.kind == "gan" and self.patch_side < 32:  # the texture loss's coarser level has no whole patch
             raise ValueError(f"--patch: {self.patch}, with --kind gan at least 32 wanted")
+        if not 0 <= self.faces_share <= 1:
+            raise ValueError(f"--faces-share: got {self.faces_share}, expected a share from 0 to 1")
+        if self.held_out is not None and self.testsets is not None:
+            raise ValueError(f"--held-out: got {self.held_out} and --testsets {self.testsets}, expected one of them")
         if self.batch < 1 or (self.workers and self.pool < self.batch):
             raise ValueError(f"--batch: {self.batch}, at least 1 and at most --pool {self.pool} wanted")
 

@@ -12,7 +12,8 @@ from train.restoration.batches import DrawnBatches, PooledBatches
 from train.restoration.checkpoint import check_config, load_checkpoint, load_weights, save_checkpoint, save_weights
 from train.restoration.config import RestorationConfig
 from train.restoration.discriminator import PatchDiscriminator
-from train.restoration.photos import PhotoStore, read_photos, read_testset
+from train.restoration.faces import read_faces
+from train.restoration.photos import PhotoStore, held_out_names, middle, read_photos, read_testset
 from train.restoration.protocol import Restore, artifacts_psnr, restorer, superres_psnr
 from train.restoration.schedule import learning_rate_at, rms_share_at
 from train.restoration.step import Step
@@ -21,6 +22,8 @@ from train.restoration.worker import input_side
 from zoo.restoration import build
 
 REPORT_SECONDS = 20.0
+HELD_OUT_SIDE = 320
+"""Of a photo that is held out, the middle is validated on: at most so many pixels a side."""
 
 
 def open_photos(config: RestorationConfig) -> tuple[Path, dict[str, list[np.ndarray]]]:
@@ -31,12 +34,17 @@ def open_photos(config: RestorationConfig) -> tuple[Path, dict[str, list[np.ndar
         names = ("Classic5",) if config.net == "artifacts" else ("Set5", "Set14")
         held_out = {name: list(read_testset(config.testsets, name).values()) for name in names}
     # The index is written last: where it is, the store is whole.
-    if config.testsets is None or not (folder / "photos.json").exists():
-        photos = list(read_photos(config.photos, "photos/").values())
+    if config.testsets is None or config.faces is not None or not (folder / "photos.json").exists():
+        photos = read_photos(config.photos, "photos/")
         if config.testsets is None:
-            held_out = {"held-out": photos[::25]}
-            photos = [photo for i, photo in enumerate(photos) if i % 25] or photos
-        PhotoStore.write(folder, photos)
+            names = held_out_names(config.held_out, list(photos))
+            held_out = {"held-out": [middle(photos[name], HELD_OUT_SIDE) for name in names]}
+            photos = {name: photo for name, photo in photos.items() if name not in names} or photos
+        faces = read_faces(config.faces) if config.faces else {}
+        boxes = [(i, box) for i, name in enumerate(photos) for box in faces.get(name.removeprefix("photos/"), ())]
+        if config.faces and not boxes:
+            raise ValueError(f"--faces: got no face of the photos in {config.faces}, expected one or more")
+        PhotoStore.write(folder, list(photos.values()), boxes, config.faces_share)
     return folder, held_out
 
 

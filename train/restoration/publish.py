@@ -93,10 +93,12 @@ def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, set
 
 
 def _training(run: Path) -> dict[str, Any]:
-    """Summary of the run that left the weights in this folder, without a path of its machine."""
+    """Summary of the run, or model folder, that left the weights in this folder, without a path of its machine."""
     summary, config = {}, {}
     if (run / "config.json").exists():
         config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        if "training" in config:  # a model folder: what it was trained by is known already
+            return config["training"]
         kept = ["net", "size", "kind", "device", "batch", "patch", "learning_rate", "ema", "precision", "seed"]
         if config.get("kind") == "gan":
             kept.append("texture_weight")
@@ -108,7 +110,7 @@ def _training(run: Path) -> dict[str, Any]:
         before = Path(config["init"])
         if config.get("mean_with_start") == "True":
             summary["weights"] = "the mean of its own and those that it started from"
-        summary["started_from"] = {"weights": before.stem, **_training(before.parent)}
+        summary["started_from"] = {"weights": before.stem, **_training(before if before.is_dir() else before.parent)}
     return summary
 
 

@@ -6,19 +6,15 @@ import numpy as np
 from PIL import Image
 
 from train.restoration.degrade import jpeg
+from train.restoration.photos import middle
 from train.restoration.protocol import Restore, reduced_pair
 
 SIDE = 192
 
 
-def _middle(photo: np.ndarray, side: int) -> np.ndarray:
-    y, x = (max(0, (n - side) // 2) for n in photo.shape[:2])
-    return np.ascontiguousarray(photo[y : y + side, x : x + side])
-
-
 def before_after(restore: Restore, photo: np.ndarray, net: str, quality: int = 20) -> np.ndarray:
     """One row of the strip: (h, 3w + 8, 3) uint8 from the middle of a photo of (H, W, 3) uint8."""
-    original = _middle(photo, SIDE)
+    original = middle(photo, SIDE)
     if net == "artifacts":
         given = shown = jpeg(original, quality)
     else:

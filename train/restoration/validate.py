@@ -1,0 +1,51 @@
+"""`python -m train.restoration validate`: weights on the photographs that are held out; every choice is made here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from train.restoration.checkpoint import load_weights
+from train.restoration.loop import HELD_OUT_SIDE, validate
+from train.restoration.photos import held_out_names, middle, read_photos
+from train.restoration.protocol import reduced_pair, restorer
+from train.restoration.texture import texture_distance
+from zoo.restoration import SuperResolver
+from zoo.without_mesh import WithoutMesh
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateConfig:
+    """Compare weights on photographs that none of them was trained on, so that the test sets decide nothing."""
+
+    weights: tuple[Path, ...]
+    """Weights of python -m train.restoration, or model folders; a name that ends in gan is measured as it is used."""
+    photos: Path
+    """Folder or zip of photographs, as for training."""
+    held_out: Path | None = None
+    """List of the photos to validate on, as for training. Default: every 25th."""
+
+
+def validate_weights(config: ValidateConfig) -> dict[str, dict[str, float]]:
+    """Print a line for each of the weights, and return its figures in dB (and texture distance) by path.
+
+    Raises:
+        FileNotFoundError, ValueError: there are no such photos or weights.
+    """
+    photos = read_photos(config.photos, "photos/")
+    held_out = [middle(photos[name], HELD_OUT_SIDE) for name in held_out_names(config.held_out, list(photos))]
+    results = {}
+    for path in config.weights:
+        network = load_weights(path)
+        is_superres = isinstance(network, SuperResolver)
+        if path.stem.endswith("gan"):
+            network = WithoutMesh(network)
+        restore = restorer(network)
+        figures = validate(restore, "superres" if is_superres else "artifacts", {"held-out": held_out})
+        if is_superres:
+            pairs = [reduced_pair(photo) for photo in held_out]
+            restored: list[np.ndarray] = [restore(small) for _, small in pairs]
+            figures["texture"] = texture_distance([original for original, _ in pairs], restored)
+        results[str(path)] = figures
+        print(f"{path}: {', '.join(f'{name} {figure:.3f}' for name, figure in figures.items())}", flush=True)
+    return results
