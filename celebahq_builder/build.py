@@ -15,7 +15,7 @@ from celebahq_builder.best_faces import Choice, with_outcomes
 from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncomplete
 from celebahq_builder.failure import is_failure
-from celebahq_builder.landmark_lists import read_landmarks
+from celebahq_builder.landmark_match import read_landmarks
 from celebahq_builder.manifest import Row, write_manifest
 from celebahq_builder.photo_changes import photo_digests
 from celebahq_builder.photo_folder import find_input, photos_sha256

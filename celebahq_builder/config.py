@@ -44,7 +44,8 @@ class BuildConfig:
     output: Path = Path("celebahq.h5")
     """HDF5 file to make. report.html goes beside it; <output>.build/ holds the work until it is finished."""
     landmarks: Path | None = None
-    """CelebA's list_landmarks_celeba.txt, for its photographs. Without it, faces are detected."""
+    """Five points a photo instead of detecting faces: CelebA's list_landmarks_celeba.txt, a CSV of the same columns, or
+    FFHQ's json. In pixels of the photo as it is stored: where EXIF turns a photo, its points are turned along."""
     keep: int = 30_000
     """How many faces to keep: the best by quality score."""
     resolution: int = 1024

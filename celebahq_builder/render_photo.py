@@ -24,8 +24,9 @@ class Task:
 
     name: str
     config: BuildConfig
-    landmarks: np.ndarray | None
-    """(5, 2) float32 from the list; None where there is no list, or the photo is not in it."""
+    landmarks: np.ndarray | str | None
+    """(5, 2) float32 from the list, in pixels of the stored photo; None where there is no list, or the photo is not in
+    it; text that says why the list is of no use for it."""
 
 
 @dataclass
@@ -67,6 +68,8 @@ def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
             found = find_faces(photo, faces=config.faces, min_face=config.min_face, detector=config.detector)
         elif task.landmarks is None:
             raise UnusablePhoto("not in the list of landmarks")
+        elif isinstance(task.landmarks, str):
+            raise UnusablePhoto("ambiguous in the list of landmarks", task.landmarks)
         else:
             check_landmarks(task.landmarks, photo.shape, config.min_face)
             found = [Face(task.landmarks, None)]

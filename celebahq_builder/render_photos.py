@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from celebahq_builder.best_faces import BestFaces, Choice, choose
 from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.executors import OnSlow, run
 from celebahq_builder.failure import Failure, Limits
+from celebahq_builder.landmark_match import Listed
 from celebahq_builder.manifest import ManifestWriter, Row, write_manifest
 from celebahq_builder.photo_changes import content_sha256
 from celebahq_builder.photo_folder import file_stamp
@@ -19,8 +18,6 @@ from celebahq_builder.progress import progress
 from celebahq_builder.render_photo import Result, Task, refused, work_on
 from celebahq_builder.unusable_photo import UnusablePhoto
 
-Landmarks = dict[str, np.ndarray | None] | None
-
 
 @dataclass(frozen=True)
 class Photos:
@@ -28,8 +25,8 @@ class Photos:
 
     config: BuildConfig
     names: list[str]
-    landmarks: Landmarks
-    """(5, 2) float32 of every photo in the list, None for one that is not; None where there is no list."""
+    landmarks: Listed | None
+    """What the list of landmarks says of every photo; None where there is no list."""
 
     def task(self, name: str) -> Task:
         """Return what a worker needs to know of one photo."""
