@@ -220,7 +220,9 @@ def test_list_of_landmarks_that_is_missing_malformed_or_of_other_photos(photos, 
     path.write_text("these are no landmarks\n")
     assert refusal(config).startswith(f"--landmarks: {path}: line 1: ")
     path.write_text("1\nnames\n000001.jpg 165 184 244 176 196 249 194 271 266 260\n")
-    assert refusal(config) == f"--landmarks: {path} lists none of the 1 photos of {photos}"
+    assert refusal(config) == (
+        f"--landmarks: {path} lists none of the 1 photos of {photos}: got 000001.jpg, expected names like {PHOTO}"
+    )
 
 
 def test_listed_landmarks_are_used_and_photos_that_are_not_listed_get_a_reason(photos, tmp_path):
