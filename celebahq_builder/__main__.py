@@ -1,25 +1,21 @@
 """celebahq-build --input in-the-wild/"""
 
-import sys
-
 import tyro
 
-from celebahq_builder.config import BuildConfig, BuildError
-from celebahq_builder.printable_name import printable
+from celebahq.command import run_command
+from celebahq_builder.config import BuildConfig
 
 
 def main() -> None:
-    try:
-        config = tyro.cli(BuildConfig, prog="celebahq-build", config=(tyro.conf.FlagCreatePairsOff,))
-        from celebahq_builder.build import build  # the image libraries load only once there is work: --help is instant
+    """Run the command and exit: 0 done, 1 done but for photos that failed, 2 wrong usage or input, 130 after Ctrl-C."""
+    run_command(_build, "celebahq-build", interrupted="interrupted; run the same command again to continue")
 
-        build(config)
-    except BuildError as error:
-        print(f"celebahq-build: {printable(error)}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("celebahq-build: interrupted; run the same command again to continue", file=sys.stderr)
-        sys.exit(130)
+
+def _build() -> None:
+    config = tyro.cli(BuildConfig, prog="celebahq-build", config=(tyro.conf.FlagCreatePairsOff,))
+    from celebahq_builder.build import build  # the image libraries load only once there is work: --help is instant
+
+    build(config)
 
 
 if __name__ == "__main__":

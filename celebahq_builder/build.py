@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from celebahq.progress import progress
 from celebahq_builder.best_faces import Choice, with_outcomes
 from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncomplete
@@ -20,7 +21,6 @@ from celebahq_builder.manifest import Row, write_manifest
 from celebahq_builder.photo_changes import photo_digests
 from celebahq_builder.photo_folder import find_input, photos_sha256
 from celebahq_builder.printable_name import printable
-from celebahq_builder.progress import progress
 from celebahq_builder.render_photos import Photos, count_reasons, limits, render_missing, render_photos
 from celebahq_builder.restore_settings import settle
 from celebahq_builder.resume import are_these_faces, done_so_far, look_at_output

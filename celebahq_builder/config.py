@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from celebahq.errors import CelebAHQError
 from celebahq_builder.printable_name import printable
 
 # What a rendered face depends on. The others say which faces are chosen, or how the work is done, and may change
@@ -15,10 +16,8 @@ RENDERING_OPTIONS = ("resolution", "faces", "restore", "geometry", "min_face", "
 CHOOSING_OPTIONS = ("keep", "dedupe", "compression")
 
 
-class BuildError(Exception):
+class BuildError(CelebAHQError):
     """The build cannot begin or go on; the message is one line for the user: what was found and what is wanted."""
-
-    exit_code = 2
 
 
 class BuildIncomplete(BuildError):

@@ -1,11 +1,12 @@
 """celebahq-data: look into, check, compare, unpack and make dataset files."""
 
-import sys
 from typing import Annotated
 
 import tyro
 from tyro.conf import subcommand
 
+from celebahq.command import run_command
+from celebahq.errors import CelebAHQError
 from celebahq_builder.compare import CompareConfig, compare
 from celebahq_builder.extract import ExtractConfig, extract
 from celebahq_builder.hdf5 import DatasetError
@@ -13,7 +14,6 @@ from celebahq_builder.image_sources import SourceError
 from celebahq_builder.import_images import ImportConfig, import_images
 from celebahq_builder.info import InfoConfig, info
 from celebahq_builder.preview import PreviewConfig, preview
-from celebahq_builder.printable_name import printable
 from celebahq_builder.verify import VerifyConfig, verify
 
 Command = (
@@ -36,17 +36,19 @@ _RUN = {
 
 def main(args: list[str] | None = None) -> None:
     """Run one command; exit with 2 when the input is wrong, 1 when a check fails or files differ, else 0."""
+    run_command(lambda: _run(args), "celebahq-data")
+
+
+def _run(args: list[str] | None) -> bool:
+    config = tyro.cli(Command, prog="celebahq-data", description=__doc__, args=args)
     try:
-        config = tyro.cli(Command, prog="celebahq-data", description=__doc__, args=args)
-        holds = _RUN[type(config)](config)
-    except (DatasetError, SourceError, OSError) as error:
-        of_the_system = isinstance(error, OSError) and error.filename and error.strerror
-        print(printable(f"{error.filename}: {error.strerror}" if of_the_system else error), file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("stopped; every file that it made is whole", file=sys.stderr)
-        sys.exit(130)
-    sys.exit(1 if holds is False else 0)
+        return _RUN[type(config)](config) is not False  # extract says how many
+    except (DatasetError, SourceError) as error:
+        raise CelebAHQError(str(error)) from error
+    except OSError as error:
+        if error.strerror is not None:
+            raise
+        raise CelebAHQError(str(error)) from error  # the writer's own words
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from celebahq.progress import progress
 from celebahq_builder.best_faces import BestFaces, Choice, choose
 from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError
@@ -14,7 +15,6 @@ from celebahq_builder.manifest import ManifestWriter, Row, write_manifest
 from celebahq_builder.photo_changes import content_sha256
 from celebahq_builder.photo_folder import file_stamp
 from celebahq_builder.printable_name import printable
-from celebahq_builder.progress import progress
 from celebahq_builder.render_photo import Result, Task, refused, work_on
 from celebahq_builder.unusable_photo import UnusablePhoto
 
@@ -68,7 +68,7 @@ def render_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> lis
                     folder.write_face(row, result.faces[row.face_index])
             manifest.append(result.rows)
             rows += result.rows
-            bar.advance(f"{len(best)} faces, {num_refused} refused")
+            bar.advance(note=f"{len(best)} faces, {num_refused} refused")
     return rows
 
 

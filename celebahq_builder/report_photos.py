@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from celebahq.progress import progress
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.executors import run
 from celebahq_builder.failure import Failure, Limits, is_failure
 from celebahq_builder.manifest import Row
 from celebahq_builder.printable_name import printable
-from celebahq_builder.progress import progress
 from celebahq_builder.unusable_photo import UnusablePhoto
 
 Pictures = dict[tuple[str, int], list[tuple[str, str]]]

@@ -68,7 +68,7 @@ def refusal(capsys, *args: object) -> str:
     assert run(*args) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1, lines
-    return lines[0]
+    return lines[0].removeprefix("celebahq-data: ")
 
 
 def picture(seed: int, side: int = 16) -> np.ndarray:
