@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from zoo.folder import CONFIG_NAME, ModelError, read_config
 
+StddevKind = Literal["batch", "strided", "contiguous", "none"]
 LEAK = 0.2
 """Slope of the leaky ReLU for negative inputs, everywhere in both networks (paper, Appendix A)."""
 LARGEST = 1 << 16
@@ -74,7 +75,7 @@ class ProGANConfig:
     """The smallest resolution whose block D fades in; a new block below that is in at once."""
     pool_first: bool | None = None
     """Whether D's blocks pool before bias and activation; None: as the variant says."""
-    stddev: Literal["batch", "strided", "contiguous", "none"] | None = None
+    stddev: StddevKind | None = None
     """Who shares a minibatch stddev: the whole batch, or stddev_group samples, n, n + groups, ... or n, n + 1, ...;
     None: as the variant says."""
     stddev_unbiased: bool = False
@@ -127,7 +128,7 @@ class ProGANConfig:
         return self.discriminator_leak if self.from_rgb_leak is None else self.from_rgb_leak
 
     @property
-    def stddev_kind(self) -> str:
+    def stddev_kind(self) -> StddevKind:
         """How minibatch stddev groups its samples: batch, strided, contiguous or none."""
         return self.stddev or ("strided" if self.variant == "released" else "batch")
 

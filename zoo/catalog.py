@@ -93,7 +93,7 @@ class Entry:
     quality: str
     """What the publisher says of it."""
     citation: str
-    architecture: dict[str, int] | None
+    architecture: dict[str, Any] | None
     """What is known of ProGANConfig before the file is there."""
     sources: tuple[Source, ...]
     """In the order in which they are tried."""

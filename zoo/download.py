@@ -97,8 +97,8 @@ def _in_cache(entry: Entry, folder: Path) -> Checkpoint | None:
 def _from(source: Source, client: Any, folder: Path) -> Checkpoint:
     """Download one source. Raises FetchError, WrongFile, OSError."""
     if source.hub:  # which looks into its own cache when it is offline
-        path, sha256 = fetch_from_hub(source)
-        return Checkpoint(path, check_file(path, replace(source, sha256=sha256) if sha256 else source), source)
+        path, stated = fetch_from_hub(source)
+        return Checkpoint(path, check_file(path, replace(source, sha256=stated) if stated else source), source)
     if offline():
         raise FetchError("HF_HUB_OFFLINE is set")
     path = folder / source.file
@@ -108,7 +108,7 @@ def _from(source: Source, client: Any, folder: Path) -> Checkpoint:
         began = partial.stat().st_size if partial.exists() else 0
         say(f"{source.file}: from {_host(source)}")
         with download_progress(source.file) as advance:
-            fetch(client, source.url, partial, advance, size=source.size, verified=verified)
+            fetch(client, source.address, partial, advance, size=source.size, verified=verified)
         try:
             sha256 = check_file(partial, source, record_of(path))
             break

@@ -1,6 +1,7 @@
 """ProGAN's generator and discriminator (Karras et al., ICLR 2018, Table 2), as printed and as released."""
 
 from pathlib import Path
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,8 @@ def activated(x: Tensor, config: ProGANConfig, first: bool = False) -> Tensor:
 class Generator(nn.Module):
     """Latent vectors to faces. 23.1M parameters as of Table 2."""
 
+    config: ProGANConfig
+
     def __init__(self, config: ProGANConfig) -> None:
         super().__init__()
         self.config = config
@@ -76,6 +79,18 @@ class Generator(nn.Module):
             self.blocks[size_key(r)] = GeneratorInput(config) if r == 4 else GeneratorBlock(config, r)
             if r == config.resolution or not config.last_rgb_only:
                 self.to_rgb[size_key(r)] = EqualizedConv2d(config.feature_maps(r), config.image_channels, 1, gain=1.0)
+
+    def entry(self) -> GeneratorInput:
+        """Return the block that makes 4x4 of a latent."""
+        return cast(GeneratorInput, self.blocks["4x4"])
+
+    def block(self, resolution: int) -> GeneratorBlock:
+        """Return the block that makes one resolution of the one below it, from 8 up."""
+        return cast(GeneratorBlock, self.blocks[size_key(resolution)])
+
+    def rgb(self, resolution: int) -> EqualizedConv2d:
+        """Return the 1x1 convolution that makes an image of a resolution's features."""
+        return cast(EqualizedConv2d, self.to_rgb[size_key(resolution)])
 
     @classmethod
     def from_pretrained(cls, name_or_path: str | Path, revision: str | None = None) -> "Generator":
@@ -206,8 +221,19 @@ class DiscriminatorOutput(nn.Module):
         return minibatch_stddev(x, group, sets, kind == "contiguous", self.config.stddev_unbiased)
 
 
+class Scores(NamedTuple):
+    """What a discriminator says of images."""
+
+    scores: Tensor
+    """(sets * N,) float32, high for real, no sigmoid."""
+    label_logits: Tensor | None
+    """(sets * N, label_size) float32; None where the network has no labels."""
+
+
 class Discriminator(nn.Module):
     """Faces to scores. 23.1M parameters as of Table 2."""
+
+    config: ProGANConfig
 
     def __init__(self, config: ProGANConfig) -> None:
         super().__init__()
@@ -220,6 +246,18 @@ class Discriminator(nn.Module):
             self.from_rgb[size_key(r)] = EqualizedConv2d(config.image_channels, config.feature_maps(r), 1)
             self.blocks[size_key(r)] = DiscriminatorOutput(config) if r == 4 else DiscriminatorBlock(config, r)
 
+    def output(self) -> DiscriminatorOutput:
+        """Return the block that makes scores of 4x4."""
+        return cast(DiscriminatorOutput, self.blocks["4x4"])
+
+    def block(self, resolution: int) -> DiscriminatorBlock:
+        """Return the block that halves a resolution, from 8 up."""
+        return cast(DiscriminatorBlock, self.blocks[size_key(resolution)])
+
+    def rgb(self, resolution: int) -> EqualizedConv2d:
+        """Return the 1x1 convolution that makes features of images of a resolution."""
+        return cast(EqualizedConv2d, self.from_rgb[size_key(resolution)])
+
     def forward(
         self,
         images: Tensor,
@@ -227,6 +265,17 @@ class Discriminator(nn.Module):
         sets: int = 1,
         tape: list[Tensor] | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
+        """Return the scores of score(), or with labels a tuple of scores and logits."""
+        scores, logits = self.score(images, alpha, sets, tape)
+        return scores if logits is None else (scores, logits)
+
+    def score(
+        self,
+        images: Tensor,
+        alpha: Tensor | float | None = None,
+        sets: int = 1,
+        tape: list[Tensor] | None = None,
+    ) -> Scores:
         """Score faces: high for real.
 
         Args:
@@ -237,7 +286,7 @@ class Discriminator(nn.Module):
             tape: collects the activations, in order, that the gradient penalty's adjoint needs.
 
         Returns:
-            (sets * N,) float32 scores, no sigmoid; with labels, also the (sets * N, label_size) logits.
+            The scores; with labels, also their logits.
         """
         if alpha is None:
             shrink, alpha = growth_of(self.config) if images.shape[-1] == self.config.resolution else (0, 1.0)
@@ -261,7 +310,7 @@ class Discriminator(nn.Module):
                 if tape is not None:
                     tape.append(coarse)
         out = self.blocks["4x4"](x, sets, tape)
-        return (out[:, 0], out[:, 1:]) if self.config.label_size else out[:, 0]
+        return Scores(out[:, 0], out[:, 1:] if self.config.label_size else None)
 
 
 def growth_of(config: ProGANConfig) -> tuple[int, float]:

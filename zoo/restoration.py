@@ -44,7 +44,7 @@ def _conv(inputs: int, outputs: int, bias: bool = False, scale: float = 1.0) -> 
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     with torch.no_grad():
         conv.weight.mul_(scale)
-        if bias:
+        if conv.bias is not None:
             conv.bias.zero_()
     return conv
 

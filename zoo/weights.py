@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,8 +13,10 @@ from zoo.architecture import read_architecture
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError
 from zoo.progan import Discriminator, Generator
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def save(network: nn.Module, folder: Path, **card: Any) -> Path:
+
+def save(network: Generator | Discriminator, folder: Path, **card: Any) -> Path:
     """Write a network into a model folder; each file appears whole or not at all.
 
     Args:
@@ -61,7 +63,19 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str
     return path
 
 
-def load(folder: Path, network: str = "generator") -> Generator | Discriminator:
+@overload
+def load(folder: str | Path, network: Literal["generator"] = "generator") -> Generator: ...
+
+
+@overload
+def load(folder: str | Path, network: Literal["discriminator"]) -> Discriminator: ...
+
+
+@overload
+def load(folder: str | Path, network: str) -> Generator | Discriminator: ...
+
+
+def load(folder: str | Path, network: str = "generator") -> Generator | Discriminator:
     """Build the network of a model folder and fill it; every name and shape must match.
 
     Args:
@@ -74,14 +88,19 @@ def load(folder: Path, network: str = "generator") -> Generator | Discriminator:
     Raises:
         ModelError: a file is missing, damaged, or of another architecture.
     """
-    cls = {"generator": Generator, "discriminator": Discriminator}[network]
+    folder = Path(folder)
+    networks: dict[str, type[Generator] | type[Discriminator]] = {
+        "generator": Generator,
+        "discriminator": Discriminator,
+    }
+    cls = networks[network]
     architecture = read_architecture(folder)
     with torch.device("meta"):  # no random initialisation that is thrown away at once
         result = cls(architecture)
     return fill(result, folder / WEIGHTS_NAMES[cls.__name__])
 
 
-def fill(network: nn.Module, path: Path) -> nn.Module:
+def fill(network: Network, path: Path) -> Network:
     """Fill a network, which may still be on the meta device, from a safetensors file; every name and shape must match.
 
     Returns:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from zoo.progan import Discriminator, Generator, ProGANConfig, size_key
+from zoo.progan import Discriminator, Generator, ProGANConfig
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,18 @@ def generator_table(config: ProGANConfig) -> list[Row]:
     act = activation(config.generator_leak)
     rows = [Row("Latent vector", "-", (config.latent_size + config.label_size, 1, 1), 0)]
     for r in config.resolutions:
-        width, block = config.feature_maps(r), network.blocks[size_key(r)]
-        shape = (width, r, r)
+        shape = (config.feature_maps(r), r, r)
         if r == 4:
-            rows += [Row("Conv 4x4", act, shape, count(block.dense)), Row("Conv 3x3", act, shape, count(block.conv))]
+            entry = network.entry()
+            rows += [Row("Conv 4x4", act, shape, count(entry.dense)), Row("Conv 3x3", act, shape, count(entry.conv))]
         else:
+            block = network.block(r)
             rows += [
                 Row("Upsample", "-", (config.feature_maps(r // 2), r, r), 0),
                 Row("Conv 3x3", act, shape, count(block.conv0)),
                 Row("Conv 3x3", act, shape, count(block.conv1)),
             ]
-    last = network.to_rgb[size_key(config.resolution)]
+    last = network.rgb(config.resolution)
     shape = (config.image_channels, config.resolution, config.resolution)
     return [*rows, Row("Conv 1x1", "tanh" if config.tanh else "linear", shape, count(last))]
 
@@ -49,24 +50,24 @@ def discriminator_table(config: ProGANConfig) -> list[Row]:
     act, top = activation(config.discriminator_leak), config.resolution
     rows = [
         Row("Input image", "-", (config.image_channels, top, top), 0),
-        Row("Conv 1x1", act, (config.feature_maps(top), top, top), count(network.from_rgb[size_key(top)])),
+        Row("Conv 1x1", act, (config.feature_maps(top), top, top), count(network.rgb(top))),
     ]
     for r in reversed(config.resolutions[1:]):
-        block, width, narrow = network.blocks[size_key(r)], config.feature_maps(r), config.feature_maps(r // 2)
+        block, width, narrow = network.block(r), config.feature_maps(r), config.feature_maps(r // 2)
         rows += [
             Row("Conv 3x3", act, (width, r, r), count(block.conv0)),
             Row("Conv 3x3", act, (narrow, r, r), count(block.conv1)),
             Row("Downsample", "-", (narrow, r // 2, r // 2), 0),
         ]
-    block, width = network.blocks[size_key(4)], config.feature_maps(4)
+    output, width = network.output(), config.feature_maps(4)
     if config.stddev_kind != "none":
         rows.append(Row("Minibatch stddev", "-", (width + 1, 4, 4), 0))
     if config.discriminator_conv:
-        rows.append(Row("Conv 3x3", act, (width, 4, 4), count(block.conv)))
+        rows.append(Row("Conv 3x3", act, (width, 4, 4), count(output.conv)))
     return [
         *rows,
-        Row("Conv 4x4", act, (config.hidden_size, 1, 1), count(block.dense0)),
-        Row("Fully-connected", "linear", (1 + config.label_size, 1, 1), count(block.dense1)),
+        Row("Conv 4x4", act, (config.hidden_size, 1, 1), count(output.dense0)),
+        Row("Fully-connected", "linear", (1 + config.label_size, 1, 1), count(output.dense1)),
     ]
 
 

@@ -90,6 +90,7 @@ def import_model(
 
 
 def _write(imported: Imported, folder: Path, card: dict[str, Any]) -> None:
+    assert imported.generator is not None, "checked by import_model"
     imported.save(folder, **card)
     side = imported.generator.config.resolution
     say(f"{imported.source}: {imported.layout}, {side}x{side}, painting its samples and its check image")

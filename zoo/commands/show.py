@@ -33,7 +33,7 @@ def show(model: str, cache: Path | None = None) -> None:
             if entry.architecture:
                 from zoo.commands.architecture_table import as_lines, generator_table  # torch: only now
 
-                config = ProGANConfig(resolution=entry.resolution, **entry.architecture)
+                config = ProGANConfig(**(entry.architecture | {"resolution": entry.resolution}))
                 print("", *as_lines("Generator", generator_table(config)), sep="\n")
             return
         print()
@@ -119,14 +119,14 @@ def _measured(figure: dict[str, Any]) -> list[str]:
         f"{dataset['faces']} faces" if "faces" in dataset else "",
         f"sha256 of its 4x4 level {dataset['sha256_4x4']}" if "sha256_4x4" in dataset else "",
     ]
-    against = ", ".join(filter(None, against))
+    dataset_text = ", ".join(filter(None, against))
     images = figure.get("num_images")
     if isinstance(images, dict):  # of several test sets
         images = ", ".join(f"{name} {number}" for name, number in images.items())
     parts = [
         f"{images} images" if images is not None else "",
         f"{figure['num_reals']} reals" if "num_reals" in figure else "",
-        f"data {against}" if against else "",
+        f"data {dataset_text}" if dataset_text else "",
     ]
     of = "; ".join(filter(None, parts))
     lines = [f"    of: {of}"] if of else []

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.text import Text
@@ -25,10 +26,10 @@ def print_on(console: Console, path: Path) -> None:
     with Image.open(path) as image:
         columns = min(console.width, MOST_COLUMNS, image.width)
         rows = max(2, round(image.height * columns / image.width) // 2 * 2)
-        pixels = image.convert("RGB").resize((columns, rows), Image.Resampling.BOX).load()
+        pixels = np.asarray(image.convert("RGB").resize((columns, rows), Image.Resampling.BOX))
     for y in range(0, rows, 2):
         line = Text(end="\n")
         for x in range(columns):
-            upper, lower = ("#{:02x}{:02x}{:02x}".format(*pixels[x, y + half]) for half in (0, 1))
+            upper, lower = ("#{:02x}{:02x}{:02x}".format(*pixels[y + half, x]) for half in (0, 1))
             line.append("▀", style=f"{upper} on {lower}")
         console.print(line)

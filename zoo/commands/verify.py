@@ -10,7 +10,6 @@ from zoo.catalog import Entry
 from zoo.commands.check_image import TOLERANCE, check_difference, check_inputs, load_network, recorded_hashes
 from zoo.file_hash import WrongFile, check_file, record_of, sha256_of
 from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
-from zoo.progan import Generator
 from zoo.remote.cache import downloads_folder
 
 
@@ -40,7 +39,7 @@ def verify_folder(folder: Path) -> list[Finding]:
     findings.append(Finding(True, f"{WEIGHTS_NAMES['Generator']}: every name and shape, {parameters:,} parameters"))
     findings.append(_images(folder, network))
     if (folder / WEIGHTS_NAMES["Discriminator"]).exists():
-        findings.append(_scores(folder, network))
+        findings.append(_scores(folder))
     return list(dict.fromkeys(findings))  # a check image that cannot be read is found twice
 
 
@@ -100,11 +99,11 @@ def _images(folder: Path, network: torch.nn.Module) -> Finding:
 
 
 @torch.inference_mode()
-def _scores(folder: Path, generator: Generator) -> Finding:
+def _scores(folder: Path) -> Finding:
     name = WEIGHTS_NAMES["Discriminator"]
     try:
-        scores = weights.load(folder, "discriminator")(generator(*check_inputs(generator)))
+        generator, discriminator = weights.load(folder), weights.load(folder, "discriminator")
     except ModelError as error:
         return Finding(False, f"{name}: {error}")
-    scores = scores[0] if isinstance(scores, tuple) else scores
+    scores, _ = discriminator.score(generator(*check_inputs(generator)))
     return Finding(bool(torch.isfinite(scores).all()), f"{name}: every name and shape, scores of its images are finite")

@@ -28,10 +28,11 @@ class Record:
 
     kind = "object"
     """Module and name of the class in the file."""
+    fields: dict[str, Any]
 
     def __new__(cls, *arguments: Any) -> "Record":
         record = super().__new__(cls)
-        record.fields: dict[str, Any] = {}
+        record.fields = {}
         return record
 
     def __init__(self, *arguments: Any) -> None:

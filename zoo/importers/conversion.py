@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from zoo.architecture import ProGANConfig
 from zoo.importers.content import ImportFailure
+from zoo.layers import EqualizedConv2d, EqualizedLinear
 from zoo.progan import Discriminator, Generator
 
-NETWORKS = {"generator": Generator, "discriminator": Discriminator}
+NETWORKS: dict[str, type[Generator] | type[Discriminator]] = {"generator": Generator, "discriminator": Discriminator}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,11 @@ def width_fields(widths: Sequence[int], hidden: int | None = None) -> dict[str, 
     resolution = 4 << (len(widths) - 1)
     if not 1 <= len(widths) <= 12 or min(widths) < 1:
         raise ImportFailure(f"{len(widths)} resolutions of {list(widths)[:12]} feature maps, 1 to 12 are wanted")
-    sizes = {"resolution": resolution, "fmap_base": max(1, widths[-1] * resolution // 2), "fmap_max": max(widths)}
+    sizes: dict[str, Any] = {
+        "resolution": resolution,
+        "fmap_base": max(1, widths[-1] * resolution // 2),
+        "fmap_max": max(widths),
+    }
     config = ProGANConfig(**sizes)
     if [config.feature_maps(r) for r in config.resolutions] != list(widths):
         sizes["widths"] = tuple(widths)
@@ -63,7 +68,7 @@ def width_fields(widths: Sequence[int], hidden: int | None = None) -> dict[str, 
     return sizes
 
 
-def build(conversion: Conversion, network: str) -> nn.Module:
+def build(conversion: Conversion, network: str) -> Generator | Discriminator:
     """Return our network with a layout's layers, in float32 on the CPU, in evaluation mode, gradients off.
 
     Args:
@@ -75,7 +80,8 @@ def build(conversion: Conversion, network: str) -> nn.Module:
     """
     with torch.device("meta"):  # no random numbers, not even for a moment
         result = NETWORKS[network](conversion.config)
-    modules = {name: module for name, module in result.named_modules() if hasattr(module, "scaled_weight")}
+    layer_types = (EqualizedConv2d, EqualizedLinear)
+    modules = {name: module for name, module in result.named_modules() if isinstance(module, layer_types)}
     differences = [f"{name} is missing" for name in modules if name not in conversion.layers]
     differences += [f"{name} has no place" for name in conversion.layers if name not in modules]
     for name in modules:
@@ -99,7 +105,7 @@ def build(conversion: Conversion, network: str) -> nn.Module:
     return result.eval().requires_grad_(False)
 
 
-def _differences(name: str, layer: Layer, module: nn.Module) -> list[str]:
+def _differences(name: str, layer: Layer, module: EqualizedConv2d | EqualizedLinear) -> list[str]:
     """Return what of a layer is not as our module wants it."""
     found = [
         f"{name}.{part} is {tuple(theirs.shape)}, {tuple(ours.shape)} is wanted"
@@ -148,7 +154,8 @@ def joint_config(generator: ProGANConfig, discriminator: ProGANConfig) -> ProGAN
         ("pool_first", "pools_first"),
         ("stddev", "stddev_kind"),
     ):
-        plain = replace(joint, **{name: None})
+        unsaid: dict[str, Any] = {name: None}
+        plain = replace(joint, **unsaid)
         if getattr(plain, meaning) == getattr(joint, meaning):
             joint = plain
     return joint

@@ -85,7 +85,8 @@ def _discriminator(tensors: dict[str, Tensor]) -> Conversion:
     while f"input{blocks}.conv.weight" in tensors:
         blocks += 1
     fused = "layer1.weight" in tensors
-    layers, widths = {}, []
+    layers: dict[str, Layer] = {}
+    widths: list[int] = []
     for b in range(blocks):
         side = f"{4 << (blocks - 1 - b)}x{4 << (blocks - 1 - b)}"
         layers[f"from_rgb.{side}"] = _layer(state, f"input{b}")

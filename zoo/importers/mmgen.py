@@ -49,6 +49,8 @@ def convert(content: Any, network: str) -> Conversion:
         fused = prefix is None or _is_fused(State(below(tensors, prefix)), settings)
         fused = settings.get("fused_convdown", str(fused)) != "False"
         return _discriminator(below(tensors, "discriminator."), fused, growth, settings)
+    if prefix is None:
+        raise ImportFailure(f"no tensors {' or '.join(_GENERATORS)}noise2feat...: expected a generator's")
     last = tensors.get("discriminator.decision.linear1.weight_orig")
     labels = 0 if last is None else last.shape[0] - 1
     return _generator(below(tensors, prefix), prefix, labels, growth, settings)
@@ -106,7 +108,7 @@ def _generator(
     state.finish()
     if inputs <= labels:
         raise ImportFailure(f"noise2feat takes {inputs} numbers, {labels} of them a label: a latent vector is wanted")
-    reached, weight = _reached(growth, blocks)
+    reached, newest = _reached(growth, blocks)
     layers = _up_to(layers, reached)
     widths = [layers[f"to_rgb.{4 << b}x{4 << b}"].weight.shape[1] for b in range(reached)]
     config = ProGANConfig(
@@ -118,9 +120,9 @@ def _generator(
         latent_epsilon=LATENT_EPSILON,
         pixelnorm_epsilon=LAYER_EPSILON,
         epsilon_outside_root=True,
-        lod=1.0 - weight,
+        lod=1.0 - newest,
     )
-    return Conversion(config, layers, (f"taken: {prefix.rstrip('.')}", *_notes(settings, reached, blocks, weight)))
+    return Conversion(config, layers, (f"taken: {prefix.rstrip('.')}", *_notes(settings, reached, blocks, newest)))
 
 
 def _discriminator(tensors: dict[str, Tensor], fused: bool, growth: State, settings: dict[str, str]) -> Conversion:
@@ -140,7 +142,7 @@ def _discriminator(tensors: dict[str, Tensor], fused: bool, growth: State, setti
         weight = state.take(f"decision.linear{n}.weight_orig", 2)
         layers[f"blocks.4x4.dense{n}"] = Layer(weight, state.take(f"decision.linear{n}.bias"), he_scale(weight, gain))
     state.finish()
-    reached, weight = _reached(growth, blocks)
+    reached, newest = _reached(growth, blocks)
     layers = _up_to(layers, reached)
     widths = [layers[f"from_rgb.{4 << b}x{4 << b}"].weight.shape[0] for b in range(reached)]
     dense = layers["blocks.4x4.dense0"].weight
@@ -152,9 +154,9 @@ def _discriminator(tensors: dict[str, Tensor], fused: bool, growth: State, setti
         pool_first=fused,
         stddev="strided" if dense.shape[1] > widths[0] * 16 else "none",
         stddev_group=int(settings.get("group_size", GROUP)),
-        lod=1.0 - weight,
+        lod=1.0 - newest,
     )
-    return Conversion(config, layers, _notes(settings, reached, blocks, weight))
+    return Conversion(config, layers, _notes(settings, reached, blocks, newest))
 
 
 def _layer(state: State, name: str, gain: float = math.sqrt(2), fused: bool = False) -> Layer:

@@ -33,16 +33,17 @@ def check_opcodes(data: bytes) -> int:
         ImportFailure: no pickle, or cut short: the message lists the first names in it; a memo index beyond the pickle,
             for which the unpickler would make room.
     """
-    end, names = 0, []
+    end = 0
+    names: list[str] = []
     try:
         for opcode, argument, position in pickletools.genops(data):
-            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(data):
+            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and isinstance(argument, int) and argument > len(data):
                 raise ImportFailure(
                     f"a pickle that numbers its parts up to {argument}, it has {len(data)} bytes: refused"
                 )
             if isinstance(argument, str) and 2 < len(argument) < 60 and len(names) < 8:
                 names.append(argument)
-            end = position
+            end = position or 0
     except ValueError as error:
         if isinstance(error, ImportFailure):
             raise

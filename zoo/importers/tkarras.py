@@ -124,13 +124,13 @@ def _network(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, dict[s
     unused = sorted(set(variables) - used)
     if unused:
         raise ImportFailure(f"variables without a place, {describe({name: variables[name] for name in unused})}")
-    fused = [f"{size}/Conv1_down/weight" in variables for size in names[1:]]
-    if len(set(fused)) > 1 and network == "discriminator":
+    pooled = [f"{size}/Conv1_down/weight" in variables for size in names[1:]]
+    if len(set(pooled)) > 1 and network == "discriminator":
         raise ImportFailure("blocks with and blocks without fused pooling, one kind is wanted")
     group = int(options.get("mbstd_group_size", 4))
     config = config_of(network, layers, options, float(variables.get("lod", 0.0)), {
         "variant": "released",
-        "pool_first": fused[0] if fused else None,
+        "pool_first": pooled[0] if pooled else None,
         "stddev": "strided" if group > 1 else "none",
         "stddev_group": max(group, 1),
     })  # fmt: skip

@@ -55,10 +55,10 @@ def convert(content: Any, network: str) -> Conversion:
     if not blocks:
         raise ImportFailure(f"{rgb}.4x4.bias is missing")
     reached = _reached(content, blocks)
-    layers = {}
+    layers: dict[str, Layer] = {}
     for b in range(blocks):
         side = f"{4 << b}x{4 << b}"
-        names = ("conv0", "conv1")
+        names: tuple[str, ...] = ("conv0", "conv1")
         if b == 0:
             names = ("dense", "conv") if network == "generator" else ("conv", "dense0", "dense1")
         gain = {"dense": _SQRT2 / 4, "dense1": 1.0}

@@ -24,7 +24,7 @@ def snapshot(repo_id: str, revision: str | None = None) -> Path:
         ModelError: it cannot be had, or holds no model; one line, with the remedy.
     """
     import huggingface_hub
-    from huggingface_hub import errors, utils
+    from huggingface_hub import utils
 
     if not sys.stderr.isatty():  # its bars redraw themselves in place: not in a log file
         utils.disable_progress_bars()
@@ -34,7 +34,7 @@ def snapshot(repo_id: str, revision: str | None = None) -> Path:
                 repo_id, revision=revision, allow_patterns=WANTED, library_name="celebahq"
             )
         )
-    except (*network_errors(), errors.LocalEntryNotFoundError) as error:
+    except network_errors() as error:
         raise ModelError(explain(error, repo_id, revision)) from None
     if not (folder / CONFIG_NAME).is_file():
         raise ModelError(

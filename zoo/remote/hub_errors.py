@@ -15,9 +15,9 @@ def network_errors() -> tuple[type[Exception], ...]:
     Its errors, those of the HTTP library below it (which changed with its versions 1 and 2: hence by descent), and
     those of the disk.
     """
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    return (OSError, HFValidationError, HfHubHTTPError.__bases__[0])
+    return (OSError, HFValidationError, LocalEntryNotFoundError, HfHubHTTPError.__bases__[0])
 
 
 def explain(error: Exception, repo_id: str, revision: str | None = None, *, pushing: bool = False) -> str:

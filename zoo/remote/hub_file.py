@@ -24,14 +24,15 @@ def fetch_from_hub(source: Source) -> tuple[Path, str | None]:
         FetchError: the Hub does not give it; half a sentence that says why.
     """
     import huggingface_hub
-    from huggingface_hub import errors, utils
+    from huggingface_hub import utils
 
     if not sys.stderr.isatty():  # its bars redraw themselves in place: not in a log file
         utils.disable_progress_bars()
+    assert source.hub is not None, "a source without a Hub id has no file there"
     try:
         commit = whole_commit(source.hub, source.revision)
         path = huggingface_hub.hf_hub_download(source.hub, source.file, revision=commit, library_name="celebahq")
-    except (*network_errors(), errors.LocalEntryNotFoundError) as error:
+    except network_errors() as error:
         raise FetchError(explain(error, source.hub, source.revision).partition(": ")[2]) from None
     stated = Path(path).resolve().name  # the Hub's cache names a large file by the hash that the Hub states for it
     return Path(path), stated if SHA256.fullmatch(stated) else None
@@ -45,6 +46,7 @@ def file_address(source: Source) -> str:
     """
     import huggingface_hub
 
+    assert source.hub is not None, "a source without a Hub id has no address there"
     try:
         commit = whole_commit(source.hub, source.revision)
     except network_errors() as error:
