@@ -26,8 +26,8 @@ from celebahq_builder.restore_settings import settle
 from celebahq_builder.resume import are_these_faces, done_so_far, look_at_output
 from celebahq_builder.version import builder_version
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_DISK_ERRORS = (*_FULL, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+_REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space")
+_REMEDIES |= dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable")
 
 
 def build(config: BuildConfig) -> None:
@@ -132,9 +132,10 @@ def _write_dataset(
     from celebahq_builder.pyramid import pyramid
 
     compression = None if config.compression == "none" else config.compression
+    path = config.output.resolve() if config.output.is_symlink() else config.output  # a link to another disk stays one
     with (
         DatasetWriter(
-            config.output,
+            path,
             config.resolution,
             len(choice.kept),
             attributes=attributes,
@@ -185,15 +186,17 @@ def _reasons(rows: list[Row]) -> str:
 
 @contextlib.contextmanager
 def _one_line_for_disk_errors() -> Iterator[None]:
-    """Where the disk is full or cannot be written to, say so in one line; what is done stays done."""
+    """Where the disk is full, cannot be written to or has gone, say so in one line; what is done stays done."""
     try:
         yield
+    except BrokenPipeError:  # of the terminal
+        raise
     except OSError as error:
         ours = error.strerror is None and (isinstance(error, FileExistsError) or error.errno == errno.EWOULDBLOCK)
         if ours:  # the writer's own words: something came to lie there, or another program is writing there
             raise BuildError(str(error)) from error
-        if error.errno not in _DISK_ERRORS:
+        if error.errno is None:
             raise
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        remedy = "free some space" if error.errno in _FULL else "make it writable"
+        remedy = _REMEDIES.get(error.errno, "put that right")
         raise BuildError(f"{what}; {remedy} and run the same command again to continue") from error

@@ -1,13 +1,13 @@
 """<output>.build/: the manifest, the rendered faces still in the running, and the lock against a second build."""
 
 import contextlib
-import fcntl
 import hashlib
 import io
 from pathlib import Path
 
 import numpy as np
 
+from celebahq.files import lock, printable
 from celebahq_builder.config import BuildError
 from celebahq_builder.manifest import Row
 from celebahq_builder.whole_file import write_whole
@@ -43,7 +43,10 @@ class BuildFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = self._lock_path.open("a")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not lock(self._lock):
+                print(
+                    f"{printable(self.path)}: no locks on this file system; let no second build write there meanwhile"
+                )
         except BlockingIOError:
             self._lock.close()
             raise BuildError(f"{self.path}: another build is at work; wait or choose another --output") from None

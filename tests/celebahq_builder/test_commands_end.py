@@ -1,0 +1,99 @@
+"""How the builder's two commands end, whatever terminal or file system they meet: one line at most, no traceback."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from celebahq import files
+from celebahq_builder import build_folder
+from celebahq_builder.build import build
+from celebahq_builder.build_folder import BuildFolder
+from celebahq_builder.config import BuildConfig, BuildError
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD, DATA = "celebahq_builder", "celebahq_builder.dataset"
+NAME = "\N{CJK UNIFIED IDEOGRAPH-8A9E}.jpg"
+
+
+def options(photos, output):
+    return BuildConfig(input=photos, output=output, resolution=16, workers=0, restore="off")
+
+
+def start(module, *words, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"} | environment,
+    )
+
+
+ASCII = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+
+
+@pytest.mark.parametrize("module", [BUILD, DATA])
+def test_help_is_printed_on_a_terminal_that_takes_ascii_only(module):
+    process = start(module, "--help", **ASCII)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, b"") and out.startswith(b"usage: ")
+
+
+def test_any_name_is_told_on_a_terminal_that_takes_ascii_only(tmp_path):
+    (tmp_path / NAME).write_bytes(b"no photo")
+    process = start(BUILD, "--input", tmp_path / NAME, "--output", tmp_path / "f.h5", "--restore", "off", **ASCII)
+    out, err = process.communicate()
+    assert process.returncode == 2 and rb"\u8a9e.jpg" in out + err and b"Traceback" not in err
+    process = start(DATA, "info", tmp_path / NAME, **ASCII)
+    assert rb"\u8a9e.jpg" in process.communicate()[1] and process.returncode == 2
+
+
+@pytest.mark.parametrize("module", [BUILD, DATA])
+def test_reader_that_has_gone_ends_a_command_in_silence(module, tmp_path, write, random_faces):
+    path = write(tmp_path / "f.h5", random_faces(2, 16))
+    (tmp_path / "a.jpg").write_bytes(b"no photo")
+    words = {
+        BUILD: ["--input", tmp_path / "a.jpg", "--output", tmp_path / "g.h5", "--restore", "off"],
+        DATA: ["info", path],
+    }[module]
+    process = start(module, *words, PYTHONUNBUFFERED="1")
+    process.stdout.close()  # as `| head` does once it has seen enough, here before the first line
+    assert process.stderr.read() == b""
+    assert process.wait() == 141
+
+
+def test_build_goes_on_where_the_file_system_has_no_locks_and_says_so_once(tmp_path, monkeypatch, capsys):
+    def flock(*args):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    with BuildFolder(tmp_path / "f.h5.build") as folder:
+        assert folder.faces.is_dir()
+    assert capsys.readouterr().out == (
+        f"{tmp_path}/f.h5.build: no locks on this file system; let no second build write there meanwhile\n"
+    )
+
+
+def test_link_to_another_disk_stays_a_link_and_the_file_goes_where_it_leads(made_photos, trouble, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "f.h5").symlink_to(tmp_path / "disk" / "faces.h5")
+    build(options(made_photos, tmp_path / "f.h5"))
+    assert (tmp_path / "f.h5").is_symlink() and (tmp_path / "disk" / "faces.h5").is_file()
+
+
+@pytest.mark.parametrize("number", [errno.ESTALE, errno.EBUSY, errno.ETXTBSY, errno.EXDEV, errno.EIO, errno.ENOTCONN])
+def test_whatever_the_file_system_says_is_one_line_that_names_the_file_and_the_cause(
+    made_photos, trouble, tmp_path, monkeypatch, number
+):
+    def write_whole(path, *args, **more):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(build_folder, "write_whole", write_whole)
+    with pytest.raises(BuildError) as caught:
+        build(options(made_photos, tmp_path / "f.h5"))
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path}/f.h5.build/faces/") and os.strerror(number) in message
+    assert message.endswith("; put that right and run the same command again to continue")
