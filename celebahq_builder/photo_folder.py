@@ -2,31 +2,14 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from celebahq_builder.config import BuildConfig, BuildError
+from celebahq_builder.photo_archives import ArchiveError, FileStamp
+from celebahq_builder.photo_sources import Listing, file_stamp, list_photos
+from celebahq_builder.printable_name import printable
 
-
-@dataclass(frozen=True)
-class FileStamp:
-    """Tells whether a file has changed. -1 and 0 for one that cannot be looked at."""
-
-    num_bytes: int
-    mtime_ns: int
-
-
-def photo_path(root: Path, name: str) -> Path:
-    """Return where the photo lies that find_photos(root) named: root itself, when it is a photo."""
-    return root / name if root.is_dir() else root
-
-
-def file_stamp(root: Path, name: str) -> FileStamp:
-    try:
-        status = photo_path(root, name).stat()
-    except OSError:
-        return FileStamp(-1, 0)
-    return FileStamp(status.st_size, status.st_mtime_ns)
+__all__ = ["FileStamp", "file_stamp", "find_input", "left_out", "list_input", "photos_sha256"]
 
 
 def photos_sha256(root: Path, names: Iterable[str]) -> str:
@@ -39,26 +22,43 @@ def photos_sha256(root: Path, names: Iterable[str]) -> str:
 
 def find_input(config: BuildConfig) -> list[str]:
     """Return the names of the photos to work on, sorted; BuildError when there are none."""
-    from celebahq_builder.photos import find_photos
+    return list_input(config).names
 
+
+def list_input(config: BuildConfig) -> Listing:
+    """Return the names of the photos to work on, sorted, and what else lies there; BuildError when there are none."""
+    sources = "a folder, a zip, a tar, a list of paths or one photograph"
+    readable = f"expected {sources} that can be read"
     try:
         root, ours = config.input.resolve(), config.build_folder.resolve()
         exists = root.exists()
     except OSError as error:  # a folder closed to us, or a name that is too long
-        raise BuildError(
-            f"--input: {config.input}: {error.strerror}, a folder or a photograph to read is wanted"
-        ) from None
+        raise BuildError(f"--input: got {config.input} ({error.strerror}), {readable}") from None
     if not exists:
-        raise BuildError(f"--input: {config.input} does not exist, a folder of photographs or one photograph is wanted")
+        raise BuildError(f"--input: got {config.input}, which does not exist, expected {sources}")
     if root.is_relative_to(ours):
-        raise BuildError(f"--input: {config.input} is inside this build's own folder {config.build_folder}")
+        raise BuildError(f"--input: got {config.input}, inside this build's own folder {config.build_folder}")
     try:
-        names = find_photos(config.input)
+        found = list_photos(config.input)
+    except ArchiveError as error:
+        raise BuildError(f"--input: {config.input}: {error}") from None
     except OSError as error:
-        raise BuildError(f"--input: {config.input}: {error.strerror}, a folder that can be read is wanted") from None
+        raise BuildError(f"--input: got {config.input} ({error.strerror}), {readable}") from None
     if ours.is_relative_to(root):  # the output lies among the photos: the rendered faces are not photos
         prefix = ours.relative_to(root).as_posix() + "/"
-        names = [name for name in names if not name.startswith(prefix)]
-    if not names:
-        raise BuildError(f"--input: no photo in {config.input}, files like .jpg, .png, .webp, .tif or .bmp are wanted")
-    return names
+        found.names = [name for name in found.names if not name.startswith(prefix)]
+    if not found.names:
+        others = f" (but {left_out(found)})" if found.left_out else ""
+        raise BuildError(
+            f"--input: got no photo in {config.input}{others}, expected files like .jpg, .png, .webp, .heic or .tif"
+        )
+    return found
+
+
+def left_out(found: Listing) -> str:
+    """Say what else lies among the photos, by kind, the most frequent first; "" for nothing."""
+    kinds = sorted(found.left_out.items(), key=lambda item: (-item[1], item[0]))
+    words = [f"{count:,} {printable(kind)}" for kind, count in kinds[:8]]
+    if len(kinds) > len(words):
+        words.append(f"{sum(count for _, count in kinds[8:]):,} of {len(kinds) - 8} other kinds")
+    return ", ".join(words)

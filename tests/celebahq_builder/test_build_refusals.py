@@ -42,16 +42,20 @@ def refusal(config):
 
 def test_folder_that_does_not_exist(tmp_path):
     assert refusal(options(tmp_path / "x", tmp_path / "f.h5")) == (
-        f"--input: {tmp_path}/x does not exist, a folder of photographs or one photograph is wanted"
+        f"--input: got {tmp_path}/x, which does not exist, "
+        "expected a folder, a zip, a tar, a list of paths or one photograph"
     )
 
 
 def test_empty_folder_and_folder_without_photos(tmp_path):
     (tmp_path / "empty").mkdir()
-    text = "files like .jpg, .png, .webp, .tif or .bmp are wanted"
-    assert refusal(options(tmp_path / "empty", tmp_path / "f.h5")) == f"--input: no photo in {tmp_path}/empty, {text}"
+    found, expected = (
+        f"--input: got no photo in {tmp_path}/empty",
+        "expected files like .jpg, .png, .webp, .heic or .tif",
+    )
+    assert refusal(options(tmp_path / "empty", tmp_path / "f.h5")) == f"{found}, {expected}"
     (tmp_path / "empty" / "notes.txt").write_text("no photo")
-    assert refusal(options(tmp_path / "empty", tmp_path / "f.h5")) == f"--input: no photo in {tmp_path}/empty, {text}"
+    assert refusal(options(tmp_path / "empty", tmp_path / "f.h5")) == f"{found} (but 1 .txt), {expected}"
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
@@ -90,7 +94,7 @@ def test_output_that_cannot_be_written(photos, tmp_path):
 def test_names_longer_than_the_file_system_takes(photos, tmp_path):
     name = "f" * 246 + ".h5"  # itself possible, but not with the -labels.npy that readers look for
     assert refusal(options(photos, tmp_path / name)).endswith("File name too long, another name or folder is wanted")
-    assert refusal(options(tmp_path / ("p" * 300), tmp_path / "f.h5")).startswith(f"--input: {tmp_path}/ppp")
+    assert refusal(options(tmp_path / ("p" * 300), tmp_path / "f.h5")).startswith(f"--input: got {tmp_path}/ppp")
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
@@ -209,7 +213,7 @@ def test_input_inside_the_build_folder(photos, tmp_path):
     (tmp_path / "f.h5").unlink()
     faces = tmp_path / "f.h5.build" / "faces"
     assert refusal(options(faces, tmp_path / "f.h5")) == (
-        f"--input: {faces} is inside this build's own folder {tmp_path}/f.h5.build"
+        f"--input: got {faces}, inside this build's own folder {tmp_path}/f.h5.build"
     )
 
 

@@ -39,7 +39,7 @@ def test_list_of_landmarks_with_a_choice_of_faces_is_refused(tmp_path):
 
 def test_command_ends_with_2_and_one_line(tmp_path):
     for arguments, text in (
-        (["--input", tmp_path / "nowhere"], f"--input: {tmp_path}/nowhere does not exist"),
+        (["--input", tmp_path / "nowhere"], f"--input: got {tmp_path}/nowhere, which does not exist"),
         (["--input", tmp_path, "--resolution", "100"], "--resolution: 100, a power of two from 16 to 1024 is wanted"),
     ):
         done = subprocess.run(

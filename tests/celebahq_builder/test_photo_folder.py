@@ -1,11 +1,18 @@
 """Finding photos: one order, links, loops, any name, and nothing forgotten."""
 
+import io
 import os
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from celebahq_builder.photos import find_photos, read_photo
+from celebahq_builder.config import BuildConfig
+from celebahq_builder.photo_archives import ArchiveError
+from celebahq_builder.photo_folder import left_out
+from celebahq_builder.photo_sources import file_stamp, find_photos, list_photos, read_photo
+from celebahq_builder.render_photo import Task, work_on
 from celebahq_builder.unusable_photo import UnusablePhoto
 
 
@@ -66,3 +73,122 @@ def test_folder_that_cannot_be_listed_is_named_instead_of_forgotten(tmp_path, mo
         os.seteuid(user)
     with pytest.raises(UnusablePhoto, match="file cannot be read"):
         read_photo(tmp_path, "closed")
+
+
+def fill_zip(path: Path, members: dict[str, bytes], **options) -> None:
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+
+
+def fill_tar(path: Path, members: dict[str, bytes], mode: str = "w") -> None:
+    with tarfile.open(path, mode) as archive:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+
+
+@pytest.mark.parametrize(("fill", "name"), [(fill_zip, "photos.zip"), (fill_tar, "photos.tar")])
+def test_photos_in_an_archive_are_named_read_and_stamped_without_unpacking(tmp_path, fill, name):
+    members = {"b/2.jpg": b"two", "a.PNG": b"one", "notes.txt": b"-", "__MACOSX/._a.PNG": b"-", ".hidden.jpg": b"-"}
+    fill(tmp_path / name, members)
+    listing = list_photos(tmp_path / name)
+    assert listing.names == ["a.PNG", "b/2.jpg"] and dict(listing.left_out) == {".txt": 1}
+    assert read_photo(tmp_path / name, "b/2.jpg") == b"two"
+    assert file_stamp(tmp_path / name, "b/2.jpg").num_bytes == 3
+    with pytest.raises(UnusablePhoto, match="file cannot be read"):
+        read_photo(tmp_path / name, "gone.jpg")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(("fill", "name"), [(fill_zip, "photos.zip"), (fill_tar, "photos.tar")])
+def test_names_that_leave_an_archive_are_counted_and_read_nothing(tmp_path, fill, name):
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    evil = {"../secret.jpg": b"x", f"{tmp_path}/secret.jpg": b"x", "a/../../secret.jpg": b"x", "good.jpg": b"good"}
+    (tmp_path / "in").mkdir()
+    fill(tmp_path / "in" / name, evil)
+    listing = list_photos(tmp_path / "in" / name)
+    assert listing.names == ["good.jpg"] and listing.left_out["members whose name leaves the archive"] == 3
+    with pytest.raises(UnusablePhoto):
+        read_photo(tmp_path / "in" / name, "../secret.jpg")
+
+
+def test_a_photo_of_an_archive_that_changed_has_another_stamp(tmp_path):
+    path = tmp_path / "photos.zip"
+    fill_zip(path, {"a.jpg": b"one"})
+    before = file_stamp(path, "a.jpg")
+    fill_zip(path, {"b.jpg": b"new", "a.jpg": b"one"})
+    assert file_stamp(path, "a.jpg").num_bytes == before.num_bytes
+    fill_zip(path, {"b.jpg": b"new", "a.jpg": b"two"})  # as long, and zips count in steps of two seconds
+    assert file_stamp(path, "a.jpg") != before
+
+
+def test_damaged_and_encrypted_members_are_refused_one_by_one(tmp_path):
+    path = tmp_path / "photos.zip"
+    fill_zip(path, {"a.jpg": b"one", "b.jpg": b"two" * 100, "c.jpg": b"three"})
+    data = bytearray(path.read_bytes())
+    data[data.index(b"two")] ^= 1
+    entry = data.rindex(b"c.jpg") - 46 + 8
+    data[entry] |= 1  # encrypted
+    path.write_bytes(data)
+    assert list_photos(path).names == ["a.jpg", "b.jpg", "c.jpg"] and read_photo(path, "a.jpg") == b"one"
+    for name, word in (("b.jpg", "CRC"), ("c.jpg", "encrypted")):
+        with pytest.raises(UnusablePhoto, match=word):
+            read_photo(path, name)
+
+
+def test_bombs_are_refused_by_their_declared_size(tmp_path):
+    path = tmp_path / "photos.zip"
+    fill_zip(path, {"a.jpg": b"one"})
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"a.jpg") - 46 + 24
+    data[entry : entry + 4] = (4_000_000_000).to_bytes(4, "little")
+    path.write_bytes(data)
+    assert file_stamp(path, "a.jpg").num_bytes == 4_000_000_000  # which work_on refuses before reading
+    (row,) = work_on(Task("a.jpg", BuildConfig(input=path), None)).rows
+    assert row.reason == "file too large"
+
+
+def test_archives_that_cannot_be_used_are_refused_in_one_line(tmp_path):
+    fill_tar(tmp_path / "photos.tar.gz", {"a.jpg": b"one"}, "w:gz")
+    with pytest.raises(ArchiveError, match="got a compressed file, expected a folder, a zip or a plain tar"):
+        list_photos(tmp_path / "photos.tar.gz")
+    fill_zip(tmp_path / "cut.zip", {"a.jpg": b"one" * 1000})
+    (tmp_path / "cut.zip").write_bytes((tmp_path / "cut.zip").read_bytes()[:-30])
+    with pytest.raises(ArchiveError, match="got a damaged archive"):
+        list_photos(tmp_path / "cut.zip")
+
+
+def test_a_list_of_paths_names_photos_relative_to_itself_and_reads_them_where_they_are(tmp_path):
+    for name in ("in/a.jpg", "in/deep/b", "out/c.jpg"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    path = tmp_path / "in" / "list.txt"
+    lines = ["a.jpg", "", "deep/b", f"{tmp_path}/out/c.jpg", "../out/c.jpg", "gone.jpg", f"{tmp_path}/in/a.jpg", "deep"]
+    path.write_bytes("\r\n".join(lines).encode())
+    listing, outside = list_photos(path), f"{tmp_path}/out/c.jpg".removeprefix("/")
+    assert listing.names == sorted(["a.jpg", "deep", "deep/b", "gone.jpg", outside])
+    assert dict(listing.left_out) == {"lines that come again": 2}
+    assert read_photo(path, outside) == b"out/c.jpg" and read_photo(path, "deep/b") == b"in/deep/b"
+    for name in ("gone.jpg", "deep"):
+        with pytest.raises(UnusablePhoto, match="file cannot be read"):
+            read_photo(path, name)
+
+
+def test_files_of_other_kinds_are_counted_by_kind(tmp_path):
+    (tmp_path / "deep").mkdir()
+    for name in ("a.jpg", "b.mp4", "deep/c.mp4", "notes.TXT", "deep/README"):
+        (tmp_path / name).write_bytes(b"?")
+    (tmp_path / "deep" / "IMG_1").write_bytes(b"\xff\xd8\xff\xe0" + bytes(20))
+    listing = list_photos(tmp_path)
+    assert listing.names == ["a.jpg"]
+    assert left_out(listing) == (
+        "2 .mp4, 1 .txt, 1 no extension, 1 no extension, which begin like JPEG: give them its extension to use them"
+    )
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="a pipe or device"):
+        list_photos(tmp_path / "pipe")
