@@ -6,49 +6,49 @@ import sys
 
 import tyro
 
+from celebahq.command import run_command
 from train.config import TrainConfig, TrainError
+from train.options import given_options
 from train.presets import PRESETS
 
 
 def main() -> None:
     """Parse the command line, with the preset's values as defaults, and train."""
-    try:
-        arguments = sys.argv[1:]
-        preset = _preset(arguments)
-        config = tyro.cli(
-            TrainConfig,
-            default=TrainConfig(dataset=tyro.MISSING, preset=preset, **PRESETS[preset]),
-            args=arguments,
-            prog="celebahq-train",
-            description=inspect.cleandoc(TrainConfig.__doc__),  # tyro alone shows its first line
-        )
-        _train(config)
-    except TrainError as error:
-        print(f"celebahq-train: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:  # before the loop, which would save first
-        sys.exit(130)
+    run_command(_main, "celebahq-train", interrupted="stopped before the first iteration; nothing is lost")
 
 
-def _train(config: TrainConfig) -> None:
+def _main() -> int:
+    arguments = sys.argv[1:]
+    preset = _preset(arguments)
+    config = tyro.cli(
+        TrainConfig,
+        default=TrainConfig(dataset=tyro.MISSING, preset=preset, **PRESETS[preset]),
+        args=arguments,
+        prog="celebahq-train",
+        description=inspect.cleandoc(TrainConfig.__doc__),  # tyro alone shows its first line
+    )
+    return _train(config, given_options(arguments))
+
+
+def _train(config: TrainConfig, given: frozenset[str]) -> int:
     # Before torch loads OpenMP: by default its threads spin at every barrier, and one other busy process on the same
     # cores makes an iteration on a CPU ten times slower. Sleeping instead costs a tenth on an idle machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from celebahq_builder.hdf5 import DatasetError
-    from train.checkpoint import CheckpointError
     from train.loop import train  # torch is imported only once there is work: --help stays instant
-    from zoo.weights import ModelError
+    from zoo.folder import ModelError
 
     try:
-        finished = train(config)
-    except (CheckpointError, DatasetError, ModelError) as error:
+        finished = train(config, given)
+    except BrokenPipeError:
+        raise
+    except (DatasetError, ModelError) as error:
         raise TrainError(str(error)) from None
     except OSError as error:  # a full disk shows at whatever is written next: log, grid, events
         raise TrainError(
             f"{config.run_folder}: stopped ({error}), with that put right the same command resumes"
         ) from None
-    if not finished:
-        sys.exit(130)
+    return 0 if finished else 130
 
 
 def _preset(arguments: list[str]) -> str:
@@ -60,7 +60,7 @@ def _preset(arguments: list[str]) -> str:
         elif argument.startswith("--preset="):
             name = argument.split("=", 1)[1]
     if name not in PRESETS:
-        raise TrainError(f"--preset: {name!r}, one of {', '.join(PRESETS)} is wanted")
+        raise TrainError(f"--preset: got {name!r}, expected one of {', '.join(PRESETS)}")
     return name
 
 

@@ -37,9 +37,9 @@ def main() -> None:
     config = tyro.cli(BenchmarkConfig, prog="python -m train.benchmark")
     try:
         if config.preset not in PRESETS:
-            raise TrainError(f"--preset: {config.preset!r}, one of {', '.join(PRESETS)} is wanted")
+            raise TrainError(f"--preset: got {config.preset!r}, expected one of {', '.join(PRESETS)}")
         if config.minibatch is not None and config.minibatch <= 0:
-            raise TrainError(f"--minibatch: {config.minibatch}, more than 0 is wanted")
+            raise TrainError(f"--minibatch: got {config.minibatch}, expected more than 0")
         for row in speed_table(config, _resolutions(config.resolutions)):
             print(row, flush=True)
     except TrainError as error:
@@ -55,7 +55,7 @@ def _resolutions(text: str) -> list[int]:
     except ValueError:
         found = []
     if not found:
-        raise TrainError(f"--resolutions: {text!r}, powers of two like 128 or 4-1024 are wanted")
+        raise TrainError(f"--resolutions: got {text!r}, expected powers of two like 128 or 4-1024")
     return found
 
 
@@ -63,7 +63,7 @@ def speed_table(config: BenchmarkConfig, resolutions: list[int]):
     """Yield the table's lines: a resolution each, sec/kimg for every precision and mode."""
     import torch
 
-    from train.setup import choose_device
+    from celebahq.device import choose_device
 
     device = choose_device(config.device)
     modes = [mode for mode in config.modes if mode == "eager" or device.type == "cuda"]

@@ -31,40 +31,63 @@ class Iteration:
     ) -> None:
         self._step = (nets, adams, alpha, statistics, settings)
         self._capture = capture
+        self._first = True
+        self.intact = True
+        """Whether the networks stand between two iterations; not after an exception between D's update and G's."""
         self._graph: torch.cuda.CUDAGraph | None = None
         self._batch: Batch | None = None
         self._noise: Noise | None = None
 
     def __call__(self, batch: Batch, noise: Noise) -> None:
         """Show one minibatch; batch and noise always have the shapes of the first call."""
-        if not self._capture:
+        if self._first:
+            self._first_call(batch, noise)
+        elif self._capture:
+            self._replay(batch, noise)
+        else:
             self._run(batch, noise)
-            return
-        if self._graph is None:
-            self._record(batch, noise)
+
+    def _first_call(self, batch: Batch, noise: Noise) -> None:
+        """Record, or run; where memory runs out, all is as it was: a new shape is where that happens."""
+        before = [x.clone() for x in self._state()]
+        done = False
+        try:
+            if self._capture:
+                self._record(batch, noise)
+            else:
+                self._run(batch, noise)
+            done = True
+        finally:
+            if not done or self._capture:  # what ran to warm up is undone too
+                for x, old in zip(self._state(), before, strict=True):
+                    x.copy_(old)
+                self._step[0].discriminator.requires_grad_(True)
+                self.intact = True
+        self._first = False
+        if self._capture:
+            self._replay(batch, noise)
+
+    def _replay(self, batch: Batch, noise: Noise) -> None:
         self._batch.copy_(batch)
         self._noise.copy_(noise)
         self._graph.replay()
 
     def _run(self, batch: Batch, noise: Noise) -> None:
         nets, adams, alpha, statistics, settings = self._step
+        self.intact = False
         train_step(nets, adams, batch, noise, alpha, statistics, settings)
+        self.intact = True
 
     def _record(self, batch: Batch, noise: Noise) -> None:
         fields = dataclasses.fields(batch)
         self._batch = Batch(**{f.name: _clone(getattr(batch, f.name)) for f in fields})
         self._noise = Noise(*(x.clone() for x in noise.tensors()))
-        changed = self._state()
-        before = [x.clone() for x in changed]
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP):
                 self._run(self._batch, self._noise)
         torch.cuda.current_stream().wait_stream(stream)
-        for x, old in zip(changed, before, strict=True):
-            x.copy_(old)
-        del before
         graph = torch.cuda.CUDAGraph()
         # thread_local: by default any thread's allocation breaks a capture, and the read-ahead thread pins memory.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):

@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from train.config import TrainConfig
+from train.options import words as option_words
 from train.presets import PRESETS
 
 NOT_PUBLISHED = ("dataset", "preset", "outdir", "name")
@@ -23,12 +24,5 @@ def train_command(config: TrainConfig) -> str:
             value = Path(value).name
         if value == getattr(preset, name):
             continue
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        elif isinstance(value, tuple):
-            entries = [item for pair in value for item in pair] if name.endswith("_at") else value
-            words += [f"--{flag}", *map(str, entries)]
-        else:
-            words += [f"--{flag}", str(value)]
+        words += option_words(name, value)
     return shlex.join(words)

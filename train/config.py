@@ -1,21 +1,17 @@
 """TrainConfig: every option of `python -m train`, its default, unit and meaning; printed and saved with the run."""
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-MAY_CHANGE = (
-    "dataset", "outdir", "name", "device", "total_kimg", "minibatch_at", "tick_kimg", "tick_kimg_at", "image_ticks",
-    "checkpoint_ticks", "checkpoint_minutes", "keep_checkpoints", "resident_gib", "capture", "precision",
-    "metrics", "metrics_kimg", "metrics_images",
-)  # fmt: skip
-"""Options that a resumed run may change: they mix no results (data set and precision are compared as they turn out), or
-are the way out of a GPU that is too small (minibatch_at)."""
+import tyro
+
+from celebahq.errors import CelebAHQError
 
 
-class TrainError(Exception):
-    """A mistake that the user can mend; the message is one line. (No ValueError: tyro would frame it.)"""
+class TrainError(CelebAHQError):
+    """A mistake that the user can mend; the message is one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +110,7 @@ class TrainConfig:
     """A tick also writes one when the last is older than this."""
     keep_checkpoints: int = 2
     """Newest checkpoints to keep."""
-    metrics: tuple[Literal["swd", "msssim"], ...] = ()
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="swd msssim")] = ()
     """Measure the averaged generator while it trains, from 16x16 on and only while no block fades in: swd, msssim or
     both. Rows go to metrics.jsonl, curves to TensorBoard; the best generator of the newest resolution is kept as
     model-best-<metric>: the lowest swd, the msssim nearest to that of the reals."""
@@ -127,32 +123,38 @@ class TrainConfig:
     from disk."""
 
     def __post_init__(self) -> None:
+        for name in ("dataset", "outdir"):  # who calls from Python may give text
+            if isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, Path(getattr(self, name)))
+        object.__setattr__(self, "metrics", names_of(self.metrics))
+        if unknown := [name for name in self.metrics if name not in ("swd", "msssim")]:
+            raise TrainError(f"--metrics: got {unknown[0]!r}, expected swd, msssim or both")
         for name, value in asdict(self).items():
             if isinstance(value, float) and not math.isfinite(value):
-                raise TrainError(f"--{_flag(name)}: {value}, a finite number is wanted")
+                raise TrainError(f"--{_flag(name)}: got {value}, expected a finite number")
             if name.endswith("_at"):
                 _check_table(f"--{_flag(name)}", value)
         positive = ("minibatch", "learning_rate", "latent_size", "fmap_base", "fmap_max", "tick_kimg", "gp_target",
                     "checkpoint_ticks", "keep_checkpoints", "epsilon", "metrics_kimg")  # fmt: skip
         for name in positive:
             if getattr(self, name) <= 0:
-                raise TrainError(f"--{_flag(name)}: {getattr(self, name)}, more than 0 is wanted")
+                raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected more than 0")
         not_negative = ("stable_kimg", "fade_kimg", "gp_weight", "drift", "ema_kimg", "rampup_kimg", "image_ticks",
                         "seed")  # fmt: skip
         for name in not_negative:
             if getattr(self, name) < 0:
-                raise TrainError(f"--{_flag(name)}: {getattr(self, name)}, 0 or more is wanted")
+                raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected 0 or more")
         if self.grow and self.stable_kimg + self.fade_kimg <= 0:
             raise TrainError("--stable-kimg and --fade-kimg: both 0, it would never grow; use --no-grow to start big")
         if self.resolution is not None and (self.resolution < 4 or self.resolution & (self.resolution - 1)):
-            raise TrainError(f"--resolution: {self.resolution}, a power of two from 4 is wanted")
+            raise TrainError(f"--resolution: got {self.resolution}, expected a power of two from 4")
         if self.total_kimg is not None and self.total_kimg <= 0:
-            raise TrainError(f"--total-kimg: {self.total_kimg}, more than 0 is wanted")
+            raise TrainError(f"--total-kimg: got {self.total_kimg}, expected more than 0")
         if self.metrics_images < 2:
-            raise TrainError(f"--metrics-images: {self.metrics_images}, at least 2 are wanted")
+            raise TrainError(f"--metrics-images: got {self.metrics_images}, expected at least 2")
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
-                raise TrainError(f"--{name}: {getattr(self, name)}, from 0 to below 1 is wanted")
+                raise TrainError(f"--{name}: got {getattr(self, name)}, expected from 0 to below 1")
 
     @property
     def run_folder(self) -> Path:
@@ -176,23 +178,21 @@ class TrainConfig:
         }
 
 
-def difference(saved: dict[str, Any], now: dict[str, Any]) -> tuple[str, Any, Any] | None:
-    """Return the first option whose change would mix results, with both values, or None."""
-    for option in (f.name for f in fields(TrainConfig)):
-        if option not in MAY_CHANGE and option in saved and saved[option] != now[option]:
-            return f"--{_flag(option)}", saved[option], now[option]
-    return None
+def names_of(metrics: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of --metrics, which are given as words, or with commas, or both; each once."""
+    words = [metrics] if isinstance(metrics, str) else metrics
+    return tuple(dict.fromkeys(name.strip() for word in words for name in word.split(",") if name.strip()))
 
 
 def _check_table(flag: str, table: tuple[tuple[int, float], ...]) -> None:
     """Raise TrainError unless every pair is a resolution, once, and a positive number."""
     for resolution, value in table:
         if resolution < 4 or resolution & (resolution - 1):
-            raise TrainError(f"{flag}: resolution {resolution}, a power of two from 4 is wanted")
+            raise TrainError(f"{flag}: got resolution {resolution}, expected a power of two from 4")
         if not 0 < value < math.inf:
-            raise TrainError(f"{flag}: {value} at {resolution}, more than 0 is wanted")
+            raise TrainError(f"{flag}: got {value} at {resolution}, expected more than 0")
     if len(dict(table)) < len(table):
-        raise TrainError(f"{flag}: a resolution comes twice, each once is wanted")
+        raise TrainError(f"{flag}: got a resolution twice, expected each once")
 
 
 def _flag(name: str) -> str:

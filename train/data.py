@@ -1,5 +1,6 @@
 """Minibatches of real faces: which rows is a function of nimg; levels resident on the device, or read ahead."""
 
+import math
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -33,6 +34,7 @@ class RealFaces:
         self.resident_bytes = resident_bytes
         self.order = RowOrder(len(dataset), seed)
         self.labels = None if dataset.labels is None else torch.from_numpy(np.ascontiguousarray(dataset.labels))
+        self.channels = dataset.read(4, [0]).shape[1]
         self._resolution: int | None = None
         self._resident: torch.Tensor | None = None
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
@@ -56,20 +58,35 @@ class RealFaces:
         """Load the level, or forget what was read ahead of another one."""
         if resolution == self._resolution:
             return
-        self._resident, self._resolution = None, resolution
+        self._resident, self._resolution = None, None  # no resolution while it loads: memory may run out
         self._ahead.clear()
+        self._load(resolution)
+        self._resolution = resolution
+
+    def _load(self, resolution: int) -> None:
+        """Hold a level in the device's memory, if it fits."""
         num_rows = len(self.dataset)
         room = self.resident_bytes
         if self.device.type == "cuda":  # the other half is for the networks
             torch.cuda.empty_cache()
             room = min(room, torch.cuda.mem_get_info(self.device)[0] // 2)
-        if num_rows * 3 * resolution * resolution > room:
+        shape = (self.channels, resolution, resolution)
+        if num_rows * math.prod(shape) > room:
             return
-        self._resident = torch.empty(num_rows, 3, resolution, resolution, dtype=torch.uint8, device=self.device)
-        rows_at_once = max(1, (256 << 20) // (3 * resolution * resolution))
+        resident = torch.empty(num_rows, *shape, dtype=torch.uint8, device=self.device)
+        rows_at_once = max(1, (256 << 20) // math.prod(shape))
         for start in range(0, num_rows, rows_at_once):
             rows = np.arange(start, min(start + rows_at_once, num_rows))
-            self._resident[start : start + len(rows)] = torch.from_numpy(self.dataset.read(resolution, rows))
+            resident[start : start + len(rows)] = torch.from_numpy(self.dataset.read(resolution, rows))
+        self._resident = resident
+
+    def release_resident(self) -> bool:
+        """Hold no level any more, from here on; False if none was held, or could have been."""
+        streamed = self._resident is None and self._resolution is not None
+        if self.resident_bytes == 0 or streamed:
+            return False
+        self._resident, self._resolution, self.resident_bytes = None, None, 0
+        return True
 
     def _read_ahead(self, resolution: int, nimg: int, size: int) -> torch.Tensor:
         for k in range(READ_AHEAD):

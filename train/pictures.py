@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from celebahq.files import write_atomic
 from zoo.progan import Generator
 
 PIXELS_WIDE, PIXELS_HIGH = 1920, 1080
@@ -21,7 +22,7 @@ def to_uint8(images: torch.Tensor) -> np.ndarray:
     return (images.float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
 
 
-def save_grid(path: Path, images: np.ndarray, columns: int, resolution: int) -> None:
+def save_grid(path: str | Path, images: np.ndarray, columns: int, resolution: int) -> None:
     """Write a PNG, faces enlarged to `resolution` pixels by repetition.
 
     Args:
@@ -32,9 +33,8 @@ def save_grid(path: Path, images: np.ndarray, columns: int, resolution: int) -> 
     n, channels, height, width = images.shape
     grid = images.reshape(n // columns, columns, channels, height, width).transpose(0, 3, 1, 4, 2)
     grid = grid.reshape(n // columns * height, columns * width, channels)
-    partial = path.with_name(path.name + ".partial")
-    Image.fromarray(grid if channels == 3 else grid[..., 0]).save(partial, format="PNG")
-    partial.replace(path)
+    with write_atomic(path) as file:
+        Image.fromarray(grid if channels == 3 else grid[..., 0]).save(file, format="PNG")
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from typing import Any
 from celebahq_builder.hdf5 import Dataset
 from train.config import TrainConfig, TrainError
 from train.metrics.in_training import SMALLEST
+from train.presets import PRESETS
 from train.schedule import schedule_kimg
 from train.setup import check_minibatches
 
@@ -30,11 +31,20 @@ def make_plan(config: TrainConfig, dataset: Dataset) -> Plan:
     """
     resolution = config.resolution or dataset.resolution
     if resolution > dataset.resolution:
-        raise TrainError(f"--resolution {resolution}: {config.dataset} goes up to {dataset.resolution}")
+        of_preset = PRESETS.get(config.preset, {}).get("resolution") == resolution
+        asked = f"--preset {config.preset}, which grows to {resolution}x{resolution}" if of_preset else (
+            f"--resolution {resolution}"
+        )  # fmt: skip
+        raise TrainError(
+            f"{config.dataset}: got {dataset.resolution}x{dataset.resolution}, not enough for {asked}; "
+            f"give --resolution {dataset.resolution}"
+        )
     if resolution < 4:
-        raise TrainError(f"{config.dataset}: pictures of {resolution}x{resolution}, 4x4 or more are wanted")
+        raise TrainError(f"{config.dataset}: got images of {resolution}x{resolution}, expected 4x4 or more")
     if config.metrics and resolution < SMALLEST:
-        raise TrainError(f"--metrics {config.metrics[0]}: growth ends at {resolution}x{resolution}, 16x16 is wanted")
+        raise TrainError(
+            f"--metrics {' '.join(config.metrics)}: got a run that ends at {resolution}x{resolution}, expected 16x16"
+        )
     growth = {
         "stable_kimg": config.stable_kimg,
         "fade_kimg": config.fade_kimg,
@@ -43,6 +53,6 @@ def make_plan(config: TrainConfig, dataset: Dataset) -> Plan:
     }
     total_kimg = config.total_kimg or schedule_kimg(**growth) + 2 * config.stable_kimg
     if total_kimg <= 0:
-        raise TrainError("--total-kimg: none given and --stable-kimg 0 leaves nothing to do, more than 0 is wanted")
+        raise TrainError("--total-kimg: got none, and --stable-kimg 0 leaves nothing to do; expected more than 0")
     check_minibatches(config, growth["first_resolution"], resolution)
     return Plan(resolution, growth, total_kimg)

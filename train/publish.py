@@ -11,6 +11,7 @@ from train.command import train_command
 from train.config import TrainConfig
 from train.pictures import grid_shape, save_grid
 from zoo import weights
+from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES
 from zoo.progan import Generator
 
 
@@ -32,7 +33,7 @@ def publish(
         facts: of the data set, as dataset_facts gives them.
         machine: what it was trained on and for how long: device, precision, seconds.
     """
-    resolution = resolution // 2 if alpha < 1 and resolution > 4 else resolution
+    resolution = published_resolution(resolution, alpha)
     with torch.device("meta"):
         published = Generator(g_ema.config.at(resolution))
     tensors = g_ema.state_dict()
@@ -41,6 +42,26 @@ def publish(
     training |= {**machine, "command": train_command(config)}
     weights.save(published, config.run_folder / name, training=training, dataset=facts)
     return config.run_folder / name
+
+
+def published_resolution(resolution: int, alpha: float) -> int:
+    """Return the last resolution that is fully in."""
+    return resolution // 2 if alpha < 1 and resolution > 4 else resolution
+
+
+def is_published(folder: Path) -> bool:
+    """Whether a model folder has what it is published with."""
+    return all((folder / name).is_file() for name in (CONFIG_NAME, WEIGHTS_NAMES["Generator"]))
+
+
+def example_label(dataset: Dataset) -> str:
+    """Return the option that a command which paints needs: of a class, or of the first row's attributes; or ""."""
+    if dataset.labels is None:
+        return ""
+    first = np.asarray(dataset.labels[0])
+    if np.isin(first, (0, 1)).all() and first.sum() == 1:
+        return f" --label {int(first.argmax())}"
+    return " --label " + ",".join(f"{value:g}" for value in first)
 
 
 def grid_latents(

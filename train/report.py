@@ -1,6 +1,8 @@
 """What a run tells: log.jsonl, metrics.jsonl, TensorBoard events, the terminal."""
 
+import contextlib
 import json
+import logging
 import math
 import sys
 import time
@@ -8,6 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from celebahq.files import write_atomic
+from celebahq.progress import clock
+
+LOG = logging.getLogger("celebahq.train")
 CURVES = ("d_loss", "g_loss", "real_score", "fake_score", "gradient_penalty", "d_overflow", "g_overflow",
           "resolution", "alpha", "minibatch", "learning_rate", "sec_per_kimg")  # fmt: skip
 
@@ -21,10 +27,11 @@ class Report:
         total_kimg: end of the run, for the progress bar.
     """
 
-    def __init__(self, folder: Path, nimg: int, total_kimg: float) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    def __init__(self, folder: str | Path, nimg: int, total_kimg: float) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
         from torch.utils.tensorboard import SummaryWriter
 
+        folder = Path(folder)
         self._log, self._metrics = folder / "log.jsonl", folder / "metrics.jsonl"
         _keep_rows_until(self._log, nimg)
         self.measured = _keep_rows_until(self._metrics, nimg)
@@ -35,10 +42,10 @@ class Report:
             TextColumn("{task.fields[where]}"),
             BarColumn(),
             TextColumn("{task.completed:.1f}/{task.total:.1f} kimg  {task.fields[rate]}"),
-            TimeRemainingColumn(),
-            disable=not sys.stdout.isatty(),
+            TextColumn("{task.fields[left]}"),
+            disable=not (sys.stdout.isatty() and LOG.isEnabledFor(logging.INFO)),  # silent when called from Python
         )
-        self._task = self._bar.add_task("train", total=total_kimg, completed=nimg / 1000, where="", rate="")
+        self._task = self._bar.add_task("train", total=total_kimg, completed=nimg / 1000, where="", rate="", left="")
         self._moved = 0.0
 
     def __enter__(self) -> "Report":
@@ -48,7 +55,8 @@ class Report:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            self._bar.stop()
         self._events.close()
 
     def moved(self, nimg: int, resolution: int, alpha: float) -> None:
@@ -58,8 +66,8 @@ class Report:
             self._moved = now
             self._bar.update(self._task, completed=nimg / 1000, where=_where(resolution, alpha))
 
-    def tick(self, row: dict[str, Any]) -> None:
-        """Record a row: kimg, resolution, alpha, the means of the tick, seconds."""
+    def tick(self, row: dict[str, Any], seconds_left: float | None = None) -> None:
+        """Record a row: kimg, resolution, alpha, means of the tick, seconds. seconds_left: of the whole schedule."""
         with self._log.open("a", encoding="utf-8") as file:
             finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
             file.write(json.dumps(finite) + "\n")  # a skipped update's loss is not finite, and JSON has no NaN
@@ -68,11 +76,13 @@ class Report:
             self._events.add_scalar(f"train/{name}", row[name], step)
         self._events.flush()
         rate = f"{row['sec_per_kimg']:.2f} s/kimg"
-        self._bar.update(self._task, completed=row["kimg"], where=_where(row["resolution"], row["alpha"]), rate=rate)
+        left = "" if seconds_left is None else f"{clock(seconds_left)} left"
+        where = _where(row["resolution"], row["alpha"])
+        self._bar.update(self._task, completed=row["kimg"], where=where, rate=rate, left=left)
         line = (
-            f"{row['kimg']:>9.1f}/{self._total_kimg:g} kimg  {_where(row['resolution'], row['alpha']):<16}"
+            f"{row['kimg']:>9.1f}/{self._total_kimg:g} kimg  {where:<16}"
             f"  D {row['d_loss']:8.3f}  G {row['g_loss']:8.3f}  penalty {row['gradient_penalty']:.4f}"
-            f"  {rate}  {_clock(row['seconds'])}"
+            f"  {rate}  {clock(row['seconds'])}{', ' if left else ''}{left}"
         )
         skipped = round((row["d_overflow"] + row["g_overflow"]) * row["iterations"])
         self.say(line + (f"  {skipped} updates skipped (not finite)" if skipped else ""))
@@ -96,34 +106,37 @@ class Report:
         )
 
     def say(self, line: str) -> None:
-        """Print a line above the bar."""
-        if self._bar.disable:
-            print(line, flush=True)
-        else:
-            self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        """Tell a line, above the bar where there is one; a terminal that is gone never ends a run."""
+        with contextlib.suppress(OSError):
+            if self._bar.disable:
+                LOG.info("%s", line)
+            else:
+                self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _where(resolution: int, alpha: float) -> str:
     return f"{resolution}x{resolution}" + (f" fade {alpha:.2f}" if alpha < 1 else "")
 
 
-def _clock(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}"
-
-
 def _keep_rows_until(log: Path, nimg: int) -> list[dict[str, Any]]:
-    """Drop the rows that a killed run wrote after its last checkpoint: they will be written again. Return the rest."""
+    """Drop the rows that a killed run wrote after its last checkpoint: they will be written again. Return the rest.
+
+    What is no row (the torn last line of a killed process, bytes of something else) is dropped too.
+    """
     if not log.exists():
         return []
-    kept = []
-    for line in log.read_text(encoding="utf-8").splitlines():
-        try:
-            if round(json.loads(line)["kimg"] * 1000) <= nimg:
-                kept.append(line)
-        except (json.JSONDecodeError, KeyError):  # the last line of a killed process may be torn
-            continue
-    partial = log.with_name(log.name + ".partial")
-    partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-    partial.replace(log)
-    return [json.loads(line) for line in kept]
+    kept = [row for row in map(_row, log.read_bytes().splitlines()) if row and round(row["kimg"] * 1000) <= nimg]
+    with write_atomic(log) as file:
+        file.write("".join(f"{json.dumps(row)}\n" for row in kept).encode())
+    return kept
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """Return a line of a log, or None where it is none."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):  # no UTF-8, no JSON
+        return None
+    if not isinstance(row, dict) or isinstance(row.get("kimg"), bool) or not isinstance(row.get("kimg"), int | float):
+        return None
+    return row if math.isfinite(row["kimg"]) else None

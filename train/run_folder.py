@@ -1,34 +1,53 @@
-"""A run folder: one process at a time, one configuration, and where it stands."""
+"""A run folder: one process at a time, one configuration and its history, and where it stands."""
 
-import fcntl
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from celebahq import files
 from celebahq_builder.hdf5 import Dataset
-from train.checkpoint import checkpoints, load_checkpoint
-from train.config import TrainConfig, TrainError, difference
+from train.checkpoint import DamagedCheckpointError, check_fields, checkpoints, load_checkpoint, set_aside
+from train.config import TrainConfig, TrainError
+from train.options import changes, forbidden_change, typed, with_saved_options
+from train.state import check_networks
 
 
-def enter(folder: Path) -> IO[str]:
+@dataclass
+class Resumed:
+    """Where a run goes on: its options, its checkpoint (None: it is new), and every change of options so far.
+
+    history: {"kimg": moment, "changed": {option: [before, now]}} each, oldest first.
+    """
+
+    config: TrainConfig
+    state: dict[str, Any] | None = None
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def lock_run_folder(folder: str | Path, say: Callable[[str], None]) -> IO[str]:
     """Make the folder and lock it; the lock lives as long as the returned file is open.
 
     Raises:
         TrainError: it cannot be made or written, or another process trains in it.
     """
+    folder = Path(folder)
     try:
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
+        file = (folder / "lock").open("w")
     except OSError as error:
-        raise TrainError(f"{folder}: cannot be written ({error.strerror}), a writable --outdir is wanted") from None
+        raise TrainError(f"{folder}: cannot be written ({error.strerror}), expected a writable --outdir") from None
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        if not files.lock(file):
+            say(f"{folder}: this file system has no locks; see that no other process trains in it")
+    except BlockingIOError:
+        file.close()
         raise TrainError(f"{folder}: another process trains in it, wait for it or give --name") from None
-    return lock
+    return file
 
 
 def dataset_facts(dataset: Dataset) -> dict[str, Any]:
@@ -44,39 +63,112 @@ def dataset_facts(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def resume_point(folder: Path, config: TrainConfig, facts: dict[str, Any], precision: str) -> dict[str, Any] | None:
-    """Return the newest checkpoint, or None for a new run; config.json is written or brought up to date.
+def resume(
+    folder: Path,
+    config: TrainConfig,
+    facts: dict[str, Any],
+    say: Callable[[str], None],
+    given: frozenset[str] | None = None,
+) -> Resumed:
+    """Return where a run stands; config.json and history.json are written or brought up to date.
+
+    Args:
+        folder: of the run, locked.
+        config: the options as they come from the command line, defaults included.
+        facts: of the data set, as dataset_facts gives them.
+        say: prints a line.
+        given: the options that were given; the others are as the run has them. None: all of them.
 
     Raises:
         TrainError: the folder holds a run of other options or of another data set.
-        CheckpointError: the newest checkpoint is damaged.
+        CheckpointError: no checkpoint of it can be used.
     """
-    path = folder / "config.json"
-    now = config.to_dict()
-    saved_runs = checkpoints(folder / "checkpoints")
-    state = load_checkpoint(saved_runs[-1]) if saved_runs else None
+    _, state = newest_checkpoint(folder / "checkpoints", say)
+    result = Resumed(config, state)
     if state is not None:
-        changed = difference(state["config"], now)
+        result.config = with_saved_options(config, state["config"], given)
+        _check_same_run(folder, state, result.config, facts)
+        result.history = list(state.get("history", []))
+        changed = changes(state["config"], result.config.to_dict())
         if changed:
-            option, before, after = changed
-            raise TrainError(
-                f"{folder}: it was trained with {option} {before}, now {option} {after} is given; "
-                "give the old value to resume, or --name for a run of its own"
-            )
-        if state["precision"] != precision:
-            raise TrainError(
-                f"{folder}: it was trained with --precision {state['precision']}, which is {precision} here; "
-                f"give --precision {state['precision']} to resume, or --name for a run of its own"
-            )
-        saved_facts = {key: value for key, value in state["dataset"].items() if key != "file"}
-        if saved_facts != {key: value for key, value in facts.items() if key != "file"}:
-            raise TrainError(
-                f"{config.dataset}: not the data that {folder} was trained on ({saved_facts['faces']} faces, "
-                f"{saved_facts['resolution']}x{saved_facts['resolution']}, "
-                f"{'with' if saved_facts.get('sha256_labels') else 'without'} labels); "
-                "give that file, or --name for a new run"
-            )
-    partial = path.with_name("config.json.partial")
-    partial.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
-    return state
+            result.history.append({"kimg": state["nimg"] / 1000, "changed": changed})
+            for name, (before, now) in changed.items():
+                say(f"{folder}: {typed(name, now)} from here on ({typed(name, before)} before); see history.json")
+    _write_json(folder / "config.json", result.config.to_dict())
+    if result.history:
+        _write_json(folder / "history.json", result.history)
+    else:  # of a change after which no checkpoint was written
+        (folder / "history.json").unlink(missing_ok=True)
+    return result
+
+
+def newest_checkpoint(folder: Path, say: Callable[[str], None]) -> tuple[Path | None, dict[str, Any] | None]:
+    """Return the newest checkpoint that can be used; damaged ones after it are set aside, which is said.
+
+    Raises:
+        CheckpointError: there are some, and none can be used, or the newest is of another version.
+    """
+    damaged: list[tuple[Path, DamagedCheckpointError]] = []
+    for path in reversed(checkpoints(folder)):
+        try:
+            state = load_checkpoint(path)
+            check_fields(path, state)
+            check_networks(path, state)
+        except DamagedCheckpointError as error:
+            damaged.append((path, error))
+            continue
+        for other, error in damaged:
+            say(f"{error}; set aside as {set_aside(other).name}, going on from {path.name}")
+        return path, state
+    if damaged:
+        path, error = damaged[0]
+        raise DamagedCheckpointError(f"{error}; there is none before it, give --name for a new run")
+    return None, None
+
+
+def run_of_the_same_faces(config: TrainConfig, facts: dict[str, Any]) -> Path | None:
+    """Return the run that a renamed file belongs to: of the same preset, trained on the same faces; else None."""
+    if config.name or config.run_folder.exists():
+        return None
+    found = []
+    for folder in sorted(config.outdir.glob(f"*-{config.preset}")) if config.outdir.is_dir() else ():
+        try:
+            saved = json.loads((folder / "model" / "config.json").read_text(encoding="utf-8"))["dataset"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if isinstance(saved, dict) and _content(saved) == _content(facts) and checkpoints(folder / "checkpoints"):
+            found.append(folder)
+    return found[0] if len(found) == 1 else None
+
+
+def _check_same_run(folder: Path, state: dict[str, Any], config: TrainConfig, facts: dict[str, Any]) -> None:
+    """Raise TrainError where an option that cannot change, or the data set, is another."""
+    saved = dict(state["config"])
+    if saved.get("resolution") is None and "resolution" in saved and config.resolution == facts["resolution"]:
+        saved["resolution"] = config.resolution  # given now, and what the file's own was
+    if change := forbidden_change(saved, config.to_dict()):
+        before, now = change
+        raise TrainError(
+            f"{folder}: got {now}, expected {before}, as it was trained; "
+            f"give --name for a run of its own, with --init {folder} one that goes on from this one's networks"
+        )
+    if _content(state["dataset"]) != _content(facts):
+        before = state["dataset"]
+        raise TrainError(
+            f"{config.dataset}: got other data than {folder} was trained on, expected {before['faces']} faces, "
+            f"{before['resolution']}x{before['resolution']}, {_with_labels(before)}; give that file, "
+            f"or --name for a new run, with --init {folder} one that goes on from this one's networks"
+        )
+
+
+def _content(facts: dict[str, Any]) -> dict[str, Any]:
+    return {"sha256_labels": None} | {key: value for key, value in facts.items() if key != "file"}
+
+
+def _with_labels(facts: dict[str, Any]) -> str:
+    return f"{'with' if facts.get('sha256_labels') else 'without'} labels"
+
+
+def _write_json(path: Path, content: Any) -> None:
+    with files.write_atomic(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
@@ -14,29 +15,27 @@ from train.step import Networks, Settings
 from zoo.progan import Discriminator, Generator
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device of --device auto|cpu|cuda.
-
-    Raises:
-        TrainError: CUDA is asked for and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise TrainError(
-            "--device cuda: PyTorch finds no CUDA device here, --device cpu (or auto), or a CUDA build, is wanted"
-        )
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def choose_precision(name: str, device: torch.device) -> str:
+def choose_precision(name: str, device: torch.device, of_run: str | None = None, folder: Path | None = None) -> str:
     """Return fp32, tf32 or bf16 for --precision, and set what PyTorch may do with float32 products.
 
+    Args:
+        name: as --precision; auto is the run's own where it has one.
+        device: where it trains.
+        of_run: what the run in `folder` was trained in so far.
+
     Raises:
-        TrainError: tf32 on a device that has none.
+        TrainError: tf32 on a device that has none, or another precision than the run's.
     """
     if name == "auto":
-        name = "bf16" if device.type == "cuda" else "fp32"
+        name = of_run or ("bf16" if device.type == "cuda" else "fp32")
+    if of_run and name != of_run:
+        raise TrainError(
+            f"{folder}: got --precision {name}, expected {of_run}, as it was trained; give --name for a run of its own"
+        )
     if name == "tf32" and device.type != "cuda":
-        raise TrainError("--precision tf32: a CPU has no TF32, fp32 or bf16 is wanted")
+        if of_run:
+            raise TrainError(f"{folder}: it was trained in tf32, which a CPU has not; resume it on CUDA")
+        raise TrainError("--precision tf32: a CPU has none, expected fp32 or bf16")
     # In bf16 the discriminator's 4x4 layers stay float32; their products may then be TF32, whose mantissa is longer.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name in ("tf32", "bf16")
     return name
@@ -51,8 +50,9 @@ def check_minibatches(config: TrainConfig, first_resolution: int, last_resolutio
         size = at_resolution(config.minibatch_at, resolution, config.minibatch)
         if group and size > group and size % group:
             raise TrainError(
-                f"--minibatch-at: {size} images at {resolution}x{resolution}, a multiple of {group} (whole groups of "
-                "this network's minibatch stddev) is wanted"
+                f"minibatch at {resolution}x{resolution}: got {size} images, expected a multiple of {group} (whole "
+                f"groups of this network's minibatch stddev); give "
+                f"{config.minibatch_flag(resolution, size - size % group)}"
             )
 
 

@@ -1,15 +1,36 @@
 """Everything that a run carries from iteration to iteration, gathered into a checkpoint and put back."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from train.checkpoint import CheckpointError
+from train.checkpoint import CheckpointError, DamagedCheckpointError
 from train.config import TrainConfig
 from train.optimizer import Adam
 from train.step import Networks
+from zoo.architecture import ProGANConfig
+from zoo.progan import Discriminator, Generator
 
 NETWORKS = ("generator", "discriminator", "g_ema")
+
+
+def check_networks(path: Path, state: dict[str, Any]) -> None:
+    """Raise DamagedCheckpointError unless the networks of a checkpoint are those of its own architecture.
+
+    One that says nothing of its architecture is compared when it is restored.
+    """
+    if "architecture" not in state:
+        return
+    try:
+        architecture = ProGANConfig.from_dict(state["architecture"])
+        for name in NETWORKS:
+            with torch.device("meta"):
+                network = (Discriminator if name == "discriminator" else Generator)(architecture)
+            network.load_state_dict(state[name], strict=True, assign=True)
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise DamagedCheckpointError(f"{path}: does not fit its own networks ({reason})") from None
 
 
 def make_adams(nets: Networks, config: TrainConfig, resolution: int) -> tuple[Adam, Adam]:

@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from celebahq.files import atomic_path, write_atomic
 from zoo.architecture import read_architecture
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError
 from zoo.progan import Discriminator, Generator
@@ -16,7 +17,7 @@ from zoo.progan import Discriminator, Generator
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def save(network: Generator | Discriminator, folder: Path, **card: Any) -> Path:
+def save(network: Generator | Discriminator, folder: str | Path, **card: Any) -> Path:
     """Write a network into a model folder; each file appears whole or not at all.
 
     Args:
@@ -31,7 +32,7 @@ def save(network: Generator | Discriminator, folder: Path, **card: Any) -> Path:
     Raises:
         ModelError: the disk is full; a model already there is left alone.
     """
-    kind = type(network).__name__
+    folder, kind = Path(folder), type(network).__name__
     config = {"class": kind, "architecture": network.config.to_dict(), **card}
     config_text = json.dumps(config, indent=2) + "\n"  # first: a card that is no JSON must not leave half a model
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,26 +41,24 @@ def save(network: Generator | Discriminator, folder: Path, **card: Any) -> Path:
     }
     path = save_tensors(tensors, folder / WEIGHTS_NAMES[kind], {"format": "pt"})
     if kind == "Generator":
-        partial = folder / (CONFIG_NAME + ".partial")
-        partial.write_text(config_text, encoding="utf-8")
-        partial.replace(folder / CONFIG_NAME)
+        with write_atomic(folder / CONFIG_NAME, durable=True) as file:
+            file.write(config_text.encode())
     return path
 
 
-def save_tensors(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> Path:
+def save_tensors(tensors: dict[str, Tensor], path: str | Path, metadata: dict[str, str]) -> Path:
     """Write a safetensors file, which appears whole or not at all, readable by everybody.
 
     Raises:
         ModelError: the disk is full; a file already there is left alone.
     """
-    partial = path.with_name(path.name + ".partial")
+    path = Path(path)
     try:
-        save_file(tensors, partial, metadata=metadata)
-        partial.chmod(0o644)  # safetensors leaves it closed to everybody else
+        with atomic_path(path, durable=True) as partial:
+            save_file(tensors, partial, metadata=metadata)
+            partial.chmod(0o644)  # safetensors leaves it closed to everybody else
     except SafetensorError as error:  # what it makes of a full disk
-        partial.unlink(missing_ok=True)
-        raise ModelError(f"{path}: cannot be written ({error}), room on the disk is wanted") from None
-    partial.replace(path)
+        raise ModelError(f"{path}: cannot be written ({error}), expected room on the disk") from None
     return path
 
 
@@ -100,7 +99,7 @@ def load(folder: str | Path, network: str = "generator") -> Generator | Discrimi
     return fill(result, folder / WEIGHTS_NAMES[cls.__name__])
 
 
-def fill(network: Network, path: Path) -> Network:
+def fill(network: Network, path: str | Path) -> Network:
     """Fill a network, which may still be on the meta device, from a safetensors file; every name and shape must match.
 
     Returns:
@@ -109,6 +108,7 @@ def fill(network: Network, path: Path) -> Network:
     Raises:
         ModelError: the file is missing, damaged, or of another architecture.
     """
+    path = Path(path)
     try:
         tensors = read_tensors(path)[0]
     except FileNotFoundError as error:
@@ -121,13 +121,14 @@ def fill(network: Network, path: Path) -> Network:
     return network.eval().requires_grad_(False)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors of a safetensors file, on the CPU, and its metadata.
 
     Raises:
         FileNotFoundError: there is no file; its strerror says what there is instead.
         OSError, SafetensorError: it cannot be read.
     """
+    path = Path(path)
     if not path.is_file():  # nothing, a folder, or a pipe that would never end
         raise FileNotFoundError(2, "not a file" if path.exists() else "not there")
     path.open("rb").close()  # of a closed file safetensors says that there is none

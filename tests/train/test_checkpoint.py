@@ -36,7 +36,7 @@ def test_only_the_newest_are_kept_in_order_of_kimg(tmp_path):
 def test_truncated_checkpoint_is_one_line_with_the_remedy(tmp_path):
     path = save_checkpoint(tmp_path, 0, STATE, keep=1)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(CheckpointError, match=r"cannot be read as a checkpoint.*delete it to resume") as error:
+    with pytest.raises(CheckpointError, match=r"cannot be read as a checkpoint \(") as error:
         load_checkpoint(path)
     assert "\n" not in str(error.value)
 
@@ -53,14 +53,14 @@ def test_malicious_pickle_is_refused_and_not_run(tmp_path, dump):
 def test_foreign_checkpoint_is_named_as_such(tmp_path):
     path = tmp_path / "checkpoint-1.pt"
     torch.save({"netG": {}}, path)
-    with pytest.raises(CheckpointError, match="not a checkpoint of this program"):
+    with pytest.raises(CheckpointError, match="got something else, expected a checkpoint"):
         load_checkpoint(path)
 
 
 def test_newer_format_is_refused(tmp_path):
     path = tmp_path / "checkpoint-1.pt"
     torch.save({"nimg": 0, "config": {}, "format_version": 99}, path)
-    with pytest.raises(CheckpointError, match="format version 99"):
+    with pytest.raises(CheckpointError, match="got format version 99, expected 2"):
         load_checkpoint(path)
 
 

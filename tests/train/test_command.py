@@ -13,9 +13,9 @@ from train.presets import PRESETS
 
 def parsed(monkeypatch, command: str) -> TrainConfig:
     got = []
-    monkeypatch.setattr(command_line, "_train", got.append)
+    monkeypatch.setattr(command_line, "_train", lambda config, given: got.append(config))
     monkeypatch.setattr("sys.argv", shlex.split(command)[2:])  # without python -m
-    command_line.main()
+    command_line._main()
     return got[0]
 
 

@@ -23,9 +23,9 @@ def dataset(tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--resolution", "100"], "--resolution: 100, a power of two from 4 is wanted"),
-        (["--minibatch", "0"], "--minibatch: 0, more than 0 is wanted"),
-        (["--preset", "papper"], "--preset: 'papper', one of paper, released"),
+        (["--resolution", "100"], "--resolution: got 100, expected a power of two from 4"),
+        (["--minibatch", "0"], "--minibatch: got 0, expected more than 0"),
+        (["--preset", "papper"], "--preset: got 'papper', expected one of paper, released"),
         (["--dataset", "missing.h5"], "missing.h5"),
     ],
 )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from train.config import TrainConfig, TrainError, difference
+from train.config import TrainConfig, TrainError
+from train.options import changes, forbidden_change
 from train.presets import PRESETS
 from train.schedule import at_resolution, schedule_kimg
 from train.setup import check_minibatches
@@ -40,20 +41,24 @@ def test_default_length_is_the_growth_and_two_stable_phases():
     assert (config.total_kimg, growth + 2 * config.stable_kimg) == (None, 14_400)
 
 
-def test_a_changed_option_is_found_with_both_values_and_harmless_ones_are_not():
-    before, after = preset("smoke").to_dict(), preset("smoke", drift=0.1, total_kimg=99, device="cpu").to_dict()
-    assert difference(before, after) == ("--drift", 0.001, 0.1)
-    assert difference(before, preset("smoke", total_kimg=99, device="cpu", tick_kimg=3).to_dict()) is None
+def test_an_option_that_would_mix_two_runs_is_found_as_typed_and_those_that_a_run_may_change_are_told():
+    before, harmless = preset("smoke").to_dict(), preset("smoke", total_kimg=99, device="cpu", tick_kimg=3).to_dict()
+    assert forbidden_change(before, preset("smoke", seed=7).to_dict()) == ("--seed 0", "--seed 7")
+    assert forbidden_change(before, preset("smoke", grow=False).to_dict()) == ("--grow", "--no-grow")
+    assert forbidden_change(before, harmless) is None and changes(before, harmless) == {}
+    after = preset("smoke", drift=0.1, learning_rate_at=((32, 0.001),)).to_dict()
+    assert forbidden_change(before, after) is None
+    assert changes(before, after) == {"drift": [0.001, 0.1], "learning_rate_at": [[], [[32, 0.001]]]}
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"resolution": 2}, "--resolution: 2, a power of two from 4 is wanted"),
-        ({"drift": -1}, "--drift: -1, 0 or more is wanted"),
-        ({"beta2": 1.0}, "--beta2: 1.0, from 0 to below 1 is wanted"),
+        ({"resolution": 2}, "--resolution: got 2, expected a power of two from 4"),
+        ({"drift": -1}, "--drift: got -1, expected 0 or more"),
+        ({"beta2": 1.0}, "--beta2: got 1.0, expected from 0 to below 1"),
         ({"stable_kimg": 0, "fade_kimg": 0}, "it would never grow"),
-        ({"total_kimg": 0}, "--total-kimg: 0, more than 0 is wanted"),
+        ({"total_kimg": 0}, "--total-kimg: got 0, expected more than 0"),
     ],
 )
 def test_nonsense_is_refused_at_birth(options, message):
@@ -64,11 +69,11 @@ def test_nonsense_is_refused_at_birth(options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"total_kimg": float("nan")}, "--total-kimg: nan, a finite number is wanted"),
-        ({"seed": -1}, "--seed: -1, 0 or more is wanted"),
-        ({"minibatch_at": ((4, 0),)}, "--minibatch-at: 0 at 4, more than 0 is wanted"),
-        ({"minibatch_at": ((100, 4),)}, "--minibatch-at: resolution 100, a power of two from 4 is wanted"),
-        ({"learning_rate_at": ((8, 0.1), (8, 0.2))}, "--learning-rate-at: a resolution comes twice"),
+        ({"total_kimg": float("nan")}, "--total-kimg: got nan, expected a finite number"),
+        ({"seed": -1}, "--seed: got -1, expected 0 or more"),
+        ({"minibatch_at": ((4, 0),)}, "--minibatch-at: got 0 at 4, expected more than 0"),
+        ({"minibatch_at": ((100, 4),)}, "--minibatch-at: got resolution 100, expected a power of two from 4"),
+        ({"learning_rate_at": ((8, 0.1), (8, 0.2))}, "--learning-rate-at: got a resolution twice"),
     ],
 )
 def test_numbers_that_would_fail_or_be_ignored_later_are_refused_at_birth(options, message):
@@ -81,7 +86,9 @@ def test_the_way_out_of_a_small_gpu_keeps_the_other_resolutions_minibatches():
 
 
 def test_minibatch_that_breaks_a_stddev_group_is_refused_before_any_work():
-    with pytest.raises(TrainError, match="6 images at 8x8, a multiple of 4"):
+    with pytest.raises(
+        TrainError, match=r"minibatch at 8x8: got 6 images, expected a multiple of 4 .*; give --minibatch-at 4 2 8 4"
+    ):
         check_minibatches(preset("released", minibatch_at=((4, 2), (8, 6))), 4, 8)
     check_minibatches(preset("released", minibatch_at=((4, 2), (8, 6))), 4, 4)  # fewer than a group are one group
     check_minibatches(preset("paper", minibatch_at=((8, 6),)), 4, 8)  # the paper's group is the whole batch

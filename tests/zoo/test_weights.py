@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -213,3 +214,22 @@ def test_a_restoration_network_is_no_generator(network):
     assert refusal(PRETRAINED / "superres-fast-psnr", network).endswith(
         "config.json: of a network SuperResolver, a Generator is wanted"
     )
+
+
+def test_weights_are_on_the_disk_before_they_take_their_name(tmp_path, monkeypatch):
+    """After a power cut there is the old model or the new one: bytes first, then the name, then the folder."""
+    calls, fsync, replace = [], os.fsync, Path.replace
+
+    def told_fsync(descriptor):
+        calls.append(("fsync", Path(f"/proc/self/fd/{descriptor}").readlink().name))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", told_fsync)
+    monkeypatch.setattr(Path, "replace", lambda self, to: calls.append(("rename", self.name)) or replace(self, to))
+    network = Generator(TINY)
+    weights.save(network, str(tmp_path / "model"))  # text is as good as a Path
+    for name in ("model.safetensors", "config.json"):
+        expected = [("fsync", f"{name}.partial"), ("rename", f"{name}.partial"), ("fsync", "model")]
+        start = calls.index(expected[0])
+        assert calls[start : start + 3] == expected
+    assert weights.load(str(tmp_path / "model")).config == network.config

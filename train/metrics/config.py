@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from train.config import names_of
 from train.metrics.refusal import MetricError
 
 METRICS = {
@@ -54,7 +55,7 @@ class MetricsConfig:
     """Model folder, or the run folder of python -m train that holds one."""
     dataset: Annotated[Path | None, tyro.conf.arg(metavar="F.h5")] = None
     """HDF5 file of the reals, at least at the model's resolution. msssim, is and modes need none."""
-    metrics: Annotated[str, tyro.conf.arg(metavar="NAME,...")] = "swd,msssim"
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME,...")] = ("swd", "msssim")
     """Some of swd,swd-iterative,msssim,fid,kid,is,precision-recall,neighbours,modes."""
     num_images: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Pictures of the generator. By default what the published figures are from: swd 16384, msssim 20000 (10000 pairs),
@@ -90,8 +91,8 @@ class MetricsConfig:
 
     @property
     def names(self) -> list[str]:
-        """The metrics asked for, in the order given, each once."""
-        return list(dict.fromkeys(name.strip() for name in self.metrics.split(",") if name.strip()))
+        """The metrics asked for, in the order given, each once; as words or with commas."""
+        return list(names_of(self.metrics))
 
     def images_of(self, metric: str) -> int:
         """Return how many pictures of the generator a metric looks at; neighbours at most as many as fit one sheet."""

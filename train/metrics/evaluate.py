@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 import zoo
+from celebahq.device import choose_device
 from celebahq_builder.hdf5 import Dataset, open_dataset
 from train.metrics.config import OF_INCEPTION, MetricsConfig
 from train.metrics.fakes import Fakes
@@ -17,7 +18,7 @@ from train.metrics.measures import MEASURES, Subject, check_measurable
 from train.metrics.reals import Reals
 from train.metrics.refusal import MetricError
 from train.run_folder import dataset_facts
-from train.setup import choose_device, choose_precision
+from train.setup import choose_precision
 from zoo.folder import read_config
 from zoo.progan import ProGANConfig
 

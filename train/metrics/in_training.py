@@ -1,5 +1,6 @@
 """Metrics while a run trains: when, of which pictures, and which generator was the best so far."""
 
+import contextlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import torch
 
 from celebahq_builder.hdf5 import Dataset
-from train.config import TrainConfig, TrainError
+from train.config import TrainConfig
 from train.metrics.fakes import Fakes
 from train.metrics.figures import command_of, keep_figures, sha256_of
 from train.metrics.ms_ssim import ms_ssim_of
@@ -88,7 +89,8 @@ class TrainingMetrics:
         self.num_images = min(num_images, len(dataset) * (2 if mirror else 1))
         self._best: dict[tuple[str, int, int], float] = {}
         for row in rows:
-            self._is_best(row)
+            with contextlib.suppress(KeyError, TypeError):  # no row of ours
+                self._is_best(row)
         self._resolution: int | None = None
         self._of_reals: dict[str, Any] = {}
 
@@ -103,19 +105,7 @@ class TrainingMetrics:
         Each has kimg, resolution, metric, num_images, seconds, "values" (name -> number), what they are compared with
         ("noise_floor" or "reals"), "distance" (the one number that is better when smaller) and "best" (whether it is
         the smallest so far at this resolution).
-
-        Raises:
-            TrainError: a GPU's memory does not hold that many pictures beside the training.
         """
-        try:
-            return self._measure(g_ema, nimg, resolution)
-        except torch.OutOfMemoryError:
-            raise TrainError(
-                f"--metrics-images {self.num_images}: more than the GPU's memory holds beside the training; "
-                "run the same command with fewer to resume"
-            ) from None
-
-    def _measure(self, g_ema: Generator, nimg: int, resolution: int) -> list[dict[str, Any]]:
         labels = self._enter(resolution).labels
         fakes = Fakes(g_ema, seed=self.seed, resolution=resolution, labels=labels, keep_bytes=1 << 30)
         rows = []

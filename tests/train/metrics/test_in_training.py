@@ -194,7 +194,7 @@ def test_curves_are_in_tensorboard(measured):
 
 
 def test_metrics_of_a_run_that_ends_below_16x16_are_refused(dataset, tmp_path):
-    with pytest.raises(TrainError, match=r"--metrics swd: growth ends at 8x8, 16x16 is wanted"):
+    with pytest.raises(TrainError, match=r"--metrics swd msssim: got a run that ends at 8x8, expected 16x16"):
         run(dataset, tmp_path, **MEASURED | {"resolution": 8})
 
 

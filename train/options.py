@@ -1,0 +1,96 @@
+"""The options of a run as they are typed, which of them were given, and which a resumed run may change."""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from train.config import TrainConfig
+
+FIXED = ("preset", "seed", "init", "resolution", "stable_kimg", "fade_kimg", "grow", "variant", "latent_size",
+         "fmap_base", "fmap_max")  # fmt: skip
+"""With another value the networks would not fit, or so many images would mean another moment of growth."""
+
+UNRECORDED = ("dataset", "outdir", "name", "device", "resident_gib", "capture", "keep_checkpoints",
+              "checkpoint_ticks", "checkpoint_minutes", "tick_kimg", "tick_kimg_at", "image_ticks", "total_kimg",
+              "metrics", "metrics_kimg", "metrics_images", "precision")  # fmt: skip
+"""Where files lie, how often something is shown, how long it goes on: nothing that belongs into a run's history."""
+
+NEVER_KEPT = ("dataset", "outdir", "name", "device")
+"""What a resumed run takes from the command line even where nothing is given: they are of this machine."""
+
+
+def flag(name: str) -> str:
+    """Return the option of a field: learning_rate_at -> --learning-rate-at."""
+    return "--" + name.replace("_", "-")
+
+
+def words(name: str, value: Any) -> list[str]:
+    """Return an option as the words of a command line."""
+    if isinstance(value, bool):
+        return [flag(name) if value else f"--no-{flag(name)[2:]}"]
+    if isinstance(value, tuple | list):
+        entries = [item for pair in value for item in pair] if name.endswith("_at") else value
+        return [flag(name), *map(str, entries)]
+    return [flag(name), str(value)]
+
+
+def typed(name: str, value: Any) -> str:
+    """Return an option as it is typed, or "no --option"."""
+    return f"no {flag(name)}" if value is None or value in ((), []) else " ".join(words(name, value))
+
+
+def given_options(arguments: Sequence[str]) -> frozenset[str]:
+    """Return the fields of TrainConfig that a command line names."""
+    known = {field.name for field in fields(TrainConfig)}
+    found = set()
+    for argument in arguments:
+        if argument.startswith("--"):
+            name = argument[2:].split("=", 1)[0].replace("-", "_")
+            found |= {name, name.removeprefix("no_")} & known
+    return frozenset(found)
+
+
+def with_saved_options(config: TrainConfig, saved: dict[str, Any], given: frozenset[str] | None) -> TrainConfig:
+    """Return the options of a resumed run: those that are given, and for all others the saved ones.
+
+    Args:
+        config: as the command line gives it, defaults included.
+        saved: TrainConfig.to_dict() of the run.
+        given: the fields that were given; None: all of them.
+    """
+    if given is None:
+        return config
+    names = {field.name for field in fields(TrainConfig)} - given - set(NEVER_KEPT)
+    return replace(config, **{name: from_saved(name, saved[name]) for name in names if name in saved})
+
+
+def from_saved(name: str, value: Any) -> Any:
+    """Return the value of a field as TrainConfig has it, of the plain JSON type that is saved."""
+    if name in ("dataset", "outdir"):
+        return Path(value)
+    if isinstance(value, list | tuple):
+        return tuple(tuple(item) if isinstance(item, list | tuple) else item for item in value)
+    return value
+
+
+def forbidden_change(saved: dict[str, Any], now: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the first option, as it was and as it is typed now, whose change would mix two runs; else None."""
+    for name in FIXED:
+        if name in saved and plain(saved[name]) != plain(now[name]):
+            return typed(name, saved[name]), typed(name, now[name])
+    return None
+
+
+def changes(saved: dict[str, Any], now: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return what a resumed run changes and its history tells: option -> [before, now]."""
+    return {
+        name: [plain(saved[name]), plain(value)]
+        for name, value in now.items()
+        if name in saved and name not in (*FIXED, *UNRECORDED) and plain(saved[name]) != plain(value)
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON would give it back."""
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
