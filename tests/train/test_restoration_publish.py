@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from train.restoration.average import AverageConfig, average
 from train.restoration.checkpoint import save_weights
 from train.restoration.evaluate import BEGIN, END, EvaluateConfig, evaluate, find_weights, verdict
-from train.restoration.protocol import clean_psnr, where_needed
+from train.restoration.protocol import artifacts_psnr, clean_psnr, superres_psnr, where_needed
 from train.restoration.publish import PublishConfig, publish
 from zoo.restoration import build
 from zoo.restoration_weights import load_restoration
@@ -57,6 +57,19 @@ def test_tables_go_between_the_marks_and_leave_the_prose(trained, testsets, tmp_
     assert "32.05" in rows["published: SRResNet"]
     widths = {line.count("|") for line in table.split("\n\n")[0].splitlines()}
     assert len(widths) == 1
+
+
+def test_faces_are_measured_apart_and_halved_first(trained, testsets, tmp_path):
+    faces, rng = tmp_path / "faces", np.random.default_rng(1)
+    faces.mkdir()
+    small = np.clip(rng.normal(128, 40, (64, 80, 3)), 0, 255).astype(np.uint8)
+    Image.fromarray(small.repeat(2, axis=0).repeat(2, axis=1)).save(faces / "a.png")
+    table = evaluate(EvaluateConfig(weights=trained, testsets=testsets, faces=faces)).split("\n\n")[-1]
+    rows = {cells[1]: cells[2:] for line in table.splitlines() if (cells := [c.strip() for c in line.split("|")])}
+    assert rows["network"][:4] == ["faces Q10", "faces Q20", "faces Q40", "faces x4"]
+    assert rows["artifacts: JPEG"][0] == f"{artifacts_psnr(None, [small], 10):.2f}"
+    assert rows["superres: bicubic"][3] == f"{superres_psnr(None, [small]):.2f}"
+    assert all(rows["artifacts-fast"][:3]) and all(rows["superres-fast-gan"][3:5])
 
 
 @pytest.mark.parametrize(

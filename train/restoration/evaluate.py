@@ -7,10 +7,12 @@ import numpy as np
 import torch
 
 from train.restoration.checkpoint import load_weights
-from train.restoration.photos import read_testset
+from train.restoration.photos import read_photos, read_testset
 from train.restoration.protocol import (
+    Restore,
     artifacts_psnr,
     clean_psnr,
+    halved,
     reduced_pair,
     restorer,
     superres_psnr,
@@ -61,6 +63,8 @@ class EvaluateConfig:
     """Folder with NAME.safetensors of python -m train.restoration, or of model folders such as zoo/pretrained."""
     testsets: Path
     """Folder, or zip, with Classic5, Set5 and Set14."""
+    faces: Path | None = None
+    """Folder of photographs of faces to measure on as well, each halved; a table of its own."""
     device: str = "cpu"
     """cpu or cuda."""
     output: Path | None = None
@@ -81,14 +85,16 @@ def find_weights(folder: Path) -> dict[str, Path]:
     return found
 
 
+def _restorer(name: str, path: Path, device: str) -> Restore:
+    network = load_restoration(path.parent) if path.name == WEIGHTS_NAME else load_weights(path)
+    if name.endswith("gan"):  # as the builder uses it
+        network = WithoutMesh(network)
+    return restorer(network.to(torch.device(device)))
+
+
 def measure(name: str, path: Path | None, sets: dict[str, list[np.ndarray]], device: str) -> dict[str, float]:
     """Figures of one network by column, dB and texture distance; path None measures doing nothing, or bicubic."""
-    restore = None
-    if path is not None:
-        network = load_restoration(path.parent) if path.name == WEIGHTS_NAME else load_weights(path)
-        if name.endswith("gan"):  # as the builder uses it
-            network = WithoutMesh(network)
-        restore = restorer(network.to(torch.device(device)))
+    restore = None if path is None else _restorer(name, path, device)
     if name.startswith("artifacts"):
         gated = restore and where_needed(restore)
         figures = {f"Q{quality}": artifacts_psnr(gated, sets["Classic5"], quality) for quality in QUALITIES}
@@ -141,10 +147,31 @@ def evaluate(config: EvaluateConfig) -> str:
             cells = [*map(_cell, figures), *[""] * (len(columns) - len(figures))]
             lines.append(f"| published: {' | '.join([name, *cells])} |")
         tables.append("\n".join(lines) + "\n")
+    if config.faces is not None:
+        tables.append(_face_table(found, halved(list(read_photos(config.faces).values())), config.device))
     table = "\n".join(tables)
     if config.output is not None:
         _write(config.output, table)
     return table
+
+
+def _face_table(found: dict[str, Path], faces: list[np.ndarray], device: str) -> str:
+    """The same measurements on faces, a row a network: JPEG qualities, or enlargement and texture."""
+    columns = ["faces Q10", "faces Q20", "faces Q40", "faces x4", "texture of faces"]
+    lines = [f"| {' | '.join(['network', *columns])} |", "|---" * (len(columns) + 1) + "|"]
+    for name, path in {"artifacts: JPEG": None, "superres: bicubic": None, **found}.items():
+        restore = None if path is None else _restorer(name, path, device)
+        if name.startswith("artifacts"):
+            gated = restore and where_needed(restore)
+            cells = [*(_cell(artifacts_psnr(gated, faces, quality)) for quality in (10, 20, 40)), "", ""]
+        else:
+            cells = ["", "", "", _cell(superres_psnr(restore, faces)), ""]
+            if restore is not None:
+                pairs = [reduced_pair(face) for face in faces]
+                cells[-1] = _cell(texture_distance([face for face, _ in pairs], [restore(small) for _, small in pairs]))
+        lines.append(f"| {' | '.join([name, *cells])} |")
+        print(lines[-1], flush=True)
+    return "\n".join(lines) + "\n"
 
 
 def _cell(figure: float) -> str:

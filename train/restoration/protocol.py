@@ -88,8 +88,12 @@ def clean_psnr(restore: Restore, photos: list[np.ndarray]) -> float:
     photos: (H, W, 3) uint8. They are halved by area means first: some images of Set5 and Set14 are decompressed JPEGs
     themselves ("woman" comes back at 62 dB from another compression at quality 75, and at 50 dB from quality 95).
     """
-    halves = [resize(photo, photo.shape[0] // 2, photo.shape[1] // 2, "box") for photo in photos]
-    return min(psnr(half, restore(half)) for half in halves)
+    return min(psnr(half, restore(half)) for half in halved(photos))
+
+
+def halved(photos: list[np.ndarray]) -> list[np.ndarray]:
+    """Photos at half their size, by area means: what an earlier compression left is averaged out. uint8."""
+    return [resize(photo, photo.shape[0] // 2, photo.shape[1] // 2, "box") for photo in photos]
 
 
 def superres_psnr(restore: Restore | None, photos: list[np.ndarray]) -> float:
