@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from train.restoration.draw_pair import PairDrawer
 from train.restoration.photos import PhotoStore
 from train.restoration.worker import CHUNK, chunk_bytes, chunk_views, input_side, work
 
@@ -15,17 +16,17 @@ from train.restoration.worker import CHUNK, chunk_bytes, chunk_views, input_side
 class DrawnBatches:
     """Every batch is a function of (seed, step): a resumed run continues bit for bit."""
 
-    def __init__(self, store: Path, net: str, kind: str, side: int, batch: int, seed: int) -> None:
+    def __init__(
+        self, store: Path, net: str, kind: str, side: int, batch: int, seed: int, *, cleaner: Path | None = None
+    ) -> None:
         self._photos = PhotoStore(store)
-        self._what = (net, kind, side)
+        self._draw_pair = PairDrawer(net, kind, side, cleaner)
         self._batch, self._seed = batch, seed
 
     def draw(self, step: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets of a step: (N, h, w, 3) and (N, H, W, 3) uint8 on the CPU."""
-        from train.restoration.degrade import draw_pair
-
         rng = np.random.default_rng((self._seed, step))
-        pairs = [draw_pair(rng, self._photos.draw(rng), *self._what) for _ in range(self._batch)]
+        pairs = [self._draw_pair(rng, self._photos.draw(rng)) for _ in range(self._batch)]
         return tuple(torch.from_numpy(np.stack(images)) for images in zip(*pairs, strict=True))
 
     def close(self) -> None:
@@ -48,6 +49,7 @@ class PooledBatches:
         workers: int,
         pool: int,
         device: torch.device,
+        cleaner: Path | None = None,
     ) -> None:
         small = input_side(net, side)
         self._net, self._batch, self._device = net, batch, device
@@ -75,7 +77,7 @@ class PooledBatches:
         self._processes = [
             context.Process(
                 target=work,
-                args=(store, net, kind, side, (seed, step, 2, worker), memory, self._free, self._ready),
+                args=(store, net, kind, side, cleaner, (seed, step, 2, worker), memory, self._free, self._ready),
                 daemon=True,
             )
             for worker in range(workers)

@@ -45,6 +45,8 @@ class RestorationConfig:
     """CSV of the faces in the photos (photo, x, y, width, height), as benchmarks/restoration_faces.py writes it."""
     faces_share: float = 0.3
     """With --faces: the share of patches that are drawn around a face."""
+    cleaner: Path | None = None
+    """Kind gan: artifact-removal weights that inputs pass after compression, such as zoo/pretrained/artifacts-fast."""
     workers: int = 0
     """Processes that degrade photos in the background; 0 draws every batch in step, reproducible bit for bit."""
     pool: int = 16384
@@ -61,6 +63,8 @@ class RestorationConfig:
             raise ValueError("--minutes or --steps: give one of them, not both or neither")
         if self.kind == "gan" and (self.net != "superres" or self.init is None):
             raise ValueError(f"--kind gan: --net {self.net} --init {self.init}, --net superres and --init FILE wanted")
+        if self.cleaner is not None and self.kind != "gan":
+            raise ValueError(f"--cleaner: got {self.cleaner} with --kind {self.kind}, expected it with --kind gan only")
         if self.patch_side % 8:
             raise ValueError(f"--patch: {self.patch}, a multiple of 8 wanted")
         if self.kind == "gan" and self.patch_side < 32:  # the texture loss's coarser level has no whole patch

@@ -114,14 +114,3 @@ def superres_pair(
             reduced = jpeg(reduced, int(rng.integers(60, 96)), "4:2:0" if rng.random() < 0.5 else "4:4:4")
     inner = margin // 4
     return reduced[inner:-inner, inner:-inner], target[margin:-margin, margin:-margin]
-
-
-def draw_pair(
-    rng: np.random.Generator, photo: np.ndarray, net: str, kind: str, side: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """One training pair (input, target), uint8, for a network of that name; see artifact_pair and superres_pair."""
-    if net == "artifacts":
-        return artifact_pair(rng, photo, side)
-    # The adversarial network is the one that restores real photographs: half of what it sees is not ideal. The other
-    # starts it off and is measured on ideal reductions; what a small network spends on the rest it lacks there.
-    return superres_pair(rng, photo, side, ideal=0.9 if kind == "psnr" else 0.5)

@@ -106,9 +106,9 @@ def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: 
     print(f"{config.name}: from step {done}, {seconds:.0f} s of {total} done, on {device}", flush=True)
     if config.workers:
         more = {"step": done, "workers": config.workers, "pool": config.pool, "device": device}
-        batches = PooledBatches(*what, **more)
+        batches = PooledBatches(*what, cleaner=config.cleaner, **more)
     else:
-        batches = DrawnBatches(*what)
+        batches = DrawnBatches(*what, cleaner=config.cleaner)
 
     def progress() -> float:
         return done / config.steps if config.steps else seconds / (60 * config.minutes)

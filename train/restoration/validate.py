@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
+from train.restoration.as_found import as_found_pair
 from train.restoration.checkpoint import load_weights
 from train.restoration.loop import HELD_OUT_SIDE, validate
 from train.restoration.photos import held_out_names, middle, read_photos
-from train.restoration.protocol import reduced_pair, restorer
+from train.restoration.protocol import Restore, luma, psnr, reduced_pair, restorer
 from train.restoration.texture import texture_distance
 from zoo.restoration import SuperResolver
 from zoo.without_mesh import WithoutMesh
+
+AS_FOUND_SIDE = 192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,15 @@ class ValidateConfig:
     """Folder or zip of photographs, as for training."""
     held_out: Path | None = None
     """List of the photos to validate on, as for training. Default: every 25th."""
+
+
+def as_found_psnr(restore: Restore, photos: list[np.ndarray]) -> float:
+    """Mean luma PSNR in dB on patches as photographs are found (soft, grainy, compressed), the same ones every time."""
+    figures = []
+    for seed, photo in enumerate(photos):
+        small, target = as_found_pair(np.random.default_rng(seed), photo, AS_FOUND_SIDE)
+        figures.append(psnr(luma(target), luma(restore(np.ascontiguousarray(small)))))
+    return float(np.mean(figures))
 
 
 def validate_weights(config: ValidateConfig) -> dict[str, dict[str, float]]:
@@ -46,6 +58,7 @@ def validate_weights(config: ValidateConfig) -> dict[str, dict[str, float]]:
             pairs = [reduced_pair(photo) for photo in held_out]
             restored: list[np.ndarray] = [restore(small) for _, small in pairs]
             figures["texture"] = texture_distance([original for original, _ in pairs], restored)
+            figures["as found"] = as_found_psnr(restore, held_out)
         results[str(path)] = figures
         print(f"{path}: {', '.join(f'{name} {figure:.3f}' for name, figure in figures.items())}", flush=True)
     return results
