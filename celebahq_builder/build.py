@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from celebahq_builder.printable_name import printable
 from celebahq_builder.render_photos import Photos, count_reasons, limits, render_missing, render_photos
 from celebahq_builder.restore_settings import settle
 from celebahq_builder.resume import are_these_faces, done_so_far, look_at_output
+from celebahq_builder.training_time import training_estimate
 from celebahq_builder.version import builder_version
 
 _REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space")
@@ -176,8 +178,12 @@ def _print_summary(config: BuildConfig, names: list[str], rows: list[Row], choic
     print()
     for count, text in lines:
         print(f"{count:>{width},}  {text}")
+    time, too_long = training_estimate(config.resolution)
+    train = f"python -m train --dataset {shlex.quote(printable(config.output))}"
     print(f"\nLook at them:  {printable(report)}")
-    print(f"Train on them: python -m train --dataset {printable(config.output)}")
+    print(f"Train on them: {train}\n               takes {time}")
+    if too_long and config.resolution >= 32:
+        print(f"Try it first:  {train} --preset smoke\n               4x4 to 32x32 in minutes")
 
 
 def _reasons(rows: list[Row]) -> str:

@@ -143,7 +143,8 @@ def face_of(task):
         breadth=0.5,
         isotropy=0.5,
     )
-    return Result([row], {0: encode_face(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))})
+    side = task.config.resolution
+    return Result([row], {0: encode_face(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))})
 
 
 @pytest.fixture
