@@ -8,7 +8,9 @@ import h5py
 import numpy as np
 import tyro
 
-from celebahq_builder.hdf5 import open_dataset
+from celebahq.files import printable
+from celebahq.progress import progress
+from celebahq_builder.hdf5 import DatasetError, open_dataset
 
 _BLOCK_BYTES = 64 << 20
 
@@ -31,35 +33,55 @@ class CompareConfig:
 def compare(config: CompareConfig) -> bool:
     """Print a line a dataset; return whether all of them are equal."""
     for path in (config.a, config.b):
-        open_dataset(path).close()  # a clear refusal of what is no dataset
+        open_dataset(path, every_text=True).close()  # a clear refusal of what is no dataset
     equal = True
     with h5py.File(config.a, "r") as a, h5py.File(config.b, "r") as b:
         for name in sorted(_datasets(a) | _datasets(b), key=_largest_first):
-            difference = compare_dataset(a.get(name), b.get(name))
-            print(f"{name:<22} {difference or 'equal'}")
+            try:
+                difference = compare_dataset(a.get(name), b.get(name), name)
+            except (OSError, RuntimeError, ValueError, TypeError) as error:
+                raise DatasetError(f"{config.a}, {config.b}: got {name} damaged ({error}), expected rows") from None
+            print(printable(f"{name:<22} {difference or 'equal'}"))
             equal &= difference is None
         for name in sorted(a.attrs.keys() | b.attrs.keys()):
-            if a.attrs.get(name) != b.attrs.get(name):
-                print(f"attribute {name}: {a.attrs.get(name)!r} against {b.attrs.get(name)!r}")
+            if not np.array_equal(a.attrs.get(name), b.attrs.get(name)):
+                print(printable(f"attribute {name}: {_short(a.attrs.get(name))} against {_short(b.attrs.get(name))}"))
     print("the faces are the same" if equal else "the files differ")
     return equal
 
 
-def compare_dataset(a: h5py.Dataset | None, b: h5py.Dataset | None) -> str | None:
+def compare_dataset(a: h5py.Dataset | None, b: h5py.Dataset | None, name: str = "") -> str | None:
     """Return how two datasets differ, or None when shape, kind and every row are equal."""
-    if a is None or b is None:
-        return f"only in the {'second' if a is None else 'first'} file"
+    if not isinstance(a, h5py.Dataset) or not isinstance(b, h5py.Dataset):
+        return f"only in the {'first' if isinstance(a, h5py.Dataset) else 'second'} file"
     if a.shape != b.shape or a.dtype != b.dtype:
         return f"{a.shape} {a.dtype} against {b.shape} {b.dtype}"
+    if not a.shape:
+        return None if np.array_equal(_scalar(a), _scalar(b)) else "differs"
+    if a.dtype.hasobject and h5py.check_string_dtype(a.dtype) is None:
+        return f"{a.dtype}, which cannot be compared"
     rows = max(1, _BLOCK_BYTES // max(1, int(np.prod(a.shape[1:])) * a.dtype.itemsize))
     differing = []
-    for start in range(0, len(a), rows):
-        x, y = a[start : start + rows], b[start : start + rows]
-        unequal = (x != y) & ~((x != x) & (y != y))  # a NaN equals a NaN
-        differing += (start + np.flatnonzero(unequal.reshape(len(x), -1).any(axis=1))).tolist()
+    with progress(name or "rows", len(a)) as bar:
+        for start in range(0, len(a), rows):
+            x, y = a[start : start + rows], b[start : start + rows]
+            unequal = x != y
+            if x.dtype.kind in "fc":
+                unequal &= ~((x != x) & (y != y))  # a NaN equals a NaN
+            differing += (start + np.flatnonzero(unequal.reshape(len(x), -1).any(axis=1))).tolist()
+            bar.advance(len(x))
     if not differing:
         return None
     return f"{len(differing)} of {len(a)} rows differ, the first is {differing[0]}"
+
+
+def _scalar(item: h5py.Dataset) -> object:
+    return "empty" if item.shape is None else item[()]
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:300]}... ({len(text):,} characters)"
 
 
 def _datasets(file: h5py.File) -> set[str]:
@@ -70,4 +92,4 @@ def _datasets(file: h5py.File) -> set[str]:
 
 def _largest_first(name: str) -> tuple:
     side = name.removeprefix("data").split("x")[0]
-    return (0, -int(side), name) if side.isdecimal() else (1, 0, name)
+    return (0, -int(side), name) if side.isdecimal() and len(side) < 9 else (1, 0, name)

@@ -9,8 +9,6 @@ from celebahq.command import run_command
 from celebahq.errors import CelebAHQError
 from celebahq_builder.compare import CompareConfig, compare
 from celebahq_builder.extract import ExtractConfig, extract
-from celebahq_builder.hdf5 import DatasetError
-from celebahq_builder.image_sources import SourceError
 from celebahq_builder.import_images import ImportConfig, import_images
 from celebahq_builder.info import InfoConfig, info
 from celebahq_builder.preview import PreviewConfig, preview
@@ -36,17 +34,19 @@ _RUN = {
 
 def main(args: list[str] | None = None) -> None:
     """Run one command; exit with 2 when the input is wrong, 1 when a check fails or files differ, else 0."""
-    run_command(lambda: _run(args), "celebahq-data")
+    run_command(
+        lambda: _run(args),
+        "celebahq-data",
+        interrupted="stopped; the same command again goes on where it was, and every file of a final name is complete",
+    )
 
 
 def _run(args: list[str] | None) -> bool:
     config = tyro.cli(Command, prog="celebahq-data", description=__doc__, args=args)
     try:
         return _RUN[type(config)](config) is not False  # extract says how many
-    except (DatasetError, SourceError) as error:
-        raise CelebAHQError(str(error)) from error
     except OSError as error:
-        if error.strerror is not None:
+        if isinstance(error, BrokenPipeError) or error.strerror is not None:
             raise
         raise CelebAHQError(str(error)) from error  # the writer's own words
 

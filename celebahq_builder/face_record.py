@@ -67,3 +67,21 @@ def face_columns(records: list[FaceRecord], num_faces: int) -> dict[str, np.ndar
         if columns[field.name].shape[1:] != shape:
             raise ValueError(f"faces/{field.name}: {columns[field.name].shape[1:]} a row, {shape} is wanted")
     return columns
+
+
+def column_fault(name: str, column: object) -> str | None:
+    """Say why something in the group `faces` cannot be a column of it; None for one that can, of any length."""
+    if not isinstance(column, h5py.Dataset) or not column.shape:
+        return "that is no column, expected one entry a row"
+    is_text = column.dtype.kind == "S" or h5py.check_string_dtype(column.dtype) is not None
+    if not is_text and column.dtype.kind not in "biuf":
+        return f"of {column.dtype}, expected numbers or text"
+    if name not in _COLUMNS:
+        return None
+    dtype, shape = _COLUMNS[name]
+    wants_text = np.dtype(dtype).kind in "OS"
+    wants_int = np.dtype(dtype).kind == "i"
+    if is_text != wants_text or column.shape[1:] != shape or (wants_int and column.dtype.kind not in "iu"):
+        wanted = "text" if wants_text else "whole numbers" if wants_int else "numbers"
+        return f"of {column.shape} {column.dtype}, expected {wanted} of shape {('N', *shape)}".replace("'N'", "N")
+    return None

@@ -1,6 +1,7 @@
 """celebahq-data info: what is in a dataset file."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +10,12 @@ import h5py
 import numpy as np
 import tyro
 
+from celebahq.files import printable
 from celebahq_builder.hdf5 import level_key, open_dataset
-from celebahq_builder.printable_name import printable
+
+
+_SHOWN = 300  # characters of an attribute in the table; --json has them all
+_SHOWN_NAMES = 12
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class InfoConfig:
 def info(config: InfoConfig) -> None:
     """Print the summary of a file; DatasetError when it is no dataset."""
     summary = summarise(config.file)
-    print(json.dumps(summary, indent=2) if config.json else _table(summary))
+    print(json.dumps(summary, indent=2) if config.json else "\n".join(map(printable, _table(summary))))
 
 
 def summarise(path: Path) -> dict:
@@ -46,7 +51,7 @@ def summarise(path: Path) -> dict:
             }
         faces = dataset.faces
         scores = faces.get("score")
-        attributes = {name: _plain(value) for name, value in dataset.attributes.items()}
+        attributes = {printable(name): _plain(value) for name, value in dataset.attributes.items()}
         if isinstance(attributes.get("config"), str):
             attributes["config"] = _parsed(attributes["config"])
         return {
@@ -55,18 +60,20 @@ def summarise(path: Path) -> dict:
             "faces": len(dataset),
             "resolution": dataset.resolution,
             "levels": levels,
+            "channels": dataset.channels,
             "labels": None if dataset.labels is None else list(dataset.labels.shape),
-            "face_columns": sorted(faces),
+            "label_names": None if dataset.label_names is None else list(map(printable, dataset.label_names)),
+            "face_columns": sorted(map(printable, faces)),
             "photos": len(set(faces["source"])) if "source" in faces else None,
             "score": None if scores is None else dict(zip(("min", "median", "max"), _quantiles(scores), strict=True)),
             "attributes": attributes,
         }
 
 
-def _table(summary: dict) -> str:
+def _table(summary: dict) -> list[str]:
     lines = [
-        f"{summary['file']}: {summary['faces']:,} faces at {summary['resolution']}x{summary['resolution']}, "
-        f"{summary['bytes'] / 1e6:,.1f} MB",
+        f"{summary['file']}: {summary['faces']:,} faces at {summary['resolution']}x{summary['resolution']}"
+        f"{', gray' if summary['channels'] == 1 else ''}, {summary['bytes'] / 1e6:,.1f} MB",
         "",
         f"{'level':<15} {'shape':<22} {'rows a chunk':>12} {'filter':>8} {'stored MB':>11}",
     ]
@@ -78,30 +85,45 @@ def _table(summary: dict) -> str:
         )
     labels, score = summary["labels"], summary["score"]
     lines += ["", f"labels      {'x'.join(map(str, labels)) + ' float32' if labels else 'none'}"]
+    if names := summary["label_names"]:
+        more = f", ... {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+        lines += [f"names       {_short(', '.join(names[:_SHOWN_NAMES]))}{more}"]
     lines += [f"faces       {', '.join(summary['face_columns']) or 'none: made by one of the original programs'}"]
     if summary["photos"]:
         lines += [f"photos      {summary['photos']:,} different"]
     if score:
-        lines += [f"score       {score['max']:.4f} best, {score['median']:.4f} median, {score['min']:.4f} worst"]
+        figures = {name: "no number" if value is None else f"{value:.4f}" for name, value in score.items()}
+        lines += [f"score       {figures['max']} best, {figures['median']} median, {figures['min']} worst"]
     for name, value in sorted(summary["attributes"].items()):
         if isinstance(value, dict):
-            lines += [f"{name}", *(f"    {key}: {item}" for key, item in value.items())]
+            lines += [f"{name}", *(f"    {_short(key)}: {_short(item)}" for key, item in value.items())]
         else:
-            lines += [f"{name}: {value}"]
-    return "\n".join(lines)
+            lines += [f"{name}: {_short(value)}"]
+    return lines
 
 
-def _quantiles(scores: np.ndarray) -> list[float]:
-    return [float(value) for value in np.quantile(scores, (0, 0.5, 1))]
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
+
+
+def _quantiles(scores: np.ndarray) -> list[float | None]:
+    """Return least, median and largest; None, which JSON has too, for what is no finite number."""
+    return [float(value) if math.isfinite(value) else None for value in np.quantile(scores, (0, 0.5, 1))]
 
 
 def _plain(value: object) -> object:
     """An attribute in a type that JSON knows; other programs store arrays and bytes."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return value if isinstance(value, str | int | float) else str(value)
 
 
 def _parsed(text: str) -> dict | str:
+    """Return the config; the text itself where it is no JSON, or so deep that nobody can have meant it."""
     try:
-        return json.loads(text)
-    except ValueError:
+        config = json.loads(text)
+        json.dumps(config, allow_nan=False), str(config)
+    except (ValueError, RecursionError):
         return text
+    return config if isinstance(config, dict) else text

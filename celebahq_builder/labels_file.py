@@ -1,6 +1,7 @@
 """Labels of a dataset, (N, L) float32, and `<name>-labels.npy`, where the readers of 2017 look for them."""
 
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,16 @@ def labels_path(dataset: Path) -> Path:
 
 
 def as_labels(labels: np.ndarray, num_faces: int, name: str) -> np.ndarray:
-    """Return labels as (num_faces, L) float32; ValueError, beginning with name, for any other shape or kind."""
+    """Return labels as (num_faces, L) float32; ValueError, beginning with name, for another shape or kind, or NaN."""
     labels = np.asarray(labels)
     if labels.ndim != 2 or len(labels) != num_faces or labels.dtype.kind not in "fiub":
-        raise ValueError(f"{name}: {labels.shape} {labels.dtype}, ({num_faces}, L) numbers are wanted")
-    return labels.astype(np.float32)
+        raise ValueError(f"{name}: got {labels.shape} {labels.dtype}, expected ({num_faces}, L) numbers")
+    with np.errstate(over="ignore"):
+        labels = labels.astype(np.float32)
+    if not np.isfinite(labels).all():
+        row = int(np.argwhere(~np.isfinite(labels))[0][0])
+        raise ValueError(f"{name}: got no finite number in row {row}, expected numbers")
+    return labels
 
 
 def npy_bytes(labels: np.ndarray) -> bytes:
@@ -27,10 +33,13 @@ def npy_bytes(labels: np.ndarray) -> bytes:
 def read_sidecar(dataset: Path, num_faces: int) -> np.ndarray | None:
     """Return the labels beside the dataset, or None where there are none; ValueError when they do not fit it."""
     sidecar = labels_path(dataset)
-    if not sidecar.exists():
+    if not os.path.lexists(sidecar):
         return None
     try:
-        labels = np.load(sidecar, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        raise ValueError(f"{sidecar}: not an .npy file of numbers") from None
+        if not sidecar.is_file():
+            raise ValueError("no file")
+        # Mapped first: a header may claim any size, and np.load would allocate it.
+        labels = np.load(sidecar, allow_pickle=False, mmap_mode="r")
+    except Exception:  # numpy's parser of headers raises many kinds
+        raise ValueError(f"{sidecar}: got no .npy file of numbers, expected the labels of {dataset.name}") from None
     return as_labels(labels, num_faces, str(sidecar))

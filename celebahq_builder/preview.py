@@ -9,9 +9,8 @@ import numpy as np
 import tyro
 from PIL import Image, ImageDraw, ImageFont
 
+from celebahq.files import printable, write_atomic
 from celebahq_builder.hdf5 import DatasetError, open_dataset
-from celebahq_builder.printable_name import printable
-from celebahq_builder.whole_file import write_whole
 
 _HEADING_PX = 24
 
@@ -39,7 +38,9 @@ class PreviewConfig:
     def __post_init__(self) -> None:
         for name in ("rows", "columns", "cell"):
             if getattr(self, name) < 1:
-                raise DatasetError(f"--{name}: {getattr(self, name)}, at least 1 is wanted")
+                raise DatasetError(f"--{name}: got {getattr(self, name)}, expected at least 1")
+        if self.rows * self.columns * 3 > 10_000:
+            raise DatasetError(f"--rows: got {self.rows} by {self.columns} faces, expected 3,333 a part at most")
 
 
 def preview(config: PreviewConfig) -> None:
@@ -47,7 +48,7 @@ def preview(config: PreviewConfig) -> None:
     if config.output.exists():
         raise FileExistsError(f"{config.output}: exists already, and is not overwritten")
     if config.output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise DatasetError(f"--output: {config.output}, a name that ends with .png or .jpg is wanted")
+        raise DatasetError(f"--output: got {config.output}, expected a name that ends with .png or .jpg")
     with open_dataset(config.file) as dataset:
         resolution = max((r for r in dataset.resolutions if r <= config.cell), default=1)
         scores = dataset.faces.get("score")
@@ -58,7 +59,8 @@ def preview(config: PreviewConfig) -> None:
     sheet = contact_sheet(parts, scores, config.columns)
     stream = io.BytesIO()
     sheet.save(stream, format="png" if config.output.suffix.lower() == ".png" else "jpeg", quality=92)
-    write_whole(config.output, stream.getvalue())
+    with write_atomic(config.output) as file:
+        file.write(stream.getvalue())
     print(f"{printable(config.output)}: {sheet.width}x{sheet.height}")
 
 
@@ -76,7 +78,7 @@ def choose_rows(num_faces: int, config: PreviewConfig, scored: bool) -> dict[str
 def contact_sheet(
     parts: dict[str, tuple[np.ndarray, np.ndarray]], scores: np.ndarray | None, columns: int
 ) -> Image.Image:
-    """Draw each part, (rows, (n, 3, r, r) uint8), under a heading with its range of rows and scores."""
+    """Draw each part, (rows, (n, C, r, r) uint8), under a heading with its range of rows and scores."""
     side = next(iter(parts.values()))[1].shape[-1]
     lines = sum(-(-len(rows) // columns) for rows, _ in parts.values())
     columns = min(columns, max(len(rows) for rows, _ in parts.values()))
@@ -90,6 +92,6 @@ def contact_sheet(
         draw.text((4, y + 3), text, fill="black", font=font)
         y += _HEADING_PX
         for i, image in enumerate(images):
-            sheet.paste(Image.fromarray(image.transpose(1, 2, 0)), (i % columns * side, y + i // columns * side))
+            sheet.paste(Image.fromarray(image.transpose(1, 2, 0) if len(image) == 3 else image[0]), (i % columns * side, y + i // columns * side))
         y += -(-len(rows) // columns) * side
     return sheet

@@ -10,16 +10,16 @@ def pyramid(face: np.ndarray) -> dict[int, np.ndarray]:
     half to even (h5tool.py of the released program; rounding at every level would change one value in six).
 
     Args:
-        face: (R, R, 3) uint8 RGB, R a power of two.
+        face: (R, R, 3) uint8 RGB or (R, R, 1) gray, R a power of two.
 
     Returns:
-        {r: (3, r, r) uint8 RGB} for r = R, R / 2, ..., 1, in this order.
+        {r: (C, r, r) uint8} for r = R, R / 2, ..., 1, in this order.
 
     Raises:
-        ValueError: the face is not uint8, not square, not RGB, or its side is no power of two.
+        ValueError: the face is not uint8, not square, neither RGB nor gray, or its side is no power of two.
     """
-    if face.ndim != 3 or face.shape[2] != 3 or face.dtype != np.uint8:
-        raise ValueError(f"face: shape {face.shape} of {face.dtype}, (R, R, 3) of uint8 is wanted")
+    if face.ndim != 3 or face.shape[2] not in (1, 3) or face.dtype != np.uint8:
+        raise ValueError(f"face: got shape {face.shape} of {face.dtype}, expected (R, R, 3) or (R, R, 1) of uint8")
     resolution = face.shape[0]
     if face.shape[1] != resolution or resolution < 1 or resolution & (resolution - 1):
         raise ValueError(
