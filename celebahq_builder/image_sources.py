@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO
 
 from celebahq.errors import CelebAHQError
-
 from celebahq_builder.photos import find_photos
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")

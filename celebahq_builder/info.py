@@ -13,7 +13,6 @@ import tyro
 from celebahq.files import printable
 from celebahq_builder.hdf5 import level_key, open_dataset
 
-
 _SHOWN = 300  # characters of an attribute in the table; --json has them all
 _SHOWN_NAMES = 12
 

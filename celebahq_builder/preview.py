@@ -92,6 +92,9 @@ def contact_sheet(
         draw.text((4, y + 3), text, fill="black", font=font)
         y += _HEADING_PX
         for i, image in enumerate(images):
-            sheet.paste(Image.fromarray(image.transpose(1, 2, 0) if len(image) == 3 else image[0]), (i % columns * side, y + i // columns * side))
+            sheet.paste(
+                Image.fromarray(image.transpose(1, 2, 0) if len(image) == 3 else image[0]),
+                (i % columns * side, y + i // columns * side),
+            )
         y += -(-len(rows) // columns) * side
     return sheet

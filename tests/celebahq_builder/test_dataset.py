@@ -103,7 +103,7 @@ def test_verify_notices_photos_that_changed_or_went(folder, tmp_path, capsys, ru
     (folder / "b/2.png").unlink()
     assert run("verify", tmp_path / "f.h5", "--photos", folder) == 1
     out = capsys.readouterr().out
-    assert "1 of 5 photos cannot be read, the first is b/2.png" in out
+    assert "1 of 5 photos cannot be read, the first is b/2.png (no such file)" in out
     assert "1 of 5 photos changed, the first is a/1.png" in out
 
 
@@ -169,18 +169,49 @@ def test_extract_takes_rows_levels_and_names(dataset, tmp_path, run, picture):
 def test_extract_refuses_in_one_line_and_overwrites_nothing(dataset, tmp_path, capsys, refusal):
     png_folder = tmp_path / "png"
     for rows, message in {
-        "12": "'12' with 12 rows, rows of 0..11 are wanted",
-        "5:5": "rows of 0..11",
-        "a": "'a' is no list of rows",
-        "-1": "'-1' is no list of rows",
-        "1,,2": "is no list of rows",
+        "12": "--rows: got '12', expected rows of 0..11",
+        "5:5": "expected rows of 0..11",
+        "a": "--rows: got 'a', expected a list of rows",
+        "-1": "got '-1', expected a list of rows",
+        "1,,2": "expected a list of rows",
     }.items():
         assert message in refusal(capsys, "extract", dataset, "--output", png_folder, f"--rows={rows}")
-    assert "--resolution: 5 is not in" in refusal(capsys, "extract", dataset, "--output", png_folder, "--resolution", 5)
+    assert "--resolution: got 5, expected a level of" in refusal(
+        capsys, "extract", dataset, "--output", png_folder, "--resolution", 5
+    )
     png_folder.mkdir()
     (png_folder / "00003.png").write_bytes(b"precious")
     assert "00003.png: exists already" in refusal(capsys, "extract", dataset, "--output", png_folder)
     assert [path.name for path in png_folder.iterdir()] == ["00003.png"]
+
+
+def test_the_same_extract_goes_on_and_another_one_is_refused(dataset, tmp_path, capsys, run, refusal):
+    output = tmp_path / "png"
+    assert run("extract", dataset, "--output", output) == 0
+    whole = {path.name: path.read_bytes() for path in output.iterdir()}
+    (output / "00005.png").unlink()
+    (output / "00007.png").write_bytes(b"ours, and not made again")
+    assert run("extract", dataset, "--output", output) == 0
+    assert (output / "00005.png").read_bytes() == whole["00005.png"]
+    assert (output / "00007.png").read_bytes() == b"ours, and not made again"
+    out = capsys.readouterr().out
+    assert "12 images of 16x16, 11 of them there before" in out
+    assert f"celebahq-data import {output} --output FILE.h5 --labels {output / 'labels.csv'}" in out
+    assert "exists already" in refusal(capsys, "extract", dataset, "--output", output, "--resolution", 8)
+
+
+def test_damaged_rows_stop_an_extract_or_become_lines(tmp_path, capsys, run, refusal, random_faces, write):
+    path, output = write(tmp_path / "f.h5", random_faces(3, 16), compression="gzip"), tmp_path / "png"
+    with h5py.File(path, "r") as file:
+        at = file["data16x16"].id.get_chunk_info(1).byte_offset
+    data = bytearray(path.read_bytes())
+    data[at : at + 20] = b"\xff" * 20
+    path.write_bytes(data)
+    assert "--bad skip goes on without such rows" in refusal(capsys, "extract", path, "--output", output)
+    assert run("extract", path, "--output", output, "--bad", "skip") == 0
+    assert "2 images of 16x16, 1 of them there before; 1 rows skipped, damaged" in capsys.readouterr().out
+    assert sorted(p.name for p in output.iterdir()) == [".extract.json", "00000.png", "00002.png", "skipped.csv"]
+    assert "1," in (output / "skipped.csv").read_text().splitlines()[1]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here, which is a disk that is always full")
@@ -190,8 +221,9 @@ def test_full_disk_is_one_line_that_names_the_picture(dataset, tmp_path, capsys,
     folder.mkdir()
     (folder / f"{name}.partial").symlink_to("/dev/full")
     output = folder if command == "extract" else folder / name
-    assert refusal(capsys, command, dataset, "--output", output) == f"{folder / name}: No space left on device"
-    assert list(folder.iterdir()) == []
+    line = refusal(capsys, command, dataset, "--output", output)
+    assert line == f"celebahq-data: {folder / name}: No space left on device"
+    assert [path.name for path in folder.iterdir() if path.name != ".extract.json"] == []
 
 
 def test_extract_never_writes_outside_its_folder(tmp_path, capsys, refusal, picture):
@@ -199,7 +231,7 @@ def test_extract_never_writes_outside_its_folder(tmp_path, capsys, refusal, pict
     with DatasetWriter(path, 4, 1) as writer:
         writer.write(pyramid(picture(0, 4)), FaceRecord("../../escaped.png", "0" * 64, "0" * 64))
     message = refusal(capsys, "extract", path, "--output", tmp_path / "a/b", "--names", "source")
-    assert "a relative name is wanted" in message
+    assert "expected a relative name" in message
     assert not list(tmp_path.rglob("escaped*"))
 
 
