@@ -1,9 +1,9 @@
 """celebahq.h5: the file format of the dataset and its writer; the reader is hdf5_reader.py.
 
-Root datasets `data{R}x{R}` for every power of two from the resolution down to 1, each (N, C, R, R) uint8, C = 3 (RGB) or
-1 (gray): what the programs of 2017 wrote and read. Row i is the same face in every one. Ours adds the group `faces` (one
-entry a row), `labels` and root attributes; no other root name begins with "data": the old readers take every such name
-for a level.
+Root datasets `data{R}x{R}` for every power of two from the resolution down to 1, each (N, C, R, R) uint8, C = 3 (RGB)
+or 1 (gray): what the programs of 2017 wrote and read. Row i is the same face in every one. Ours adds the group `faces`
+(one entry a row), `labels` and root attributes; no other root name begins with "data": the old readers take every such
+name for a level.
 """
 
 import json

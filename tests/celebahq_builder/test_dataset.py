@@ -222,7 +222,7 @@ def test_full_disk_is_one_line_that_names_the_picture(dataset, tmp_path, capsys,
     (folder / f"{name}.partial").symlink_to("/dev/full")
     output = folder if command == "extract" else folder / name
     line = refusal(capsys, command, dataset, "--output", output)
-    assert line == f"celebahq-data: {folder / name}: No space left on device"
+    assert line == f"{folder / name}: No space left on device"
     assert [path.name for path in folder.iterdir() if path.name != ".extract.json"] == []
 
 

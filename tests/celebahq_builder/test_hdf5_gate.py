@@ -1,4 +1,4 @@
-"""The gate: an HDF5 file of somebody else is read, or refused in one line; it never reads other files, hangs or swells."""
+"""The gate: an HDF5 file of somebody else is read or refused in one line; it never reads others, hangs or swells."""
 
 import importlib.util
 import os
@@ -105,7 +105,7 @@ def test_every_command_refuses_what_lies_elsewhere_or_claims_too_much(
     edit(sound, name, make)
     for command in COMMANDS:
         line = refusal(capsys, *arguments(command, sound, tmp_path, other))
-        assert line.startswith(f"celebahq-data: {sound}: ") and found in line
+        assert line.startswith(f"{sound}: ") and found in line
     assert not (tmp_path / "png").exists()
 
 
@@ -134,7 +134,7 @@ def test_virtual_levels_that_join_the_shards_beside_the_file_are_read(sound, tmp
         open_dataset(joined)
     shard.unlink()
     shard.symlink_to(sound)
-    with pytest.raises(DatasetError, match="which shows data1x1 of all-00000-of-00001.h5"):
+    with pytest.raises(DatasetError, match=r"which shows data1x1 of all-00000-of-00001\.h5"):
         open_dataset(joined)
 
 
