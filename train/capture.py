@@ -1,16 +1,15 @@
 """Run train_step for one resolution and minibatch size: eagerly, or as one CUDA graph."""
 
 import dataclasses
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from train.cuda_graph import WARM_UP, call_on_side_stream, record
 from train.optimizer import Adam
 from train.randomness import Noise
 from train.step import Batch, Networks, Settings, train_step
-
-WARM_UP = 3
-"""Eager iterations before the capture, as CUDA graphs want; their effect is undone."""
 
 
 class Iteration:
@@ -34,9 +33,7 @@ class Iteration:
         self._first = True
         self.intact = True
         """Whether the networks stand between two iterations; not after an exception between D's update and G's."""
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._batch: Batch | None = None
-        self._noise: Noise | None = None
+        self._recorded: tuple[torch.cuda.CUDAGraph, Batch, Noise] | None = None
 
     def __call__(self, batch: Batch, noise: Noise) -> None:
         """Show one minibatch; batch and noise always have the shapes of the first call."""
@@ -53,7 +50,7 @@ class Iteration:
         done = False
         try:
             if self._capture:
-                self._record(batch, noise)
+                self._recorded = self._record(batch, noise)
             else:
                 self._run(batch, noise)
             done = True
@@ -68,9 +65,11 @@ class Iteration:
             self._replay(batch, noise)
 
     def _replay(self, batch: Batch, noise: Noise) -> None:
-        self._batch.copy_(batch)
-        self._noise.copy_(noise)
-        self._graph.replay()
+        assert self._recorded is not None
+        graph, static_batch, static_noise = self._recorded
+        static_batch.copy_(batch)
+        static_noise.copy_(noise)
+        graph.replay()
 
     def _run(self, batch: Batch, noise: Noise) -> None:
         nets, adams, alpha, statistics, settings = self._step
@@ -78,21 +77,15 @@ class Iteration:
         train_step(nets, adams, batch, noise, alpha, statistics, settings)
         self.intact = True
 
-    def _record(self, batch: Batch, noise: Noise) -> None:
-        fields = dataclasses.fields(batch)
-        self._batch = Batch(**{f.name: _clone(getattr(batch, f.name)) for f in fields})
-        self._noise = Noise(*(x.clone() for x in noise.tensors()))
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP):
-                self._run(self._batch, self._noise)
-        torch.cuda.current_stream().wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        # thread_local: by default any thread's allocation breaks a capture, and the read-ahead thread pins memory.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            self._run(self._batch, self._noise)
-        self._graph = graph
+    def _record(self, batch: Batch, noise: Noise) -> tuple[torch.cuda.CUDAGraph, Batch, Noise]:
+        """Return the graph of an iteration and the static tensors that it reads."""
+        copies: dict[str, Any] = {field.name: _clone(getattr(batch, field.name)) for field in dataclasses.fields(batch)}
+        static_batch = dataclasses.replace(batch, **copies)
+        static_noise = Noise(*(x.clone() for x in noise.tensors()))
+        for _ in range(WARM_UP):
+            call_on_side_stream(lambda: self._run(static_batch, static_noise))
+        graph, _ = record(lambda: self._run(static_batch, static_noise))
+        return graph, static_batch, static_noise
 
     def _state(self) -> list[Tensor]:
         """Return every tensor that an iteration writes."""

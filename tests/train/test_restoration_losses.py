@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from train.restoration import texture_loss as module
-from train.restoration.step import LEAST_ERROR, Step
+from train.restoration.step import LEAST_ERROR, PsnrStep
 from train.restoration.texture_loss import draw_projections, texture_loss
 from zoo.restoration import build
 
@@ -70,8 +70,7 @@ def test_it_asks_for_grain_like_the_original_s_wherever_it_lies_and_not_for_blur
 
 def test_at_the_end_of_training_a_coarse_and_a_fine_jpeg_pull_equally():
     network = build("artifacts", "fast")
-    kinds = {"ema_decay": 0.999, "texture_weight": 0.7, "bf16": False}
-    step = Step(network, network, None, shapes=((2, 32, 32, 3), (2, 32, 32, 3)), **kinds)
+    step = PsnrStep(network, network, shapes=((2, 32, 32, 3), (2, 32, 32, 3)), ema_decay=0.999, bf16=False)
     step.rms_share.fill_(1.0)
     torch.manual_seed(0)
     targets = torch.full((2, 3, 32, 32), 0.5)

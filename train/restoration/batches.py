@@ -27,7 +27,8 @@ class DrawnBatches:
         """Inputs and targets of a step: (N, h, w, 3) and (N, H, W, 3) uint8 on the CPU."""
         rng = np.random.default_rng((self._seed, step))
         pairs = [self._draw_pair(rng, self._photos.draw(rng)) for _ in range(self._batch)]
-        return tuple(torch.from_numpy(np.stack(images)) for images in zip(*pairs, strict=True))
+        inputs, targets = (torch.from_numpy(np.stack(images)) for images in zip(*pairs, strict=True))
+        return inputs, targets
 
     def close(self) -> None:
         """Nothing to stop: no process works in the background."""
@@ -119,7 +120,8 @@ class PooledBatches:
             return pair  # turned, a JPEG's grid and tables are no longer a camera's
         turned, across, down = self._rng.random(3) < 0.5
         axes = [axis for axis, flip in ((1, down), (2, across)) if flip]
-        return tuple((images.transpose(1, 2) if turned else images).flip(axes) for images in pair)
+        inputs, targets = ((images.transpose(1, 2) if turned else images).flip(axes) for images in pair)
+        return inputs, targets
 
     def close(self) -> None:
         """Stop the workers."""

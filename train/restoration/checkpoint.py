@@ -9,9 +9,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from train.restoration.adversarial_step import AdversarialStep
 from train.restoration.config import RestorationConfig
 from train.restoration.step import Step
-from zoo.restoration import build
+from zoo.restoration import ArtifactRemover, SuperResolver, build
 from zoo.restoration_weights import load_restoration
 
 # What another run must share with this one to continue it; the rest says where, how long and how fast.
@@ -39,11 +40,15 @@ def check_config(config: RestorationConfig, folder: Path) -> None:
 
 def save_checkpoint(path: Path, step: Step, done: int, seconds: float) -> None:
     """Write all that training needs to continue; the old file stays until the new one is whole."""
-    modules = {"network": step.network, "ema": step.ema, "discriminator": step.discriminator}
-    optimizers = {"optimizer": step.optimizer, "optimizer_d": step.optimizer_d}
-    state = {name: part.state_dict() for name, part in (modules | optimizers).items() if part is not None}
+    state = {
+        "network": step.network.state_dict(),
+        "ema": step.ema.state_dict(),
+        "optimizer": step.optimizer.state_dict(),
+    }
+    if isinstance(step, AdversarialStep):
+        state |= {"discriminator": step.discriminator.state_dict(), "optimizer_d": step.optimizer_d.state_dict()}
     partial = path.with_name(path.name + ".partial")
-    torch.save(state | {"usual_length": step.usual_length, "step": done, "seconds": seconds}, partial)
+    torch.save(state | {"usual_length": step.grad_norm_ema, "step": done, "seconds": seconds}, partial)
     partial.replace(path)
 
 
@@ -53,10 +58,10 @@ def load_checkpoint(path: Path, step: Step) -> tuple[int, float]:
     step.network.load_state_dict(state["network"])
     step.ema.load_state_dict(state["ema"])
     step.optimizer.load_state_dict(state["optimizer"])
-    if step.discriminator is not None:
+    if isinstance(step, AdversarialStep):
         step.discriminator.load_state_dict(state["discriminator"])
         step.optimizer_d.load_state_dict(state["optimizer_d"])
-    step.usual_length.copy_(state["usual_length"])
+    step.grad_norm_ema.copy_(state["usual_length"])
     step.bind_learning_rate()
     return state["step"], state["seconds"]
 
@@ -69,7 +74,7 @@ def save_weights(path: Path, network: nn.Module, net: str, size: str, dtype: tor
     partial.replace(path)
 
 
-def load_weights(path: Path) -> nn.Module:
+def load_weights(path: Path) -> ArtifactRemover | SuperResolver:
     """The network of a safetensors file, or of a model folder, float32, on the CPU, in evaluation mode.
 
     Raises:

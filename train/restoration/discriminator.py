@@ -1,4 +1,4 @@
-"""The judge of the adversarial fine-tune: spectrally normalised, a score for every patch, features for matching."""
+"""The discriminator of adversarial training: spectrally normalised, a score for every patch, features for matching."""
 
 from itertools import pairwise
 
@@ -13,6 +13,9 @@ class SpectralConv2d(nn.Conv2d):
     The power iteration is a method of its own, called once a step: the forward pass stays a pure function, so one
     captured graph can run it on reals and fakes alike.
     """
+
+    left: Tensor
+    right: Tensor
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
         super().__init__(inputs, outputs, kernel, stride=stride, padding=kernel // 2)
@@ -34,7 +37,7 @@ class SpectralConv2d(nn.Conv2d):
 
 
 class PatchDiscriminator(nn.Module):
-    """Score how real every 32x32 or so of a photo looks (SRGAN's judge, by patch as in pix2pix)."""
+    """Score how real every 32x32 or so of a photo looks (SRGAN's discriminator, by patch as in pix2pix)."""
 
     def __init__(self, channels: tuple[int, ...] = (48, 96, 128, 192)) -> None:
         super().__init__()

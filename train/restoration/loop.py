@@ -4,10 +4,13 @@ import copy
 import json
 import time
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
+from train.restoration.adversarial_step import AdversarialStep
 from train.restoration.batches import DrawnBatches, PooledBatches
 from train.restoration.checkpoint import check_config, load_checkpoint, load_weights, save_checkpoint, save_weights
 from train.restoration.config import RestorationConfig
@@ -16,11 +19,12 @@ from train.restoration.faces import read_faces
 from train.restoration.photos import PhotoStore, held_out_names, middle, read_photos, read_testset
 from train.restoration.protocol import Restore, artifacts_psnr, restorer, superres_psnr
 from train.restoration.schedule import learning_rate_at, rms_share_at
-from train.restoration.step import Step
+from train.restoration.step import PsnrStep, Step
 from train.restoration.strip import save_strip
 from train.restoration.worker import input_side
 from zoo.restoration import build
 
+Module = TypeVar("Module", bound=nn.Module)
 REPORT_SECONDS = 20.0
 HELD_OUT_SIDE = 320
 """Of a photo that is held out, the middle is validated on: at most so many pixels a side."""
@@ -31,8 +35,8 @@ def open_photos(config: RestorationConfig) -> tuple[Path, dict[str, list[np.ndar
     folder = config.outdir / "photos"
     held_out = {}
     if config.testsets is not None:
-        names = ("Classic5",) if config.net == "artifacts" else ("Set5", "Set14")
-        held_out = {name: list(read_testset(config.testsets, name).values()) for name in names}
+        sets = ("Classic5",) if config.net == "artifacts" else ("Set5", "Set14")
+        held_out = {name: list(read_testset(config.testsets, name).values()) for name in sets}
     # The index is written last: where it is, the store is whole.
     if config.testsets is None or config.faces is not None or not (folder / "photos.json").exists():
         photos = read_photos(config.photos, "photos/")
@@ -59,19 +63,28 @@ def make_step(config: RestorationConfig, device: torch.device) -> Step:
     """Networks and optimizers of a new run on its device."""
     torch.manual_seed(config.seed)
     network = load_weights(config.init).train() if config.init else build(config.net, config.size)
-    discriminator = PatchDiscriminator() if config.kind == "gan" else None
-    place = {"device": device, "memory_format": torch.channels_last}
+    discriminator = PatchDiscriminator() if config.kind == "gan" else None  # drawn after the network
+    network = _on(network, device)
+    ema = _on(copy.deepcopy(network).requires_grad_(False), device)
     small, side = input_side(config.net, config.patch_side), config.patch_side
-    return Step(
-        network.to(**place),
-        copy.deepcopy(network).requires_grad_(False).to(**place),
-        discriminator.to(**place) if discriminator else None,
-        shapes=((config.batch, small, small, 3), (config.batch, side, side, 3)),
-        ema_decay=config.ema,
+    shapes = ((config.batch, small, small, 3), (config.batch, side, side, 3))
+    bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
+    if discriminator is None:
+        return PsnrStep(network, ema, shapes=shapes, ema_decay=config.ema, bf16=bf16)
+    return AdversarialStep(
+        network,
+        ema,
+        _on(discriminator, device),
         texture_weight=config.texture_weight,
-        bf16=config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda"),
         seed=config.seed,
+        shapes=shapes,
+        ema_decay=config.ema,
+        bf16=bf16,
     )
+
+
+def _on(network: Module, device: torch.device) -> Module:
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
 
 
 def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: bool = True) -> bool:
@@ -104,19 +117,22 @@ def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: 
         done, seconds = load_checkpoint(folder / "checkpoint.pt", step)
     total = f"{config.steps} steps" if config.steps else f"{config.minutes:.2f} min"
     print(f"{config.name}: from step {done}, {seconds:.0f} s of {total} done, on {device}", flush=True)
-    if config.workers:
-        more = {"step": done, "workers": config.workers, "pool": config.pool, "device": device}
-        batches = PooledBatches(*what, cleaner=config.cleaner, **more)
-    else:
-        batches = DrawnBatches(*what, cleaner=config.cleaner)
+    batches: PooledBatches | DrawnBatches = (
+        PooledBatches(*what, cleaner=config.cleaner, step=done, workers=config.workers, pool=config.pool, device=device)
+        if config.workers
+        else DrawnBatches(*what, cleaner=config.cleaner)
+    )
 
     def progress() -> float:
-        return done / config.steps if config.steps else seconds / (60 * config.minutes)
+        if config.steps:
+            return done / config.steps
+        assert config.minutes is not None, "checked by RestorationConfig"
+        return seconds / (60 * config.minutes)
 
     def report(loss: float, figures: dict[str, float]) -> None:
         line = {"step": done, "seconds": round(seconds, 1), "loss": round(loss, 6)}
         line |= {name: round(figure, 3) for name, figure in figures.items()}
-        if config.workers:
+        if isinstance(batches, PooledBatches):
             line["pairs"] = batches.received
         with (folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")

@@ -10,7 +10,8 @@ DIRECTIONS = 256
 
 def laplacian_levels(photo: np.ndarray, levels: int = LEVELS) -> list[np.ndarray]:
     """The finest levels of the Laplacian pyramid. photo: (H, W, 3) uint8. Returns (H/2^i, W/2^i, 3) float32 each."""
-    current, result = photo.astype(np.float32), []
+    current: np.ndarray = photo.astype(np.float32)
+    result: list[np.ndarray] = []
     for _ in range(levels):
         smaller = cv2.pyrDown(current)
         result.append(current - cv2.pyrUp(smaller, dstsize=current.shape[1::-1]))
