@@ -20,7 +20,8 @@ from celebahq_builder.failure import is_failure
 from celebahq_builder.landmark_match import read_landmarks
 from celebahq_builder.manifest import Row, write_manifest
 from celebahq_builder.photo_changes import photo_digests
-from celebahq_builder.photo_folder import find_input, photos_sha256
+from celebahq_builder.photo_folder import left_out, list_input, photos_sha256
+from celebahq_builder.photo_sources import Listing
 from celebahq_builder.printable_name import printable
 from celebahq_builder.render_photos import Photos, count_reasons, limits, render_missing, render_photos
 from celebahq_builder.restore_settings import settle
@@ -39,7 +40,8 @@ def build(config: BuildConfig) -> None:
         BuildError: wrong input, an output in the way, a full disk, options that changed since the build was begun.
         BuildIncomplete: all is written, but some photos failed that the same command tries again.
     """
-    names = find_input(config)
+    listing = list_input(config)
+    names = listing.names
     config, weights_sha256 = settle(config)
     print(config, end="\n\n")
     landmarks, landmarks_sha256 = read_landmarks(config, names)
@@ -67,7 +69,7 @@ def build(config: BuildConfig) -> None:
             if found == "nothing" or not _is_written(config, choice):
                 attributes |= photo_digests(rows)
                 _write_dataset(folder, config, choice, attributes, replace=found == "unfinished")
-            _print_summary(config, names, rows, choice, report)
+            _print_summary(config, listing, rows, choice, report)
         if config.keep_build_folder or failed:
             write_manifest(folder.manifest, header, with_outcomes(rows, choice))
         else:
@@ -163,10 +165,10 @@ def _write_dataset(
             bar.advance()
 
 
-def _print_summary(config: BuildConfig, names: list[str], rows: list[Row], choice: Choice, report: Path) -> None:
+def _print_summary(config: BuildConfig, listing: Listing, rows: list[Row], choice: Choice, report: Path) -> None:
     size = f"{config.resolution}x{config.resolution}, {config.output.stat().st_size / 1e6:,.1f} MB"
     lines = [
-        (len(names), "photos"),
+        (len(listing.names), "photos"),
         (len(choice.kept), f"faces in {printable(config.output)}, {size}"),
     ]
     if choice.beyond:
@@ -178,6 +180,8 @@ def _print_summary(config: BuildConfig, names: list[str], rows: list[Row], choic
     print()
     for count, text in lines:
         print(f"{count:>{width},}  {text}")
+    if listing.left_out:
+        print(f"\nNo photos:     {left_out(listing)}")
     time, too_long = training_estimate(config.resolution)
     train = f"python -m train --dataset {shlex.quote(printable(config.output))}"
     print(f"\nLook at them:  {printable(report)}")

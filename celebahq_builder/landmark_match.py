@@ -73,6 +73,26 @@ def match(listed: dict[str, np.ndarray], names: Iterable[str]) -> Listed:
     return found
 
 
+def upright_points(points: np.ndarray, orientation: int, upright_shape: tuple[int, ...]) -> np.ndarray:
+    """Turn points of a photo as it is stored along with its pixels.
+
+    Args:
+        points: (5, 2) float, pixels (x, y) of the stored photo.
+        orientation: EXIF's, 1 to 8, by which the photo was brought upright.
+        upright_shape: (H, W, ...) of the upright photo.
+
+    Returns:
+        (5, 2), pixels of the upright photo. Where it was mirrored, left and right change places: left is left in it.
+    """
+    height, width = upright_shape[:2] if orientation < 5 else upright_shape[1::-1]
+    x, y = points[:, 0], points[:, 1]
+    across, down = width - 1 - x, height - 1 - y
+    columns = {1: (x, y), 2: (across, y), 3: (across, down), 4: (x, down)}
+    columns |= {5: (y, x), 6: (down, x), 7: (down, across), 8: (y, across)}
+    turned = np.stack(columns[orientation], axis=1)
+    return turned[[1, 0, 2, 4, 3]] if orientation in (2, 4, 5, 7) else turned
+
+
 def _ends_alike(a: str, b: str) -> bool:
     """Say whether one path is the end of the other, folder by folder."""
     a, b = PurePosixPath(a).parts, PurePosixPath(b).parts

@@ -8,7 +8,7 @@ from pathlib import Path
 from celebahq.progress import progress
 from celebahq_builder.manifest import Row
 from celebahq_builder.photo_folder import FileStamp, file_stamp
-from celebahq_builder.photos import read_photo
+from celebahq_builder.photo_sources import read_photo
 from celebahq_builder.render_photo import LARGEST_FILE_BYTES
 from celebahq_builder.unusable_photo import UnusablePhoto
 

@@ -19,7 +19,7 @@ from celebahq_builder.photo_sources import find_photos, read_photo
 from celebahq_builder.photo_tiff import decode_tiff, read_all_by_libtiff
 from celebahq_builder.unusable_photo import UnusablePhoto
 
-__all__ = ["READ", "decode_photo", "find_photos", "read_photo"]
+__all__ = ["READ", "decode_photo", "decode_with_orientation", "find_photos", "read_photo"]
 
 READ = "JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, AVIF or HEIC"
 
@@ -46,6 +46,11 @@ def decode_photo(data: bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndar
             "too many pixels", "too much memory", "truncated or corrupt file" or "damaged ... metadata"; but for
             MemoryError nothing else, whatever the file holds.
     """
+    return decode_with_orientation(data, max_megapixels)[0]
+
+
+def decode_with_orientation(data: bytes, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[np.ndarray, int]:
+    """Decode a photo as decode_photo does, and tell by which EXIF orientation (1 to 8) it was brought upright."""
     _prepare_pillow()
     if not data:
         raise UnusablePhoto("empty file", "0 bytes")
@@ -55,7 +60,8 @@ def decode_photo(data: bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndar
             raise UnusablePhoto("unsupported format", f"got {foreign}, expected {READ}")
         raise UnusablePhoto("not an image", f"{len(data)} bytes that begin with {data[:16]!r}")
     try:
-        return to_upright_srgb(_DECODERS[kind](data, max_megapixels))
+        pixels = _DECODERS[kind](data, max_megapixels)
+        return to_upright_srgb(pixels), pixels.orientation
     except (UnusablePhoto, MemoryError):
         raise
     except _BROKEN as error:

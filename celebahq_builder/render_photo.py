@@ -55,14 +55,15 @@ def work_on(task: Task) -> Result:
 def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
     """Take one photo through all stages: decode, find faces, align, score. The same bytes give the same result."""
     from celebahq_builder.align import face_quad
+    from celebahq_builder.landmark_match import upright_points
     from celebahq_builder.landmarks import Face, check_landmarks, find_faces
     from celebahq_builder.perceptual_hash import perceptual_hash
-    from celebahq_builder.photos import decode_photo
+    from celebahq_builder.photos import decode_with_orientation
     from celebahq_builder.quality import quality_score
 
     config, facts = task.config, {"source_sha256": hashlib.sha256(data).hexdigest()}
     try:
-        photo = decode_photo(data)
+        photo, orientation = decode_with_orientation(data)
         facts |= {"pixel_sha256": hashlib.sha256(photo).hexdigest(), "width": photo.shape[1], "height": photo.shape[0]}
         if config.landmarks is None:
             found = find_faces(photo, faces=config.faces, min_face=config.min_face, detector=config.detector)
@@ -71,8 +72,9 @@ def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
         elif isinstance(task.landmarks, str):
             raise UnusablePhoto("ambiguous in the list of landmarks", task.landmarks)
         else:
-            check_landmarks(task.landmarks, photo.shape, config.min_face)
-            found = [Face(task.landmarks, None)]
+            landmarks = upright_points(task.landmarks, orientation, photo.shape)
+            check_landmarks(landmarks, photo.shape, config.min_face)
+            found = [Face(landmarks, None)]
     except UnusablePhoto as refusal:
         return Result([refused(task.name, stamp, refusal, **facts)])
 

@@ -97,3 +97,11 @@ def test_whatever_the_file_system_says_is_one_line_that_names_the_file_and_the_c
     message = str(caught.value)
     assert message.startswith(f"{tmp_path}/f.h5.build/faces/") and os.strerror(number) in message
     assert message.endswith("; put that right and run the same command again to continue")
+
+
+def test_what_is_no_photo_is_counted_by_kind_at_the_end(made_photos, trouble, tmp_path, capsys):
+    (made_photos / "notes.txt").write_text("mine")
+    (made_photos / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+    build(options(made_photos, tmp_path / "f.h5"))
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("No photos: ")]
+    assert ".txt" in line and "mp4" in line.lower()

@@ -1,13 +1,16 @@
 """Lists of landmarks: read as the released program reads them, or refused by line and by name."""
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from celebahq_builder.landmark_lists import read_landmark_list
-from celebahq_builder.landmark_match import match
+from celebahq_builder.landmark_match import match, upright_points
+from celebahq_builder.photos import decode_with_orientation
 
 HEADER = "lefteye_x lefteye_y righteye_x righteye_y nose_x nose_y leftmouth_x leftmouth_y rightmouth_x rightmouth_y"
 
@@ -169,3 +172,23 @@ def test_names_that_only_end_alike_are_not_the_same():
         "1.jpg": POINTS,
         "a/1.jpg": None,
     }
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_points_of_the_stored_photo_are_turned_along_with_it(orientation, suffix):
+    """Five dots of five colors on black: after decoding, each is where its point says."""
+    stored = np.zeros((120, 200, 3), np.uint8)
+    points = np.array([(40, 30), (90, 34), (66, 60), (44, 90), (88, 92)], np.float32)
+    colors = np.array([(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (250, 0, 250)])
+    for (x, y), color in zip(points.astype(int), colors, strict=True):
+        stored[y - 4 : y + 5, x - 4 : x + 5] = color
+    exif, stream = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).save(stream, suffix, exif=exif, **({"quality": 95} if suffix != "TIFF" else {}))
+    photo, found = decode_with_orientation(stream.getvalue())
+    assert found == orientation
+    turned = upright_points(points, found, photo.shape)
+    mirrored = orientation in (2, 4, 5, 7)
+    for (x, y), color in zip(turned.astype(int), colors[[1, 0, 2, 4, 3]] if mirrored else colors, strict=True):
+        assert np.abs(photo[y, x] - color).max() < 60
