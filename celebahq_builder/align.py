@@ -5,7 +5,11 @@ import numpy as np
 from PIL import Image
 
 from celebahq_builder.crop_plan import CropPlan, plan_crop
+from celebahq_builder.lanczos_float32 import resize
 from celebahq_builder.padding import extend
+from celebahq_builder.released_padding import extend_released
+from celebahq_builder.released_plan import released_box
+from celebahq_builder.released_warp import sample_released
 
 GEOMETRIES = ("paper", "released", "ffhq")
 OVERSAMPLING = 4  # the warp goes to 4096 for an output of 1024
@@ -39,8 +43,8 @@ def align_face(photo: np.ndarray, landmarks: np.ndarray, resolution: int = 1024,
 
     "paper": bilinear to 4096 x 4096, box filter to 1024 x 1024 (Appendix C), computed from fewer than 16 samples a
     pixel; boxes of 4096 pixels or more are reduced by a whole factor first, by block means. "released": the released
-    program to within 2 grey levels, with its LANCZOS filters, its enlargement of small boxes by a power of two, and the
-    half pixel by which the Pillow 3.1.1 that it requires samples too far to the top left. "ffhq": FFHQ's program. All
+    program to the byte, with its LANCZOS filters, its enlargement of small boxes by a power of two, and the half pixel
+    by which the Pillow 3.1.1 that it requires samples too far to the top left. "ffhq": FFHQ's program. All
     three extend the photo by the released program's rule. At another resolution every stage keeps its ratio to the
     output (the warp goes to four times the resolution), as those programs do when their output size is changed.
 
@@ -62,10 +66,12 @@ def align_face(photo: np.ndarray, landmarks: np.ndarray, resolution: int = 1024,
     if resolution < 1:
         raise ValueError(f"resolution: {resolution}, at least 1 is wanted")
     plan = plan_crop(photo.shape[1::-1], quad, resolution, geometry, side)
+    if geometry == "released":
+        return sample_released(_extended_released(photo, plan), plan.quad, resolution)
     picture, quad = _extended(photo, plan, geometry, whole=False)
     if geometry == "paper":
         return _sample_box(picture, quad, plan.side, resolution)
-    return _sample_lanczos(picture, quad, resolution, geometry)
+    return _sample_lanczos(picture, quad, resolution)
 
 
 def extend_photo(
@@ -87,6 +93,8 @@ def extend_photo(
         ValueError: a box smaller than a pixel, or outside the photo altogether.
     """
     plan = plan_crop(photo.shape[1::-1], quad, resolution, geometry)
+    if geometry == "released":
+        return _extended_released(photo, plan), plan.quad
     return _extended(photo, plan, geometry, whole=True)
 
 
@@ -99,6 +107,8 @@ def _box(landmarks: np.ndarray, geometry: str) -> tuple[np.ndarray, float]:
         raise ValueError(f"landmarks: shape {points.shape}, (5, 2) is wanted")
     if not np.isfinite(points).all():
         raise ValueError("landmarks: not all finite, 5 points (x, y) in pixels are wanted")
+    if geometry == "released":
+        return released_box(points)
     to_centre = 0.0 if geometry == "ffhq" else 0.5
 
     left_eye, right_eye, _, left_mouth, right_mouth = points
@@ -124,10 +134,17 @@ def _rotate90(v: np.ndarray) -> np.ndarray:
     return np.array([-v[1], v[0]], dtype=v.dtype)
 
 
+def _extended_released(photo: np.ndarray, plan: CropPlan) -> np.ndarray:
+    """Shrink, cut, enlarge and extend as the released program does, byte for byte."""
+    _refuse_anything_but_rgb(photo)
+    picture = resize(photo, plan.shrunk_size, plan.crop)
+    picture = resize(picture, (picture.shape[1] * plan.enlarge, picture.shape[0] * plan.enlarge))
+    return extend_released(picture, plan.pad, plan.blur_px) if any(plan.pad) else picture
+
+
 def _extended(photo: np.ndarray, plan: CropPlan, geometry: str, whole: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Shrink, cut, enlarge and extend; without `whole` only what the box itself needs. Returns picture and corners."""
-    if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
-        raise ValueError(f"photo: shape {photo.shape} of {photo.dtype}, (H, W, 3) of uint8 is wanted")
+    """Shrink, cut and extend; without `whole` only what the box itself needs. Returns picture and corners."""
+    _refuse_anything_but_rgb(photo)
     left, top, right, bottom = plan.crop
     size = (right - left, bottom - top)
     if plan.shrink == 1:
@@ -141,9 +158,6 @@ def _extended(photo: np.ndarray, plan: CropPlan, geometry: str, whole: bool) -> 
         limits = np.tile(photo.shape[1::-1], 2)
         box = tuple(np.minimum(np.array(plan.crop) * scale, limits).tolist())
         picture = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS, box=box))
-    if plan.enlarge > 1:
-        size = (size[0] * plan.enlarge, size[1] * plan.enlarge)
-        picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
     if not any(plan.pad):
         return picture, plan.quad
     if whole:
@@ -154,6 +168,11 @@ def _extended(photo: np.ndarray, plan: CropPlan, geometry: str, whole: bool) -> 
     first = np.maximum(np.floor(plan.quad.min(axis=0)).astype(int) - 2, 0)
     last = np.minimum(np.ceil(plan.quad.max(axis=0)).astype(int) + 2, limit)
     return extend(picture, plan.pad, plan.blur_px, (*first, *last)), plan.quad - first.astype(plan.quad.dtype)
+
+
+def _refuse_anything_but_rgb(photo: np.ndarray) -> None:
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
+        raise ValueError(f"photo: shape {photo.shape} of {photo.dtype}, (H, W, 3) of uint8 is wanted")
 
 
 def _sample_box(picture: np.ndarray, quad: np.ndarray, side: float, resolution: int) -> np.ndarray:
@@ -182,13 +201,9 @@ def _warp(picture: np.ndarray, quad: np.ndarray, size: int, offset: float = 0.0)
     return cv2.warpAffine(picture, warp, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _sample_lanczos(picture: np.ndarray, quad: np.ndarray, resolution: int, geometry: str) -> np.ndarray:
-    """Bilinear to four times the output, then LANCZOS: the released programs, in Pillow, which their 2 levels need."""
+def _sample_lanczos(picture: np.ndarray, quad: np.ndarray, resolution: int) -> np.ndarray:
+    """Bilinear to four times the output, then LANCZOS: FFHQ's program, in Pillow."""
     fine = resolution * OVERSAMPLING
-    quad = quad + 0.5
-    if geometry == "released":
-        # Pillow before 3.4 sampled at the top-left corner of each output pixel, not at its centre.
-        quad = quad - ((quad[3] - quad[0]) + (quad[1] - quad[0])) * (0.5 / fine)
-    corners = quad.ravel().tolist()
+    corners = (quad + 0.5).ravel().tolist()
     face = Image.fromarray(picture).transform((fine, fine), Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
     return np.asarray(face.resize((resolution, resolution), Image.Resampling.LANCZOS))

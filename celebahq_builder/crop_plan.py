@@ -53,12 +53,17 @@ def plan_crop(
     Raises:
         ValueError: the box is smaller than a pixel, or it lies outside the photo altogether, border included.
     """
-    # The released program keeps its corners in float32 throughout; the other two in float64.
-    quad = np.array(quad, dtype=np.float32 if geometry == "released" else np.float64)
     if side is None:
+        quad = np.asarray(quad)
         side = float(np.linalg.norm(quad[3].astype(np.float64) - quad[0]))
     if not 1 <= side < np.inf:
         raise ValueError(f"face box: its side is {side:.3g} pixels, at least 1 is wanted")
+
+    if geometry == "released":
+        from celebahq_builder.released_plan import plan_released
+
+        return plan_released(size, quad, side, resolution)
+    quad = np.array(quad, np.float64)
 
     # Four samples a pixel cannot carry a box of four outputs or more: make it smaller by a whole factor first.
     shrink = max(int(0.5 * side / resolution), 1)
@@ -67,30 +72,22 @@ def plan_crop(
 
     # Keep the box and a border around it, as far as the photo goes.
     border = max(round(side * 0.1), 3)
-    left, top, right, bottom = _bounds(quad)
+    left, top, right, bottom = whole_bounds(quad)
     crop = (max(left - border, 0), max(top - border, 0), min(right + border, width), min(bottom + border, height))
-    if crop[0] >= crop[2] or crop[1] >= crop[3]:
-        span = f"x {left}..{right}, y {top}..{bottom}"
-        raise ValueError(f"face box: it spans {span}, outside the photo of {width} x {height} pixels")
-    quad = quad - np.array(crop[:2], dtype=quad.dtype)
+    refuse_box_outside(crop, (left, top, right, bottom), (width, height))
+    quad = quad - crop[:2]
 
-    # Enlarge by the power of two that brings the box to between one and two outputs.
-    enlarge = 1
-    if geometry == "released" and side < resolution:
-        enlarge = int(np.exp2(np.ceil(np.log2(resolution / side))))
-    width, height = (crop[2] - crop[0]) * enlarge, (crop[3] - crop[1]) * enlarge
-    quad, side = quad * enlarge, side * enlarge
-
-    # Extend all four sides if the box comes within 4 pixels of one. The border is not enlarged: theirs is not.
-    left, top, right, bottom = _bounds(quad)
+    width, height = crop[2] - crop[0], crop[3] - crop[1]
+    # Extend all four sides if the box comes within 4 pixels of one.
+    left, top, right, bottom = whole_bounds(quad)
     overhang = tuple(max(out + border, 0) for out in (-left, -top, right - width, bottom - height))
     pad = (0, 0, 0, 0)
     if max(overhang) > border - 4:
         least = max(round(side * 0.3), 1)  # not 0, for a box of one pixel: the fade divides by it
         pad = tuple(max(out, least) for out in overhang)
-        quad = quad + np.array(pad[:2], dtype=quad.dtype)
+        quad = quad + pad[:2]
     shrunk_size = _shrunk_size(size, shrink, geometry)
-    return CropPlan(shrink, shrunk_size, border, crop, enlarge, overhang, pad, side * 0.02, quad, side)
+    return CropPlan(shrink, shrunk_size, border, crop, 1, overhang, pad, side * 0.02, quad, side)
 
 
 def _shrunk_size(size: tuple[int, int], shrink: int, geometry: str) -> tuple[int, int]:
@@ -103,8 +100,15 @@ def _shrunk_size(size: tuple[int, int], shrink: int, geometry: str) -> tuple[int
     return max(round(size[0] / shrink), 1), max(round(size[1] / shrink), 1)
 
 
-def _bounds(quad: np.ndarray) -> tuple[int, int, int, int]:
+def whole_bounds(quad: np.ndarray) -> tuple[int, int, int, int]:
     """(left, top, right, bottom) whole pixels around the corners."""
     left, top = np.floor(quad.min(axis=0))
     right, bottom = np.ceil(quad.max(axis=0))
     return int(left), int(top), int(right), int(bottom)
+
+
+def refuse_box_outside(crop: tuple[int, ...], box: tuple[int, ...], size: tuple[int, int]) -> None:
+    """ValueError where nothing is left of a crop: the box, border included, lies outside the photo."""
+    if crop[0] >= crop[2] or crop[1] >= crop[3]:
+        span = f"x {box[0]}..{box[2]}, y {box[1]}..{box[3]}"
+        raise ValueError(f"face box: it spans {span}, outside the photo of {size[0]} x {size[1]} pixels")
