@@ -72,7 +72,7 @@ def _fixed(*cosines: float) -> int:
 
 
 def _half8() -> np.ndarray:
-    """The upper half of the 8-point transform (Loeffler, Ligtenberg, Moschytz): each entry a sum of rounded constants."""
+    """The upper half of the 8-point transform (Loeffler, Ligtenberg, Moschytz), in sums of rounded constants."""
     c = [math.sqrt(2) * math.cos(k * math.pi / 16) for k in range(8)]
     f, one = _fixed, 1 << _SCALE_BITS
     two, six = f(c[6]) + f(c[2], -c[6]), f(c[6]) - f(c[2], c[6])

@@ -165,7 +165,9 @@ def _read_frame(body: bytes, jpeg: JPEG, progressive: bool, max_pixels: float) -
         name, sampling, table = body[6 + 3 * i : 9 + 3 * i]
         jpeg.components.append(Component(name, sampling >> 4, sampling & 15, table))
     h_most, v_most = jpeg.h_most, jpeg.v_most
-    if any(c.h == 0 or c.v == 0 or h_most not in (c.h, 2 * c.h) or v_most not in (c.v, 2 * c.v) for c in jpeg.components):
+    if any(
+        c.h == 0 or c.v == 0 or h_most not in (c.h, 2 * c.h) or v_most not in (c.v, 2 * c.v) for c in jpeg.components
+    ):
         raise UnsupportedJPEG("a JPEG whose chroma is not a half or the whole of its luma")
     for c in jpeg.components:
         c.width = -(-jpeg.width * c.h // (8 * h_most))

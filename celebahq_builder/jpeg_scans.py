@@ -10,7 +10,7 @@ from celebahq_builder.jpeg_huffman import END_OF_BLOCK, BitReader, DamagedJPEG, 
 
 @dataclass(frozen=True)
 class Scan:
-    """Header of a scan: coefficients start..end, of which bits above `high` are known and those down to `low` follow."""
+    """Header of a scan: coefficients start..end; bits above `high` are known, those down to `low` follow."""
 
     progressive: bool
     start: int
@@ -60,7 +60,7 @@ def decode_scan(scan: Scan, chosen: list[tuple[Any, int]], readers: list[BitRead
 
 
 def _units(chosen: list[tuple[Any, int]]) -> list[list[tuple[int, int]]]:
-    """(component, offset of its block), unit by unit: one block where the scan holds one component, h x v of each else."""
+    """(component, offset of its block), unit by unit: one block, or h x v blocks of each of several components."""
     if len(chosen) == 1:
         c = chosen[0][0]
         return [[(0, 64 * (y * c.across + x))] for y in range(c.height) for x in range(c.width)]

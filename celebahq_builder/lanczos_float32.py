@@ -74,7 +74,9 @@ def resize_rows(rows: np.ndarray, taps: Taps, outputs: range, first_row: int = 0
     as_float: dict[int, np.ndarray] = {}
     for i, out in enumerate(outputs):
         first, end = int(taps.first[out]), int(taps.end[out])
-        as_float = {j: as_float[j] if j in as_float else rows[j - first_row].astype(np.float32) for j in range(first, end)}
+        as_float = {
+            j: as_float[j] if j in as_float else rows[j - first_row].astype(np.float32) for j in range(first, end)
+        }
         total.fill(_HALF)
         for j, weight in zip(range(first, end), taps.weights[out], strict=False):
             np.multiply(as_float[j], weight, out=product)
@@ -85,12 +87,12 @@ def resize_rows(rows: np.ndarray, taps: Taps, outputs: range, first_row: int = 0
 
 def truncated(total: np.ndarray) -> np.ndarray:
     """Float32 sums to uint8, in place up to the cast: the half that rounds is in the sum already."""
-    return np.clip(total, 0, 255, out=total).astype(np.uint8)
+    np.maximum(total, 0, out=total)
+    np.minimum(total, 255, out=total)
+    return total.astype(np.uint8)
 
 
-def resize(
-    picture: np.ndarray, size: tuple[int, int], region: tuple[int, int, int, int] | None = None
-) -> np.ndarray:
+def resize(picture: np.ndarray, size: tuple[int, int], region: tuple[int, int, int, int] | None = None) -> np.ndarray:
     """Resize as Pillow 3.1.1's ANTIALIAS: across first, rounded to bytes, then down.
 
     Args:

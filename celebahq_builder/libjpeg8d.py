@@ -11,6 +11,7 @@ import os
 import tempfile
 import threading
 import warnings
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -78,7 +79,7 @@ def _decode_by_jpeglib(data: bytes) -> np.ndarray:
         raise DamagedJPEG(str(error)) from None
     finally:
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            Path(path).unlink()
     if pixels.ndim != 3 or pixels.shape[2] != 3:
         raise DamagedJPEG(f"a JPEG of {pixels.shape[-1]} channels")
     return np.ascontiguousarray(pixels)

@@ -1,4 +1,4 @@
-"""What the released program shows where the photo ends, byte for byte: mirrored, blurred, fading to the median colour."""
+"""What the released program shows where the photo ends, byte for byte: mirrored, blurred, fading to the median."""
 
 import cv2
 import numpy as np
@@ -43,7 +43,7 @@ def _mirrored(start: int, stop: int, size: int) -> np.ndarray:
 
 
 def _depth(size: int, before: int, after: int) -> np.ndarray:
-    """How deep in the picture a column (row) lies, in paddings: 0 at the outermost one, 1 at the seam. (size,) float32."""
+    """How deep in the picture a column or row lies, in paddings: 0 outermost, 1 at the seam. (size,) float32."""
     at = np.arange(size, dtype=np.float32)
     return np.minimum(at / np.float32(before), (np.float32(size - 1) - at) / np.float32(after))
 

@@ -75,4 +75,4 @@ def _hypot(v: np.ndarray) -> np.float32:
 
 
 def _moved(quad: np.ndarray, x: int, y: int) -> np.ndarray:
-    return (quad.astype(np.float64) + [x, y]).astype(np.float32)
+    return (quad.astype(np.float64) + np.array([x, y])).astype(np.float32)

@@ -100,28 +100,38 @@ def _bilinear(table: np.ndarray, shape: tuple[int, ...], x: np.ndarray, y: np.nd
 
 
 class _Across:
-    """Lanczos along rows whose columns lie in four phases: column 4 i + p at [p, i]."""
+    """Lanczos along rows whose columns lie in four phases: column 4 i + p at [p, i].
+
+    All outputs but the few at both ends have the same 24 weights, so that a tap is one product of whole stretches.
+    """
 
     def __init__(self, resolution: int) -> None:
-        self._taps = lanczos_taps(OVERSAMPLING * resolution, resolution)
-        most = self._taps.weights.shape[1]
+        taps = lanczos_taps(OVERSAMPLING * resolution, resolution)
+        most = taps.weights.shape[1]
         first = OVERSAMPLING * np.arange(resolution) - (most // 2 - OVERSAMPLING // 2)
-        whole = np.flatnonzero((self._taps.first == first) & (self._taps.end == first + most))
-        self._inner = range(int(whole[0]), int(whole[-1]) + 1) if len(whole) else range(0)
-        self._edge = [i for i in range(resolution) if i not in self._inner]
+        middle = (taps.first == first) & (taps.end == first + most)
+        inner, self._edge = np.flatnonzero(middle), np.flatnonzero(~middle)
+        if len(inner):
+            self._inner = slice(int(inner[0]), int(inner[-1]) + 1)
+            self._first, self._weights = int(taps.first[inner[0]]), taps.weights[inner[0]]
+        else:
+            self._inner, self._first, self._weights = slice(0, 0), 0, taps.weights[0, :0]
+        columns = np.minimum(taps.first[self._edge] + np.arange(most)[:, None], OVERSAMPLING * resolution - 1)
+        self._edge_at = columns % OVERSAMPLING, columns // OVERSAMPLING  # (most, edges) each
+        self._edge_weights = taps.weights[self._edge].T
 
     def resize(self, samples: np.ndarray, out: np.ndarray) -> None:
         """samples: (3, n, 4, resolution) float32; out: (n, 3, resolution) uint8, filled."""
-        taps, inner = self._taps, self._inner
         total = np.full((*samples.shape[:2], samples.shape[3]), 0.5, np.float32)
-        if inner:
-            first, weights = int(taps.first[inner.start]), taps.weights[inner.start]
-            middle, product = total[..., inner.start : inner.stop], np.empty((*samples.shape[:2], len(inner)), np.float32)
-            for k, weight in enumerate(weights):
-                start, phase = divmod(first + k, OVERSAMPLING)
-                np.multiply(samples[:, :, phase, start : start + len(inner)], weight, out=product)
-                np.add(middle, product, out=middle)
-        for i in self._edge:
-            for j, weight in zip(range(taps.first[i], taps.end[i]), taps.weights[i], strict=False):
-                total[..., i] += samples[:, :, j % OVERSAMPLING, j // OVERSAMPLING] * weight
+        middle = total[..., self._inner]
+        product = np.empty_like(middle)
+        for k, weight in enumerate(self._weights):
+            start, phase = divmod(self._first + k, OVERSAMPLING)
+            np.multiply(samples[:, :, phase, start : start + middle.shape[2]], weight, out=product)
+            np.add(middle, product, out=middle)
+        edge = np.full((*samples.shape[:2], len(self._edge)), 0.5, np.float32)
+        products = samples[:, :, *self._edge_at] * self._edge_weights
+        for k in range(products.shape[2]):
+            edge += products[:, :, k]
+        total[..., self._edge] = edge
         out[:] = truncated(total).transpose(1, 0, 2)
