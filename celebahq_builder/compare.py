@@ -11,6 +11,7 @@ import tyro
 from celebahq.files import printable
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import DatasetError, open_dataset
+from celebahq_builder.hdf5_gate import open_hdf5
 
 _BLOCK_BYTES = 64 << 20
 
@@ -35,7 +36,7 @@ def compare(config: CompareConfig) -> bool:
     for path in (config.a, config.b):
         open_dataset(path, every_text=True).close()  # a clear refusal of what is no dataset
     equal = True
-    with h5py.File(config.a, "r") as a, h5py.File(config.b, "r") as b:
+    with open_hdf5(config.a) as a, open_hdf5(config.b) as b:
         for name in sorted(_datasets(a) | _datasets(b), key=_largest_first):
             try:
                 difference = compare_dataset(a.get(name), b.get(name), name)

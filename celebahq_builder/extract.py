@@ -22,6 +22,9 @@ _log = logging.getLogger("celebahq")
 _MARK = ".extract.json"
 """In the folder: what is being extracted there. It lets the same command go on, and any other one not."""
 
+_LONGEST_STEM = 255 - len("-99999.png.partial")
+"""Of a name, in bytes."""
+
 
 @dataclass(frozen=True)
 class ExtractConfig:
@@ -160,6 +163,15 @@ def _png(image: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
+def _short(stem: PurePosixPath, row: int) -> PurePosixPath:
+    """Cut the name of a file so that it fits the 255 bytes of all systems with everything that is added to it."""
+    name = stem.name.encode("utf-8", "surrogateescape")
+    if len(name) <= _LONGEST_STEM:
+        return stem
+    # the row tells two apart that were cut at the same place
+    return stem.with_name(f"{name[: _LONGEST_STEM - 20].decode('utf-8', 'ignore')}~{row}")
+
+
 def _names(dataset: Dataset, rows: Sequence[int], kind: str) -> list[str]:
     if kind == "row":
         return [f"{row:0{max(5, len(str(len(dataset) - 1)))}}.png" for row in rows]
@@ -173,7 +185,8 @@ def _names(dataset: Dataset, rows: Sequence[int], kind: str) -> list[str]:
         if source.is_absolute() or ".." in source.parts or not source.name or "\0" in str(source):
             raise DatasetError(f"{dataset.path}: got faces/source {source} of row {row}, expected a relative name")
         index = int(faces["face_index"][row]) if "face_index" in faces else 0
-        names.append(f"{source.with_suffix('')}{f'-{index}' if index else ''}.png")
+        stem = _short(source.with_suffix(""), row)
+        names.append(f"{stem}{f'-{index}' if index else ''}.png")
     repeated, counts = np.unique(np.array(names, dtype=object), return_counts=True)
     if counts.max() > 1:
         raise DatasetError(

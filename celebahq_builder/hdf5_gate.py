@@ -57,7 +57,10 @@ def open_hdf5(path: Path) -> h5py.File:
         try:
             return h5py.File(path, "r")
         except OSError as error:
-            if "unable to lock file" not in str(error) or isinstance(error, BlockingIOError):
+            # "unable to lock file", or once it is open without: "file locking flag values don't match"
+            if ("lock file" not in str(error) and "file locking" not in str(error)) or isinstance(
+                error, BlockingIOError
+            ):
                 raise
             return h5py.File(path, "r", locking=False)  # NFS or Lustre without locks
     except BlockingIOError:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import h5py
 import numpy as np
 import tyro
 
 from celebahq.files import printable
 from celebahq_builder.hdf5 import level_key, open_dataset
+from celebahq_builder.hdf5_gate import open_hdf5
 
 _SHOWN = 300  # characters of an attribute in the table; --json has them all
 _SHOWN_NAMES = 12
@@ -38,7 +38,7 @@ def info(config: InfoConfig) -> None:
 
 def summarise(path: Path) -> dict:
     """Return what info prints, in plain types."""
-    with open_dataset(path) as dataset, h5py.File(path, "r") as file:
+    with open_dataset(path) as dataset, open_hdf5(path) as file:
         levels = {}
         for r in dataset.resolutions:
             level = file[level_key(r)]

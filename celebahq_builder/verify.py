@@ -15,6 +15,7 @@ import tyro
 from celebahq.files import printable
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import FORMAT_VERSION, Dataset, level_key, open_dataset
+from celebahq_builder.hdf5_gate import open_hdf5
 from celebahq_builder.hdf5_levels import resolution_of
 from celebahq_builder.image_sources import SourceError, sha256_of_named
 from celebahq_builder.labels_file import labels_path, read_sidecar
@@ -41,7 +42,7 @@ class VerifyConfig:
 
 def verify(config: VerifyConfig) -> bool:
     """Print a line a check; return whether all hold. DatasetError when the file is no dataset at all."""
-    with open_dataset(config.file) as dataset, h5py.File(config.file, "r") as file:
+    with open_dataset(config.file) as dataset, open_hdf5(config.file) as file:
         checks = {
             "levels": wrong_levels(dataset),
             "chunks": missing_chunks(file, dataset),

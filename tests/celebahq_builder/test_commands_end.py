@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import pytest
 
 from celebahq import files
@@ -82,6 +83,48 @@ def test_link_to_another_disk_stays_a_link_and_the_file_goes_where_it_leads(made
     (tmp_path / "f.h5").symlink_to(tmp_path / "disk" / "faces.h5")
     build(options(made_photos, tmp_path / "f.h5"))
     assert (tmp_path / "f.h5").is_symlink() and (tmp_path / "disk" / "faces.h5").is_file()
+
+
+@pytest.mark.parametrize("command", ["info", "verify", "compare", "preview", "extract"])
+def test_dataset_is_read_where_the_file_system_has_no_locks(
+    tmp_path, write, random_faces, command, run, monkeypatch, capsys
+):
+    path, out = write(tmp_path / "f.h5", random_faces(2, 16)), tmp_path / "out"
+
+    class FileWithoutLocks(h5py.File):
+        def __init__(self, name, mode="r", **more):
+            if more.get("locking") is not False:
+                raise OSError(errno.ENOLCK, "unable to lock file, errno = 37, error message = 'No locks available'")
+            super().__init__(name, mode, **more)
+
+    monkeypatch.setattr(h5py, "File", FileWithoutLocks)
+    words = {"compare": [path], "preview": ["--output", f"{out}.png"], "extract": ["--output", out]}
+    assert run(command, path, *words.get(command, [])) == 0, capsys.readouterr().err
+
+
+def test_file_that_another_program_is_writing_is_named_as_that(tmp_path, refusal, capsys, monkeypatch):
+    monkeypatch.delenv("HDF5_USE_FILE_LOCKING", raising=False)
+    code = "import h5py, sys\nf = h5py.File(sys.argv[1], 'w')\nprint('open', flush=True)\nsys.stdin.read()"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "f.h5")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert writer.stdout.readline() == b"open\n"
+    try:
+        message = refusal(capsys, "info", tmp_path / "f.h5")
+    finally:
+        writer.communicate(b"")
+    assert message.startswith(f"{tmp_path}/f.h5: got a file that another program is writing")
+
+
+def test_photo_with_the_longest_name_there_is_can_be_extracted_by_it(made_photos, trouble, tmp_path, run, capsys):
+    names = ["n" * 251 + ".jpg", "n" * 250 + "m.jpg", "\N{CJK UNIFIED IDEOGRAPH-8A9E}" * 83 + ".jpg"]
+    for name in names:
+        (made_photos / name).write_bytes(name.encode())
+    build(options(made_photos, tmp_path / "f.h5"))
+    assert run("extract", tmp_path / "f.h5", "--output", tmp_path / "out", "--names", "source") == 0
+    assert len(list((tmp_path / "out").glob("*.png"))) == 7
+    for command in (["verify"], ["info"], ["preview", "--output", tmp_path / "p.png"]):
+        assert run(command[0], tmp_path / "f.h5", *command[1:]) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.EBUSY, errno.ETXTBSY, errno.EXDEV, errno.EIO, errno.ENOTCONN])
