@@ -39,7 +39,8 @@ class BuildConfig:
     """
 
     input: Path
-    """Folder of photographs, searched to any depth; or one photograph."""
+    """Folder of photographs, searched to any depth; or a zip or tar of them (nothing is unpacked), a text file (.txt,
+    .lst) that lists paths, one a line, or one photograph."""
     output: Path = Path("celebahq.h5")
     """HDF5 file to make. report.html goes beside it; <output>.build/ holds the work until it is finished."""
     landmarks: Path | None = None

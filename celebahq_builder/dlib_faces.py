@@ -13,6 +13,7 @@ from PIL import Image
 Detector = Literal["hog", "cnn"]
 
 SEEN_EYES_PX = 32  # both detectors look for faces of 80 pixels and more, which have their eyes this far apart
+_LONGEST, _LEAST_WINDOW_PX = 4, 320  # of a window: length in short sides, and what is worth a call of its own
 _MIN_SCORE = -0.2  # of HOG; the shipped threshold, 0, loses faces that the landmarks then confirm
 
 
@@ -36,13 +37,43 @@ def detect(image: Image.Image, scale: float, degrees: float, detector: Detector)
     """Return what dlib takes for faces, largest first, in a photo resized by scale and turned counter-clockwise."""
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     copy = image.resize(size, Image.Resampling.BILINEAR)
-    turned = copy.rotate(degrees, Image.Resampling.BILINEAR, expand=True) if degrees else copy
+    windows = _windows(size) if degrees % 90 else [(0, 0, *size)]
     found = []
-    for left, top, right, bottom, score in _boxes(np.ascontiguousarray(turned), detector):
-        from_middle = np.array([left + right + 1 - turned.width, top + bottom + 1 - turned.height]) / 2
-        centre = (_turn_back(degrees) @ from_middle + [copy.width / 2, copy.height / 2]) / scale
-        found.append(Detection(centre, (right - left + 1) / scale, degrees, score))
+    for window in windows:
+        part = copy.crop(window) if len(windows) > 1 else copy
+        turned = part.rotate(degrees, Image.Resampling.BILINEAR, expand=True) if degrees else part
+        middle = np.array([window[0] + window[2], window[1] + window[3]]) / 2
+        for left, top, right, bottom, score in _boxes(np.ascontiguousarray(turned), detector):
+            from_middle = np.array([left + right + 1 - turned.width, top + bottom + 1 - turned.height]) / 2
+            centre = (_turn_back(degrees) @ from_middle + middle) / scale
+            found.append(Detection(centre, (right - left + 1) / scale, degrees, score))
+    if len(windows) > 1:
+        found = _without_repeats(found)
     return sorted(found, key=lambda face: (-face.side, face.centre[1], face.centre[0]))
+
+
+def _windows(size: tuple[int, int]) -> list[tuple[int, int, int, int]]:
+    """Cut a long thin picture into overlapping pieces: turned as a whole it would need its length squared.
+
+    The overlap is the short side, and no face is larger than that; what is turned has at most three times the pixels of
+    its piece, and all pieces together 4/3 of the pixels of the picture.
+    """
+    length, short = max(size), min(size)
+    piece = max(_LONGEST * short, _LEAST_WINDOW_PX)
+    if length <= piece:
+        return [(0, 0, *size)]
+    starts = range(0, length - short, piece - short)
+    spans = [(start, min(start + piece, length)) for start in starts]
+    return [(a, 0, b, short) if size[0] == length else (0, a, short, b) for a, b in spans]
+
+
+def _without_repeats(found: list[Detection]) -> list[Detection]:
+    """Drop what was seen in two windows, the one with the lower score."""
+    kept: list[Detection] = []
+    for face in sorted(found, key=lambda face: (-face.score, face.centre[1], face.centre[0])):
+        if all(np.linalg.norm(face.centre - other.centre) > 0.5 * max(face.side, other.side) for other in kept):
+            kept.append(face)
+    return kept
 
 
 def _boxes(pixels: np.ndarray, detector: Detector) -> Iterator[tuple[int, int, int, int, float]]:

@@ -21,6 +21,8 @@ _MAX_DETECTION_PX = {"hog": 4e6, "cnn": 1e6}  # bounds time and memory: about 0.
 # Detector scores: below _SURE, and in a turned photo, three in four "faces" are shoes and sleeves; but on these the
 # readings of the landmarks do not agree with each other (see five_points), and on faces they do.
 _SURE = 0.3
+_QUARTERS = (90, -90, 180)
+_TURNS = (0, 35, -35, *_QUARTERS)
 _MAX_SPREAD, _MAX_SPREAD_UNSURE = 0.12, 0.05
 
 
@@ -30,10 +32,12 @@ class Face:
 
     landmarks: (5, 2) float32 pixels (x, y): left eye, right eye, nose, left mouth, right mouth; left in the image.
     box: (left, top, right, bottom) in pixels as detected, or None when the landmarks came from a list.
+    turned: quarter turns counter-clockwise, in degrees, that bring the photo upright; 0 where it is.
     """
 
     landmarks: np.ndarray
     box: tuple[float, float, float, float] | None = None
+    turned: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,9 @@ def find_faces(
 ) -> list[Face | UnusablePhoto]:
     """Find faces with dlib, and five points in each.
 
-    Upright faces are looked for first; only where none is usable, the photo is turned by 35 degrees both ways.
+    Upright faces are looked for first; only where none is usable, the photo is turned by 35 degrees both ways; and
+    only where nothing was taken for a face, by quarters: photos that lie on their side and whose file does not say so.
+    Points and box are in the frame of the photo as it is given, in any case.
 
     Args:
         photo: (H, W, 3) uint8.
@@ -73,11 +79,15 @@ def find_faces(
         UnusablePhoto: "no face found".
     """
     image = Image.fromarray(photo)
+    if min(image.size) < min_face / 2:  # nor would it hold the eyes and the mouth
+        raise UnusablePhoto("no face found", f"{image.width}x{image.height} px, too thin for one")
     largest = (_MAX_DETECTION_PX[detector] / (image.width * image.height)) ** 0.5
     scale = min(_DETECTED_EYES_PX / max(min_face, 1.0), _MAX_ENLARGEMENT, largest)
 
     refused: list[Face | UnusablePhoto] = []
-    for degrees in (0, 35, -35):
+    for degrees in _TURNS:
+        if refused and degrees in _QUARTERS:
+            break
         detections = detect(image, scale, degrees, detector)
         if faces == "center":
             middle = np.array([image.width, image.height]) / 2
@@ -167,4 +177,5 @@ def _judge(image: Image.Image, found: Detection, min_face: float) -> Face | Unus
         detail = f"differ by {spread:.2f} eye distances between readings, at most {_MAX_SPREAD} is wanted"
         return UnusablePhoto("uncertain landmarks", detail)
     (x, y), half = found.centre - 0.5, found.side / 2
-    return Face(landmarks, (float(x - half), float(y - half), float(x + half), float(y + half)))
+    box = (float(x - half), float(y - half), float(x + half), float(y + half))
+    return Face(landmarks, box, int(found.degrees) if found.degrees in _QUARTERS else 0)

@@ -37,7 +37,7 @@ class Row:
     reason: str = ""
     """Why it was refused, a stable phrase to count by."""
     detail: str = ""
-    """Why it was refused, in the numbers of this photo."""
+    """Why it was refused, in the numbers of this photo; of a rendered face, what was odd about the photo."""
     traceback: str = ""
     """Where the reason is a fault in this program: what Python prints of it."""
     source_sha256: str = ""

@@ -6,22 +6,12 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageCms
 
+from celebahq_builder.photo_orientation import UPRIGHT
 from celebahq_builder.photo_pixels import Pixels
 
 _BAND_ROWS = 256
 _SAME = 2  # grey levels: sRGB by another maker, whose conversion would cost a rounding and mend nothing
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-
-_UPRIGHT = {  # EXIF orientation -> the upright view of (H, W, ...) pixels
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: a[::-1].swapaxes(0, 1),
-    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-    8: lambda a: a[:, ::-1].swapaxes(0, 1),
-}
 
 
 def to_upright_srgb(pixels: Pixels) -> np.ndarray:
@@ -29,7 +19,7 @@ def to_upright_srgb(pixels: Pixels) -> np.ndarray:
 
     A profile that is broken or does not fit the pixels is ignored, as browsers do.
     """
-    turn = _UPRIGHT[pixels.orientation]
+    turn = UPRIGHT[pixels.orientation]
     source = turn(pixels.array)
     alpha = None if pixels.alpha is None else turn(pixels.alpha)
     convert = _conversion(pixels)

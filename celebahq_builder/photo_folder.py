@@ -9,7 +9,7 @@ from celebahq_builder.photo_archives import ArchiveError, FileStamp
 from celebahq_builder.photo_sources import Listing, file_stamp, list_photos
 from celebahq_builder.printable_name import printable
 
-__all__ = ["FileStamp", "file_stamp", "find_input", "left_out", "list_input", "photos_sha256"]
+__all__ = ["FileStamp", "file_stamp", "left_out", "list_input", "photos_sha256"]
 
 
 def photos_sha256(root: Path, names: Iterable[str]) -> str:
@@ -18,11 +18,6 @@ def photos_sha256(root: Path, names: Iterable[str]) -> str:
     for name in names:
         digest.update(name.encode("utf-8", "surrogateescape") + b"\0%d\n" % file_stamp(root, name).num_bytes)
     return digest.hexdigest()
-
-
-def find_input(config: BuildConfig) -> list[str]:
-    """Return the names of the photos to work on, sorted; BuildError when there are none."""
-    return list_input(config).names
 
 
 def list_input(config: BuildConfig) -> Listing:

@@ -7,7 +7,8 @@ from PIL import AvifImagePlugin, Image, features
 
 from celebahq_builder.color_profiles import coded_profile
 from celebahq_builder.photo_limits import check_size
-from celebahq_builder.photo_pixels import Pixels, array_of, exif_orientation
+from celebahq_builder.photo_orientation import exif_orientation
+from celebahq_builder.photo_pixels import Pixels, array_of
 from celebahq_builder.unusable_photo import UnusablePhoto
 
 # The planes of the video decoder (of up to 16 bits), its reference, the RGB made of them, Pillow's picture, our array.

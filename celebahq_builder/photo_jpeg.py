@@ -7,7 +7,8 @@ import simplejpeg
 
 from celebahq_builder.jpeg_segments import EOI, JpegSegments, jpeg_segments
 from celebahq_builder.photo_limits import check_size
-from celebahq_builder.photo_pixels import Pixels, exif_orientation
+from celebahq_builder.photo_orientation import exif_orientation
+from celebahq_builder.photo_pixels import Pixels
 from celebahq_builder.unusable_photo import UnusablePhoto
 
 _UNSUPPORTED = {

@@ -1,12 +1,10 @@
 """A decoded photo before its colors are brought to sRGB: bare pixels, and what the file says about them."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-_ORIENTATION_TAG = 0x0112
 _WINDOWS = tuple((1 << bits) - 1 for bits in (8, 10, 12, 14))  # what cameras and scanners put into 16 bits
 
 
@@ -24,30 +22,6 @@ class Pixels:
     alpha: np.ndarray | None = None
     profile: bytes | None = None
     orientation: int = 1
-
-
-def exif_orientation(exif: bytes | None) -> int:
-    """Return the orientation that an EXIF block tells, 1 where there is none or it is broken.
-
-    XMP has an orientation too: editors leave it behind when they turn the pixels, and browsers ignore it.
-    """
-    if not exif:
-        return 1
-    try:
-        block = Image.Exif()
-        block.load(exif)
-        value = block.get(_ORIENTATION_TAG, 1)
-    except MemoryError:
-        raise
-    except Exception:  # whatever damaged metadata make of Pillow
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def raw_profile_exif(text: str) -> bytes | None:
-    """Return the EXIF block in a PNG text of ImageMagick's, "Raw profile type exif": a name, a length, hex digits."""
-    digits = "".join(text.split("\n")[3:])
-    return bytes.fromhex(digits) if re.fullmatch(r"(?:[0-9a-fA-F]{2})*", digits) else None
 
 
 def to_eight_bits(values: np.ndarray, white_is_zero: bool = False, full: int | None = None) -> np.ndarray:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from celebahq_builder.color_profiles import coded_profile, gamma_profile
 from celebahq_builder.photo_limits import check_size
-from celebahq_builder.photo_pixels import Pixels, array_of, exif_orientation, raw_profile_exif, to_eight_bits
+from celebahq_builder.photo_orientation import exif_orientation, raw_profile_exif
+from celebahq_builder.photo_pixels import Pixels, array_of, to_eight_bits
 from celebahq_builder.unusable_photo import UnusablePhoto
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"

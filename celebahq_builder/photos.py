@@ -13,7 +13,8 @@ from celebahq_builder.photo_heif import decode_avif, decode_heic
 from celebahq_builder.photo_jpeg import decode_jpeg
 from celebahq_builder.photo_kinds import foreign_kind, photo_kind
 from celebahq_builder.photo_limits import MAX_MEGAPIXELS, check_size
-from celebahq_builder.photo_pixels import Pixels, array_of, exif_orientation, to_eight_bits
+from celebahq_builder.photo_orientation import exif_orientation
+from celebahq_builder.photo_pixels import Pixels, array_of, to_eight_bits
 from celebahq_builder.photo_png import decode_png
 from celebahq_builder.photo_sources import find_photos, read_photo
 from celebahq_builder.photo_tiff import decode_tiff, read_all_by_libtiff

@@ -11,7 +11,7 @@ from celebahq_builder.manifest import Row
 from celebahq_builder.photo_folder import FileStamp, file_stamp
 from celebahq_builder.unusable_photo import UnusablePhoto
 
-LARGEST_FILE_BYTES = 2**31
+LARGEST_FILE_BYTES = 2_000_000_000  # as much as decoding may take in all
 WORKER_IMPORTS = tuple(
     f"celebahq_builder.{name}" for name in ("align", "landmarks", "perceptual_hash", "photos", "quality")
 )
@@ -45,7 +45,7 @@ def work_on(task: Task) -> Result:
     stamp = file_stamp(task.config.input, task.name)
     try:
         if stamp.num_bytes > LARGEST_FILE_BYTES:
-            raise UnusablePhoto("file too large", f"{stamp.num_bytes / 1e9:.1f} GB, at most 2 are wanted")
+            raise UnusablePhoto("file too large", f"{stamp.num_bytes / 1e9:.1f} GB, at most 2 are expected")
         data = read_photo(task.config.input, task.name)
     except UnusablePhoto as refusal:
         return Result([refused(task.name, stamp, refusal)])
@@ -100,6 +100,7 @@ def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
             breadth=float(quality.breadth),
             isotropy=float(quality.isotropy),
             perceptual_hash=perceptual_hash(image),
+            detail=_side(face.turned),
             **place,
         )
         result.rows.append(row)
@@ -120,6 +121,10 @@ def _crop(photo: np.ndarray, landmarks: np.ndarray, config: BuildConfig) -> tupl
     if not restored.enlarged:
         return face, face
     return face, align_face(restored.clean, landmarks, config.resolution, config.geometry)
+
+
+def _side(turned: int) -> str:
+    return f"the photo lies on its side: found after {turned % 360} degrees to the left" if turned else ""
 
 
 def refused(name: str, stamp: FileStamp, refusal: UnusablePhoto, **facts) -> Row:
