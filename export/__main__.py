@@ -1,10 +1,17 @@
 """python -m export onnx|images|video|hub|web|demo: a trained generator, everywhere."""
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated
 
-import tyro
+try:
+    import tyro
+except ModuleNotFoundError:
+    sys.exit(
+        "python -m export: got a Python without tyro, expected one with this package installed (pip install .); "
+        "with numpy and onnxruntime alone run python export/sample.py --model model.onnx --seeds 0-15"
+    )
 
 from export.config import ImagesConfig, OnnxConfig, UsageError, VideoConfig
 from export.demo.config import DemoConfig
@@ -24,7 +31,7 @@ Command = (
 def main(args: Sequence[str] | None = None) -> None:
     """Run one subcommand. Exits with 2 when an option or a file cannot be used, 1 when a check or a push failed, 130
     when it was stopped by Ctrl-C."""
-    config = tyro.cli(Command, args=args, prog="python -m export", description=__doc__)
+    config = tyro.cli(Command, args=join_label(args), prog="python -m export", description=__doc__)
     # each command imports what it runs on: torch only for onnx, only onnxruntime for images of an .onnx
     try:
         if isinstance(config, OnnxConfig):
@@ -75,6 +82,17 @@ def main(args: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print("error: stopped; every file that bears its name is whole", file=sys.stderr)
         sys.exit(130)
+
+
+def join_label(args: Sequence[str] | None) -> list[str]:
+    """Return a command line's words with "--label", "-1,0.3" as one: the second would be taken for an option."""
+    words: list[str] = []
+    for word in sys.argv[1:] if args is None else args:
+        if words and words[-1] == "--label" and re.match(r"-\.?[0-9]", word):
+            words[-1] = f"--label={word}"
+        else:
+            words.append(word)
+    return words
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ from export.card_training import data_of, training_section
 from export.licence import Licence
 
 PAPER = "https://arxiv.org/abs/1710.10196"
+OLDEST_ONNXRUNTIME = "1.14"
+"""The first that reads what export.tracing writes, its OPSET and IR_VERSION."""
+HUB_DATASET = re.compile(r"[\w.-]+/[\w.-]+")
 MARK = re.compile(r"\n<!-- python -m export hub wrote this card \(([0-9a-f]{12})\); once edited, it is kept\. -->\n$")
 BLOCK = re.compile(r"\A---\r?\n(.*?)\r?\n---\r?\n", re.DOTALL)
 
@@ -51,11 +54,25 @@ def metadata(facts: CardFacts) -> dict[str, Any]:
         "pipeline_tag": "unconditional-image-generation",
         **facts.licence.metadata(facts.page),
         "tags": tags,
-        "datasets": [facts.dataset_id] if facts.dataset_id else None,
+        # a name without its owner would be a link to nothing
+        "datasets": [facts.dataset_id] if HUB_DATASET.fullmatch(facts.dataset_id or "") else None,
         "metrics": [entry["metric"] for entry in facts.figures if entry["metric"] != "neighbours"] or None,
-        "model-index": model_index(name, facts.dataset_id or name, facts.figures),
+        "model-index": model_index(name, facts.dataset_id or name, measured(facts)),
     }
     return {key: value for key, value in fields.items() if value is not None}
+
+
+def measured(facts: CardFacts) -> list[dict[str, Any]]:
+    """Return the figures with commands that measure the model where the reader finds it, in its repository."""
+    return [
+        entry | ({"command": with_model(entry["command"], facts.repo)} if entry.get("command") else {})
+        for entry in facts.figures
+    ]
+
+
+def with_model(command: str, repo: str) -> str:
+    """Return a command with the repository after --model, whatever the model was called where it was measured."""
+    return re.sub(r"(?<=--model )(?:'[^']*'|\S+)", lambda _: repo, command)
 
 
 def model_card(facts: CardFacts) -> str:
@@ -68,8 +85,8 @@ def model_card(facts: CardFacts) -> str:
             "## Training\n",
             training_section(facts.config, facts.dataset_id),
             "## Figures\n",
-            figures_section(facts.figures),
-            limits_of_faces(facts.licence) if facts.faces else limits_of_images(),
+            figures_section(measured(facts), facts.repo),
+            limits_of_faces(facts.licence, facts.repo) if facts.faces else limits_of_images(facts.repo),
             "## Licence\n",
             _terms(facts),
             "## Citation\n",
@@ -177,7 +194,7 @@ generator = zoo.load("{facts.repo}")
 images = generator({call})  # {shape}, [-1, 1]
 ```
 
-Without PyTorch: `model.onnx` and `sample.py`, two files that stand alone.
+Without PyTorch: `model.onnx` and `sample.py`, two files that stand alone; onnxruntime {OLDEST_ONNXRUNTIME} or newer.
 
 ```bash
 pip install numpy onnxruntime huggingface_hub

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from zoo.figures import below_floor
+
 TITLES = {
     "swd": ("Sliced Wasserstein distance, × 10³", "lower is better; columns are levels of the Laplacian pyramid", 2),
     "swd-iterative": ("Iterative sliced Wasserstein distance, × 10³", "lower is better", 2),
@@ -28,15 +30,16 @@ INDEXED = {
 """Metric -> the values of it that the Hub's index is given; distances to neighbours are no score."""
 
 
-def figures_section(figures: list[dict[str, Any]]) -> str:
+def figures_section(figures: list[dict[str, Any]], repo: str) -> str:
     """Return the Markdown of all figures: a table each, what was compared, the command that repeats it.
 
     Args:
         figures: as zoo.figures.read_figures gives them.
+        repo: org/name of the model.
     """
     if not figures:
         return (
-            "Nothing was measured on these weights. `python -m train.metrics --model MODEL --dataset FILE.h5 "
+            f"Nothing was measured on these weights. `python -m train.metrics --model {repo} --dataset FILE.h5 "
             "--metrics swd,msssim` does it.\n"
         )
     return "\n".join(_table(entry) for entry in figures)
@@ -58,6 +61,9 @@ def _table(entry: dict[str, Any]) -> str:
     lines.append("|---|" + "---:|" * len(names))
     for row, values in rows:
         lines.append(f"| {row} | " + " | ".join(_number(values.get(name), decimals) for name in names) + " |")
+    if below := below_floor(entry):
+        columns = ", ".join(map(_column, below))
+        lines += ["", f"Below the noise floor at {columns}: so many images cannot tell the model from reals there."]
     lines += ["", measured_on(entry)]
     if entry.get("command"):
         lines += ["", "```bash", entry["command"], "```"]

@@ -5,7 +5,7 @@ from export.licence import Licence
 FACE_TAGS = ("faces", "celeba-hq", "synthetic-faces")
 
 
-def limits_of_faces(licence: Licence) -> str:
+def limits_of_faces(licence: Licence, repo: str) -> str:
     """Return the sections of a model that paints faces, for readers who were not there when it was trained."""
     commercial = (
         "CelebA's photographs are for non-commercial research only, and so should be what learned from\n"
@@ -37,8 +37,8 @@ Not for:
   made from it hands the same bias on. The moving average and any truncation narrow the variety further.
 - **Nobody, but somebody.** The faces are invented, yet each is put together from real people's photographs, taken
   and collected without asking them. A generator can come close to a picture it has seen, the more so the fewer there
-  were; `python -m train.metrics --metrics neighbours` shows the nearest ones. If a face resembles a real person, do
-  not publish it.
+  were; `python -m train.metrics --model {repo} --dataset FILE.h5 --metrics neighbours` shows the nearest ones. If a
+  face resembles a real person, do not publish it.
 - **How it fails.** Ears, earrings and glasses that differ left and right; teeth that do not sit in the middle; hair
   that melts into skin or background; hats, hands and second people as smears; backgrounds without sense. Every face
   is cropped and turned to stand in the same place, so nothing else in the picture is modelled.
@@ -47,9 +47,9 @@ Not for:
 """
 
 
-def limits_of_images() -> str:
+def limits_of_images(repo: str) -> str:
     """Return the sections of a model that paints something else."""
-    return """\
+    return f"""\
 ## Intended use
 
 For research and teaching on generative models: reproducing published results, measuring metrics, studying latent
@@ -60,6 +60,6 @@ spaces, comparing implementations. Say that a picture is generated wherever you 
 - It knows the pictures of its data set and nothing else: what is rare there comes out seldom and worse, and what is
   wrong there (watermarks, captions, stereotypes) comes out too.
 - A generator can come close to a picture it has seen, the more so the fewer there were;
-  `python -m train.metrics --metrics neighbours` shows the nearest ones.
+  `python -m train.metrics --model {repo} --dataset FILE.h5 --metrics neighbours` shows the nearest ones.
 - Objects can have the wrong number of parts, text is unreadable, and nothing chooses what a seed shows.
 """

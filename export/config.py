@@ -27,7 +27,8 @@ class OnnxConfig:
     model: Annotated[str, tyro.conf.arg(metavar="MODEL")]
     """Model folder, the run folder of python -m train that holds one, or the name of a published model."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE.onnx")] = None
-    """The file to write; None is model.onnx in the model folder, for any other option model-256-uint8-fp16.onnx say."""
+    """The file to write. None is model.onnx in the model folder, for any other option model-256-uint8-fp16.onnx say; of
+    a model that is not yours (shipped, of the catalogue or the Hub) <name>.onnx here."""
     resolution: Annotated[int | None, tyro.conf.arg(metavar="R")] = None
     """Side of the images: any that the generator grew through, 4 to its own. None is its own."""
     uint8: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -69,8 +70,9 @@ class ImagesConfig:
     truncation: Annotated[float | None, tyro.conf.arg(metavar="X")] = None
     """Draw components of z again until none is larger in magnitude (BigGAN's truncation trick). ProGAN normalizes z,
     so it changes which face a seed gives and hardly narrows their variety."""
-    label: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
-    """Class to paint, from 0, where the model is conditional."""
+    label: Annotated[str | None, tyro.conf.arg(metavar="LABEL")] = None
+    """What to paint, where the model is conditional: a class by its number from 0 or its name, or all numbers of the
+    label, 0.3,-1 say."""
     batch: Annotated[int, tyro.conf.arg(metavar="INT")] = 4
     """Images painted at once; more is faster on a GPU and takes memory."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -113,8 +115,9 @@ class VideoConfig:
     multiple (pixels are repeated: small faces keep their colours, of which H.264 stores a quarter)."""
     crf: Annotated[int, tyro.conf.arg(metavar="INT")] = 18
     """Quality of H.264, from 0, best, to 51; 18 is hardly told from the original, 23 is half the size."""
-    label: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
-    """Class to paint, from 0, where the model is conditional."""
+    label: Annotated[str | None, tyro.conf.arg(metavar="LABEL")] = None
+    """What to paint, where the model is conditional: a class by its number from 0 or its name, or all numbers of the
+    label, 0.3,-1 say."""
     batch: Annotated[int, tyro.conf.arg(metavar="INT")] = 4
     """Images painted at once; more is faster on a GPU and takes memory."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

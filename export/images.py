@@ -10,9 +10,9 @@ import numpy as np
 
 from export.config import ImagesConfig, UsageError
 from export.painting import Clock, load_generator, model_sha256
-from export.pictures import FORMATS, check_place, check_size, is_painted, write_picture
-from export.sample import check_label, grid_picture, latents, one_hot, parse_seeds, squarest_grid
-from export.seeds import Place, parse_grid, walk, walk_latents
+from export.pictures import FORMATS, check_place, check_size, is_painted, refuse_other_files, write_picture
+from export.sample import grid_picture, latents, parse_label, parse_seeds, squarest_grid
+from export.seeds import Place, label_caption, parse_grid, walk, walk_latents
 
 MAX_BETWEEN = 9999
 """Most faces between two seeds."""
@@ -54,13 +54,18 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
     if not 0 <= config.interpolate <= MAX_BETWEEN:
         raise UsageError(f"--interpolate: {config.interpolate}, 0 to {MAX_BETWEEN} is wanted")
     as_grid = config.output.suffix.lower() in FORMATS
+    if not as_grid:
+        refuse_other_files(config.output)
     if config.grid and not as_grid:
         raise UsageError(f"--grid: --output is the folder {config.output}, a .png, .jpg or .webp file is wanted")
     if config.output.exists() and not as_grid and not config.output.is_dir():
         raise UsageError(f"--output: {config.output} is a file, a folder or a .png, .jpg or .webp is wanted")
     grid = parse_grid(config.grid) if config.grid else None
     fill = grid and not config.interpolate
-    places = walk(parse_seeds(config.seeds or (f"0-{grid[0] * grid[1] - 1}" if fill else "0-15")), config.interpolate)
+    seeds = parse_seeds(config.seeds or (f"0-{grid[0] * grid[1] - 1}" if fill else "0-15"))
+    if config.interpolate and len(seeds) < 2:
+        raise UsageError(f"--interpolate: got one seed, {seeds[0]}, expected two or more in --seeds to go between")
+    places = walk(seeds, config.interpolate)
     columns, rows = grid or squarest_grid(len(places))
     if columns * rows != len(places):
         what = "faces, those between seeds included" if config.interpolate else "seeds"
@@ -72,12 +77,12 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
 
     # The generator and what each picture will say of itself.
     paint = load_generator(config.model, config.device)
-    check_label(config.label, paint.label_size)
+    label = parse_label(config.label, paint.label_size, paint.label_names)
     caption = {"model_sha256": model_sha256(paint, config.model)}
     caption |= {key: paint.metadata[key] for key in ("precision",) if paint.metadata.get(key, "fp32") != "fp32"}
     caption |= {"resolution": str(paint.resolution)}
-    if config.label is not None:
-        caption["label"] = str(config.label)
+    if label is not None:
+        caption["label"] = label_caption(label)
     if config.truncation is not None:
         caption["truncation"] = str(config.truncation)
 
@@ -89,7 +94,7 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
         todo = [] if is_painted(config.output, caption, config.overwrite) else places
         if todo:
             check_place(config.output.parent)
-        pictures = [picture for _, picture in painted(paint, todo, config, clock)]
+        pictures = [picture for _, picture in painted(paint, todo, config, clock, label)]
         if todo:
             write_picture(config.output, grid_picture(np.stack(pictures), columns), caption)
     else:
@@ -99,7 +104,7 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
         clock.total = len(todo)
         if todo:
             check_place(config.output)
-        for place, picture in painted(paint, todo, config, clock):
+        for place, picture in painted(paint, todo, config, clock, label):
             write_picture(files[place], picture, captions[place])
     return ImagesReport(
         config.output, len(todo), len(places) - len(todo), paint.resolution, clock.seconds, paint.runs_on
@@ -107,15 +112,15 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
 
 
 def painted(
-    paint: Any, places: Sequence[Place], config: ImagesConfig, clock: Clock
+    paint: Any, places: Sequence[Place], config: ImagesConfig, clock: Clock, label: np.ndarray | None
 ) -> Iterator[tuple[Place, np.ndarray]]:
     """Yield each place with its picture (R, R, C) uint8; say first where CUDA was hoped for and the CPU paints."""
     clock.say(paint.note if places else "")
     for first in range(0, len(places), config.batch):
         batch = places[first : first + config.batch]
         z = walk_latents(batch, paint.latent_size, config.truncation)
-        label = None if config.label is None else one_hot(config.label, paint.label_size, len(z))
+        labels = None if label is None else label[None].repeat(len(z), axis=0)
         start = time.perf_counter()
-        pictures = paint.pictures(z, label)
+        pictures = paint.pictures(z, labels)
         clock.add(len(batch), time.perf_counter() - start)
         yield from zip(batch, pictures, strict=True)

@@ -1,10 +1,12 @@
 """Under which licence a model is published: what its config.json states, what the user says, what the Hub calls it."""
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from export.config import UsageError
+from export.sample import OnnxGenerator
 
 _IDENTIFIERS = """
     apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m
@@ -63,6 +65,15 @@ class Licence:
             "link": self.link,
         }
         return {name: value for name, value in fields.items() if value is not None}
+
+
+def stated_config(generator: OnnxGenerator) -> dict[str, Any]:
+    """Return the config.json that an .onnx file carries; {} where it carries none, or something else."""
+    try:
+        config = json.loads(generator.metadata.get("config") or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def slug(name: str) -> str:

@@ -12,6 +12,11 @@ from export.sample import UsageError
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """Suffix -> what Pillow calls the format."""
 
+OTHER_FILES = frozenset(
+    (".bmp", ".gif", ".heic", ".jxl", ".mp4", ".npy", ".npz", ".onnx", ".pdf", ".svg", ".tiff", ".zip")
+)
+"""Suffixes of files, beside Pillow's, that nobody means as the name of a folder."""
+
 LARGEST = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}
 """Most pixels a side that each format, as Pillow writes it, can hold."""
 
@@ -31,6 +36,15 @@ def check_size(path: Path, width: int, height: int) -> None:
         )
     if width * height > LARGEST_AREA:
         raise UsageError(f"{path}: {width}x{height} pixels, at most {LARGEST_AREA:,} in one picture are wanted")
+
+
+def refuse_other_files(path: Path) -> None:
+    """Raise UsageError where a path that is to be a folder was meant as a file of a kind that is not written here."""
+    Image.init()
+    suffix = path.suffix.lower()
+    if not path.is_dir() and (str(path) == "-" or suffix in Image.EXTENSION or suffix in OTHER_FILES):
+        found = "standard output" if str(path) == "-" else str(path)
+        raise UsageError(f"--output: got {found}, expected a folder, or one .png, .jpg or .webp for a grid of all")
 
 
 def check_place(folder: Path) -> None:

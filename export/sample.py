@@ -6,6 +6,7 @@ python sample.py --seeds 0-15 --output grid.png
 import argparse
 import contextlib
 import io
+import json
 import math
 import os
 import re
@@ -14,15 +15,16 @@ import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-MAX_SEED = 2**32 - 1
-"""The largest that numpy.random.RandomState takes."""
+MAX_SEED = 2**32 - 1  # the largest that numpy.random.RandomState takes
 MAX_IMAGES = 1_000_000
+TOO_NEW = re.compile(r"(?:(IR version: \d+), max supported IR version:|(Opset \d+) is .* till opset) (\d+)")
+LARGEST = 1 << 16  # components of a latent or label, and pixels a side: more is a damaged file, and memory
 
 
 class UsageError(ValueError):
@@ -34,11 +36,7 @@ class UnusableModel(UsageError):
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Return the seeds of "7", "0-15" (both ends count) or "0-3,8,100-103", in the order given.
-
-    Raises:
-        UsageError: it is not of this form, a seed comes twice or is too large.
-    """
+    """Return the seeds of "7", "0-15" (both ends count) or "0-3,8,100-103", in that order; UsageError for else."""
     seeds: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*([0-9]{1,10})(?:-([0-9]{1,10}))?\s*", part)
@@ -58,19 +56,10 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def latents(seeds: Iterable[int], latent_size: int, truncation: float | None = None) -> np.ndarray:
-    """Return the latents of seeds, (n, latent_size) float32 ~ N(0, 1).
+    """Return the latents of seeds, (n, latent_size) float32 ~ N(0, 1), each of its own RandomState, for ever the same.
 
-    Each seed has its own numpy.random.RandomState, the stream of the released program and of StyleGAN's: numpy
-    guarantees that it never changes.
-
-    Args:
-        seeds: each 0 to MAX_SEED.
-        latent_size: components of z.
-        truncation: draw components again, from the same stream, until none is larger in magnitude (the truncation
-            trick of BigGAN, Brock et al. 2019, section 3.1). ProGAN normalizes z, so it narrows the variety little.
-
-    Raises:
-        UsageError: truncation is below 0.01, where drawing would take for ever.
+    truncation: draw components again, from the same stream, until none is larger in magnitude (BigGAN's trick, Brock et
+    al. 2019, section 3.1). ProGAN normalizes z, so it narrows the variety little. UsageError below 0.01.
     """
     if truncation is not None and not truncation >= 0.01:
         raise UsageError(f"--truncation: {truncation}, at least 0.01 is wanted")
@@ -85,10 +74,9 @@ def latents(seeds: Iterable[int], latent_size: int, truncation: float | None = N
 
 
 def slerp(start: np.ndarray, end: np.ndarray, fraction: np.ndarray | float) -> np.ndarray:
-    """Interpolate between latents along the great circle: a straight line would leave the hypersphere z is drawn from.
+    """Interpolate between latents (n, latent_size) along the great circle, fraction: 0 to 1, a number or (n, 1).
 
-    start, end: (n, latent_size); fraction: a number or (n, 1), 0 at the start and 1 at the end. Returns
-    (n, latent_size) float32, whose length goes linearly from one to the other.
+    A line would leave the hypersphere. Returns (n, latent_size) float32, of a length between those of both.
     """
     start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
     from_length, to_length = (np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12) for z in (start, end))
@@ -104,14 +92,22 @@ def one_hot(label: int, label_size: int, count: int) -> np.ndarray:
     return np.eye(label_size, dtype=np.float32)[[label] * count]
 
 
-def check_label(label: int | None, label_size: int) -> None:
-    """Raise UsageError unless label is a class of the model, or None where it has none."""
-    if label is None and label_size:
-        raise UsageError(f"--label: none given, the model is conditional: 0 to {label_size - 1} is wanted")
-    if label is not None and not label_size:
-        raise UsageError(f"--label: {label} given, the model is unconditional and wants none")
-    if label is not None and not 0 <= label < label_size:
-        raise UsageError(f"--label: {label}, 0 to {label_size - 1} is wanted")
+def parse_label(text: str | None, label_size: int, names: Sequence[str] = ()) -> np.ndarray | None:
+    """Return the label, (label_size,) float32, of "3" or "Smiling", a class, or "0.3,-1", all its numbers; else
+    UsageError. None is that of an unconditional model, whose label_size is 0."""
+    if text is None and not label_size:
+        return None
+    classes = f"a class from 0 to {label_size - 1}" + f", a name ({', '.join(names[:8])} ...)" * bool(names)
+    wanted = f"{classes} or {label_size} numbers with commas" if label_size else "none, the model is unconditional"
+    if text is None or not label_size:
+        raise UsageError(f"--label: got {'none' if text is None else text}, expected {wanted}")
+    if text in names or (re.fullmatch(r"[0-9]{1,9}", text) and int(text) < label_size):
+        return one_hot(list(names).index(text) if text in names else int(text), label_size, 1)[0]
+    with contextlib.suppress(ValueError):
+        label = np.asarray([float(part) for part in text.split(",")], np.float32)
+        if label.shape == (label_size,) and np.isfinite(label).all():
+            return label
+    raise UsageError(f"--label: got {text!r}, expected {wanted}")
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -129,10 +125,9 @@ def squarest_grid(count: int) -> tuple[int, int]:
 
 def grid_picture(pictures: np.ndarray, columns: int) -> np.ndarray:
     """Lay out pictures (columns * rows, R, R, C) row by row, as one (rows * R, columns * R, C)."""
-    count, height, width, channels = pictures.shape
-    rows = count // columns
-    tiles = pictures.reshape(rows, columns, height, width, channels)
-    return tiles.transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, channels)
+    _, height, width, channels = pictures.shape
+    tiles = pictures.reshape(-1, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+    return tiles.reshape(-1, columns * width, channels)
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:
@@ -151,13 +146,10 @@ def write_png(path: Path, picture: np.ndarray) -> None:
 class OnnxGenerator:
     """An .onnx generator: call it with latents.
 
-    Attributes:
-        latent_size: components of z.
-        label_size: components of the label; 0 is unconditional.
-        resolution: side of the images.
-        is_uint8: whether the file gives pictures (N, R, R, C) uint8, not images (N, C, R, R) float32.
-        metadata: what the export wrote into the file: config, license, source_sha256, ...
-        note: one sentence where CUDA was hoped for and the CPU paints, else empty.
+    Attributes: latent_size, components of z; label_size, of the label, 0 is unconditional; label_names of its classes,
+    [] where nobody named them; resolution; is_uint8, whether it gives pictures (N, R, R, C) uint8, not images
+    (N, C, R, R) float32; metadata that the export wrote into the file (config, license, source_sha256 ...); note, a
+    sentence where CUDA was hoped for and the CPU paints, else empty.
     """
 
     def __init__(self, path: Path, session: Any, note: str = "") -> None:
@@ -167,44 +159,41 @@ class OnnxGenerator:
         outputs = {value.name: value.shape for value in session.get_outputs()}
         latent, image = inputs.get("z"), outputs.get("images")
         if latent is None or image is None or set(inputs) - {"z", "label"}:
-            found = f"inputs {', '.join(inputs) or 'none'} and outputs {', '.join(outputs) or 'none'}"
-            raise UnusableModel(f"{path}: a model with {found}, input z and output images are wanted")
+            raise UnusableModel(
+                f"{path}: got inputs {[*inputs]}, outputs {[*outputs]}, expected input z, output images"
+            )
         types = {value.name: value.type for value in (*session.get_inputs(), *session.get_outputs())}
         self.is_uint8 = types["images"] == "tensor(uint8)"
         if {types[name] for name in types if name != "images" or not self.is_uint8} != {"tensor(float)"}:
             raise UnusableModel(f"{path}: z is {types['z']} and images is {types['images']}, float32 is wanted")
-        if latent and isinstance(latent[0], int):
-            raise UnusableModel(f"{path}: it takes batches of {latent[0]} alone, a free batch is wanted")
-        if len(latent) != 2 or len(image) != 4 or not all(isinstance(size, int) for size in (latent[1], *image[1:])):
-            raise UnusableModel(
-                f"{path}: z is {latent} and images is {image}, (batch, latent) and (batch, channels, R, R) are wanted"
-            )
-        self.latent_size: int = latent[1]
-        self.label_size: int = inputs["label"][1] if "label" in inputs else 0
-        self.resolution: int = image[2]
+        label = inputs.get("label", ["batch", 0])
+        fixed = [*latent[1:], *label[1:], *image[1:]]
+        free = not any(isinstance(shape[0] if shape else 1, int) for shape in (latent, label))
+        if not free or list(map(len, (latent, label, image))) != [2, 2, 4] or not all(type(n) is int for n in fixed):
+            wanted = "(batch, latent), (batch, label) and (batch, channels, R, R) with a free batch"
+            raise UnusableModel(f"{path}: got z {latent}, label {label}, images {image}, expected {wanted}")
+        if max(fixed) > LARGEST or (image[3] if self.is_uint8 else image[1]) not in (1, 3):
+            raise UnusableModel(f"{path}: got z {latent} and images {image}, expected a generator's sizes")
+        self.latent_size, self.label_size, self.resolution = latent[1], label[1], image[2]
+        self.runs_on = f"onnxruntime {session.get_providers()[0]}"
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
-
-    @property
-    def runs_on(self) -> str:
-        """The library and the provider that really runs, "onnxruntime CPUExecutionProvider" say."""
-        return f"onnxruntime {self._session.get_providers()[0]}"
+        self.label_names = read_names(self.metadata.get("label_names", "[]"), self.label_size)
 
     def __call__(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         """Paint z, (N, latent_size) ~ N(0, 1), and of a conditional model label, (N, label_size).
 
         Returns (N, C, R, R) float32, nominally in [-1, 1]; of a file with is_uint8, pictures (N, R, R, C) uint8.
-        Raises ValueError where z or label is of another shape, or a label is missing or too much.
-        """
-        if z.ndim != 2 or z.shape[1] != self.latent_size:
-            raise ValueError(f"z: shape {z.shape}, (N, {self.latent_size}) is wanted")
-        if (label is None) != (self.label_size == 0):
-            raise ValueError(f"label: {'none' if label is None else 'one'} given, label_size is {self.label_size}")
-        feed = {"z": np.ascontiguousarray(z, np.float32)}
-        if label is not None:
-            feed["label"] = np.ascontiguousarray(label, np.float32)
-            if label.shape != (len(z), self.label_size):
-                raise ValueError(f"label: shape {label.shape}, ({len(z)}, {self.label_size}) is wanted")
-        return self._session.run(["images"], feed)[0]
+        Raises ValueError where a shape is another, or a label is missing or too much."""
+        feed = {"z": z} if label is None else {"z": z, "label": label}
+        for name, size in (("z", self.latent_size), ("label", self.label_size)):
+            found = np.shape(feed[name]) if name in feed else "none"
+            wanted = (np.shape(z)[0] if np.ndim(z) else 1, size) if size else "none"
+            if found != wanted:
+                raise ValueError(f"{name}: got {found}, expected {wanted}")
+        try:
+            return self._session.run(["images"], {k: np.ascontiguousarray(v, np.float32) for k, v in feed.items()})[0]
+        except Exception as error:  # onnxruntime's errors have no common class
+            raise UnusableModel(f"--model: onnxruntime failed while it painted ({reason_of(error)})") from None
 
     def pictures(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         """Paint (N, R, R, C) uint8, whichever the file gives."""
@@ -212,27 +201,36 @@ class OnnxGenerator:
         return images if self.is_uint8 else to_uint8(images)
 
 
+def reason_of(error: Exception) -> str:
+    """Return what onnxruntime says, in one line, without the place in its source."""
+    words = " ".join(str(error).split()).rpartition(" failed:")[2]
+    return re.sub(r"^/\S+\.(?:cc|h):\d+ .*?\) (?=\w)", "", words)[:300]
+
+
+def read_names(text: str, label_size: int) -> list[str]:
+    """Return the names of the classes that an export wrote into its file; [] where they are missing or damaged."""
+    with contextlib.suppress(ValueError, RecursionError):
+        names = json.loads(text)
+        if isinstance(names, list) and len(names) == label_size and all(isinstance(name, str) for name in names):
+            return names
+    return []
+
+
 def load_onnx(path: str | Path, device: str = "auto") -> OnnxGenerator:
-    """Load an .onnx file that python -m export onnx wrote.
+    """Load an .onnx file that python -m export onnx wrote, with weights that lie beside it, or raise UnusableModel.
 
-    Args:
-        path: the .onnx; weights that lie beside it (--external-data) are found.
-        device: "cpu", "cuda", or "auto": CUDA where it works, else the CPU. `.runs_on` says which it became.
-
-    Raises:
-        UnusableModel: the file is missing, damaged or no generator, or CUDA was asked for and does not work.
+    device: "cpu", "cuda", or "auto": CUDA where it works, else the CPU; `.runs_on` says which.
     """
     # onnxruntime >= 1.29 sends events to Microsoft from Linux too; only this, and before its import, stops all of them
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors
     except ImportError:
         raise UnusableModel(f"{path}: onnxruntime is not installed, pip install onnxruntime is wanted") from None
 
     path = Path(path)
     if not path.is_file():
-        raise UnusableModel(f"{path}: not there or no file, an .onnx file is wanted")
+        raise UnusableModel(f"{path}: got nothing or no file, expected an .onnx file")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
     providers: list[Any] = ["CPUExecutionProvider"]
@@ -246,21 +244,25 @@ def load_onnx(path: str | Path, device: str = "auto") -> OnnxGenerator:
         if hasattr(onnxruntime, "preload_dlls"):  # finds the CUDA libraries that pip installed
             with contextlib.redirect_stdout(io.StringIO()):
                 onnxruntime.preload_dlls()
-    names = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except tuple(getattr(errors, name) for name in names) as error:
-        reason = str(error).splitlines()[0].rpartition(" failed:")[2]
+    except Exception as error:  # onnxruntime's errors have no common class
+        reason = reason_of(error)
+        if match := TOO_NEW.search(str(error)):
+            newer = f"got {match[1] or match[2]}, expected at most {match[3]}: newer than onnxruntime"
+            raise UnusableModel(
+                f"{path}: {newer} {onnxruntime.__version__}, pip install --upgrade onnxruntime"
+            ) from None
         if "data path does not exist" in reason:
             reason = "the weights that were beside it, in a .data file, are not"
         raise UnusableModel(f"{path}: onnxruntime cannot load it ({reason}); damaged or no .onnx?") from None
-    note = ""
-    if device != "cpu" and "CUDAExecutionProvider" not in session.get_providers():
-        what = "finds no CUDA that works" if has_cuda_build else "is a build without CUDA"
-        remedy = "a GPU with onnxruntime-gpu[cuda,cudnn] is wanted"
-        if device == "cuda":
-            raise UnusableModel(f"--device cuda: onnxruntime {what}, {remedy}")
-        note = f"onnxruntime {what}, so the CPU paints; for CUDA, {remedy}." if has_cuda_build else ""
+    if device == "cpu" or "CUDAExecutionProvider" in session.get_providers():
+        return OnnxGenerator(path, session)
+    what = "finds no CUDA that works" if has_cuda_build else "is a build without CUDA"
+    remedy = "a GPU with onnxruntime-gpu[cuda,cudnn] is wanted"
+    if device == "cuda":
+        raise UnusableModel(f"--device cuda: onnxruntime {what}, {remedy}")
+    note = f"onnxruntime {what}, so the CPU paints; for CUDA, {remedy}." if has_cuda_build else ""
     return OnnxGenerator(path, session, note)
 
 
@@ -271,7 +273,7 @@ def main() -> int:
     parser.add_argument("--model", type=Path, default=beside, help="an .onnx file; model.onnx beside this file")
     parser.add_argument("--seeds", default="0-15", help="7, 0-15 or 0-3,8: the same face on every machine")
     parser.add_argument("--output", type=Path, default=Path("grid.png"), help="the .png to write")
-    parser.add_argument("--label", type=int, help="class to paint, where the model is conditional")
+    parser.add_argument("--label", help="3, a class's name or all numbers, --label=-1,0.3, of a conditional model")
     parser.add_argument("--truncation", type=float, help="largest magnitude of a latent's component, say 1.5")
     parser.add_argument("--batch", type=int, default=4, help="images painted at once")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
@@ -281,11 +283,10 @@ def main() -> int:
             raise UsageError(f"--output: {options.output}, the name of a .png in a folder that is there is wanted")
         seeds, paint = parse_seeds(options.seeds), load_onnx(options.model, options.device)
         print(paint.note or f"{paint.runs_on} paints", file=sys.stderr)
-        check_label(options.label, paint.label_size)
+        label = parse_label(options.label, paint.label_size, paint.label_names)
         z, pictures, start = latents(seeds, paint.latent_size, options.truncation), [], time.perf_counter()
         for batch in np.array_split(z, math.ceil(len(z) / max(options.batch, 1))):
-            label = None if options.label is None else one_hot(options.label, paint.label_size, len(batch))
-            pictures.append(paint.pictures(batch, label))
+            pictures.append(paint.pictures(batch, None if label is None else label[None].repeat(len(batch), 0)))
         rate = len(seeds) / (time.perf_counter() - start)
         write_png(options.output, grid_picture(np.concatenate(pictures), squarest_grid(len(seeds))[0]))
     except (UsageError, OSError) as error:

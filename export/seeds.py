@@ -41,6 +41,13 @@ class Place:
         return f"seed{self.seed:04d}-{self.towards:04d}-{self.step:0{len(str(self.steps))}d}of{self.steps}"
 
 
+def label_caption(label: np.ndarray) -> str:
+    """Return a label (label_size,) as a caption has it: the number of a class, else its numbers with commas."""
+    if np.array_equal(label, np.eye(len(label), dtype=label.dtype)[label.argmax()]):
+        return str(int(label.argmax()))
+    return ",".join(f"{value:.9g}" for value in label)
+
+
 def walk(seeds: Sequence[int], between: int) -> list[Place]:
     """Return the way through all seeds with `between` places from each to the next; with 0, the seeds alone."""
     places = [

@@ -23,7 +23,8 @@ from export.rewriting import rewrite, store_weights_as_float16
 from export.sample import UnusableModel, load_onnx
 from export.tracing import OPSET, trace
 from zoo import weights
-from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
+from zoo.folder import WEIGHTS_NAMES, ModelError, label_names, read_config
+from zoo.locate import file_beside_the_caller, is_somebodys
 from zoo.progan import Generator, growth_of
 
 LARGEST_FILE = 2**31 - 2**20
@@ -62,7 +63,7 @@ class OnnxReport:
 
 def export_onnx(
     model: str | Path,
-    output: Path | None = None,
+    output: str | Path | None = None,
     *,
     overwrite: bool = False,
     resolution: int | None = None,
@@ -74,7 +75,8 @@ def export_onnx(
 
     Args:
         model: a model folder, the run folder that holds one, or the name of a published model.
-        output: the .onnx file; model.onnx in the model folder by default. It takes its name only after the check.
+        output: the .onnx file; by default model.onnx in the model folder, or, of somebody else's model (shipped, of the
+            catalogue or the Hub), <name>.onnx in the current folder. It takes its name only after the check.
         overwrite: replace another file of that name. An export of the same weights is only checked again.
         resolution: side of the images, 4 to the generator's own, which is the default.
         uint8: give pictures (batch, R, R, C) uint8.
@@ -92,7 +94,9 @@ def export_onnx(
         raise UsageError(str(error)) from None
     stop = trained_resolution(generator, resolution)
     options = [str(resolution)] * (resolution is not None) + ["uint8"] * uint8 + ["fp16"] * (precision == "fp16")
-    output = output or folder / f"{'-'.join(['model', *options])}.onnx"
+    if output is None and is_somebodys(model, folder):
+        output = file_beside_the_caller(model, "".join(f"-{option}" for option in options) + ".onnx")
+    output = Path(output or folder / f"{'-'.join(['model', *options])}.onnx")
     if output.suffix != ".onnx" or output.is_dir():
         raise UsageError(f"--output: {output}, the name of an .onnx file is wanted")
     properties = describe(generator, config, folder / WEIGHTS_NAMES["Generator"])
@@ -187,6 +191,7 @@ def describe(generator: Generator, config: dict[str, Any], weights_path: Path) -
     """Return the metadata_props of an export: what is needed to use, credit and trace it, and no local path."""
     config = without_local_paths(config)
     licence = config.get("license") or config.get("licence")
+    names = label_names(config, generator.config.label_size)
     with weights_path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
@@ -195,6 +200,7 @@ def describe(generator: Generator, config: dict[str, Any], weights_path: Path) -
         "latent_size": str(generator.config.latent_size),
         "label_size": str(generator.config.label_size),
         "package": f"celebahq {_package_version()}",
+        **({"label_names": json.dumps(names)} if names else {}),
         **({"license": licence if isinstance(licence, str) else json.dumps(licence)} if licence else {}),
     }
 

@@ -10,14 +10,14 @@ import zoo
 from export.config import UsageError
 from export.sample import to_uint8
 from zoo import weights
-from zoo.folder import WEIGHTS_NAMES, ModelError
+from zoo.folder import WEIGHTS_NAMES, ModelError, label_names, read_config
 
 
 class TorchGenerator:
     """A model folder's generator: call it with latents, arrays in and out.
 
     Attributes:
-        latent_size, label_size, resolution, runs_on, note: as export.sample.OnnxGenerator has them.
+        latent_size, label_size, label_names, resolution, runs_on, note: as export.sample.OnnxGenerator has them.
         metadata: source_sha256, of the weights.
     """
 
@@ -42,6 +42,7 @@ class TorchGenerator:
         config = self._generator.config
         self.latent_size = config.latent_size
         self.label_size = config.label_size
+        self.label_names = label_names(read_config(folder), config.label_size)
         self.resolution = config.resolution
         name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "CPU"
         self.runs_on = f"PyTorch on {name}"

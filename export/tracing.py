@@ -13,6 +13,8 @@ from zoo.progan import Generator
 
 OPSET = 18
 """Everything ProGAN needs, and the oldest that PyTorch's exporter writes: it reaches the most runtimes."""
+IR_VERSION = 8
+"""The oldest form of the file that holds OPSET; the exporter writes a later one, without need of it."""
 
 
 class Painter(nn.Module):
@@ -63,7 +65,8 @@ def trace(generator: Generator, resolution: int | None = None, *, uint8: bool = 
     finally:
         logger.setLevel(level)
     model = program.model_proto
-    strip_traces(model)
+    strip_traces(model)  # also what is new in later forms: metadata_props of nodes and of the graph
+    model.ir_version = IR_VERSION
     for tensor in model.graph.initializer:
         tensor.name = tensor.name.removeprefix("generator.")
     for node in model.graph.node:

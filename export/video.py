@@ -14,8 +14,8 @@ import numpy as np
 from export.config import UsageError, VideoConfig
 from export.latent_path import latent_path
 from export.painting import Clock, load_generator, model_sha256
-from export.sample import MAX_SEED, check_label, grid_picture, one_hot
-from export.seeds import parse_grid
+from export.sample import MAX_SEED, grid_picture, parse_label
+from export.seeds import label_caption, parse_grid
 
 LARGEST_SIDE = 8192
 """Pixels a side above which hardly any player decodes H.264."""
@@ -63,7 +63,7 @@ def make_video(config: VideoConfig) -> VideoReport:
 
     # The generator, the size of the picture, and what the film will say of itself.
     paint = load_generator(config.model, config.device)
-    check_label(config.label, paint.label_size)
+    label = parse_label(config.label, paint.label_size, paint.label_names)
     side = config.resolution or paint.resolution
     if side < 1 or (paint.resolution % side and side % paint.resolution):
         raise UsageError(f"--resolution: {side}, {paint.resolution}, a multiple or a whole fraction of it is wanted")
@@ -71,9 +71,9 @@ def make_video(config: VideoConfig) -> VideoReport:
     if max(width, height) > LARGEST_SIDE or width % 2 or height % 2:
         raise UsageError(f"--grid: {width}x{height} pixels, even numbers of at most {LARGEST_SIDE} are wanted")
     described = {"model_sha256": model_sha256(paint, config.model), "resolution": side}
-    described |= {
-        name: getattr(config, name) for name in ("seconds", "fps", "grid", "seed", "style", "loop", "crf", "label")
-    }
+    described |= {name: getattr(config, name) for name in ("seconds", "fps", "grid", "seed", "style", "loop", "crf")}
+    said = None if label is None else label_caption(label)
+    described["label"] = int(said) if said and said.isdecimal() else said
     caption = json.dumps(described)
     clock = Clock(0 if is_filmed(config.output, caption, config.overwrite) else frames * columns * rows)
     report = VideoReport(config.output, frames, config.fps, width, height, clock.total, 0.0, paint.runs_on)
@@ -102,7 +102,7 @@ def make_video(config: VideoConfig) -> VideoReport:
                 # Named, because players otherwise guess the colours from the size.
                 tags = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
                 stream.options = {"crf": str(config.crf), "preset": "medium", "x264-params": tags}
-                for pictures in filmed(paint, path, config, clock):
+                for pictures in filmed(paint, path, config, clock, label):
                     picture = grid_picture(resized(pictures, side), columns)
                     frame = av.VideoFrame.from_ndarray(np.repeat(picture, 3 // picture.shape[2], axis=2), "rgb24")
                     frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
@@ -157,15 +157,17 @@ def is_filmed(output: Path, caption: str, overwrite: bool) -> bool:
     raise UsageError(f"{output}: already there and another film, another --output or --overwrite is wanted")
 
 
-def filmed(paint: Any, path: np.ndarray, config: VideoConfig, clock: Clock) -> Iterator[np.ndarray]:
+def filmed(
+    paint: Any, path: np.ndarray, config: VideoConfig, clock: Clock, label: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
     """Yield the faces of each frame, (faces, R, R, C) uint8; batches go over the bounds of frames."""
     frames, faces, latent_size = path.shape
     flat, waiting = path.reshape(frames * faces, latent_size), []
     for first in range(0, len(flat), config.batch):
         z = flat[first : first + config.batch]
-        label = None if config.label is None else one_hot(config.label, paint.label_size, len(z))
+        labels = None if label is None else label[None].repeat(len(z), axis=0)
         start = time.perf_counter()
-        waiting += list(paint.pictures(z, label))
+        waiting += list(paint.pictures(z, labels))
         clock.add(len(z), time.perf_counter() - start)
         while len(waiting) >= faces:
             yield np.stack(waiting[:faces])

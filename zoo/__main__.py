@@ -88,7 +88,7 @@ def pull_models(config: PullConfig) -> None:
 def verify(config: VerifyConfig) -> int:
     """Check a model that is on this machine; return the exit code."""
     from zoo.catalog import read_catalog
-    from zoo.locate import locate
+    from zoo.locate import is_somebodys, locate
     from zoo.remote.cache import is_cached
 
     if config.model is None:
@@ -97,6 +97,8 @@ def verify(config: VerifyConfig) -> int:
     if name in read_catalog().entries and not Path(name).exists() and not is_cached(name, config.cache):
         raise ModelError(f"{name}: not in the cache, python -m zoo pull {name} is wanted first")
     folder = locate(name, cache=config.cache)
+    if config.record and is_somebodys(name, folder):
+        raise ModelError(f"--record: got {name}, which is not yours to change, expected a model folder or a run folder")
 
     from zoo.commands.check_image import load_network, record_check
     from zoo.commands.verify import verify_checkpoint, verify_folder

@@ -12,6 +12,10 @@ LEAK = 0.2
 """Slope of the leaky ReLU for negative inputs, everywhere in both networks (paper, Appendix A)."""
 LARGEST = 1 << 16
 """Of resolutions and channels: a larger number in config.json is a mistake, which would cost memory or overflow."""
+LARGEST_FMAP_BASE = LARGEST * LARGEST // 2
+"""Of fmap_base: what gives the largest channels at the largest resolution."""
+LARGEST_FACTOR = 10_000
+"""Of slopes and epsilons: with larger ones float32 overflows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +104,14 @@ class ProGANConfig:
             raise ValueError(f"widths: {self.widths}, {len(self.resolutions)} numbers, at least 1 each, are wanted")
         if self.lod > len(self.resolutions) - 1:
             raise ValueError(f"lod: {self.lod}, at most {len(self.resolutions) - 1} is wanted")
-        for name in ("resolution", "latent_size", "label_size", "image_channels", "fmap_max", "discriminator_hidden"):
-            if (getattr(self, name) or 0) > LARGEST:
-                raise ValueError(f"{name}: larger than any network, at most {LARGEST} is wanted")
+        sizes = ("resolution", "latent_size", "label_size", "image_channels", "fmap_max", "discriminator_hidden")
+        limits = dict.fromkeys((*sizes, "stddev_group"), LARGEST) | {"fmap_base": LARGEST_FMAP_BASE}
+        factors = ("latent_epsilon", "pixelnorm_epsilon", "generator_leak", "discriminator_leak", "from_rgb_leak")
+        for name, most in (limits | dict.fromkeys(factors, LARGEST_FACTOR)).items():
+            if (getattr(self, name) or 0) > most:
+                raise ValueError(f"{name}: got a number larger than any network's, expected at most {most}")
         if max(self.widths or (0,)) > LARGEST:
-            raise ValueError(f"widths: larger than any network, at most {LARGEST} each is wanted")
+            raise ValueError(f"widths: got numbers larger than any network's, expected at most {LARGEST} each")
 
     @property
     def resolutions(self) -> list[int]:

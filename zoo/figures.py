@@ -66,10 +66,28 @@ def figure_lines(figures: list[dict[str, Any]]) -> list[str]:
             for key, title in (("noise_floor", "noise floor"), ("reals", "reals"))
             if isinstance(figure.get(key), dict) and name in figure[key]
         ]
+        beside += ["below it: not to be told from reals"] * (name in below_floor(figure))
         of = f" ({', '.join(beside)})" if beside else ""
         which = "" if name == "average" or len(values) == 1 else f"{name} "
         lines.append(f"{TITLES.get(figure['metric'], figure['metric'])} {which}{_short(values[name])}{of}")
     return lines
+
+
+def below_floor(figure: dict[str, Any]) -> list[str]:
+    """Return the names of a figure's numbers that are at or below their noise floor: what so many images cannot tell.
+
+    Args:
+        figure: "values" and, perhaps, "noise_floor", name -> number; lower is better of every figure that has a floor.
+    """
+    floor = figure.get("noise_floor")
+    if not isinstance(floor, dict):
+        return []
+    numbers = {name: (value, floor.get(name)) for name, value in figure["values"].items()}
+    return [name for name, pair in numbers.items() if all(map(_is_number, pair)) and pair[0] <= pair[1]]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _short(number: Any) -> str:

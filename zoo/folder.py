@@ -17,6 +17,13 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
+def label_names(config: dict[str, Any], label_size: int) -> list[str]:
+    """Return the names of the classes that config.json gives as "label_names"; [] where it names none, or others."""
+    names = config.get("label_names")
+    fits = isinstance(names, list) and len(names) == label_size and all(isinstance(name, str) for name in names)
+    return names if fits else []
+
+
 def folder_at(path: Path) -> Path:
     """Return the model folder that an existing path means: the folder itself, or model/ of a run folder.
 

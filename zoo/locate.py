@@ -1,10 +1,12 @@
 """MODEL on a command line -> the model folder: a path, a shipped model, the catalogue, the Hub. No torch."""
 
+import os
 import re
 from pathlib import Path
 
 from zoo.catalog import Entry, read_catalog
 from zoo.folder import CONFIG_NAME, ModelError, folder_at
+from zoo.remote.cache import cache_folder
 
 PRETRAINED = Path(__file__).with_name("pretrained")
 HUB_ID = re.compile(r"(?P<id>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[^@\s]+))?")
@@ -41,6 +43,38 @@ def locate(name_or_path: str | Path, revision: str | None = None, cache: Path | 
     meant = f" (did you mean {near}?)" if near else ""
     wanted = "a model folder, a run folder, a name of python -m zoo list or a Hugging Face id is wanted"
     raise ModelError(f"{name}: not there{meant}, {wanted}")
+
+
+def is_somebodys(name_or_path: str | Path, folder: Path) -> bool:
+    """Whether what a MODEL means belongs to somebody else: shipped, of the catalogue, of the Hub, or in their caches.
+
+    Nothing is written there: a package may be read-only or replaced, and a snapshot is what its commit says.
+
+    Args:
+        name_or_path: what was asked for.
+        folder: the model folder that it means.
+    """
+    if not Path(name_or_path).exists():
+        return True
+    hub = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
+    hubs = [
+        hub / "hub",
+        *(Path(os.environ[key]) for key in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE") if key in os.environ),
+    ]
+    roots = [PRETRAINED, cache_folder(), *hubs]
+    return any(folder.resolve().is_relative_to(root.expanduser().resolve()) for root in roots)
+
+
+def file_beside_the_caller(name_or_path: str | Path, ending: str) -> Path:
+    """Return the file in the current folder for what is made of somebody else's model: me-faces-v1-metrics.json, say.
+
+    Args:
+        name_or_path: what was asked for.
+        ending: of the file's name, "-metrics.json" say.
+    """
+    path = Path(name_or_path)
+    name = path.resolve().name if path.exists() else str(name_or_path)
+    return Path(re.sub(r"[^\w.-]+", "-", name).strip("-.") + ending)
 
 
 def looks_like_a_path(name: str) -> bool:

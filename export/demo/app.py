@@ -13,7 +13,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
 import numpy as np
-from sample import MAX_SEED, UsageError, grid_picture, latents, load_onnx, one_hot, slerp
+from sample import MAX_SEED, UsageError, grid_picture, latents, load_onnx, parse_label, slerp
 
 HERE = Path(__file__).resolve().parent
 TITLE = "Painted faces"
@@ -32,14 +32,22 @@ def generator():
     return load_onnx(HERE / "model.onnx")
 
 
-def paint(z: np.ndarray, label: int | None) -> np.ndarray:
-    """Paint latents (N, latent_size), a few at once. Returns (N, R, R, C) uint8."""
+def paint(z: np.ndarray, label: str | None) -> np.ndarray:
+    """Paint latents (N, latent_size), a few at once. Returns (N, R, R, C) uint8; a Gradio error for no label."""
     pictures = []
+    try:
+        chosen = parse_label(str(label) if generator().label_size else None, generator().label_size, names())
+    except UsageError as error:
+        raise gr.Error(str(error)) from None
     for first in range(0, len(z), BATCH):
         batch = z[first : first + BATCH]
-        condition = one_hot(int(label), generator().label_size, len(batch)) if generator().label_size else None
-        pictures.append(generator().pictures(batch, condition))
+        pictures.append(generator().pictures(batch, None if chosen is None else chosen[None].repeat(len(batch), 0)))
     return np.concatenate(pictures)
+
+
+def names() -> list[str]:
+    """Return the names of the classes, their numbers where nobody named them, [] of an unconditional network."""
+    return generator().label_names or [str(i) for i in range(generator().label_size)]
 
 
 def latents_of(seeds: list[float | None], truncation: float) -> np.ndarray:
@@ -58,19 +66,19 @@ def as_picture(picture: np.ndarray) -> np.ndarray:
     return picture[:, :, 0] if picture.shape[2] == 1 else picture
 
 
-def face(seed: float, truncation: float, label: int | None) -> np.ndarray:
+def face(seed: float, truncation: float, label: str | None) -> np.ndarray:
     """Paint the face of one seed."""
     return as_picture(paint(latents_of([seed], truncation), label)[0])
 
 
-def grid(first: float, columns: int, rows: int, truncation: float, label: int | None) -> np.ndarray:
+def grid(first: float, columns: int, rows: int, truncation: float, label: str | None) -> np.ndarray:
     """Paint the faces of the seeds from first on, as one picture."""
     count = int(columns) * int(rows)
     seeds = [first + i for i in range(count)] if first is not None else [None]
     return as_picture(grid_picture(paint(latents_of(seeds, truncation), label), int(columns)))
 
 
-def way(start: float, end: float, steps: int, truncation: float, label: int | None) -> np.ndarray:
+def way(start: float, end: float, steps: int, truncation: float, label: str | None) -> np.ndarray:
     """Paint the way from one face to another along the hypersphere, as one strip."""
     a, b = latents_of([start, end], truncation)[:, None]
     z = np.concatenate([slerp(a, b, i / (int(steps) - 1)) for i in range(int(steps))])
@@ -84,7 +92,8 @@ def random_seed() -> int:
 
 def build() -> gr.Blocks:
     """Return the application."""
-    size, classes = generator().resolution, generator().label_size
+    size, classes = generator().resolution, names()
+    typed = f"A class, or {len(classes)} numbers with commas."
     note = (
         f"Largest magnitude of a component of the latent; {UNTRUNCATED} is none. ProGAN normalizes its latents, "
         "so this changes which face a seed gives more than how ordinary the faces are."
@@ -98,7 +107,8 @@ def build() -> gr.Blocks:
 
     with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
         gr.Markdown(f"# {TITLE}\n{size}×{size} pixels, painted by {generator().runs_on}. These people do not exist.")
-        label = gr.Dropdown(list(range(classes)), value=0, label="Class") if classes else gr.State(None)
+        options = {"label": "Label", "info": typed, "allow_custom_value": True}
+        label = gr.Dropdown(classes, value=classes[0], **options) if classes else gr.State(None)
         truncation = gr.Slider(
             0.2, UNTRUNCATED, value=UNTRUNCATED, step=0.1, label="Truncation", info=note, render=False
         )

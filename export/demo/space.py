@@ -1,6 +1,5 @@
 """The folder of a Hugging Face Space: an application, a generator, and what the Space must know."""
 
-import json
 import re
 import shlex
 import shutil
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from export import sample
 from export.demo.config import DemoConfig
-from export.licence import choose_licence
+from export.licence import choose_licence, stated_config
 from export.model_file import place_onnx
 from export.sample import UsageError, load_onnx
 
@@ -80,7 +79,7 @@ def space_card(model: Path, title: str) -> str:
     from huggingface_hub import SpaceCardData
 
     generator = load_onnx(model, "cpu")
-    licence = choose_licence(json.loads(generator.metadata.get("config") or "{}"))
+    licence = choose_licence(stated_config(generator))
     size = f"{generator.resolution}×{generator.resolution}"
     settings = SpaceCardData(
         title=title,

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from export.licence import choose_licence
+from export.licence import choose_licence, stated_config
 from export.model_file import place_onnx
 from export.sample import MAX_SEED, OnnxGenerator, UsageError, latents, load_onnx, one_hot, to_uint8
 from export.web.config import WebConfig
@@ -154,6 +154,7 @@ def _facts(page: Path, config: WebConfig, generator: OnnxGenerator, references: 
         "channels": references.shape[3],
         "latent_size": generator.latent_size,
         "label_size": generator.label_size,
+        "label_names": generator.label_names or [str(i) for i in range(generator.label_size)],
         "directions": config.directions,
         "references": REFERENCES,
         "runtime": builds,
@@ -164,7 +165,7 @@ def _facts(page: Path, config: WebConfig, generator: OnnxGenerator, references: 
 
 def _html(config: WebConfig, generator: OnnxGenerator) -> str:
     """Return index.html with the words that are this model's."""
-    terms = choose_licence(json.loads(generator.metadata.get("config") or "{}"))
+    terms = choose_licence(stated_config(generator))
     stated = [f"{text} ({what})" for text, what in ((terms.weights, "weights"), (terms.data, "data")) if text]
     stated += ["not for commercial use"] if terms.non_commercial else []
     words = {

@@ -68,8 +68,8 @@ def test_a_conditional_model_paints_the_class_that_is_asked_for(save_model, tmp_
         assert found.shape == (16, 16)
         assert np.abs(found - picture(tmp_path / f"torch{label}.png")).max() <= 1
     assert np.abs(picture(tmp_path / "onnx0.png") - picture(tmp_path / "onnx2.png")).max() > 1
-    assert refusal(capsys, "--model", path).startswith("--label: none given, the model is conditional: 0 to 2")
-    assert refusal(capsys, "--model", folder, "--label", 3).startswith("--label: 3, 0 to 2 is wanted")
+    assert refusal(capsys, "--model", path).startswith("--label: got none, expected a class from 0 to 2 or 3 numbers")
+    assert refusal(capsys, "--model", folder, "--label", 3).startswith("--label: got '3', expected a class from 0 to 2")
 
 
 def test_between_seeds_lie_faces_of_the_great_circle(onnx_file, tmp_path, images, picture):
@@ -187,13 +187,25 @@ def test_a_refused_seed_stops_before_anything_is_painted(onnx_file, tmp_path, ca
         (["--batch", "0"], "--batch: 0, at least 1 is wanted"),
         (["--seeds", "x"], "--seeds: 'x', seeds like"),
         (["--seeds", "0-999998,5"], "--seeds: 5 comes twice, each seed once is wanted"),
-        (["--label", "1"], "--label: 1 given, the model is unconditional"),
+        (["--output", "x.gif"], "--output: got x.gif, expected a folder, or one .png, .jpg or .webp"),
+        (["--output", "x.tiff"], "--output: got x.tiff, expected a folder, or one .png"),
+        (["--output", "x.PDF"], "--output: got x.PDF, expected a folder, or one .png"),
+        (["--output", "-"], "--output: got standard output, expected a folder, or one .png"),
+        (["--interpolate", "3", "--seeds", "5"], "--interpolate: got one seed, 5, expected two or more in --seeds"),
+        (["--label", "1"], "--label: got 1, expected none, the model is unconditional"),
     ],
 )
 def test_wrong_options_are_one_line_each(onnx_file, tmp_path, monkeypatch, capsys, args, message, refusal):
     monkeypatch.chdir(tmp_path)
     assert refusal(capsys, "--model", onnx_file, *args).startswith(message)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_may_have_a_dot_in_its_name_or_be_there_already(onnx_file, tmp_path, images):
+    (tmp_path / "old.gif").mkdir()
+    for name in ("faces.v2", "old.gif"):
+        images("--model", onnx_file, "--seeds", "1", "--output", tmp_path / name)
+        assert (tmp_path / name / "seed0001.png").is_file()
 
 
 def test_a_foreign_onnx_of_a_generator_is_known_by_its_own_hash(onnx_file, tmp_path, images):

@@ -35,6 +35,13 @@ def run(path, *arrays):
     return session.run(["images"], dict(zip(("z", "label"), arrays, strict=False)))[0]
 
 
+def test_file_is_of_the_oldest_form_that_holds_its_operators(proto):
+    """onnxruntime 1.14 reads IR version 8 and opset 18; what the exporter writes by itself wants 1.18."""
+    assert proto.ir_version == 8
+    assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", 18)]
+    onnx.checker.check_model(proto, full_check=True)
+
+
 # What it paints.
 
 

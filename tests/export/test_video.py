@@ -125,7 +125,7 @@ def test_a_smaller_film_shows_the_mean_of_its_pixels(save_model, tmp_path):
         (["--resolution", "12"], "--resolution: 12, 16, a multiple or a whole fraction of it is wanted"),
         (["--grid", "1000x1"], "--grid: 16000x16 pixels, even numbers of at most 8192 are wanted"),
         (["--grid", "3"], "--grid: '3', columns and rows"),
-        (["--label", "0"], "--label: 0 given, the model is unconditional"),
+        (["--label", "0"], "--label: got 0, expected none, the model is unconditional"),
     ],
 )
 def test_wrong_options_are_one_line_each(onnx_file, tmp_path, monkeypatch, capsys, args, message):

@@ -64,9 +64,9 @@ def test_a_foreign_pair_survives_the_model_folder(tmp_path):
         ("discriminator_hidden", 0, "discriminator_hidden: 0, at least 1 is wanted"),
         ("variant", None, "'paper' or 'released' is wanted"),
         ("fmap_base", True, "a whole number is wanted"),
-        ("latent_size", 10**400, "latent_size: larger than any network, at most 65536 is wanted"),
-        ("label_size", 10**9, "label_size: larger than any network"),
-        ("widths", [8, 10**18, 8], "widths: larger than any network"),
+        ("latent_size", 10**400, "latent_size: got a number larger than any network's, expected at most 65536"),
+        ("label_size", 10**9, "label_size: got a number larger than any network's"),
+        ("widths", [8, 10**18, 8], "widths: got numbers larger than any network's"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_at_once(field, value, message):

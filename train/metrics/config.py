@@ -38,7 +38,7 @@ AT_LEAST = {"kid": 1000, "is": 10, "precision-recall": 4, "neighbours": 1}
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsConfig:
-    """Measure a generator against its data, as published; the figures are kept as metrics.json in the model folder.
+    """Measure a generator against its data, as published; the figures are kept as metrics.json beside it.
 
     swd, msssim: Karras et al., section 5, as released; swd-iterative: after Rabin et al., with numbers of its own.
     fid, kid, is, precision-recall: through the 2015 Inception network. neighbours: the closest reals of a few fakes, as
@@ -51,8 +51,8 @@ class MetricsConfig:
       python -m train.metrics --model runs/digits --metrics modes --mnist mnist/
     """
 
-    model: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """Model folder, or the run folder of python -m train that holds one."""
+    model: Annotated[Path, tyro.conf.arg(metavar="MODEL")]
+    """Model folder, the run folder of python -m train that holds one, or the name of a published model."""
     dataset: Annotated[Path | None, tyro.conf.arg(metavar="F.h5")] = None
     """HDF5 file of the reals, at least at the model's resolution. msssim, is and modes need none."""
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME,...")] = ("swd", "msssim")
@@ -67,7 +67,10 @@ class MetricsConfig:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes CUDA when there is one."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE.json")] = None
-    """Where the figures go; by default metrics.json in the model folder, beside those measured before."""
+    """Where the figures go; by default metrics.json in the model folder, beside those measured before, or, of a model
+    that is not yours (shipped, of the catalogue or the Hub), <name>-metrics.json here."""
+    overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Replace a figure there that is of more pictures, or of other data."""
     inception: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Weights of the 2015 Inception network, for fid, kid, is, precision-recall; by default fetched once and kept."""
     vgg: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None

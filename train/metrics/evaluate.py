@@ -12,14 +12,16 @@ from celebahq.device import choose_device
 from celebahq_builder.hdf5 import Dataset, open_dataset
 from train.metrics.config import OF_INCEPTION, MetricsConfig
 from train.metrics.fakes import Fakes
-from train.metrics.figures import command_of, keep_figures, sha256_of, table
+from train.metrics.figures import check_replaced, command_of, keep_figures, sha256_of, table
 from train.metrics.inception_views import InceptionViews
 from train.metrics.measures import MEASURES, Subject, check_measurable
 from train.metrics.reals import Reals
 from train.metrics.refusal import MetricError
 from train.run_folder import dataset_facts
 from train.setup import choose_precision
+from zoo.figures import METRICS_NAME
 from zoo.folder import read_config
+from zoo.locate import file_beside_the_caller, is_somebodys
 from zoo.progan import ProGANConfig
 
 
@@ -51,11 +53,13 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
         labels=reals.labels if generator.config.label_size else None,
         keep_bytes=round(config.memory_gib * 2**30),
     )
-    output = config.output or folder / "metrics.json"
+    output = config.output or folder / METRICS_NAME
+    if config.output is None and is_somebodys(config.model, folder):
+        output = file_beside_the_caller(config.model, f"-{METRICS_NAME}")
     _make_folder(output)
     counts = [config.images_of(name) for name in config.names if name in OF_INCEPTION]
     inception = InceptionViews(fakes, reals, config.inception, device, max(counts)) if counts else None
-    subject = Subject(config, fakes, reals, inception, device, output.parent, lambda line: print(line, flush=True))
+    subject = Subject(config, fakes, reals, inception, device, output, lambda line: print(line, flush=True))
     provenance = {
         "dataset": dataset_facts(dataset) if dataset else None,
         "mirror": mirror,
@@ -63,7 +67,9 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
         "model_sha256": sha256_of(folder / "model.safetensors"),
     }
-    print(_headline(config, generator.config, provenance), flush=True)
+    planned = {name: {"num_images": config.images_of(name), **provenance} for name in config.names}
+    replaced = check_replaced(output, planned, config.overwrite)
+    print("\n".join([_headline(config, generator.config, provenance), *replaced]), flush=True)
 
     # One metric after the other; each is kept as soon as it is known.
     results = {}

@@ -6,6 +6,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from celebahq.files import write_atomic
+from train.metrics.refusal import MetricError
+from zoo.figures import below_floor
+
 TITLES = {
     "swd": ("SWD x 1e3", 2),
     "swd-iterative": ("Iterative SWD x 1e3", 2),
@@ -38,6 +42,10 @@ def table(metric: str, figures: dict[str, Any]) -> list[str]:
     lines.append(" " * first + "".join(f"{name:>{width}}" for name in names))
     for row, values in rows:
         lines.append(f"{row:<{first}}" + "".join(f"{_number(values.get(name), decimals):>{width}}" for name in names))
+    if below := below_floor(figures):
+        lines.append(
+            f"below the noise floor: {', '.join(below)}; so many pictures cannot tell the model from reals there"
+        )
     return lines
 
 
@@ -48,12 +56,68 @@ def _number(value: float | None, decimals: int) -> str:
 
 
 def read_figures(path: Path) -> dict[str, dict[str, Any]]:
-    """Return metrics.json, metric -> figures; empty where there is none or it is damaged."""
+    """Return metrics.json, metric -> figures; empty where there is none.
+
+    Raises:
+        MetricError: the file is damaged or something else, which must not be written over.
+    """
+    remedy = "give another --output, or move it away"
     try:
         figures = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
+    except FileNotFoundError:
         return {}
-    return figures if isinstance(figures, dict) else {}
+    except OSError as error:
+        raise MetricError(f"{path}: got {error.strerror}, expected a file of figures; {remedy}") from None
+    except (ValueError, RecursionError):
+        raise MetricError(f"{path}: got a damaged file, expected the figures of train.metrics; {remedy}") from None
+    if not isinstance(figures, dict) or not all(_is_figure(entry) for entry in figures.values()):
+        raise MetricError(f"{path}: got other JSON, expected the figures of train.metrics; {remedy}")
+    return figures
+
+
+def _is_figure(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("values"), dict)
+
+
+def check_replaced(path: Path, figures: dict[str, dict[str, Any]], overwrite: bool = False) -> list[str]:
+    """Return a line for each figure in a file that new ones will replace: nothing goes without a word.
+
+    Args:
+        path: metrics.json.
+        figures: metric -> of what the new one will be: num_images, dataset, mirror, seed, model_sha256.
+        overwrite: replace those too that are of more images or of other data.
+
+    Raises:
+        MetricError: a figure there is of more images, or of other data, and overwrite is False.
+    """
+    notes = []
+    for metric, there in read_figures(path).items():
+        new = figures.get(metric, next(iter(figures.values())))
+        if there.get("model_sha256") != new["model_sha256"]:
+            notes.append(f"{path}: {metric} of other weights ({_of(there)}) goes")
+        elif metric in figures:
+            fewer = new["num_images"] < there.get("num_images", 0)
+            if (fewer or _data(there) != _data(new)) and not overwrite:
+                raise MetricError(
+                    f"{path}: got {metric} of {_of(new)}, expected more than the {_of(there)} that it holds; "
+                    "give another --output, or --overwrite to replace it"
+                )
+            notes.append(f"{path}: {metric} of {_of(there)} is replaced")
+    return notes
+
+
+def _data(figures: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a figure was measured against."""
+    facts = figures.get("dataset") or {}
+    return (*(facts.get(key) for key in ("faces", "sha256_4x4", "sha256_labels")), figures.get("mirror"))
+
+
+def _of(figures: dict[str, Any]) -> str:
+    """Return in words what a figure is of."""
+    facts = figures.get("dataset") or {}
+    reals = f" and {facts.get('file')} ({facts.get('faces')} faces, {str(facts.get('sha256_4x4'))[:8]}" if facts else ""
+    mirror = ", mirrored)" if figures.get("mirror") else ")"
+    return f"{figures.get('num_images')} pictures{reals}{mirror if facts else ''}"
 
 
 def keep_figures(path: Path, metric: str, figures: dict[str, Any]) -> None:
@@ -63,9 +127,8 @@ def keep_figures(path: Path, metric: str, figures: dict[str, Any]) -> None:
         for name, other in read_figures(path).items()
         if other.get("model_sha256") == figures["model_sha256"] and name != metric
     }
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps({**kept, metric: figures}, indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)
+    with write_atomic(path) as file:
+        file.write((json.dumps({**kept, metric: figures}, indent=2) + "\n").encode())
 
 
 def sha256_of(path: Path) -> str:

@@ -18,15 +18,15 @@ from zoo.progan import ProGANConfig
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured. reals is None where no data set was given, inception where no metric wants it; folder takes
-    pictures."""
+    """What is measured. reals is None where no data set was given, inception where no metric wants it; pictures go
+    beside output, the file of the figures."""
 
     config: MetricsConfig
     fakes: Fakes
     reals: Reals | None
     inception: InceptionViews | None
     device: torch.device
-    folder: Path
+    output: Path
     say: Callable[[str], None]
 
 
@@ -122,7 +122,9 @@ def measure_neighbours(subject: Subject, num_images: int) -> dict[str, Any]:
     from train.metrics.neighbours import nearest_reals, nearest_reals_picture
 
     fakes = np.concatenate(list(subject.fakes.batches(num_images)))
-    dataset, path = subject.reals.dataset, subject.folder / "neighbours.png"
+    # faces-32-metrics.json goes with faces-32-neighbours.png, metrics.json with neighbours.png
+    name = f"{subject.output.stem.removesuffix('metrics')}neighbours.png"
+    dataset, path = subject.reals.dataset, subject.output.with_name(name)
     found = nearest_reals(fakes, dataset, mirror=subject.reals.mirror, vgg=subject.config.vgg, device=subject.device)
     nearest_reals_picture(path, fakes, dataset, found)
     subject.say(f"the closest reals: {path}")

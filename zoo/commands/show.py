@@ -9,7 +9,7 @@ from zoo.architecture import ProGANConfig, read_architecture
 from zoo.catalog import Catalog, Entry, read_catalog
 from zoo.commands.listing import ABOUT, licence_words
 from zoo.commands.pull import licence_of_weights
-from zoo.figures import METRICS_NAME, TITLES, read_figures
+from zoo.figures import METRICS_NAME, TITLES, below_floor, read_figures
 from zoo.folder import WEIGHTS_NAMES, printable, read_config
 from zoo.locate import locate
 from zoo.remote.cache import is_cached
@@ -97,6 +97,8 @@ def folder_lines(folder: Path) -> list[str]:
             if isinstance(figure.get(key), dict):
                 numbers = ", ".join(f"{name} {_number(value)}" for name, value in figure[key].items())
                 lines.append(f"    {title}: {numbers}")
+        if below := below_floor(figure):
+            lines.append(f"    below the noise floor: {', '.join(below)}; so many images cannot tell it from reals")
         lines += _measured(figure)
     lines = [printable(line) for line in lines]  # the model may be from anywhere
     if kind != "Generator":

@@ -196,7 +196,7 @@ function listen() {
 async function start() {
   makeSliders();
   by("label-row").hidden = !page.label_size;
-  for (let i = 0; i < page.label_size; i++) by("label").add(new Option(String(i), i));
+  page.label_names.forEach((name, i) => by("label").add(new Option(name, i)));
 
   const [modelBytes, wasmBytes] = [page.files["model.onnx"], page.runtime.wasm.wasm_bytes];
   const onProgress = (received) => (by("progress").value = received / (modelBytes + wasmBytes));

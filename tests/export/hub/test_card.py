@@ -35,7 +35,9 @@ def test_the_client_reads_every_key_that_the_hub_indexes(facts):
     assert card.data.pipeline_tag == "unconditional-image-generation"
     assert card.data.license == "cc-by-nc-4.0"
     assert {"progan", "gan", "onnx", "faces"} <= set(card.data.tags)
-    assert card.data.datasets == ["celeba128"] and card.data.metrics == ["swd"]
+    assert card.data.datasets is None and card.data.metrics == ["swd"]  # celeba128 is a file, and no link
+    linked = ModelCard(model_card(dataclasses.replace(facts, dataset_id="me/celeba-128")))
+    assert linked.data.datasets == ["me/celeba-128"]
     assert card.data.model_name == "progan"
     (result,) = card.data.eval_results
     assert (result.metric_type, result.metric_value, result.task_type) == (
@@ -53,7 +55,20 @@ def test_figures_stand_beside_their_noise_floor_with_images_hash_and_command(fac
     assert "| **this model** | 41.70 | 32.11 | 36.91 |" in text
     assert "| noise floor: reals against other reals | 2.87 | 6.13 | 4.50 |" in text
     assert f"4,096 images and 4,096 reals, data `celeba128.h5` (18,000 pictures, SHA-256 of its 4×4 level `{'3b77' * 16}`)" in text  # fmt: skip # noqa: E501
-    assert "python -m train.metrics --model faces --metrics swd --dataset celeba128.h5 --num-images 4096" in text
+    assert "python -m train.metrics --model me/progan --metrics swd --dataset celeba128.h5 --num-images 4096" in text
+
+
+@pytest.mark.parametrize("faces", [True, False])
+def test_every_command_of_the_card_names_a_model_that_its_reader_has(facts, faces):
+    for figures in (facts.figures, []):
+        text = model_card(dataclasses.replace(facts, faces=faces, figures=figures))
+        models = re.findall(r"train\.metrics --model (\S+)", text)
+        assert len(models) == text.count("train.metrics") >= 2
+        assert set(models) == {"me/progan"}
+
+
+def test_the_oldest_onnxruntime_is_stated(facts):
+    assert "two files that stand alone; onnxruntime 1.14 or newer" in model_card(facts)
 
 
 def test_figures_of_other_weights_are_not_published(facts, trained):

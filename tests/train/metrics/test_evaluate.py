@@ -122,7 +122,7 @@ def test_kernel_distance_is_that_of_the_features_it_is_given(dataset):
             return random.standard_normal((count, 8)).astype(np.float32) + 1, None
 
     config = MetricsConfig(model=Path("m"), dataset=dataset, metrics="kid", num_images=1000)
-    subject = Subject(config, None, None, Given(), torch.device("cpu"), Path(), print)
+    subject = Subject(config, None, None, Given(), torch.device("cpu"), Path("metrics.json"), print)
     found = MEASURES["kid"](subject, 1000)
     # E (x.y / 8 + 1)^3 with x.y / 8 of mean m and variance v is (m + 1)^3 + 3 (m + 1) v but for its third moment:
     # fakes among themselves m = 1, v = 3 / 8; reals m = 0, v = 1 / 8; across m = 0, v = 1 / 4.
