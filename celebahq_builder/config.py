@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from celebahq.errors import CelebAHQError
+from celebahq.option_paths import text_to_paths
 from celebahq_builder.printable_name import printable
 
 # What a rendered face depends on. The others say which faces are chosen, or how the work is done, and may change
@@ -78,6 +79,7 @@ class BuildConfig:
     """Leave <output>.build/ in place, with the manifest and the rendered faces."""
 
     def __post_init__(self) -> None:
+        text_to_paths(self)
         if self.resolution not in (16, 32, 64, 128, 256, 512, 1024):
             raise BuildError(f"--resolution: {self.resolution}, a power of two from 16 to 1024 is wanted")
         if not self.output.name:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from celebahq.option_paths import text_to_paths
 from export.sample import UsageError as UsageError
 
 
@@ -39,6 +40,9 @@ class OnnxConfig:
     """Put the weights into FILE.onnx.data beside it. Above 2 GB, the most that one .onnx holds, it is done anyway."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace an existing file."""
+
+    def __post_init__(self) -> None:
+        text_to_paths(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,9 @@ class ImagesConfig:
     """auto is CUDA where it works, else the CPU; what really runs is printed."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace existing pictures that show something else."""
+
+    def __post_init__(self) -> None:
+        text_to_paths(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,3 +131,6 @@ class VideoConfig:
     """auto is CUDA where it works, else the CPU; what really runs is printed."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace an existing file."""
+
+    def __post_init__(self) -> None:
+        text_to_paths(self)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from celebahq.option_paths import text_to_paths
 from export.config import UsageError
 
 REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
@@ -60,6 +61,9 @@ class HubConfig:
     """First line of the commit; None says what is sent."""
     overwrite_card: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace an edited README.md too."""
+
+    def __post_init__(self) -> None:
+        text_to_paths(self)
 
     def check(self) -> None:
         """Raise UsageError where options contradict each other. (Not at birth: tyro would frame the line.)"""

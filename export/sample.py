@@ -130,7 +130,7 @@ def grid_picture(pictures: np.ndarray, columns: int) -> np.ndarray:
     return tiles.reshape(-1, columns * width, channels)
 
 
-def write_png(path: Path, picture: np.ndarray) -> None:
+def write_png(path: str | Path, picture: np.ndarray) -> None:
     """Write a picture, (H, W, 3) or (H, W, 1) uint8, as a PNG, with nothing but zlib."""
     height, width, channels = picture.shape
     rows = picture.reshape(height, width * channels)
@@ -140,7 +140,7 @@ def write_png(path: Path, picture: np.ndarray) -> None:
     data = b"\x89PNG\r\n\x1a\n"
     for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes())), (b"IEND", b"")):
         data += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-    path.write_bytes(data)
+    Path(path).write_bytes(data)
 
 
 class OnnxGenerator:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from celebahq.errors import CelebAHQError
+from celebahq.option_paths import text_to_paths
 
 
 class TrainError(CelebAHQError):
@@ -123,9 +124,7 @@ class TrainConfig:
     from disk."""
 
     def __post_init__(self) -> None:
-        for name in ("dataset", "outdir"):  # who calls from Python may give text
-            if isinstance(getattr(self, name), str):
-                object.__setattr__(self, name, Path(getattr(self, name)))
+        text_to_paths(self)
         object.__setattr__(self, "metrics", names_of(self.metrics))
         if unknown := [name for name in self.metrics if name not in ("swd", "msssim")]:
             raise TrainError(f"--metrics: got {unknown[0]!r}, expected swd, msssim or both")

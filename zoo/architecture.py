@@ -180,12 +180,13 @@ class ProGANConfig:
         return cls(**fields)
 
 
-def read_architecture(folder: Path) -> ProGANConfig:
+def read_architecture(folder: str | Path) -> ProGANConfig:
     """Return what config.json of a model folder says of its generator and discriminator.
 
     Raises:
         ModelError: there is none, or it is of another network.
     """
+    folder = Path(folder)
     config = read_config(folder)
     if config.get("class", "Generator") != "Generator":
         raise ModelError(f"{folder / CONFIG_NAME}: of a network {config['class']}, a Generator is wanted")

@@ -24,7 +24,7 @@ class Checkpoint:
     source: Source
 
 
-def download(entry: Entry, cache: Path | None = None, timeout: float = TIMEOUT) -> Checkpoint:
+def download(entry: Entry, cache: str | Path | None = None, timeout: float = TIMEOUT) -> Checkpoint:
     """Return a model's checkpoint: one that lies in the cache already, or the first that a source gives.
 
     Args:

@@ -23,7 +23,7 @@ TITLES = {
 """Metric of python -m train.metrics -> what the first, or average, of its numbers is."""
 
 
-def read_figures(folder: Path) -> list[dict[str, Any]]:
+def read_figures(folder: str | Path) -> list[dict[str, Any]]:
     """Return the figures that were measured on the weights that lie in a model folder.
 
     Args:
@@ -36,6 +36,7 @@ def read_figures(folder: Path) -> list[dict[str, Any]]:
         that is no figure at all. Empty where nothing was measured.
     """
     try:
+        folder = Path(folder)
         metrics = json.loads((folder / METRICS_NAME).read_text(encoding="utf-8"))
         sha256 = sha256_of(folder / WEIGHTS_NAMES["Generator"])
     except (OSError, ValueError, RecursionError):

@@ -24,12 +24,13 @@ def label_names(config: dict[str, Any], label_size: int) -> list[str]:
     return names if fits else []
 
 
-def folder_at(path: Path) -> Path:
+def folder_at(path: str | Path) -> Path:
     """Return the model folder that an existing path means: the folder itself, or model/ of a run folder.
 
     Raises:
         ModelError: it is neither.
     """
+    path = Path(path)
     if (path / "model" / CONFIG_NAME).is_file():
         return path / "model"
     if (path / CONFIG_NAME).is_file() and not (path / "checkpoints").is_dir():
@@ -39,13 +40,13 @@ def folder_at(path: Path) -> Path:
     raise ModelError(f"{path}: no {CONFIG_NAME} in it, a model folder or a run folder is wanted")
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: str | Path) -> dict[str, Any]:
     """Return config.json of a model folder.
 
     Raises:
         ModelError: there is none, or it is not one of ours.
     """
-    path = folder / CONFIG_NAME
+    path = Path(folder) / CONFIG_NAME
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -12,7 +12,7 @@ PRETRAINED = Path(__file__).with_name("pretrained")
 HUB_ID = re.compile(r"(?P<id>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[^@\s]+))?")
 
 
-def locate(name_or_path: str | Path, revision: str | None = None, cache: Path | None = None) -> Path:
+def locate(name_or_path: str | Path, revision: str | None = None, cache: str | Path | None = None) -> Path:
     """Return the model folder; see zoo.model_folder.
 
     Args:

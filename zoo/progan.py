@@ -1,5 +1,6 @@
 """ProGAN's generator and discriminator (Karras et al., ICLR 2018, Table 2), as printed and as released."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.architecture import ProGANConfig
+from zoo.fading import as_weight, fades, growth_of, is_fading
 from zoo.layers import (
     EqualizedConv2d,
     EqualizedLinear,
@@ -16,6 +18,7 @@ from zoo.layers import (
     pixel_norm,
     upsample,
 )
+from zoo.network_inputs import check_images, check_resolution, join_label
 
 
 def size_key(resolution: int) -> str:
@@ -102,7 +105,7 @@ class Generator(nn.Module):
     def forward(
         self,
         z: Tensor,
-        label: Tensor | None = None,
+        label: Tensor | Sequence[int] | int | None = None,
         resolution: int | None = None,
         alpha: Tensor | float | None = None,
     ) -> Tensor:
@@ -111,7 +114,8 @@ class Generator(nn.Module):
         Args:
             z: (N, latent_size) float32 ~ N(0, 1); only its direction matters, it is normalized first (where the config
                 says nothing else).
-            label: (N, label_size) float32, wanted if and only if the network is conditional.
+            label: (N, label_size) float32, or N classes as whole numbers, or one for all; expected if and only if the
+                network is conditional.
             resolution: the resolution to stop at; the full one by default.
             alpha: weight of the newest block while it fades in, a number or a () tensor; 1, fully in, by default.
                 With neither resolution nor alpha given, a network that was saved half grown paints as it stands.
@@ -122,12 +126,12 @@ class Generator(nn.Module):
         enlarge = 0
         if resolution is None and alpha is None:
             enlarge, alpha = growth_of(self.config)
-        resolution = (resolution or self.config.resolution) >> enlarge
+        resolution = check_resolution(self.config, resolution) >> enlarge
         alpha = 1.0 if alpha is None else alpha
         if self.config.last_rgb_only and (resolution < self.config.resolution or is_fading(alpha)):
             only = self.config.resolution
             raise ValueError(f"resolution: {resolution} at alpha {alpha}, {only} at 1 is wanted, its only output")
-        x = self.join_label(z, label).to(self.compute_dtype)
+        x = join_label(self.config, z, label).to(self.compute_dtype)
         previous = x
         for r in self.config.resolutions:
             if r > resolution:
@@ -142,25 +146,6 @@ class Generator(nn.Module):
         for _ in range(enlarge):
             image = upsample(image)
         return image
-
-    def join_label(self, z: Tensor, label: Tensor | None) -> Tensor:
-        """Return the normalized input of the first layer (N, latent_size + label_size)."""
-        if (label is None) != (self.config.label_size == 0):
-            raise ValueError(
-                f"label: {'none' if label is None else 'one'} given, label_size is {self.config.label_size}"
-            )
-        how = self.config.normalizes
-        if how in ("z", "twice", "both") or (how == "joined" and label is None):
-            z = self.normalized(z)
-        if how == "both":
-            z = z * self.config.latent_size**0.5
-        joined = z if label is None else torch.cat([z, label], dim=1)
-        again = how in ("twice", "both") or (how == "joined" and label is not None)
-        return self.normalized(joined) if again else joined
-
-    def normalized(self, z: Tensor) -> Tensor:
-        """Return a latent (N, ...) at unit mean square."""
-        return pixel_norm(z, self.config.latent_epsilon, self.config.epsilon_outside_root)
 
 
 class DiscriminatorBlock(nn.Module):
@@ -288,6 +273,7 @@ class Discriminator(nn.Module):
         Returns:
             The scores; with labels, also their logits.
         """
+        check_images(self.config, images)
         if alpha is None:
             shrink, alpha = growth_of(self.config) if images.shape[-1] == self.config.resolution else (0, 1.0)
             if shrink and (images.shape[-1] >> (shrink - 1)) < self.config.discriminator_fades_from:
@@ -311,24 +297,3 @@ class Discriminator(nn.Module):
                     tape.append(coarse)
         out = self.blocks["4x4"](x, sets, tape)
         return Scores(out[:, 0], out[:, 1:] if self.config.label_size else None)
-
-
-def growth_of(config: ProGANConfig) -> tuple[int, float]:
-    """Return (halvings of the full resolution, weight of the newest block) that the config's lod stands for."""
-    halvings = int(config.lod)
-    return halvings, 1.0 - (config.lod - halvings)
-
-
-def fades(config: ProGANConfig, resolution: int, alpha: Tensor | float) -> bool:
-    """Whether D computes the faded path at this resolution."""
-    return resolution >= config.discriminator_fades_from and is_fading(alpha)
-
-
-def is_fading(alpha: Tensor | float) -> bool:
-    """Whether the faded path is computed: a tensor always does, so that one captured graph serves fade and stable."""
-    return isinstance(alpha, Tensor) or alpha < 1
-
-
-def as_weight(alpha: Tensor | float, like: Tensor) -> Tensor | float:
-    """Return alpha as torch.lerp wants it: a number, or a tensor of the images' dtype."""
-    return alpha.to(like.dtype) if isinstance(alpha, Tensor) else alpha

@@ -21,7 +21,7 @@ _CLASSES = {
 }
 
 
-def save_restoration(network: ArtifactRemover | SuperResolver, folder: Path, **card: Any) -> None:
+def save_restoration(network: ArtifactRemover | SuperResolver, folder: str | Path, **card: Any) -> None:
     """Write a restoration network into a model folder: model.safetensors in half precision, and config.json.
 
     Args:
@@ -32,6 +32,7 @@ def save_restoration(network: ArtifactRemover | SuperResolver, folder: Path, **c
     config = json.dumps({"class": type(network).__name__, "architecture": architecture, **card}, indent=2) + "\n"
     # Half the bytes of float32, for less than 0.001 dB: docs/restoration.md.
     tensors = {key: value.detach().to("cpu", torch.float16).contiguous() for key, value in network.state_dict().items()}
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / (WEIGHTS_NAME + ".partial")
     save_file(tensors, partial, metadata={"format": "pt"})
@@ -42,7 +43,7 @@ def save_restoration(network: ArtifactRemover | SuperResolver, folder: Path, **c
     partial.replace(folder / CONFIG_NAME)
 
 
-def load_restoration(folder: Path) -> ArtifactRemover | SuperResolver:
+def load_restoration(folder: str | Path) -> ArtifactRemover | SuperResolver:
     """Build the restoration network of a model folder and fill it; every name and shape must match.
 
     Returns:
@@ -51,6 +52,7 @@ def load_restoration(folder: Path) -> ArtifactRemover | SuperResolver:
     Raises:
         ModelError: a file is missing, damaged, of another architecture, or of another kind of network.
     """
+    folder = Path(folder)
     config = read_config(folder)
     if config.get("class") not in _CLASSES:
         kinds = " or ".join(_CLASSES)
@@ -81,6 +83,6 @@ def shipped_folder(name: str) -> Path:
     return shipped[name]
 
 
-def weights_sha256(folder: Path) -> str:
+def weights_sha256(folder: str | Path) -> str:
     """Hex digest of a model folder's weights."""
-    return hashlib.sha256((folder / WEIGHTS_NAME).read_bytes()).hexdigest()
+    return hashlib.sha256((Path(folder) / WEIGHTS_NAME).read_bytes()).hexdigest()

@@ -35,6 +35,7 @@ def save(network: Generator | Discriminator, folder: str | Path, **card: Any) ->
     folder, kind = Path(folder), type(network).__name__
     config = {"class": kind, "architecture": network.config.to_dict(), **card}
     config_text = json.dumps(config, indent=2) + "\n"  # first: a card that is no JSON must not leave half a model
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         key: value.detach().to("cpu", torch.float32).contiguous().clone() for key, value in network.state_dict().items()
@@ -92,6 +93,8 @@ def load(folder: str | Path, network: str = "generator") -> Generator | Discrimi
         "generator": Generator,
         "discriminator": Discriminator,
     }
+    if network not in networks:
+        raise ModelError(f"network: got {network!r}, expected 'generator' or 'discriminator'")
     cls = networks[network]
     architecture = read_architecture(folder)
     with torch.device("meta"):  # no random initialisation that is thrown away at once

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from celebahq.option_paths import text_to_paths
+
 
 @dataclass(frozen=True, kw_only=True)
 class DemoConfig:
@@ -31,3 +33,6 @@ class DemoConfig:
     """Side of the images: any that the generator grew through. None is its own."""
     precision: Literal["fp32", "fp16"] = "fp32"
     """fp16 halves the file; images differ by at most one grey level of 255."""
+
+    def __post_init__(self) -> None:
+        text_to_paths(self)

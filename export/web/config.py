@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from celebahq.option_paths import text_to_paths
+
 
 @dataclass(frozen=True, kw_only=True)
 class WebConfig:
@@ -34,3 +36,6 @@ class WebConfig:
     """An unpacked npm package onnxruntime-web of the right version. None fetches it once with npm and keeps it."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace an existing page; files that are not the page's stay in its folder."""
+
+    def __post_init__(self) -> None:
+        text_to_paths(self)

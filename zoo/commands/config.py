@@ -6,6 +6,8 @@ from typing import Annotated
 
 import tyro
 
+from celebahq.option_paths import text_to_paths
+
 CacheFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 
 
@@ -27,6 +29,9 @@ class ListConfig:
     markdown: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print the page docs/zoo.md: every source, whether it is recognised and verified, its licence and addresses."""
 
+    def __post_init__(self) -> None:
+        text_to_paths(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ShowConfig:
@@ -43,6 +48,9 @@ class ShowConfig:
     """Name of python -m zoo list, model folder, run folder or Hugging Face id org/name[@revision]."""
     cache: CacheFolder = None
     """As of python -m zoo list."""
+
+    def __post_init__(self) -> None:
+        text_to_paths(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +69,9 @@ class PullConfig:
     """Convert once more what is in the cache, from the checkpoint as it was downloaded."""
     cache: CacheFolder = None
     """As of python -m zoo list."""
+
+    def __post_init__(self) -> None:
+        text_to_paths(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +95,9 @@ class ImportConfig:
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Replace what is there."""
 
+    def __post_init__(self) -> None:
+        text_to_paths(self)
+
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyConfig:
@@ -103,3 +117,6 @@ class VerifyConfig:
     """Ask the addresses of MODEL, or of the whole catalogue, for a first kilobyte, instead."""
     cache: CacheFolder = None
     """As of python -m zoo list."""
+
+    def __post_init__(self) -> None:
+        text_to_paths(self)

@@ -9,7 +9,7 @@ from zoo.remote.cache import cached_model, is_cached, only_process
 from zoo.remote.progress import say
 
 
-def pull(entry: Entry, cache: Path | None = None, again: bool = False) -> Path:
+def pull(entry: Entry, cache: str | Path | None = None, again: bool = False) -> Path:
     """Return the model folder of an entry, downloading and converting what is not in the cache yet.
 
     Args:

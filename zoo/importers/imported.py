@@ -35,7 +35,7 @@ class Imported:
             "notes": list(self.notes),
         }
 
-    def save(self, folder: Path, **card: Any) -> Path:
+    def save(self, folder: str | Path, **card: Any) -> Path:
         """Write a model folder: the generator, its discriminator if there is one, and the provenance of both.
 
         Args:
@@ -52,7 +52,7 @@ class Imported:
         """
         if self.generator is None:
             raise ImportFailure(f"{self.source}: a discriminator alone, a generator is wanted for a model folder")
-        provenance = self.provenance()
+        folder, provenance = Path(folder), self.provenance()
         if self.discriminator is not None:
             provenance["discriminator_sha256"] = sha256_of(weights.save(self.discriminator, folder))
         provenance["model_sha256"] = sha256_of(weights.save(self.generator, folder, **card))

@@ -11,26 +11,26 @@ from zoo.remote.progress import say
 VARIABLE = "CELEBAHQ_ZOO_CACHE"
 
 
-def cache_folder(cache: Path | None = None) -> Path:
+def cache_folder(cache: str | Path | None = None) -> Path:
     """Return what is given, else $CELEBAHQ_ZOO_CACHE, else celebahq/zoo in $XDG_CACHE_HOME or in ~/.cache."""
     if cache is not None:
-        return cache
+        return Path(cache)
     if os.environ.get(VARIABLE):
         return Path(os.environ[VARIABLE]).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "celebahq" / "zoo"
 
 
-def downloads_folder(cache: Path | None = None) -> Path:
+def downloads_folder(cache: str | Path | None = None) -> Path:
     """Return where checkpoints lie as they were published."""
     return cache_folder(cache) / "downloads"
 
 
-def cached_model(name: str, cache: Path | None = None) -> Path:
+def cached_model(name: str, cache: str | Path | None = None) -> Path:
     """Return the model folder that a name of the catalogue has in the cache, whether it is there or not."""
     return cache_folder(cache) / "models" / name
 
 
-def is_cached(name: str, cache: Path | None = None) -> bool:
+def is_cached(name: str, cache: str | Path | None = None) -> bool:
     """Whether a model of the catalogue is in the cache, converted and whole."""
     return (cached_model(name, cache) / CONFIG_NAME).is_file()
 

@@ -178,7 +178,7 @@ def refused(capsys, *arguments) -> str:
 
 def test_what_the_demo_cannot_use_is_refused_in_a_line(onnx_file, space, tmp_path, capsys, monkeypatch):
     assert "is there already, a new folder is wanted" in refused(capsys, "--model", onnx_file, "--space", space)
-    assert "not there or no file" in refused(capsys, "--model", "nothing.onnx", "--space", tmp_path / "space")
+    assert "expected an .onnx file" in refused(capsys, "--model", "nothing.onnx", "--space", tmp_path / "space")
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert f"pip install gradio=={gradio_version()}" in refused(capsys, "--model", onnx_file)
