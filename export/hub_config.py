@@ -1,5 +1,6 @@
 """The options of python -m export hub."""
 
+import contextlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ import tyro
 
 from celebahq.option_paths import text_to_paths
 from export.config import UsageError
+from zoo.folder import ModelError
+from zoo.remote.hub_address import hub_id_of
 
 REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
@@ -64,6 +67,8 @@ class HubConfig:
 
     def __post_init__(self) -> None:
         text_to_paths(self)
+        with contextlib.suppress(ModelError):  # check says what is wrong with it
+            object.__setattr__(self, "repo", hub_id_of(self.repo))
 
     def check(self) -> None:
         """Raise UsageError where options contradict each other. (Not at birth: tyro would frame the line.)"""

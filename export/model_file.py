@@ -7,6 +7,7 @@ from pathlib import Path
 import zoo
 from export.sample import UnusableModel, UsageError, load_onnx
 from zoo.folder import ModelError, read_config
+from zoo.remote.hub_address import is_address
 
 
 def place_onnx(
@@ -27,7 +28,7 @@ def place_onnx(
     """
     if resolution is not None and largest is not None and resolution > largest:
         raise UsageError(f"--resolution: {resolution}, at most {largest} is wanted")
-    if Path(model).suffix == ".onnx" and not Path(model).is_dir():
+    if Path(model).suffix == ".onnx" and not Path(model).is_dir() and not is_address(model):
         if Path(f"{model}.data").is_file():
             raise UsageError(f"{model}: its weights lie beside it, an export without --external-data is wanted")
         paint = load_onnx(model, "cpu")

@@ -56,7 +56,7 @@ def _train(config: TrainConfig, dataset: Dataset, given: frozenset[str] | None) 
     plan = make_plan(config, dataset)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device, state["precision"] if state else None, folder)
-    facts = RunFacts(config, precision, _device_name(device), fingerprint, resumed.history)
+    facts = RunFacts(config, precision, _device_name(device), fingerprint, resumed.history, dataset.label_names)
 
     # Networks and everything that lives on the device.
     nets = make_networks(

@@ -1,5 +1,6 @@
 """What a run shows and gives away: the model folder, and the latents and reals of its pictures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def publish(
     facts: dict[str, Any],
     machine: dict[str, Any],
     name: str = "model",
+    label_names: Sequence[str] | None = None,
 ) -> Path:
     """Write <run>/model, or another folder of the run: the averaged generator up to the last resolution fully in.
 
@@ -32,6 +34,7 @@ def publish(
     Args:
         facts: of the data set, as dataset_facts gives them.
         machine: what it was trained on and for how long: device, precision, seconds.
+        label_names: of the classes or attributes that labels are of, for whoever paints with them.
     """
     resolution = published_resolution(resolution, alpha)
     with torch.device("meta"):
@@ -40,7 +43,8 @@ def publish(
     published.load_state_dict({key: tensors[key] for key in published.state_dict()}, assign=True)
     training = {"kimg": nimg / 1000, "preset": config.preset, "seed": config.seed, "mirror": config.mirror}
     training |= {**machine, "command": train_command(config)}
-    weights.save(published, config.run_folder / name, training=training, dataset=facts)
+    names = {"label_names": list(label_names)} if label_names else {}
+    weights.save(published, config.run_folder / name, training=training, dataset=facts, **names)
     return config.run_folder / name
 
 

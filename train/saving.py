@@ -39,6 +39,8 @@ class RunFacts:
     device: str
     dataset: dict[str, Any]
     history: list[dict[str, Any]]
+    label_names: tuple[str, ...] | None = None
+    """Of the classes or attributes, where the data set names them."""
 
     def machine(self, position: Position) -> dict[str, Any]:
         """Return what is published of how it was trained."""
@@ -55,7 +57,8 @@ def save_run(facts: RunFacts, stepper: Stepper, position: Position, growth: Grow
     """
     refuse_divergence(facts.config, stepper)
     machine, nets = facts.machine(position), stepper.nets
-    publish(facts.config, nets.g_ema, growth.resolution, growth.alpha, position.nimg, facts.dataset, machine)
+    where = (growth.resolution, growth.alpha, position.nimg, facts.dataset, machine)
+    publish(facts.config, nets.g_ema, *where, label_names=facts.label_names)
     state = {
         "config": facts.config.to_dict(),
         "architecture": nets.generator.config.to_dict(),

@@ -52,5 +52,6 @@ def measure(
         report.metric(row)
         if row["best"]:
             where = (growth.resolution, growth.alpha, position.nimg, facts.dataset, facts.machine(position))
-            best = publish(facts.config, nets.g_ema, *where, f"model-best-{row['metric']}")
+            name = f"model-best-{row['metric']}"
+            best = publish(facts.config, nets.g_ema, *where, name, label_names=facts.label_names)
             keep_row(best, row, facts.config, facts.dataset)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from zoo.commands.config import ImportConfig, ListConfig, PullConfig, ShowConfig, VerifyConfig
-from zoo.folder import ModelError
+from zoo.folder import ModelError, printable
 
 Command = (
     Annotated[ListConfig, tyro.conf.subcommand("list")]
@@ -123,13 +124,14 @@ def ask_addresses(config: VerifyConfig) -> int:
         raise ModelError(f"{config.model}: not in the catalogue, a name of python -m zoo list is wanted")
     if offline():
         raise ModelError("HF_HUB_OFFLINE: set, so no address is asked; HF_HUB_OFFLINE=0 is wanted")
-    good = total = 0
+    verdicts: Counter[str] = Counter()
     for answer in check_addresses([entries[config.model]] if config.model else entries.values()):
-        total, good = total + 1, good + answer.good
-        verdict = "ok   " if answer.good else "WRONG"
-        print(f"{verdict} {answer.entry.name:<32} {answer.text:<50} {answer.source.address}", flush=True)
-    print(f"{good} of {total} addresses answer as they should")
-    return 0 if good == total else 1
+        verdicts[answer.verdict] += 1
+        line = f"{answer.verdict:<11} {answer.entry.name:<32} {answer.text:<50} {answer.source.address}"
+        print(printable(line), flush=True)  # some of the words are a host's
+    unreachable = f"; {verdicts['unreachable']} could not be reached" if verdicts["unreachable"] else ""
+    print(f"{verdicts['ok']} of {verdicts.total()} addresses answer as they should{unreachable}")
+    return 0 if verdicts["ok"] == verdicts.total() else 1
 
 
 if __name__ == "__main__":

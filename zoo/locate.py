@@ -7,6 +7,7 @@ from pathlib import Path
 from zoo.catalog import Entry, read_catalog
 from zoo.folder import CONFIG_NAME, ModelError, folder_at
 from zoo.remote.cache import cache_folder
+from zoo.remote.hub_address import hub_id_of
 
 PRETRAINED = Path(__file__).with_name("pretrained")
 HUB_ID = re.compile(r"(?P<id>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[^@\s]+))?")
@@ -18,7 +19,8 @@ def locate(name_or_path: str | Path, revision: str | None = None, cache: str | P
     Args:
         cache: of the catalogue's models, as zoo.remote.cache.cache_folder takes it.
     """
-    name, path = str(name_or_path), Path(name_or_path)
+    name = str(name_or_path) if Path(name_or_path).exists() else hub_id_of(name_or_path)
+    path = Path(name)
     hub = None if looks_like_a_path(name) else HUB_ID.fullmatch(name)
     entry = read_catalog().entries.get(name) or (hub and _entry_of_hub(hub["id"], hub["revision"] or revision))
     if revision is not None and (path.exists() or not hub):
@@ -73,7 +75,7 @@ def file_beside_the_caller(name_or_path: str | Path, ending: str) -> Path:
         ending: of the file's name, "-metrics.json" say.
     """
     path = Path(name_or_path)
-    name = path.resolve().name if path.exists() else str(name_or_path)
+    name = path.resolve().name if path.exists() else hub_id_of(name_or_path)
     return Path(re.sub(r"[^\w.-]+", "-", name).strip("-.") + ending)
 
 

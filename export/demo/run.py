@@ -1,5 +1,6 @@
 """python -m export demo: write the Space's folder, or run its application from a folder that goes away again."""
 
+import http.client
 import importlib.util
 import os
 import signal
@@ -7,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from export.demo.config import DemoConfig
@@ -42,11 +44,12 @@ def run_demo(config: DemoConfig) -> str:
             "GRADIO_SERVER_PORT": str(config.port),
             "GRADIO_TEMP_DIR": str(Path(scratch) / "pictures"),
         }
-        print(f"http://127.0.0.1:{config.port} until Ctrl-C", file=sys.stderr, flush=True)
         application = subprocess.Popen([sys.executable, "app.py"], cwd=folder, env=environment)
         # a polite kill of this command must not leave the application behind
         signal.signal(signal.SIGTERM, lambda *_: application.terminate())
         try:
+            if answers(config.port, application):
+                print(f"http://127.0.0.1:{config.port} until Ctrl-C", file=sys.stderr, flush=True)
             code = application.wait()
         except KeyboardInterrupt:  # which the application got too
             application.terminate()
@@ -55,6 +58,22 @@ def run_demo(config: DemoConfig) -> str:
     if code > 0:
         raise DemoFailure(f"app.py: ended with exit code {code}, what it said is above")
     return "the demo has ended"
+
+
+def answers(port: int, application: "subprocess.Popen[bytes]") -> bool:
+    """Wait until the application answers at its port, however long it takes to start; False where it ends before."""
+    while application.poll() is None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/")
+            if connection.getresponse().status < 400:
+                return True
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        time.sleep(0.2)
+    return False
 
 
 def check_port(port: int) -> None:

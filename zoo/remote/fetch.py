@@ -27,7 +27,15 @@ BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 
 class FetchError(Exception):
-    """This address does not give the file; half a sentence that says why. Another may."""
+    """This address does not give the file; half a sentence that says why. Another may.
+
+    Args:
+        reached: False where nobody answered, so that the address may be right.
+    """
+
+    def __init__(self, message: str, reached: bool = True) -> None:
+        super().__init__(message)
+        self.reached = reached
 
 
 class _Interrupted(Exception):

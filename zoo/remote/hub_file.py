@@ -50,7 +50,9 @@ def file_address(source: Source) -> str:
     try:
         commit = whole_commit(source.hub, source.revision)
     except network_errors() as error:
-        raise FetchError(explain(error, source.hub, source.revision).partition(": ")[2]) from None
+        status = getattr(getattr(error, "response", None), "status_code", 500)
+        why = explain(error, source.hub, source.revision).partition(": ")[2]
+        raise FetchError(why, reached=status < 500 and status != 429) from None
     return huggingface_hub.hf_hub_url(source.hub, source.file, revision=commit)
 
 

@@ -5,12 +5,14 @@ interpreter, with export/demo/requirements.txt and tyro installed.
 """
 
 import ast
+import http.server
 import importlib.util
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -21,6 +23,7 @@ from PIL import Image
 
 from export.__main__ import main
 from export.demo.config import DemoConfig
+from export.demo.run import answers
 from export.demo.space import gradio_version, write_space
 from export.sample import UsageError, grid_picture, latents, load_onnx
 
@@ -183,6 +186,42 @@ def test_what_the_demo_cannot_use_is_refused_in_a_line(onnx_file, space, tmp_pat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert f"pip install gradio=={gradio_version()}" in refused(capsys, "--model", onnx_file)
     monkeypatch.undo()
+
+
+class Application:
+    """Stands for a process: it ends after so many looks, or never."""
+
+    def __init__(self, looks=None):
+        self.looks = looks
+
+    def poll(self):
+        self.looks = None if self.looks is None else self.looks - 1
+        return 1 if self.looks == 0 else None
+
+
+def test_the_address_is_said_once_it_answers(monkeypatch):
+    """Not before: a browser that is opened too early shows an error."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert answers(port, Application(looks=3)) is False
+
+    class Late(http.server.BaseHTTPRequestHandler):
+        asked = 0
+
+        def do_GET(self):
+            Late.asked += 1
+            self.send_response(200 if Late.asked > 2 else 503)
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Late) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert answers(port, Application()) is True
+        server.shutdown()
+    assert Late.asked == 3
 
 
 def test_a_port_that_is_taken_is_refused():

@@ -2,10 +2,18 @@
 
 import pytest
 
+from zoo.__main__ import main as run
 from zoo.catalog import Source
 from zoo.commands.online import check_addresses
 
 SIZE = 4000
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code of python -m zoo."""
+    with pytest.raises(SystemExit) as end:
+        run(arguments)
+    return end.value.code or 0
 
 
 @pytest.fixture
@@ -49,6 +57,32 @@ def test_a_page_for_a_person_only_has_to_be_there(ask, drill_server):
 def test_a_host_that_is_gone_is_said(ask):
     good, text = ask("", url="http://127.0.0.1:1/x")
     assert not good and "refused" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "known", "verdict"),
+    [
+        ("good", {}, "ok"),
+        ("none", {}, "WRONG"),
+        ("good", {"size": 5000}, "WRONG"),
+        ("", {"url": "http://127.0.0.1:1/x"}, "unreachable"),
+        ("", {"url": "http://nowhere.invalid/x"}, "unreachable"),
+        ("busy", {}, "unreachable"),
+    ],
+)
+def test_an_address_that_nobody_answers_at_is_unreachable_and_not_wrong(
+    drill_server, entry_of, monkeypatch, capsys, path, known, verdict
+):
+    drill_server.content = b"\x80\x02" + bytes(SIZE - 2)
+    source = Source(file="x", layout="ours", **{"url": f"{drill_server.url}/{path}"} | known)
+    (answer,) = check_addresses([entry_of(source)], timeout=2)
+    assert answer.verdict == verdict
+    monkeypatch.setattr("zoo.commands.online.check_addresses", lambda entries: iter([answer]))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    assert main(["verify", "--online"]) == (0 if verdict == "ok" else 1)
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{verdict} ")
+    assert ("1 could not be reached" in printed) is (verdict == "unreachable")
 
 
 def test_no_file_is_downloaded_and_no_address_asked_twice(drill_server, entry_of):

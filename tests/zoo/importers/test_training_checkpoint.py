@@ -10,6 +10,7 @@ from train.checkpoint import checkpoints
 from train.config import TrainConfig
 from train.loop import train
 from zoo import weights
+from zoo.folder import label_names, read_config
 from zoo.importers import ImportFailure, import_checkpoint, import_networks
 
 TINY = {
@@ -22,7 +23,8 @@ def run(folder, total_kimg, labels=None, **options):
     """Train for a few images on noise; return the run folder and its newest checkpoint."""
     random = np.random.default_rng(0)
     dataset = folder / "faces.h5"
-    with DatasetWriter(dataset, 16, 20, labels=labels) as writer:
+    names = None if labels is None else ["Male", "Old", "Pale", "Young"]
+    with DatasetWriter(dataset, 16, 20, labels=labels, label_names=names) as writer:
         for _ in range(20):
             writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (16, 8, 4, 2, 1)})
     train(TrainConfig(dataset=dataset, outdir=folder, name="run", total_kimg=total_kimg, **{**TINY, **options}))
@@ -58,6 +60,7 @@ def test_a_checkpoint_paints_what_its_run_publishes(tmp_path, total_kimg, side, 
 
 def test_a_conditional_run_keeps_its_labels(tmp_path):
     folder, path = run(tmp_path, 0.04, labels=np.eye(4, dtype=np.float32)[np.arange(20) % 4])
+    assert label_names(read_config(folder / "model"), 4) == ["Male", "Old", "Pale", "Young"]
     z, label = torch.randn(3, 8), torch.eye(4)[:3]
     torch.testing.assert_close(import_checkpoint(path)(z, label), zoo.load(folder)(z, label), atol=1e-4, rtol=0)
 
