@@ -96,5 +96,8 @@ def lock(file: int | IO) -> bool:
 
 def printable(name: object) -> str:
     """Return a name on one line with everything that is not printable spelled out, as in \\xff, \\n or \\x1b."""
-    text = str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        text = str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a surrogate pair, as JSON may hold
+        text = str(name).encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

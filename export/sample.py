@@ -203,7 +203,7 @@ class OnnxGenerator:
 
 def reason_of(error: Exception) -> str:
     """Return what onnxruntime says, in one line, without the place in its source."""
-    words = " ".join(str(error).split()).rpartition(" failed:")[2]
+    words = ascii(" ".join(str(error).split()).rpartition(" failed:")[2])[1:-1]  # no ESC of a node's name
     return re.sub(r"^/\S+\.(?:cc|h):\d+ .*?\) (?=\w)", "", words)[:300]
 
 

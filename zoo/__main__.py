@@ -9,8 +9,9 @@ from typing import Annotated
 
 import tyro
 
+from celebahq.files import printable
 from zoo.commands.config import ImportConfig, ListConfig, PullConfig, ShowConfig, VerifyConfig
-from zoo.folder import ModelError, printable
+from zoo.folder import ModelError
 
 Command = (
     Annotated[ListConfig, tyro.conf.subcommand("list")]
@@ -109,7 +110,7 @@ def verify(config: VerifyConfig) -> int:
     findings = verify_folder(folder)
     if name in read_catalog().entries and not Path(name).exists():
         findings += verify_checkpoint(read_catalog().entries[name], config.cache)
-    print("\n".join(map(str, findings)))
+    print("\n".join(printable(finding) for finding in findings))  # some words are the model's own
     return 0 if all(finding.good for finding in findings) else 1
 
 

@@ -4,17 +4,21 @@ import json
 from pathlib import Path
 from typing import Any
 
+from celebahq.errors import CelebAHQError
+from celebahq.files import printable
+
 CONFIG_NAME = "config.json"
 WEIGHTS_NAMES = {"Generator": "model.safetensors", "Discriminator": "discriminator.safetensors"}
 
 
-class ModelError(ValueError):
-    """A model folder that cannot be used or found; the message is one line that names it and the remedy."""
+class ModelError(CelebAHQError, ValueError):
+    """A model folder that cannot be used or found; the message is one line that names it and the remedy.
 
+    What a file says of itself is in it as it stands, so it is spelled out here: a terminal obeys none of it.
+    """
 
-def printable(text: str) -> str:
-    """Return a file's own words in one line, without anything that a terminal would obey."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 def label_names(config: dict[str, Any], label_size: int) -> list[str]:

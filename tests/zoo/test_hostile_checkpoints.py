@@ -100,7 +100,7 @@ RAW = {
     "a list in itself": (b"]q\x00h\x00a.", "20 deep"),
     "an empty stack": (b"}0.", "damaged"),
     "text without end": (b"}X\xff\xff\xff\x7fabc.", "damaged"),
-    "terminal orders": (b"c\x1b[2J\nx\n.", r"asks for \?\[2J.x"),
+    "terminal orders": (b"c\x1b[2J\nx\n.", r"asks for \\x1b\[2J.x"),
 }
 
 

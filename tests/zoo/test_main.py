@@ -145,6 +145,25 @@ def test_what_a_model_says_of_itself_does_not_reach_the_terminal_as_commands(com
     out.encode()
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"architecture": {"\x1b[2J": 1}},
+        {"class": "\x1b[2J"},
+        {"imported": {"file": "\x1b[2J", "file_sha256": "ab" * 32, "notes": ["\x1b[2J"]}},
+        {"license": "\x1b[2J", "citation": "\x9b2J", "source": "\x1b[2J"},
+        {"label_names": ["\x1b[2J"]},
+    ],
+)
+def test_no_command_prints_what_a_terminal_obeys(command, trained, changed):
+    config = json.loads((trained / "config.json").read_text())
+    (trained / "config.json").write_text(json.dumps(config | changed))
+    for arguments in (("show", trained), ("list",), ("verify", trained), ("pull", trained)):
+        _, out, err = command(*arguments)
+        assert not {"\x1b", "\x9b"} & set(out + err), arguments
+        assert "Traceback" not in err
+
+
 def test_the_first_sample_is_seed_0(command, foreign, tmp_path):
     command("import", foreign)
     generator = zoo.load(tmp_path / "mmgen_128_narrow")

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from celebahq.files import printable
 from zoo.catalog import Catalog, Entry, read_catalog
 from zoo.figures import figure_lines, read_figures
-from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, printable, read_config
+from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
 from zoo.locate import PRETRAINED, shipped
 from zoo.remote.cache import cache_folder, cached_model, is_cached
 
@@ -54,7 +55,7 @@ def _model_line(name: str, folder: Path) -> str:
         config = read_config(folder)
         size = (folder / WEIGHTS_NAMES["Generator"]).stat().st_size
     except (ModelError, OSError) as error:
-        return f"  {name:<30} {error}"
+        return printable(f"  {name:<30} {error}")
     about = ABOUT.get(config.get("class", "Generator"), str(config.get("class")))
     if side := config["architecture"].get("resolution"):
         about += f" {side}x{side}"

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from celebahq.files import printable
 from zoo.catalog import Entry
 from zoo.commands.check_image import CHECK_NAME, record_check
 from zoo.commands.recognition import recognise_file
@@ -95,7 +96,7 @@ def _write(imported: Imported, folder: Path, card: dict[str, Any]) -> None:
     side = imported.generator.config.resolution
     say(f"{imported.source}: {imported.layout}, {side}x{side}, painting its samples and its check image")
     for note in imported.notes:
-        say(f"  {note}")
+        say(f"  {printable(note)}")
     save_samples(folder, imported.generator)
     record_check(folder, imported.generator)
 

@@ -5,12 +5,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from celebahq.files import printable
 from zoo.architecture import ProGANConfig, read_architecture
 from zoo.catalog import Catalog, Entry, read_catalog
 from zoo.commands.listing import ABOUT, licence_words
 from zoo.commands.pull import licence_of_weights
 from zoo.figures import METRICS_NAME, TITLES, below_floor, read_figures
-from zoo.folder import WEIGHTS_NAMES, printable, read_config
+from zoo.folder import WEIGHTS_NAMES, read_config
 from zoo.locate import locate
 from zoo.remote.cache import is_cached
 
@@ -41,7 +42,7 @@ def show(model: str, cache: Path | None = None) -> None:
     print("\n".join(folder_lines(folder)))
     picture = next((path for path in sorted(folder.glob("samples.*")) if path.suffix in (".png", ".jpg")), None)
     if picture:
-        print(f"\nsamples: {picture}")
+        print(f"\nsamples: {printable(picture)}")
         if sys.stdout.isatty():
             from zoo.commands.terminal_picture import print_picture
 
@@ -102,7 +103,7 @@ def folder_lines(folder: Path) -> list[str]:
         lines += _measured(figure)
     lines = [printable(line) for line in lines]  # the model may be from anywhere
     if kind != "Generator":
-        return [*lines, "", *_sizes(folder, config)]
+        return [*lines, "", *map(printable, _sizes(folder, config))]
     architecture = read_architecture(folder)
     from zoo.commands.architecture_table import as_lines, discriminator_table, generator_table
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.folder import ModelError, printable
+from zoo.folder import ModelError
 
 MOST_BYTES = 4 << 30
 """Largest file and largest sum of its tensors: a ProGAN for 1024x1024 with all its optimizers is a quarter of it."""
@@ -18,9 +18,6 @@ MOST_PARTS = 200_000
 
 class ImportFailure(ModelError):
     """A file that cannot be imported; one line: the file, what was found in it, what is wanted."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(printable(message))  # what was found is the file's own text
 
 
 class Record:
