@@ -64,7 +64,7 @@ def write_report(
     parts.append(_rejects(rows, pictures))
     if choice.duplicates:
         parts.append(_duplicates(choice, read_face))
-    parts.append(_settings(config))
+    parts += [_settings(config), _licenses(config)]
     html = page(config.output.name, config.output.name, "\n".join(filter(None, parts)))
     write_whole(path, html.encode())
 
@@ -193,6 +193,24 @@ def _settings(config: BuildConfig) -> str:
         "The command, and every option.",
         f"<pre>{text(config.command())}</pre><table>{lines}</table>",
     )
+
+
+def _licenses(config: BuildConfig) -> str:
+    """Whose terms this dataset falls under beside those of its photographs, as `config` says what was used."""
+    terms = []
+    if config.landmarks is None:
+        terms.append(
+            "The landmarks were found by dlib's 68-point model. It was trained on iBUG 300-W, whose license excludes "
+            "commercial use; ask its publishers (Imperial College London) before any. A build with --landmarks does "
+            "without the model."
+        )
+    if config.restore != "off":
+        terms.append(
+            "The faces were restored by networks under CC BY-NC 4.0, part of whose training data (BSDS500) is for "
+            "non-commercial research only. A build with --restore off does without them."
+        )
+    terms.append("The photographs keep the licenses that they have, and whoever they show keeps their rights.")
+    return section("Licenses", "What may be done with these faces.", "".join(f"<p>{text(line)}</p>" for line in terms))
 
 
 def _box_leaves(row: Row) -> bool:

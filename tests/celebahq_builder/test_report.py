@@ -13,7 +13,7 @@ from PIL import Image
 
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig
-from celebahq_builder.report import report_path
+from celebahq_builder.report import _licenses, report_path
 from celebahq_builder.report_page import histogram
 
 EVIL = '<script>alert("x")</script> & \n \udcff.jpg'
@@ -111,6 +111,23 @@ def test_stages_are_shown_extended_where_the_box_leaves_the_photo(page):
 def test_options_and_command_are_shown(page):
     text = " ".join(page.words)
     assert "celebahq-build --input" in text and "--resolution 64" in text and "--geometry" in text
+
+
+def test_licenses_of_the_models_that_were_used_are_told_and_of_no_others(tmp_path):
+    def told(**options):
+        return " ".join(Page(_licenses(BuildConfig(input=tmp_path, **options))).words)
+
+    detected = told(restore="off")
+    assert "iBUG 300-W, whose license excludes commercial use" in detected and "BSDS500" not in detected
+    given = told(restore="fast", landmarks=tmp_path / "list.txt")
+    assert "300-W" not in given and "CC BY-NC 4.0" in given
+    nothing = told(restore="off", landmarks=tmp_path / "list.txt")
+    assert "commercial" not in nothing and "photographs keep the licenses" in nothing
+
+
+def test_options_and_command_end_with_the_licenses(page):
+    text = " ".join(page.words)
+    assert text.index("How it was made") < text.index("excludes commercial use")
 
 
 def test_page_of_somebody_else_keeps_its_name(built, tmp_path):
