@@ -1,8 +1,4 @@
-"""The Gradio application in headless Chromium, and the folder of a Space, which needs gradio, numpy and onnxruntime.
-
-gradio wants an older Pillow than the rest, so it may live in an environment of its own: $CELEBAHQ_DEMO_PYTHON is its
-interpreter, with export/demo/requirements.txt and tyro installed.
-"""
+"""The Gradio application in headless Chromium, and the folder of a Space, which needs gradio, numpy and onnxruntime."""
 
 import ast
 import http.server
@@ -32,10 +28,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="module")
 def python():
-    if os.environ.get("CELEBAHQ_DEMO_PYTHON"):
-        return os.environ["CELEBAHQ_DEMO_PYTHON"]
+    """The interpreter, where it has gradio."""
     if importlib.util.find_spec("gradio") is None:
-        pytest.skip("gradio is not installed; CELEBAHQ_DEMO_PYTHON may name an interpreter that has it")
+        pytest.skip("gradio is not installed: pip install '.[test]'")
     return sys.executable
 
 
