@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--strict-skips", action="store_true", help="fail where a test skips for more than missing hardware")
+    parser.addoption("--strict-skips", action="store_true", help="fail where a test skips for more than hardware")
 
 
 def _skips(config: pytest.Config) -> Counter[str]:
