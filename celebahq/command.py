@@ -38,8 +38,10 @@ def run_command(
     _print_what_is_logged()
     show_progress()
     try:
-        code = main()
-        sys.stdout.flush()
+        try:
+            code = main()
+        finally:  # also after --help, which ends by SystemExit: a reader that has gone is noticed here at the latest
+            sys.stdout.flush()
     except CelebAHQError as error:
         _end(prog, str(error), error.exit_code)
     except BrokenPipeError:

@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 try:
     import tyro
@@ -13,6 +13,7 @@ except ModuleNotFoundError:
         "with numpy and onnxruntime alone run python export/sample.py --model model.onnx --seeds 0-15"
     )
 
+from celebahq.command import run_command
 from export.config import ImagesConfig, OnnxConfig, UsageError, VideoConfig
 from export.demo.config import DemoConfig
 from export.hub_config import HubConfig
@@ -95,5 +96,10 @@ def join_label(args: Sequence[str] | None) -> list[str]:
     return words
 
 
+def command() -> NoReturn:
+    """Run as a program: whatever the terminal takes, and whoever stops reading, nothing ends in a traceback."""
+    run_command(main, "celebahq-export")
+
+
 if __name__ == "__main__":
-    main()
+    command()

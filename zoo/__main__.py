@@ -1,14 +1,14 @@
 """python -m zoo list|show|pull|import|verify: every public ProGAN weight, one safe command away."""
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import tyro
 
+from celebahq.command import run_command
 from celebahq.files import printable
 from zoo.commands.config import ImportConfig, ListConfig, PullConfig, ShowConfig, VerifyConfig
 from zoo.folder import ModelError
@@ -48,8 +48,8 @@ def main(args: Sequence[str] | None = None) -> None:
     except ModelError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # a reader like head has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # a reader like head has seen enough: command() ends in silence
+        raise
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(
@@ -135,5 +135,10 @@ def ask_addresses(config: VerifyConfig) -> int:
     return 0 if verdicts["ok"] == verdicts.total() else 1
 
 
+def command() -> NoReturn:
+    """Run as a program: whatever the terminal takes, and whoever stops reading, nothing ends in a traceback."""
+    run_command(main, "celebahq-zoo")
+
+
 if __name__ == "__main__":
-    main()
+    command()

@@ -36,13 +36,6 @@ def start(module, *words, **environment):
 ASCII = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
 
 
-@pytest.mark.parametrize("module", [BUILD, DATA])
-def test_help_is_printed_on_a_terminal_that_takes_ascii_only(module):
-    process = start(module, "--help", **ASCII)
-    out, err = process.communicate()
-    assert (process.returncode, err) == (0, b"") and out.startswith(b"usage: ")
-
-
 def test_any_name_is_told_on_a_terminal_that_takes_ascii_only(tmp_path):
     (tmp_path / NAME).write_bytes(b"no photo")
     process = start(BUILD, "--input", tmp_path / NAME, "--output", tmp_path / "f.h5", "--restore", "off", **ASCII)
