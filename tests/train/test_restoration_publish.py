@@ -145,20 +145,29 @@ def test_clean_figure_counts_what_happens_to_the_worst_photo():
     assert clean_psnr(where_needed(spoil_the_second), photos) == float("inf") and len(calls) == 3
 
 
-def test_the_average_of_a_run_is_the_mean_of_both_ends_and_says_so(trained, testsets, tmp_path):
+@pytest.mark.parametrize("share", [0.5, 0.25])
+def test_the_average_of_a_run_is_the_mean_of_both_ends_and_says_so(trained, testsets, tmp_path, share):
     run = trained / "artifacts-fast"
     start = tmp_path / "start.safetensors"
     torch.manual_seed(1)
     save_weights(start, build("artifacts", "fast"), "artifacts", "fast")
     options = {"net": "artifacts", "size": "fast", "init": str(start)}
     (run / "config.json").write_text(json.dumps(options))
-    folder = average(AverageConfig(run=run, output=tmp_path / "mean"))
+    folder = average(AverageConfig(run=run, output=tmp_path / "mean", start_share=share))
     ends = [load_file(path)["head.weight"].float() for path in (start, run / "artifacts-fast.safetensors")]
     mean = load_file(folder / "artifacts-fast.safetensors")["head.weight"].float()
-    assert torch.allclose(mean, (ends[0] + ends[1]) / 2, atol=1e-3) and not torch.allclose(mean, ends[0], atol=1e-2)
+    assert torch.allclose(mean, share * ends[0] + (1 - share) * ends[1], atol=1e-3) and not torch.allclose(
+        mean, ends[0], atol=1e-2
+    )
     publish(PublishConfig(weights=tmp_path / "mean", testsets=testsets, output=tmp_path / "out"))
     card = (tmp_path / "out" / "artifacts-fast" / "README.md").read_text()
-    assert "weights the mean of its own and those that it started from" in card and str(tmp_path) not in card
+    assert f"weights {1 - share:.0%} its own and {share:.0%} those that it started from" in card
+    assert str(tmp_path) not in card
+
+
+def test_a_share_beyond_the_two_ends_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"--start-share: got 1.2, expected a share from 0 to 1"):
+        AverageConfig(run=tmp_path, output=tmp_path, start_share=1.2)
 
 
 def test_a_run_that_started_from_nothing_has_no_mean(trained, tmp_path):

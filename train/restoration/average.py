@@ -5,6 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from train.restoration.checkpoint import load_weights, save_weights
 
 
@@ -13,13 +15,21 @@ class AverageConfig:
     """Average the weights of a short further run with those that it started from (--init), kept where they were.
 
     Two ends of one descent lie around the middle of a basin that is flatter than either (Izmailov et al., 2018,
-    "Averaging Weights Leads to Wider Optima"): the mean is often better than both. Evaluate it before you publish it.
+    "Averaging Weights Leads to Wider Optima"): the mean is often better than both. Between an adversarial network and
+    the PSNR network that it started from, every share is a compromise between texture and error (network interpolation,
+    Wang et al., 2018, "ESRGAN"). Validate it before you publish it.
     """
 
     run: Path
     """Folder OUTDIR/NAME of python -m train.restoration, with its config.json and weights."""
     output: Path
     """Where the folder NAME of the mean goes, ready for publish."""
+    start_share: float = 0.5
+    """Weight of those that the run started from, from 0 to 1."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_share <= 1:
+            raise ValueError(f"--start-share: got {self.start_share}, expected a share from 0 to 1")
 
 
 def average(config: AverageConfig) -> Path:
@@ -36,11 +46,13 @@ def average(config: AverageConfig) -> Path:
     if network.config != before.config:
         raise ValueError(f"--run: {config.run} and {settings['init']} are networks of different shapes, one is wanted")
     ours, theirs = network.state_dict(), before.state_dict()
-    network.load_state_dict({key: (ours[key] + theirs[key]) / 2 for key in ours})
+    network.load_state_dict({key: torch.lerp(ours[key], theirs[key], config.start_share) for key in ours})
     folder = config.output / name
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(folder / f"{name}.safetensors", network, settings["net"], settings["size"])
-    (folder / "config.json").write_text(json.dumps(settings | {"mean_with_start": "True"}, indent=2) + "\n")
+    (folder / "config.json").write_text(
+        json.dumps(settings | {"start_share": str(config.start_share)}, indent=2) + "\n"
+    )
     shutil.copyfile(config.run / "log.jsonl", folder / "log.jsonl")
     print(folder)
     return folder

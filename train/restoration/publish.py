@@ -108,8 +108,9 @@ def _training(run: Path) -> dict[str, Any]:
         summary |= {"steps": last["step"], "seconds": last["seconds"]}
     if config.get("init", "None") != "None":
         before = Path(config["init"])
-        if config.get("mean_with_start") == "True":
-            summary["weights"] = "the mean of its own and those that it started from"
+        if "start_share" in config:
+            share = float(config["start_share"])
+            summary["weights"] = f"{1 - share:.0%} its own and {share:.0%} those that it started from"
         summary["started_from"] = {"weights": before.stem, **_training(before if before.is_dir() else before.parent)}
     return summary
 
