@@ -87,25 +87,24 @@ class Dataset:
             raise DatasetError(f"{self.path}: got {found}, expected images") from None
 
     def _read(self, level: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
-        steps = np.diff(rows)
-        if not len(rows) or (steps <= 0).any():
-            wanted, where = np.unique(rows, return_inverse=True)
-            if not len(rows):
-                return np.empty((0, *level.shape[1:]), np.uint8)
-            return self._read(level, wanted)[where]
         # A slice or one row goes through h5py's fast reader; its fancy indexing selects point by point, far slower.
-        if len(rows) == 1:
-            return level[int(rows[0])][None]
-        edges = [0, *(np.flatnonzero(steps != 1) + 1).tolist(), len(rows)]
-        if len(edges) == 2:
+        steps = np.diff(rows)
+        if len(rows) and (steps == 1).all():
             return level[int(rows[0]) : int(rows[-1]) + 1]
         out = np.empty((len(rows), *level.shape[1:]), np.uint8)
+        if (steps <= 0).any():  # in the file's order, each row once
+            before = -1
+            for position in np.argsort(rows, kind="stable").tolist():
+                again = before >= 0 and rows[position] == rows[before]
+                out[position] = out[before] if again else level[int(rows[position])]
+                before = position
+            return out
+        edges = [0, *(np.flatnonzero(steps != 1) + 1).tolist(), len(rows)]
         for a, b in itertools.pairwise(edges):
-            first = int(rows[a])
             if b - a == 1:
-                out[a] = level[first]
-            else:
-                out[a:b] = level[first : first + b - a]
+                out[a] = level[int(rows[a])]
+            elif b > a:
+                out[a:b] = level[int(rows[a]) : int(rows[a]) + b - a]
         return out
 
     @property
