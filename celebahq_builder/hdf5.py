@@ -87,10 +87,11 @@ class DatasetWriter:
         for r in level_resolutions(resolution):
             rows = chunk_rows(r, channels) * max(1, _BUFFER_BYTES // (chunk_rows(r, channels) * channels * r * r))
             self._buffers[r] = np.empty((min(rows, num_faces), channels, r, r), np.uint8)
+        self._stored = dict.fromkeys(self._buffers, 0)  # rows of each level that are in the file, not in its buffer
 
         self._refuse_what_exists()
         image_bytes = num_faces * sum(channels * r * r for r in self._buffers)
-        self._file = PartialFile(self._path, needed_bytes=0 if compression else image_bytes)
+        self._file = self._open(0 if compression else image_bytes)
         try:
             self._lay_out(attributes or {}, compression)
             self._file.check()
@@ -112,12 +113,21 @@ class DatasetWriter:
             self._records.append(face)
         self._written += 1
         for r, image in levels.items():
-            buffer = self._buffers[r]
-            filled = (self._written - 1) % len(buffer) + 1
+            buffer, filled = self._buffers[r], self._written - self._stored[r]
             buffer[filled - 1] = image
             if filled == len(buffer) or self._written == self._num_faces:
-                self._file.hdf5[level_key(r)][self._written - filled : self._written] = buffer[:filled]
-                self._file.check()
+                self._store(r)
+
+    def _store(self, resolution: int) -> None:
+        """Write what is in the buffer of a level."""
+        first = self._stored[resolution]
+        rows = self._buffers[resolution][: self._written - first]
+        self._file.hdf5[level_key(resolution)][first : self._written] = rows
+        self._file.check()
+        self._stored[resolution] = self._written
+
+    def _open(self, needed_bytes: int) -> PartialFile:
+        return PartialFile(self._path, needed_bytes=needed_bytes)
 
     def __enter__(self) -> "DatasetWriter":
         return self
@@ -155,22 +165,28 @@ class DatasetWriter:
             write_whole(labels_path(self._path), npy_bytes(self._labels), durable=True)
 
     def _lay_out(self, attributes: Mapping[str, str | int], compression: str | None) -> None:
+        self._describe(attributes)
+        for r in self._buffers:
+            self._create_level(r, compression=compression, compression_opts=4 if compression == "gzip" else None)
+
+    def _describe(self, attributes: Mapping[str, str | int]) -> None:
         file = self._file.hdf5
         file.attrs["unfinished"] = 1
         for name, value in {"config": "{}", "weights_sha256": "", **attributes}.items():
             file.attrs[name] = value
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["builder_version"] = builder_version()
-        for r in self._buffers:
-            file.create_dataset(
-                level_key(r),
-                shape=(self._num_faces, self._channels, r, r),
-                maxshape=(None, self._channels, r, r),
-                dtype=np.uint8,
-                chunks=(chunk_rows(r, self._channels), self._channels, r, r),
-                compression=compression,
-                compression_opts=4 if compression == "gzip" else None,
-            )
+
+    def _create_level(self, resolution: int, **options) -> None:
+        image = (self._channels, resolution, resolution)
+        self._file.hdf5.create_dataset(
+            level_key(resolution),
+            shape=(self._num_faces, *image),
+            maxshape=(None, *image),
+            dtype=np.uint8,
+            chunks=(chunk_rows(resolution, self._channels), *image),
+            **options,
+        )
 
     def _refuse_what_exists(self) -> None:
         if self._path.exists() and not self._replace:

@@ -1,21 +1,22 @@
 """Lists and reads the images of folders and zip archives, by one kind of name: `a/b.png`, POSIX style and sorted."""
 
-import hashlib
-import os
-import stat
+import json
 import zipfile
-from functools import lru_cache
-from pathlib import Path
-from typing import IO
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
 
 from celebahq.errors import CelebAHQError
 from celebahq_builder.photos import find_photos
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-
-
-MOST_BYTES = 1 << 30
-"""Of one member of an archive, unpacked: no picture has so many, and a bomb claims more."""
+MOST_BYTES = 256 << 20
+"""Of one image file, unpacked: none has so many, and a bomb claims more."""
+TOO_LARGE = "larger than 256 MiB"
 
 
 class SourceError(CelebAHQError, ValueError):
@@ -31,97 +32,148 @@ class SourceError(CelebAHQError, ValueError):
         self.reason = reason
 
 
-class ImageSource:
-    """A folder (and the folders below it) or a .zip archive of images.
+@dataclass(frozen=True)
+class SourceLabels:
+    """Labels that a source brings along.
 
-    Raises:
-        SourceError: it is neither, or holds no image.
+    values: by name of the image, a class number or a list of numbers; names: of the columns, where the source has them.
+    """
+
+    values: dict[str, Any]
+    names: tuple[str, ...] | None = None
+
+
+class FolderSource:
+    """A folder of images, and the folders below it.
+
+    Every source has path, names, skipped (kinds of files that are no images, counted), labels, close and read(name),
+    which gives the bytes of an image file or pixels (H, W, C) uint8; stamp(name) changes with what read gives.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._zip: zipfile.ZipFile | None = None
-        if not path.exists():
-            raise SourceError(f"{path}: no such file or folder, a folder or .zip of images is wanted")
-        if path.is_dir():
-            members = find_photos(path)
-        else:
-            try:
-                self._zip = zipfile.ZipFile(path)
-            except (zipfile.BadZipFile, OSError):
-                raise SourceError(f"{path}: no zip archive, a folder or .zip of images is wanted") from None
-            members = self._zip.namelist()
-        self.names = sorted(name for name in members if name.lower().endswith(IMAGE_SUFFIXES))
+        found = find_photos(path)
+        self.names = sorted(name for name in found if name.lower().endswith(IMAGE_SUFFIXES))
         """Of the images, relative to the source."""
-        if not self.names:
-            raise SourceError(f"{path}: no {', '.join(IMAGE_SUFFIXES)} in it")
+        self.skipped = Counter(_kind(file.name) for file in path.rglob("*") if _is_other_file(file))
+        self.labels = _dataset_json(path / "dataset.json", lambda: (path / "dataset.json").read_bytes())
 
-    def read(self, name: str) -> bytes:
-        """Return the bytes of one image; SourceError when they cannot be had."""
+    def read(self, name: str) -> bytes | np.ndarray:
+        """Return an image; SourceError when it cannot be had."""
         try:
-            return self._zip.read(name) if self._zip else (self.path / name).read_bytes()
-        except (KeyError, zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
-            # RuntimeError is how zipfile says that a password is wanted.
-            raise SourceError(f"{self.path}/{name}: cannot be read ({error})") from None
+            if (self.path / name).stat().st_size > MOST_BYTES:
+                raise SourceError(f"{self.path}/{name}: got a file {TOO_LARGE}, expected an image", reason=TOO_LARGE)
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise SourceError(f"{self.path}/{name}: cannot be read ({error})", reason="cannot be read") from None
+
+    def stamp(self, name: str) -> str:
+        try:
+            status = (self.path / name).stat()
+        except OSError:
+            return ""
+        return f"{status.st_size} {status.st_mtime_ns}"
 
     def close(self) -> None:
-        if self._zip:
-            self._zip.close()
+        pass
 
 
-def sha256_of_named(root: Path, name: str) -> str:
-    """Return the sha256 of a source as a dataset names it: below root, in root itself, or in an archive below root.
+class ZipSource:
+    """A .zip archive of images, also one made on a Mac or by StyleGAN's dataset_tool."""
 
-    The name comes from the file and may be anybody's: nothing outside root is opened, and nothing but regular files.
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            raise SourceError(f"{path}: got no zip archive, expected a folder or .zip of images") from None
+        self.skipped: Counter[str] = Counter()
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        for info in self._zip.infolist():
+            parts = PurePosixPath(info.filename).parts
+            if info.is_dir() or "__MACOSX" in parts or not parts or parts[-1].startswith("."):
+                continue  # a Mac's second file beside every file
+            if not info.filename.lower().endswith(IMAGE_SUFFIXES):
+                self.skipped.update([_kind(info.filename)] if info.filename != "dataset.json" else [])
+            elif info.filename in self._members:
+                raise SourceError(f"{path}: got {info.filename} twice, expected every name once")
+            else:
+                self._members[info.filename] = info
+        self.names = sorted(self._members)
+        self.labels = _dataset_json(path / "dataset.json", lambda: self._bytes("dataset.json"))
 
-    Raises:
-        SourceError: there is no such file, or it cannot be read; `reason` says why.
-    """
+    def read(self, name: str) -> bytes | np.ndarray:
+        """Return an image; SourceError when it cannot be had."""
+        if self._members[name].file_size > MOST_BYTES:  # before a byte of it is unpacked
+            raise SourceError(f"{self.path}/{name}: got a file {TOO_LARGE}, expected an image", reason=TOO_LARGE)
+        try:
+            return self._zip.read(self._members[name])
+        except Exception as error:  # a password is a RuntimeError, and damage may raise anything
+            raise SourceError(f"{self.path}/{name}: cannot be read ({error})", reason="cannot be read") from None
+
+    def stamp(self, name: str) -> str:
+        return f"{self._members[name].file_size} {self._members[name].CRC:08x}"
+
+    def close(self) -> None:
+        self._zip.close()
+
+    def _bytes(self, name: str) -> bytes:
+        info = self._zip.getinfo(name)
+        if info.file_size > MOST_BYTES:
+            raise SourceError(f"{self.path}/{name}: got a file {TOO_LARGE}, expected labels")
+        return self._zip.read(info)
+
+
+def open_source(path: Path) -> FolderSource | ZipSource:
+    """Open a folder or an archive; SourceError when it is neither or holds no image."""
     try:
-        if root.is_file():
-            if zipfile.is_zipfile(root):
-                return _sha256_of_member(root, name)
-            with root.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
-        first, _, rest = name.partition("/")
-        archive = _inside(root, first)
-        if rest and archive.is_file() and zipfile.is_zipfile(archive):
-            return _sha256_of_member(archive, rest)
-        with _open_regular(_inside(root, name)) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise SourceError(f"{root}/{name}: no such file", reason="no such file") from None
-    except SourceError:
-        raise
-    except Exception as error:  # a name that no system takes; whatever zipfile makes of a damaged archive
-        raise SourceError(f"{root}/{name}: cannot be read ({error})", reason=str(error)) from None
+        exists, is_folder = path.exists(), path.is_dir()
+        if not exists:
+            raise SourceError(f"{path}: no such file or folder, expected a folder or .zip of images")
+        source = FolderSource(path) if is_folder else ZipSource(path)
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or error}, expected a folder or .zip of images") from None
+    if not source.names:
+        source.close()
+        raise SourceError(f"{path}: got {_counted(source.skipped) or 'nothing'}, expected {', '.join(IMAGE_SUFFIXES)}")
+    return source
 
 
-def _inside(root: Path, name: str) -> Path:
-    """Return where the file lies; SourceError unless that is below root, links followed."""
-    path = (root / name).resolve()
-    if name.startswith("/") or ".." in name.split("/") or not path.is_relative_to(root.resolve()):
-        raise SourceError(f"{root}/{name}: got a file outside {root}, expected one inside", reason=f"outside {root}")
-    return path
+def _counted(kinds: Counter[str]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
 
 
-def _open_regular(path: Path) -> IO[bytes]:
-    """Open a file, but no pipe, which would be waited for, and no device."""
-    file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise SourceError(f"{path}: got a folder, pipe or device, expected a file", reason="no regular file")
-    return file
+def _kind(name: str) -> str:
+    return PurePosixPath(name).suffix.lower() or "without a suffix"
 
 
-def _sha256_of_member(archive: Path, name: str) -> str:
-    opened = _archive(archive)
-    if opened.getinfo(name).file_size > MOST_BYTES:
-        raise SourceError(f"{archive}/{name}: larger than {MOST_BYTES} bytes", reason="larger than 1 GiB")
-    with opened.open(name) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _is_other_file(file: Path) -> bool:
+    hidden = file.name.startswith(".") or file.name == "dataset.json"
+    return not hidden and not file.name.lower().endswith(IMAGE_SUFFIXES) and file.is_file()
 
 
-@lru_cache(8)
-def _archive(path: Path) -> zipfile.ZipFile:
-    return zipfile.ZipFile(path)
+def _dataset_json(path: Path, read: Callable[[], bytes]) -> SourceLabels | None:
+    """Return the labels of StyleGAN's dataset.json: {"labels": [["00000/img00000000.png", 3], ...]}."""
+    try:
+        data = read()
+    except (KeyError, FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, zipfile.BadZipFile, RuntimeError) as error:
+        raise SourceError(f"{path}: cannot be read ({error})") from None
+    return parse_dataset_json(path, data)
+
+
+def parse_dataset_json(path: Path, data: bytes) -> SourceLabels | None:
+    """Return the labels of a dataset.json, None where it says that there are none; SourceError for anything else."""
+    try:
+        listed = json.loads(data)
+        pairs = listed["labels"] if isinstance(listed, dict) else listed
+        if pairs is None:
+            return None
+        values = dict(pairs)
+        names = listed.get("label_names") if isinstance(listed, dict) else None
+        if not all(isinstance(name, str) for name in [*values, *(names or ())]):
+            raise ValueError("names")
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise SourceError(f'{path}: got something else, expected {{"labels": [["a/b.png", 3], ...]}}') from None
+    return SourceLabels(values, tuple(names) if names else None)

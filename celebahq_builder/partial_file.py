@@ -9,6 +9,8 @@ from pathlib import Path
 
 import h5py
 
+from celebahq_builder.hdf5_gate import check_file
+from celebahq_builder.hdf5_levels import DatasetError
 from celebahq_builder.whole_file import sync_folder
 
 try:
@@ -23,18 +25,24 @@ class PartialFile:
     HDF5 cannot live through a failed write: it fails again at every close, and ends in a segmentation fault. So it
     writes through _Sink, which remembers the first error and from then on swallows; check() raises it.
 
+    With resume, what an earlier run left under the partial name is opened again, where it can be read.
+
     Raises:
         OSError: the folder is missing or closed to us, the disk has not needed_bytes, or another process writes here.
     """
 
-    def __init__(self, path: Path, needed_bytes: int = 0) -> None:
+    def __init__(self, path: Path, needed_bytes: int = 0, resume: bool = False) -> None:
         self.path = path
         self.partial = partial_path(path)
+        readable = resume and self._is_readable()  # before the lock, which HDF5 would run into
         try:
             self._sink = _Sink(os.open(self.partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+")
         except OSError as error:
             raise self._failure(error) from None
         self._lock()
+        if readable:
+            self.hdf5 = h5py.File(self._sink, "r+")
+            return
         self._sink.truncate(0)  # of a run that was killed
         free = shutil.disk_usage(path.parent).free
         if needed_bytes > free:
@@ -42,6 +50,20 @@ class PartialFile:
             self.partial.unlink()
             raise _os_error(errno.ENOSPC, f"{path}: needs {needed_bytes / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free")
         self.hdf5 = h5py.File(self._sink, "w")
+
+    def _is_readable(self) -> bool:
+        """Say whether an earlier run left a sound HDF5 file."""
+        try:
+            check_file(self.partial)
+        except DatasetError:
+            return False
+        return True
+
+    def suspend(self) -> None:
+        """Close the file and leave it under its partial name, for a later run to go on with."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self.hdf5.close()
+        self._sink.close()
 
     def check(self) -> None:
         """Raise OSError, in one line, if anything that was written did not reach the file."""

@@ -17,8 +17,9 @@ from celebahq.progress import progress
 from celebahq_builder.hdf5 import FORMAT_VERSION, Dataset, level_key, open_dataset
 from celebahq_builder.hdf5_gate import open_hdf5
 from celebahq_builder.hdf5_levels import resolution_of
-from celebahq_builder.image_sources import SourceError, sha256_of_named
+from celebahq_builder.image_sources import SourceError
 from celebahq_builder.labels_file import labels_path, read_sidecar
+from celebahq_builder.photo_hash import sha256_of_named
 from celebahq_builder.pyramid import pyramid
 
 _BLOCK_ROWS = 32

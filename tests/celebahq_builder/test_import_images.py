@@ -60,7 +60,7 @@ def test_crop_and_resize_are_done_only_when_asked(tmp_path, capsys, run, refusal
     source.mkdir()
     wide = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
     (source / "w.png").write_bytes(png(wide))
-    assert "w.png: 24x16, 16x16 is wanted" in refusal(
+    assert "w.png: got 24x16, expected 16x16" in refusal(
         capsys, "import", source, "--output", tmp_path / "f.h5", "--resolution", 16
     )
     assert run("import", source, "--output", tmp_path / "f.h5", "--crop", "center") == 0
@@ -75,20 +75,30 @@ def test_crop_and_resize_are_done_only_when_asked(tmp_path, capsys, run, refusal
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("z.png", lambda picture, png: png(picture(0, 32)), "z.png: 32x32, 16x16 is wanted"),
-        ("z.png", lambda picture, png: png(picture(0)[:, :, 0]), "z.png: mode L, RGB is wanted"),
+        ("z.png", lambda picture, png: png(picture(0, 32)), "z.png: got 32x32, expected 16x16"),
+        ("z.png", lambda picture, png: png(picture(0)[:, :, 0]), "z.png: got mode L, expected RGB"),
         ("z.jpg", lambda picture, png: b"no picture", "z.jpg: not a whole image"),
         ("z.png", lambda picture, png: png(picture(0))[:-200], "z.png: not a whole image"),
         ("z.png", lambda picture, png: b"", "z.png: not a whole image"),
     ],
 )
-def test_an_image_that_does_not_fit_stops_the_import_and_leaves_nothing(
-    folder, tmp_path, capsys, name, data, message, refusal, picture, png
+def test_an_image_that_does_not_fit_stops_the_import_until_it_is_mended(
+    folder, tmp_path, capsys, name, data, message, refusal, run, picture, png
 ):
     (folder / name).write_bytes(data(picture, png))
-    before = sorted(tmp_path.rglob("*"))
-    assert message in refusal(capsys, "import", folder, "--output", tmp_path / "f.h5")
-    assert sorted(tmp_path.rglob("*")) == before
+    line = refusal(capsys, "import", folder, "--output", tmp_path / "f.h5")
+    assert message in line and line.endswith("--bad skip goes on without such images")
+    assert not (tmp_path / "f.h5").exists()
+    (folder / name).unlink()
+    assert run("import", folder, "--output", tmp_path / "f.h5") == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5", "faces"]
+
+
+def test_a_first_image_that_does_not_fit_leaves_nothing(folder, tmp_path, capsys, refusal):
+    (folder / "a/0.png").write_bytes(b"no picture")
+    refusal(capsys, "import", folder, "--output", tmp_path / "f.h5")
+    refusal(capsys, "import", folder, "--output", tmp_path / "f.h5", "--resolution", 16)
+    assert [path.name for path in tmp_path.iterdir()] == ["faces"]
 
 
 def test_images_of_other_modes_are_converted_on_request(folder, tmp_path, run, picture, png):
@@ -105,16 +115,23 @@ def test_import_says_in_one_line_what_is_wrong(folder, tmp_path, capsys, refusal
     (tmp_path / "words.csv").write_text("file,class\na/1,x\n")
     cases = {
         ("import", tmp_path / "nowhere", "--output", output): "nowhere: no such file or folder",
-        ("import", tmp_path / "empty", "--output", output): "empty: no .png, .jpg, .jpeg, .webp in it",
-        ("import", folder / "notes.txt", "--output", output): "notes.txt: no zip archive",
+        ("import", tmp_path / "empty", "--output", output): "empty: got nothing, expected .png, .jpg",
+        ("import", folder / "notes.txt", "--output", output): "notes.txt: got no zip archive",
         ("import", folder, "--output", tmp_path / "no" / "f.h5"): "f.h5.partial: No such file or directory",
-        ("import", folder, "--output", output, "--resolution", 100): "--resolution: 100 pixels a side, a power of two",
-        ("import", folder, "--output", output, "--limit", 0): "--limit: 0, at least 1 is wanted",
-        ("import", folder, "--output", output, "--limit=-1"): "--limit: -1, at least 1 is wanted",
-        ("import", folder, "--output", output, "--crop", "celeba"): "1.png: 16x16, 178x218 is wanted",
-        ("import", folder, "--output", output, "--labels", tmp_path / "words.csv"): "words.csv: no label for 4 of 5",
-        ("import", folder, folder, "--output", output): "two sources of the same name",
-        ("import", "--output", output): "SOURCE: none given",
+        ("import", folder, "--output", output, "--resolution", 100): "--resolution: got 100 pixels a side, expected",
+        ("import", folder, "--output", output, "--limit", 0): "--limit: got 0, expected at least 1",
+        ("import", folder, "--output", output, "--limit=-1"): "--limit: got -1, expected at least 1",
+        ("import", folder, "--output", output, "--crop", "celeba"): "1.png: got 16x16, expected 178x218",
+        (
+            "import",
+            folder,
+            "--output",
+            output,
+            "--labels",
+            tmp_path / "words.csv",
+        ): "words.csv: got no label for 4",
+        ("import", folder, folder, "--output", output): "got two sources of one name",
+        ("import", "--output", output): "SOURCE: got none",
     }
     for args, message in cases.items():
         assert message in refusal(capsys, *args)
