@@ -1,15 +1,16 @@
 """python -m train.benchmark: seconds a thousand images at each resolution, eager and captured, in each precision."""
 
-import statistics as stats
-import sys
-import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import tyro
 
+from celebahq.command import run_command
+from celebahq.progress import Progress, progress
 from train.config import TrainConfig, TrainError
 from train.presets import PRESETS
+from zoo.architecture import ProGANConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +35,17 @@ class BenchmarkConfig:
 
 def main() -> None:
     """Parse, measure, print."""
+    run_command(_main, "train.benchmark", interrupted="stopped; the lines above stand")
+
+
+def _main() -> None:
     config = tyro.cli(BenchmarkConfig, prog="python -m train.benchmark")
-    try:
-        if config.preset not in PRESETS:
-            raise TrainError(f"--preset: got {config.preset!r}, expected one of {', '.join(PRESETS)}")
-        if config.minibatch is not None and config.minibatch <= 0:
-            raise TrainError(f"--minibatch: got {config.minibatch}, expected more than 0")
-        for row in speed_table(config, _resolutions(config.resolutions)):
-            print(row, flush=True)
-    except TrainError as error:
-        print(f"train.benchmark: {error}", file=sys.stderr)
-        sys.exit(2)
+    if config.preset not in PRESETS:
+        raise TrainError(f"--preset: got {config.preset!r}, expected one of {', '.join(PRESETS)}")
+    if config.minibatch is not None and config.minibatch <= 0:
+        raise TrainError(f"--minibatch: got {config.minibatch}, expected more than 0")
+    for row in speed_table(config, _resolutions(config.resolutions)):
+        print(row, flush=True)
 
 
 def _resolutions(text: str) -> list[int]:
@@ -73,16 +74,26 @@ def speed_table(config: BenchmarkConfig, resolutions: list[int]):
     cells = [(p, m) for p in precisions for m in modes]
     yield "  resolution minibatch" + "".join(f"{p + ' ' + m:>16}" for p, m in cells)
     for resolution in resolutions:
-        size = config.minibatch or minibatch_of(config.preset, resolution)
-        row = f"{resolution:>12} {size:>9}"
-        for precision, mode in cells:
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
-            try:
-                row += f"{time_cell(config, resolution, size, precision, mode == 'captured', device):>16.3f}"
-            except torch.OutOfMemoryError:
-                row += f"{'out of memory':>16}"
-        yield row
+        with progress(f"{resolution}x{resolution}", len(cells), "measurements") as bar:
+            row = _speed_row(config, resolution, cells, device, bar)
+        yield row  # outside of the bar, which would take what is printed
+
+
+def _speed_row(config: BenchmarkConfig, resolution: int, cells: list[tuple[str, str]], device, bar: Progress) -> str:
+    """Return one line: sec/kimg of every (precision, mode)."""
+    import torch
+
+    size = config.minibatch or minibatch_of(config.preset, resolution)
+    row = f"{resolution:>12} {size:>9}"
+    for precision, mode in cells:
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        try:
+            row += f"{time_cell(config, resolution, size, precision, mode == 'captured', device):>16.3f}"
+        except torch.OutOfMemoryError:
+            row += f"{'out of memory':>16}"
+        bar.advance(note=f"{precision} {mode}")
+    return row
 
 
 def minibatch_of(preset: str, resolution: int) -> int:
@@ -93,53 +104,17 @@ def minibatch_of(preset: str, resolution: int) -> int:
 
 def time_cell(config: BenchmarkConfig, resolution: int, size: int, precision: str, captured: bool, device) -> float:
     """Return the median seconds a thousand images of one setting, each image shown to D and one made by G."""
-    import torch
-
-    from train.capture import Iteration
-    from train.randomness import draw_noise
-    from train.setup import choose_precision, make_networks, step_settings
-    from train.state import make_adams
-    from train.step import STATISTICS, Batch
+    from train.setup import choose_precision
+    from train.timing import TimedStep
 
     choose_precision(precision, device)
     settings = {k: v for k, v in PRESETS[config.preset].items() if k != "resolution"}
-    train_config = TrainConfig(dataset=".", preset=config.preset, **settings)
-    nets = make_networks(
-        train_config, resolution=resolution, image_channels=3, label_size=0, device=device, precision=precision
-    )
-    adams = make_adams(nets, train_config, resolution)
-    for adam in adams:
-        adam.learning_rate.fill_(1e-3)
-    iteration = Iteration(
-        nets,
-        adams,
-        torch.full((), 0.5, device=device),
-        torch.zeros(len(STATISTICS), device=device),
-        step_settings(train_config),
-        captured,
-    )
-    generator = torch.Generator(device)
-    reals = torch.randint(0, 256, (size, 3, resolution, resolution), dtype=torch.uint8, device=device)
-
-    def run(start: int, count: int) -> float:
-        _wait(device)
-        began = time.perf_counter()
-        for i in range(start, start + count):
-            iteration(Batch(reals), draw_noise(generator, 0, i, size, train_config.latent_size))
-        _wait(device)
-        return time.perf_counter() - began
-
-    run(0, 3)  # warm-up: cuDNN's choice of algorithms, the capture
-    count = max(1, min(200, round(config.seconds / 3 / max(run(3, 2) / 2, 1e-5))))
-    times = [run(10 + k * count, count) / count for k in range(3)]
-    return stats.median(times) / size * 1000
-
-
-def _wait(device) -> None:
-    if device.type == "cuda":
-        import torch
-
-        torch.cuda.synchronize(device)
+    train_config = TrainConfig(dataset=Path(), preset=config.preset, **settings)
+    architecture = ProGANConfig(
+        resolution=resolution, latent_size=train_config.latent_size, fmap_base=train_config.fmap_base,
+        fmap_max=train_config.fmap_max, variant=train_config.variant,
+    )  # fmt: skip
+    return TimedStep(train_config, architecture, size, precision, captured, device).sec_per_kimg(config.seconds)
 
 
 if __name__ == "__main__":

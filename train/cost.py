@@ -46,7 +46,12 @@ class Cost:
         self.resolutions = [r for r in architecture.resolutions if plan.growth["first_resolution"] <= r]
         self.minibatch = {r: int(at_resolution(config.minibatch_at, r, config.minibatch)) for r in self.resolutions}
         self.gflop = {r: step_gflop(architecture, r) * self.minibatch[r] for r in self.resolutions}
+        self._estimated: dict[int, float] = {}
         self._measured: dict[int, float] = {}
+
+    def estimated(self, resolution: int, sec_per_kimg: float) -> None:
+        """Say what a few iterations at a resolution took, before the run."""
+        self._estimated[resolution] = sec_per_kimg
 
     def measured(self, resolution: int, sec_per_kimg: float) -> None:
         """Say what a tick at a resolution took; the newest counts."""
@@ -54,9 +59,14 @@ class Cost:
 
     def sec_per_kimg(self) -> dict[int, float]:
         """Return what each resolution takes, measured or estimated; empty where nothing was measured yet."""
-        if not self._measured:
+        # The machine may be busier, or less, than in the moment before the run: estimates are shifted by what they
+        # were wrong where both are known, and count for nothing where training is beyond them.
+        both = [r for r in self._measured if r in self._estimated]
+        shift = self._measured[max(both)] / self._estimated[max(both)] if both else float(not self._measured)
+        rates = {r: rate * shift for r, rate in self._estimated.items() if shift} | self._measured
+        if not rates:
             return {}
-        steps = {r: rate * self.minibatch[r] / 1000 for r, rate in self._measured.items()}
+        steps = {r: rate * self.minibatch[r] / 1000 for r, rate in rates.items()}
         per_gflop, launch = self._fit(steps)
         largest = max(steps)
         # the fit goes through the largest measured one: it is the nearest to those that are still to come
@@ -108,3 +118,10 @@ def duration(seconds: float) -> str:
             count = seconds / length
             return f"{count:,.0f} {unit}" if count >= 10 else f"{count:.1f} {unit}"
     return f"{seconds:.0f} seconds"
+
+
+def levels_text(cost: Cost, nimg: int) -> str:
+    """Return the time that each resolution takes from nimg on, in one line."""
+    rates = cost.sec_per_kimg()
+    times = {r: kimg * rates[r] for r, kimg in cost.kimg_left(nimg).items() if kimg}
+    return ", ".join(f"{r}x{r} {duration(seconds)}" for r, seconds in times.items())

@@ -8,7 +8,7 @@ import torch
 from celebahq.device import choose_device
 from celebahq_builder.hdf5 import Dataset, open_dataset
 from train.config import TrainConfig, TrainError
-from train.cost import Cost
+from train.cost import Cost, duration, levels_text
 from train.data import RealFaces
 from train.initial import with_initial_sizes
 from train.memory import OutOfMemoryError
@@ -24,9 +24,13 @@ from train.stepper import Stepper
 from train.stop_signals import StopSignals
 from train.stopwatch import Stopwatch
 from train.tick_outputs import draw_grid, measure
+from train.timing import time_first_levels
 
 FEW_FACES = 500
 """Below this a discriminator learns the faces by heart within minutes."""
+
+TOO_LONG = 3 * 86400
+"""Seconds of training, above which a run on a CPU is told of a shorter one."""
 
 
 def train(config: TrainConfig, given: frozenset[str] | None = None) -> bool:
@@ -71,9 +75,11 @@ def _train(config: TrainConfig, dataset: Dataset, given: frozenset[str] | None) 
     position = Position.of(state)
     watch = Stopwatch(position.seconds)
     cost = Cost(config, nets.generator.config, plan)
+    if position.nimg < plan.total_kimg * 1000:
+        time_first_levels(cost, config, nets.generator.config, precision, device)
     with Report(folder, position.nimg, plan.total_kimg) as report, StopSignals(report.say) as stopped:
         stepper = Stepper(nets, config, data, device, report.say, state)
-        for line in _headlines(facts, plan, dataset, position):
+        for line in _headlines(facts, plan, dataset, position, cost):
             report.say(line)
         if position.nimg >= plan.total_kimg * 1000:
             _show_result(report, facts, stepper, position, plan, dataset)
@@ -142,13 +148,17 @@ def _train(config: TrainConfig, dataset: Dataset, given: frozenset[str] | None) 
                 watch.start(position.nimg)
 
 
-def _headlines(facts: RunFacts, plan: Plan, dataset: Dataset, position: Position) -> list[str]:
+def _headlines(facts: RunFacts, plan: Plan, dataset: Dataset, position: Position, cost: Cost) -> list[str]:
     """Return what a run says before it starts."""
     size = f"{plan.resolution}x{plan.resolution}"
     lines = [
         f"{facts.config.run_folder}: {'resumes' if position.nimg else 'starts'} at {position.nimg / 1000:g} kimg",
         f"{len(dataset)} faces up to {size}, {plan.total_kimg:g} kimg, {facts.device}, {facts.precision}",
     ]
+    if seconds := cost.seconds_left(position.nimg):
+        lines.append(f"about {duration(seconds)}{' more' if position.nimg else ''}: {levels_text(cost, position.nimg)}")
+        if seconds > TOO_LONG and facts.device.startswith("CPU") and facts.config.preset != "smoke":
+            lines.append("that is long for a CPU; --preset smoke shows everything at work, 4x4 to 32x32, in minutes")
     if len(dataset) < FEW_FACES:
         lines.append(
             f"{len(dataset)} faces are few: below some hundreds a generator learns the faces themselves; "

@@ -6,6 +6,7 @@ import logging
 import math
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -104,6 +105,17 @@ class Report:
             f"  {metric} {name} {row['values'][name]:.4f}, {compared.replace('_', ' ')} {row[compared][name]:.4f}"
             f"  {row['seconds']:g} s" + ("  best so far, kept" if row["best"] else "")
         )
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bar away while something else shows how far it is."""
+        with contextlib.suppress(OSError):
+            self._bar.stop()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                self._bar.start()
 
     def say(self, line: str) -> None:
         """Tell a line, above the bar where there is one; a terminal that is gone never ends a run."""

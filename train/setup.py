@@ -1,6 +1,7 @@
 """From a TrainConfig to networks on a device in the asked precision."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from train.parameters import FlatParameters
 from train.randomness import derived_seed
 from train.schedule import at_resolution
 from train.step import Networks, Settings
+from zoo.architecture import ProGANConfig
 from zoo.progan import Discriminator, Generator
 
 
@@ -70,11 +72,24 @@ def make_networks(
     torch.backends.cudnn.deterministic = config.deterministic
     sizes = {"resolution": resolution, "image_channels": image_channels, "label_size": label_size}
     architecture = replace(architecture_of(config), **sizes)
+    fill = (lambda g, d: load_initial(config, g, d)) if config.init else None
+    return networks_of(architecture, seed=config.seed, device=device, precision=precision, fill=fill)
+
+
+def networks_of(
+    architecture: ProGANConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    precision: str,
+    fill: Callable[[Generator, Discriminator], None] | None = None,
+) -> Networks:
+    """Build the three networks of an architecture on a device; fill: puts weights into the new ones."""
     with torch.random.fork_rng(devices=[]):  # on the CPU: the same weights whatever the device
-        torch.manual_seed(derived_seed(config.seed, 3))
+        torch.manual_seed(derived_seed(seed, 3))
         generator, discriminator = Generator(architecture), Discriminator(architecture)
-    if config.init:
-        load_initial(config, generator, discriminator)
+    if fill:
+        fill(generator, discriminator)
     g_ema = copy.deepcopy(generator).requires_grad_(False)
     for network in (generator, discriminator, g_ema):
         network.to(device)

@@ -46,7 +46,9 @@ def measure(
     """
     nets, rows = stepper.nets, []
     work = lambda: rows.extend(metrics.measure(nets.g_ema, position.nimg, growth.resolution))  # noqa: E731
-    if not stepper.try_twice(work, f"{metrics.num_images} images of --metrics"):
+    with report.paused():
+        done = stepper.try_twice(work, f"{metrics.num_images} images of --metrics")
+    if not done:
         raise OutOfMemoryError(f"--metrics: got no memory for {metrics.num_images} images beside training")
     for row in rows:
         report.metric(row)

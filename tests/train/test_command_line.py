@@ -1,5 +1,6 @@
 """python -m train as it is typed: mistakes are one line, --help is instant."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,47 @@ except SystemExit:
     assert done.stderr.strip() == "False"
     assert "--total-kimg" in done.stdout
     assert "python -m train --dataset celeba128.h5 --preset smoke" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        (
+            "train.benchmark",
+            ["--preset", "paper", "--device", "cpu", "--resolutions", "4-1024", "--precisions", "fp32"],
+        ),
+        ("train.metrics", ["--model", "faces-32", "--metrics", "msssim", "--num-images", "100000", "--device", "cpu"]),
+    ],
+)
+def test_ctrl_c_ends_long_work_in_one_line(module, options, tmp_path):
+    command = [sys.executable, "-m", module, *options]
+    if module == "train.metrics":
+        command += ["--output", str(tmp_path / "metrics.json")]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()  # it is at work
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    lines = [line for line in process.stderr.read().splitlines() if not line.startswith(("4x4:", "MS-SSIM of"))]
+    assert len(lines) == 1 and lines[0].startswith(f"{module}: stopped")
+
+
+def test_metrics_are_named_with_commas_or_as_words(tmp_path, dataset):
+    from train.config import TrainConfig
+    from train.metrics.config import MetricsConfig
+
+    for metrics in (("swd", "msssim"), ("swd,msssim",), "swd,msssim", ("swd,", "msssim")):
+        assert TrainConfig(dataset=str(dataset), metrics=metrics).metrics == ("swd", "msssim")
+        assert MetricsConfig(model=tmp_path, dataset=dataset, metrics=metrics).names == ["swd", "msssim"]
+    for words in (["swd", "msssim"], ["swd,msssim"]):
+        for module in ("train", "train.metrics --model x"):
+            program = [
+                sys.executable,
+                "-m",
+                *module.split(),
+                "--dataset",
+                "missing.h5",
+                "--outdir" if module == "train" else "--output",
+                str(tmp_path),
+            ]  # noqa: E501
+            done = subprocess.run([*program, "--metrics", *words], cwd=ROOT, capture_output=True, text=True)
+            assert done.returncode == 2 and "metrics" not in done.stderr.replace("train.metrics", ""), done.stderr

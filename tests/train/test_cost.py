@@ -5,13 +5,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from train.config import TrainConfig
-from train.cost import Cost, duration, step_gflop
+from train.cost import Cost, duration, levels_text, step_gflop
 from train.plan import Plan
 from train.randomness import draw_noise
 from train.schedule import growth_at
 from train.setup import make_networks, step_settings
 from train.state import make_adams
 from train.step import STATISTICS, Batch, train_step
+from train.timing import time_first_levels
 from zoo.architecture import ProGANConfig
 
 GROWTH = {"stable_kimg": 1.5, "fade_kimg": 1.0, "max_resolution": 16, "first_resolution": 4}
@@ -64,6 +65,27 @@ def test_time_left_is_of_the_whole_schedule_not_of_the_rate_of_the_moment():
     assert run.seconds_left(1500) == pytest.approx(expected, rel=1e-6)
     run.measured(16, truth[16])
     assert run.seconds_left(1500) == pytest.approx(expected, rel=1e-6)
+
+
+def test_estimates_of_a_moment_before_the_run_are_shifted_by_what_ticks_show():
+    run = cost(minibatch=16)
+    truth = {r: (0.002 + 0.001 * run.gflop[r]) / 16 * 1000 for r in run.resolutions}
+    for r in (4, 8):
+        run.estimated(r, truth[r])
+    expected = sum(kimg * truth[r] for r, kimg in run.kimg_left(0).items())
+    assert run.seconds_left(0) == pytest.approx(expected, rel=1e-6)
+    run.measured(4, 3 * truth[4])  # another process has come
+    assert run.seconds_left(0) == pytest.approx(3 * expected, rel=1e-6)
+    assert levels_text(run, 9000) == f"16x16 {duration(9 * truth[16])}"  # 3 kimg, each three times as long
+
+
+def test_first_levels_are_timed_before_the_run_and_a_run_says_what_it_will_take(tmp_path):
+    run = cost(minibatch=4)
+    architecture = ProGANConfig(resolution=16, fmap_base=128, fmap_max=64, latent_size=32)
+    options = {"fmap_base": 128, "fmap_max": 64, "latent_size": 32, "minibatch": 4}
+    time_first_levels(run, TrainConfig(dataset="faces.h5", **options), architecture, "fp32", torch.device("cpu"))
+    assert run.seconds_left(0) > 0
+    assert list(run.sec_per_kimg()) == [4, 8, 16] and all(rate > 0 for rate in run.sec_per_kimg().values())
 
 
 @pytest.mark.parametrize(

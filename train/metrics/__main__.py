@@ -6,25 +6,25 @@ import sys
 
 import tyro
 
-from train.config import TrainError
+from celebahq.command import run_command
 from train.metrics.config import MetricsConfig
 from train.metrics.mnist1k import Mnist1kConfig, write_mnist1k
 from train.metrics.refusal import MetricError
 
 
 def main() -> None:
-    """Parse, measure; exit code 2 for a mistake that the user can mend."""
-    try:
-        if sys.argv[1:2] == ["mnist1k"]:
-            write_mnist1k(tyro.cli(Mnist1kConfig, args=sys.argv[2:], prog="python -m train.metrics mnist1k"))
-            return
-        config = tyro.cli(
-            MetricsConfig, prog="python -m train.metrics", description=inspect.cleandoc(MetricsConfig.__doc__)
-        )
-        _evaluate(config)
-    except (MetricError, TrainError) as error:
-        print(f"train.metrics: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Parse, measure."""
+    run_command(_main, "train.metrics", interrupted="stopped; what was measured before is kept")
+
+
+def _main() -> None:
+    if sys.argv[1:2] == ["mnist1k"]:
+        write_mnist1k(tyro.cli(Mnist1kConfig, args=sys.argv[2:], prog="python -m train.metrics mnist1k"))
+        return
+    config = tyro.cli(
+        MetricsConfig, prog="python -m train.metrics", description=inspect.cleandoc(MetricsConfig.__doc__)
+    )
+    _evaluate(config)
 
 
 def _evaluate(config: MetricsConfig) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from celebahq.progress import progress
 from celebahq_builder.hdf5 import Dataset
 from train.metrics.feature_cache import cached
-from train.metrics.progress import progress
 from train.metrics.refusal import MetricError
 from train.run_folder import dataset_facts
 
@@ -62,16 +62,16 @@ def describe_dataset(
     jobs = [(dataset, resolution, start, min(start + _ROWS_A_BLOCK, num_rows), folder, facts) for start in starts]
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     blocks = []
-    with progress("face descriptors of the reals", num_rows) as advance:
+    with progress("face descriptors of the reals", num_rows, "images") as bar:
         if workers == 1:
             for job in jobs:
                 blocks.append(_describe_block(job))
-                advance(len(blocks[-1]))
+                bar.advance(len(blocks[-1]))
         else:  # processes, not threads: dlib holds Python's lock; started anew, as torch's threads survive no fork
             with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
                 for block in pool.map(_describe_block, jobs):
                     blocks.append(block)
-                    advance(len(block))
+                    bar.advance(len(block))
     return np.concatenate(blocks)
 
 

@@ -8,7 +8,7 @@ import torch
 from train.metrics.fakes import Fakes
 from train.metrics.feature_cache import cached
 from train.metrics.inception import InceptionFeatures
-from train.metrics.progress import progress
+from train.metrics.progress import counted
 from train.metrics.reals import Reals
 from train.run_folder import dataset_facts
 
@@ -58,11 +58,4 @@ class InceptionViews:
         return self._of_reals[:num_images]
 
     def _look(self, pictures: Fakes | Reals, count: int, what: str) -> tuple[np.ndarray, np.ndarray]:
-        with progress(what, count, "pictures") as advance:
-
-            def batches():
-                for batch in pictures.batches(count):
-                    yield batch
-                    advance(len(batch))
-
-            return self._network.of(batches())
+        return self._network.of(counted(pictures.batches(count), count, what))

@@ -11,6 +11,7 @@ import torch
 from train.metrics.config import AT_LEAST, FROM_16X16, NEED_DATASET, NEED_EQUAL_REALS, MetricsConfig
 from train.metrics.fakes import Fakes
 from train.metrics.inception_views import InceptionViews
+from train.metrics.progress import counted
 from train.metrics.reals import Reals
 from train.metrics.refusal import MetricError
 from zoo.progan import ProGANConfig
@@ -49,9 +50,10 @@ def _distance_of_patches(subject: Subject, num_images: int, distance: Callable[.
     from train.metrics.swd import collect
 
     reals, seed, device = subject.reals, subject.config.seed, subject.device
-    of_reals = collect(reals.batches(num_images), seed, 0, device)
+    of_reals = collect(counted(reals.batches(num_images), num_images, "patches of reals"), seed, 0, device)
     floor, floor_of = swd_noise_floor(of_reals, reals, seed, device, distance)
-    values = distance(of_reals, collect(subject.fakes.batches(num_images), seed, 1, device))
+    fakes = counted(subject.fakes.batches(num_images), num_images, "patches of fakes")
+    values = distance(of_reals, collect(fakes, seed, 1, device))
     return {
         "values": {str(level): value for level, value in values.items()},
         "noise_floor": floor,
@@ -65,13 +67,15 @@ def measure_msssim(subject: Subject, num_images: int) -> dict[str, Any]:
     from train.metrics.ms_ssim import ms_ssim_of
 
     fakes, pairs = subject.fakes, num_images // 2
+    batches = counted(fakes.batches(2 * pairs), 2 * pairs, "MS-SSIM of fakes")
     result: dict[str, Any] = {
-        "values": {"ms_ssim": ms_ssim_of(fakes.batches(2 * pairs), pairs, subject.device)},
+        "values": {"ms_ssim": ms_ssim_of(batches, pairs, subject.device)},
         "pairs": pairs,
     }
     if subject.reals is not None:
         real_pairs = min(pairs, len(subject.reals) // 2)
-        of_reals = ms_ssim_of(subject.reals.batches(2 * real_pairs), real_pairs, subject.device)
+        batches = counted(subject.reals.batches(2 * real_pairs), 2 * real_pairs, "MS-SSIM of reals")
+        of_reals = ms_ssim_of(batches, real_pairs, subject.device)
         result |= {"reals": {"ms_ssim": of_reals}, "num_reals": 2 * real_pairs}
     return result
 

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from celebahq.progress import progress
 from celebahq_builder.hdf5 import Dataset
 from train.metrics.face_descriptor import NAME, describe, describe_dataset
-from train.metrics.progress import progress
 from train.metrics.refusal import MetricError
 
 # The part of an aligned face that is compared, brows to chin, in shares of its side: left, top, right, bottom.
@@ -123,12 +123,12 @@ def _vgg_distances(
     left, top, right, bottom = (round(share * level) for share in CROP)
     activations = network(torch.from_numpy(fakes[..., top:bottom, left:right].copy()))
     parts = []
-    with progress("VGG of the reals", num_reals) as advance:
+    with progress("VGG of the reals", num_reals, "images") as bar:
         for start in range(0, num_reals, _VGG_BATCH):
             reals = dataset.read(level, range(start, min(start + _VGG_BATCH, num_reals)))
             crops = torch.from_numpy(reals[..., top:bottom, left:right].copy())
             parts.append(network.distances(activations, crops).double().cpu().numpy())
-            advance(len(reals))
+            bar.advance(len(reals))
     layers = np.concatenate(parts, axis=1)  # (F, N, 5)
     table = (layers / np.maximum(layers.mean(axis=(0, 1)), 1e-12)).mean(axis=2)
     return table, f"{network.name} ({', '.join(LAYERS)})"

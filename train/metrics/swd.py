@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from celebahq.progress import Progress, progress
 from train.metrics.image_batches import Images, adjacent_pairs, image_batches
-from train.metrics.patch_descriptors import PATCHES, SwdDescriptors, unit_directions
+from train.metrics.patch_descriptors import DIRECTIONS, PATCHES, REPEATS, SwdDescriptors, unit_directions
 from train.metrics.wasserstein import wasserstein_rows
 
 PROJECTION_BYTES = 1 << 30
@@ -91,18 +92,25 @@ def descriptor_swd(reals: SwdDescriptors, fakes: SwdDescriptors) -> dict[int | s
         if mine != theirs:
             raise ValueError(f"fakes: {name} {mine}, {theirs} as of the reals is wanted")
     distances: dict[int | str, float] = {}
-    for resolution in reals.resolutions:
-        directions = torch.from_numpy(unit_directions(reals.seed, resolution)).to(reals.device)
-        at_once = max(1, min(PROJECTION_BYTES // (4 * PATCHES * reals.num_images), len(directions) // 4))
-        projections = [torch.empty(at_once, PATCHES * reals.num_images, device=reals.device) for _ in range(2)]
-        total = 0.0
-        for some in directions.split(at_once):
-            for descriptors, projected in zip((reals, fakes), projections, strict=True):
-                _project(descriptors, resolution, some, projected)
-            total += wasserstein_rows(projections[0][: len(some)], projections[1][: len(some)])
-        distances[resolution] = total / len(directions) * 1e3
+    with progress("SWD", len(reals.resolutions) * REPEATS * DIRECTIONS, "directions") as bar:
+        for resolution in reals.resolutions:
+            distances[resolution] = _distance(reals, fakes, resolution, bar)
     distances["average"] = float(np.mean(list(distances.values())))
     return distances
+
+
+def _distance(reals: SwdDescriptors, fakes: SwdDescriptors, resolution: int, bar: Progress) -> float:
+    """Return the mean distance over all directions of one level, times 1000."""
+    directions = torch.from_numpy(unit_directions(reals.seed, resolution)).to(reals.device)
+    at_once = max(1, min(PROJECTION_BYTES // (4 * PATCHES * reals.num_images), len(directions) // 4))
+    projections = [torch.empty(at_once, PATCHES * reals.num_images, device=reals.device) for _ in range(2)]
+    total = 0.0
+    for some in directions.split(at_once):
+        for descriptors, projected in zip((reals, fakes), projections, strict=True):
+            _project(descriptors, resolution, some, projected)
+        total += wasserstein_rows(projections[0][: len(some)], projections[1][: len(some)])
+        bar.advance(len(some))
+    return total / len(directions) * 1e3
 
 
 def _project(descriptors: SwdDescriptors, resolution: int, directions: Tensor, out: Tensor) -> None:

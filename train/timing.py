@@ -1,0 +1,101 @@
+"""Time whole iterations (both networks, penalty, Adam, moving average) of networks that are made for it and dropped."""
+
+import statistics
+import time
+from dataclasses import replace
+
+import torch
+
+from train.capture import Iteration
+from train.config import TrainConfig
+from train.cost import Cost
+from train.memory import is_out_of_memory, release
+from train.randomness import draw_noise
+from train.setup import networks_of, step_settings
+from train.state import make_adams
+from train.step import STATISTICS, Batch
+from zoo.architecture import ProGANConfig
+
+PROBE_SECONDS = 2.0
+"""Time spent on the first levels before a run; one whose iteration would take longer is not tried."""
+
+
+class TimedStep:
+    """Iterations at one resolution on random images.
+
+    Args:
+        config: options of the step.
+        architecture: of the networks, up to this resolution.
+        size: images a minibatch.
+        precision: fp32, tf32 or bf16.
+        captured: as one CUDA graph.
+        device: where.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        architecture: ProGANConfig,
+        size: int,
+        precision: str,
+        captured: bool,
+        device: torch.device,
+    ) -> None:
+        self._device, self._size, self._shown = device, size, 0
+        self._latent_size, self._labels = architecture.latent_size, architecture.label_size
+        nets = networks_of(architecture, seed=0, device=device, precision=precision)
+        adams = make_adams(nets, config, architecture.resolution)
+        for adam in adams:
+            adam.learning_rate.fill_(1e-3)
+        statistics = torch.zeros(len(STATISTICS), device=device)
+        alpha = torch.full((), 0.5, device=device)
+        self._iteration = Iteration(nets, adams, alpha, statistics, step_settings(config), captured)
+        self._random = torch.Generator(device)
+        shape = (size, architecture.image_channels, architecture.resolution, architecture.resolution)
+        self._reals = torch.randint(0, 256, shape, dtype=torch.uint8, device=device, generator=self._random)
+        self._label = torch.zeros(size, self._labels, device=device) if self._labels else None
+
+    def seconds(self, count: int) -> float:
+        """Return the mean time of the next `count` iterations."""
+        _wait(self._device)
+        began = time.perf_counter()
+        for _ in range(count):
+            noise = draw_noise(self._random, 0, self._shown, self._size, self._latent_size)
+            self._iteration(Batch(self._reals, self._label, self._label), noise)
+            self._shown += 1
+        _wait(self._device)
+        return (time.perf_counter() - began) / count
+
+    def sec_per_kimg(self, seconds: float) -> float:
+        """Return the median of three measurements, a third of the time each, after a warm-up."""
+        self.seconds(3)  # cuDNN's choice of algorithms, the capture
+        count = max(1, min(200, round(seconds / 3 / max(self.seconds(2), 1e-5))))
+        return statistics.median(self.seconds(count) for _ in range(3)) / self._size * 1000
+
+
+def time_first_levels(
+    cost: Cost, config: TrainConfig, architecture: ProGANConfig, precision: str, device: torch.device
+) -> None:
+    """Give `cost` one timed iteration of each of the first levels, as many as take a second or two."""
+    began, captured = time.perf_counter(), config.capture and device.type == "cuda"
+    for resolution in cost.resolutions:
+        try:
+            step = TimedStep(
+                replace(config, init=None), architecture.at(resolution), cost.minibatch[resolution], precision,
+                captured, device,
+            )  # fmt: skip
+            step.seconds(1)  # warm-up
+            seconds = min(step.seconds(1), step.seconds(1))
+        except RuntimeError as error:  # said in earnest when the run itself has no memory
+            if not is_out_of_memory(error):
+                raise
+            break
+        cost.estimated(resolution, seconds / cost.minibatch[resolution] * 1000)
+        if time.perf_counter() - began + 12 * seconds > PROBE_SECONDS:  # the next takes up to four times as long
+            break
+    release(device)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
