@@ -20,9 +20,9 @@ class OnnxConfig:
     here, and PyTorch must agree within 1e-4 (with --precision fp16 within one grey level). Run again, it checks the
     file that is there.
 
-    Example: python -m export onnx --model runs/00000-paper
+    Example: python -m export onnx --model runs/celebahq-paper
 
-    Example: python -m export onnx --model runs/00000-paper --resolution 256 --uint8 --precision fp16
+    Example: python -m export onnx --model runs/celebahq-paper --resolution 256 --uint8 --precision fp16
     """
 
     model: Annotated[str, tyro.conf.arg(metavar="MODEL")]
@@ -54,7 +54,7 @@ class ImagesConfig:
 
     Example: python -m export images --model model.onnx --seeds 0-99 --grid 10x10 --output faces.png
 
-    Example: python -m export images --model runs/00000-paper --seeds 0-999 --output faces --device cuda
+    Example: python -m export images --model runs/celebahq-paper --seeds 0-999 --output faces --device cuda
 
     Example: python -m export images --model model.onnx --seeds 3,8,5 --interpolate 7 --output from-3-to-5.webp
     """
@@ -95,7 +95,7 @@ class VideoConfig:
     Each component of each latent is noise over time, blurred by a Gaussian of 0.75 s (45 frames at 60 Hz); the latents
     stay on the hypersphere. Needs PyAV (pip install celebahq[video]); an .onnx needs no torch.
 
-    Example: python -m export video --model runs/00000-paper --grid 4x2 --output faces.mp4
+    Example: python -m export video --model runs/celebahq-paper --grid 4x2 --output faces.mp4
 
     Example: python -m export video --model model.onnx --seconds 60 --fps 60 --resolution 512 --crf 14
     """

@@ -53,15 +53,18 @@ def save_checkpoint(folder: str | Path, nimg: int, state: dict[str, Any], keep: 
         with atomic_path(path, durable=True) as partial:
             torch.save({"format_version": FORMAT_VERSION, "nimg": nimg, **state}, partial)
     except (OSError, RuntimeError) as error:
-        torchs_way = re.search("file write failed|unexpected pos", str(error))
-        full = torchs_way or getattr(error, "errno", None) == errno.ENOSPC
-        reason = "no space left on the disk?" if full else str(error).splitlines()[0]
         raise CheckpointError(
-            f"{path}: cannot be written ({reason}); make room and run the same command again to resume"
+            f"{path}: cannot be written ({why_not_written(error)}); make room and run the same command again to resume"
         ) from None
     for old in checkpoints(folder)[:-keep]:
         old.unlink()
     return path
+
+
+def why_not_written(error: Exception) -> str:
+    """Return in a few words what torch, safetensors or the system say where a file cannot be written."""
+    full = re.search("file write failed|unexpected pos", str(error)) or getattr(error, "errno", None) == errno.ENOSPC
+    return "no space left on the disk?" if full else (str(error) or type(error).__name__).splitlines()[0][:120]
 
 
 def checkpoints(folder: str | Path) -> list[Path]:

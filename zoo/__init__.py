@@ -57,7 +57,7 @@ def load(name_or_path: str | Path, revision: str | None = None) -> "Generator":
 
     Example:
         >>> import torch, zoo
-        >>> generator = zoo.load("runs/00000-paper")  # doctest: +SKIP
+        >>> generator = zoo.load("runs/celebahq-paper")  # doctest: +SKIP
         >>> images = generator(torch.randn(4, generator.config.latent_size))  # doctest: +SKIP
 
     Args:

@@ -16,7 +16,7 @@ class DemoConfig:
     Seeds, a grid, the way from face to face, truncation. The folder holds app.py, sample.py, model.onnx,
     requirements.txt and README.md; it needs gradio, numpy and onnxruntime, no torch. Nothing is sent to anybody.
 
-    Example: python -m export demo --model runs/00000-paper
+    Example: python -m export demo --model runs/celebahq-paper
 
     Example: python -m export demo --model model.onnx --space space && hf upload org/name space --repo-type space
     """

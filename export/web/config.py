@@ -17,7 +17,7 @@ class WebConfig:
     most, films from face to face, PNG files. A seed is the same face as in python -m export images. The page asks no
     other server for anything and sends nothing. To look at it: python -m http.server --directory DIR.
 
-    Example: python -m export web --model runs/00000-paper --output page
+    Example: python -m export web --model runs/celebahq-paper --output page
     """
 
     model: Annotated[str, tyro.conf.arg(metavar="MODEL|FILE.onnx")]

@@ -93,6 +93,6 @@ def test_metrics_are_named_with_commas_or_as_words(tmp_path, dataset):
                 "missing.h5",
                 "--outdir" if module == "train" else "--output",
                 str(tmp_path),
-            ]  # noqa: E501
+            ]
             done = subprocess.run([*program, "--metrics", *words], cwd=ROOT, capture_output=True, text=True)
             assert done.returncode == 2 and "metrics" not in done.stderr.replace("train.metrics", ""), done.stderr

@@ -47,9 +47,9 @@ class MetricsConfig:
     black pixels); `python -m train.metrics mnist1k --help` makes the data for one.
 
     Examples:
-      python -m train.metrics --model runs/faces --dataset celeba128.h5 --metrics swd,msssim
-      python -m train.metrics --model runs/faces --dataset celeba128.h5 --metrics fid --num-images 10000
-      python -m train.metrics --model runs/digits --metrics modes --mnist mnist/
+      python -m train.metrics --model runs/celeba128-smoke --dataset celeba128.h5 --metrics swd,msssim
+      python -m train.metrics --model runs/celeba128-smoke --dataset celeba128.h5 --metrics fid --num-images 10000
+      python -m train.metrics --model runs/mnist1k-paper --metrics modes --mnist mnist/
     """
 
     model: Annotated[Path, tyro.conf.arg(metavar="MODEL")]

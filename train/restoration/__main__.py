@@ -4,39 +4,51 @@ import sys
 
 import tyro
 
+from celebahq.command import run_command
 from train.restoration.config import RestorationConfig
+from train.restoration.refusal import NoPhotosError, RestorationError
 
 
 def main() -> None:
-    """Train, or do what the first word says: validate, evaluate, average, publish. Exit code 2 for wrong input."""
+    """Train, or do what the first word says: validate, evaluate, average, publish."""
+    run_command(_main, "train.restoration", interrupted="stopped; the same command resumes from its last checkpoint")
+
+
+def _main() -> None:
+    """Import torch only once there is work: --help stays instant."""
+    word, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
+    prog = f"python -m train.restoration {word}"
+    if word == "evaluate":
+        from train.restoration.evaluate import EvaluateConfig, evaluate
+
+        evaluate(tyro.cli(EvaluateConfig, args=arguments, prog=prog))
+    elif word == "validate":
+        from train.restoration.validate import ValidateConfig, validate_weights
+
+        validate_weights(tyro.cli(ValidateConfig, args=arguments, prog=prog))
+    elif word == "average":
+        from train.restoration.average import AverageConfig, average
+
+        average(tyro.cli(AverageConfig, args=arguments, prog=prog))
+    elif word == "publish":
+        from train.restoration.publish import PublishConfig, publish
+
+        publish(tyro.cli(PublishConfig, args=arguments, prog=prog))
+    else:
+        _train(tyro.cli(RestorationConfig, prog="python -m train.restoration"))
+
+
+def _train(config: RestorationConfig) -> None:
+    from train.restoration.loop import train
+
     try:
-        if sys.argv[1:2] == ["evaluate"]:
-            from train.restoration.evaluate import EvaluateConfig, evaluate
-
-            evaluate(tyro.cli(EvaluateConfig, args=sys.argv[2:], prog="python -m train.restoration evaluate"))
-            return
-        if sys.argv[1:2] == ["validate"]:
-            from train.restoration.validate import ValidateConfig, validate_weights
-
-            validate_weights(tyro.cli(ValidateConfig, args=sys.argv[2:], prog="python -m train.restoration validate"))
-            return
-        if sys.argv[1:2] == ["average"]:
-            from train.restoration.average import AverageConfig, average
-
-            average(tyro.cli(AverageConfig, args=sys.argv[2:], prog="python -m train.restoration average"))
-            return
-        if sys.argv[1:2] == ["publish"]:
-            from train.restoration.publish import PublishConfig, publish
-
-            publish(tyro.cli(PublishConfig, args=sys.argv[2:], prog="python -m train.restoration publish"))
-            return
-        config = tyro.cli(RestorationConfig, prog="python -m train.restoration")
-        from train.restoration.loop import train  # torch is imported only once there is work: --help stays instant
-
         train(config)
-    except (ValueError, FileNotFoundError) as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    except NoPhotosError:
+        raise
+    except OSError as error:  # a full disk shows at whatever is written next: photos, log, strip
+        raise RestorationError(
+            f"{config.outdir / config.name}: stopped ({error}), with that put right the same command resumes"
+        ) from None
 
 
 if __name__ == "__main__":

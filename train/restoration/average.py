@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from train.restoration.checkpoint import load_weights, save_weights
+from train.restoration.refusal import RestorationError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +42,12 @@ def average(config: AverageConfig) -> Path:
     """
     name, settings = config.run.name, json.loads((config.run / "config.json").read_text(encoding="utf-8"))
     if settings["init"] == "None":
-        raise ValueError(f"--run: {config.run} started from no weights, a run with --init is wanted")
+        raise RestorationError(f"--run: {config.run} started from no weights, a run with --init is wanted")
     network, before = load_weights(config.run / f"{name}.safetensors"), load_weights(Path(settings["init"]))
     if network.config != before.config:
-        raise ValueError(f"--run: {config.run} and {settings['init']} are networks of different shapes, one is wanted")
+        raise RestorationError(
+            f"--run: {config.run} and {settings['init']} are networks of different shapes, one is wanted"
+        )
     ours, theirs = network.state_dict(), before.state_dict()
     network.load_state_dict({key: torch.lerp(ours[key], theirs[key], config.start_share) for key in ours})
     folder = config.output / name

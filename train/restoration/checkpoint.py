@@ -1,16 +1,21 @@
 """What a restoration run keeps on disk: everything to continue, and the averaged weights that are published."""
 
+import contextlib
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from celebahq.files import atomic_path
+from train.checkpoint import why_not_written
 from train.restoration.adversarial_step import AdversarialStep
 from train.restoration.config import RestorationConfig
+from train.restoration.refusal import RestorationError
 from train.restoration.step import Step
 from zoo.restoration import ArtifactRemover, SuperResolver, build
 from zoo.restoration_weights import load_restoration
@@ -31,7 +36,7 @@ def check_config(config: RestorationConfig, folder: Path) -> None:
         theirs = json.loads(path.read_text())
         for key in IDENTITY:
             if theirs.get(key, ours[key]) != ours[key]:  # a run of an earlier version lacks what came since
-                raise ValueError(
+                raise RestorationError(
                     f"--{key.replace('_', '-')}: {ours[key]}, but {folder} was trained with {theirs[key]}; "
                     "use that, or another --outdir"
                 )
@@ -47,13 +52,40 @@ def save_checkpoint(path: Path, step: Step, done: int, seconds: float) -> None:
     }
     if isinstance(step, AdversarialStep):
         state |= {"discriminator": step.discriminator.state_dict(), "optimizer_d": step.optimizer_d.state_dict()}
-    partial = path.with_name(path.name + ".partial")
-    torch.save(state | {"usual_length": step.grad_norm_ema, "step": done, "seconds": seconds}, partial)
-    partial.replace(path)
+    with _complete(path) as partial:
+        torch.save(state | {"usual_length": step.grad_norm_ema, "step": done, "seconds": seconds}, partial)
+
+
+@contextlib.contextmanager
+def _complete(path: Path) -> Iterator[Path]:
+    """Give the name to write to; what torch and safetensors make of a full disk becomes one line.
+
+    Raises:
+        RestorationError: it cannot be written; what was there before still is.
+    """
+    try:
+        with atomic_path(path, durable=True) as partial:
+            yield partial
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise RestorationError(
+            f"{path}: cannot be written ({why_not_written(error)}); make room, and the same command resumes"
+        ) from None
 
 
 def load_checkpoint(path: Path, step: Step) -> tuple[int, float]:
-    """Restore a run. Returns the batches and seconds that it has been trained for."""
+    """Restore a run. Returns the batches and seconds that it has been trained for.
+
+    Raises:
+        RestorationError: the file is damaged, or of another run.
+    """
+    try:
+        return _load_checkpoint(path, step)
+    except Exception as error:  # torch raises half a dozen types; each means that the file cannot be used
+        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+        raise RestorationError(f"{path}: cannot be read ({reason}); delete it to begin the run again") from None
+
+
+def _load_checkpoint(path: Path, step: Step) -> tuple[int, float]:
     state = torch.load(path, map_location=step.device, weights_only=True)
     step.network.load_state_dict(state["network"])
     step.ema.load_state_dict(state["ema"])
@@ -69,9 +101,8 @@ def load_checkpoint(path: Path, step: Step) -> tuple[int, float]:
 def save_weights(path: Path, network: nn.Module, net: str, size: str, dtype: torch.dtype = torch.float16) -> None:
     """Write a network as safetensors, half precision unless told otherwise; net and size travel in its metadata."""
     tensors = {key: value.detach().to("cpu", dtype).contiguous() for key, value in network.state_dict().items()}
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata={"format": "pt", "net": net, "size": size})
-    partial.replace(path)
+    with _complete(path) as partial:
+        save_file(tensors, partial, metadata={"format": "pt", "net": net, "size": size})
 
 
 def load_weights(path: Path) -> ArtifactRemover | SuperResolver:
@@ -83,14 +114,21 @@ def load_weights(path: Path) -> ArtifactRemover | SuperResolver:
     """
     if path.is_dir():
         return load_restoration(path).requires_grad_(True)
-    with safe_open(path, framework="pt") as file:
-        metadata = file.metadata() or {}
-        tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (OSError, SafetensorError) as error:
+        raise RestorationError(f"{path}: cannot be read as safetensors ({str(error).splitlines()[0][:120]})") from None
     if not {"net", "size"} <= set(metadata):
-        raise ValueError(f"{path}: no net and size in its metadata, weights of python -m train.restoration wanted")
+        raise RestorationError(
+            f"{path}: no net and size in its metadata, weights of python -m train.restoration wanted"
+        )
     network = build(metadata["net"], metadata["size"])
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ValueError(f"{path}: weights of another architecture ({str(error).splitlines()[-1].strip()})") from None
+        raise RestorationError(
+            f"{path}: weights of another architecture ({str(error).splitlines()[-1].strip()})"
+        ) from None
     return network.eval()

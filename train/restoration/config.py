@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from train.restoration.refusal import RestorationError
+
 
 @dataclass(frozen=True, kw_only=True)
 class RestorationConfig:
@@ -60,21 +62,27 @@ class RestorationConfig:
 
     def __post_init__(self) -> None:
         if (self.minutes is None) == (self.steps is None):
-            raise ValueError("--minutes or --steps: give one of them, not both or neither")
+            raise RestorationError("--minutes or --steps: give one of them, not both or neither")
         if self.kind == "gan" and (self.net != "superres" or self.init is None):
-            raise ValueError(f"--kind gan: --net {self.net} --init {self.init}, --net superres and --init FILE wanted")
+            raise RestorationError(
+                f"--kind gan: --net {self.net} --init {self.init}, --net superres and --init FILE wanted"
+            )
         if self.cleaner is not None and self.kind != "gan":
-            raise ValueError(f"--cleaner: got {self.cleaner} with --kind {self.kind}, expected it with --kind gan only")
+            raise RestorationError(
+                f"--cleaner: got {self.cleaner} with --kind {self.kind}, expected it with --kind gan only"
+            )
         if self.patch_side % 8:
-            raise ValueError(f"--patch: {self.patch}, a multiple of 8 wanted")
+            raise RestorationError(f"--patch: {self.patch}, a multiple of 8 wanted")
         if self.kind == "gan" and self.patch_side < 32:  # the texture loss's coarser level has no whole patch
-            raise ValueError(f"--patch: {self.patch}, with --kind gan at least 32 wanted")
+            raise RestorationError(f"--patch: {self.patch}, with --kind gan at least 32 wanted")
         if not 0 <= self.faces_share <= 1:
-            raise ValueError(f"--faces-share: got {self.faces_share}, expected a share from 0 to 1")
+            raise RestorationError(f"--faces-share: got {self.faces_share}, expected a share from 0 to 1")
         if self.held_out is not None and self.testsets is not None:
-            raise ValueError(f"--held-out: got {self.held_out} and --testsets {self.testsets}, expected one of them")
+            raise RestorationError(
+                f"--held-out: got {self.held_out} and --testsets {self.testsets}, expected one of them"
+            )
         if self.batch < 1 or (self.workers and self.pool < self.batch):
-            raise ValueError(f"--batch: {self.batch}, at least 1 and at most --pool {self.pool} wanted")
+            raise RestorationError(f"--batch: {self.batch}, at least 1 and at most --pool {self.pool} wanted")
 
     @property
     def patch_side(self) -> int:

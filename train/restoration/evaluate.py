@@ -18,6 +18,7 @@ from train.restoration.protocol import (
     superres_psnr,
     where_needed,
 )
+from train.restoration.refusal import NoPhotosError, RestorationError
 from train.restoration.texture import texture_distance
 from zoo.restoration_weights import WEIGHTS_NAME, load_restoration
 from zoo.without_mesh import WithoutMesh
@@ -81,7 +82,7 @@ def find_weights(folder: Path) -> dict[str, Path]:
     found = {path.parent.name if path.name == WEIGHTS_NAME else path.stem: path for path in paths}
     found = {name: path for name, path in found.items() if name.startswith(("artifacts-", "superres-"))}
     if not found:
-        raise FileNotFoundError(f"{folder}: no .safetensors in it, weights of python -m train.restoration wanted")
+        raise NoPhotosError(f"{folder}: no .safetensors in it, weights of python -m train.restoration wanted")
     return found
 
 
@@ -196,6 +197,8 @@ def _write(path: Path, table: str) -> None:
     if path.exists():
         text = path.read_text(encoding="utf-8")
         if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-            raise ValueError(f"--output: {path} has no lines {BEGIN} and {END}, a document with them or none is wanted")
+            raise RestorationError(
+                f"--output: {path} has no lines {BEGIN} and {END}, a document with them or none is wanted"
+            )
         before, after = text[: text.index(BEGIN)], text[text.index(END) + len(END) :]
     path.write_text(f"{before}{BEGIN}\n{table}{END}{after or chr(10)}", encoding="utf-8")

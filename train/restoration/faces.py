@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+from train.restoration.refusal import RestorationError
+
 COLUMNS = ("photo", "x", "y", "width", "height")
 AROUND = 2.0
 """Side of the part around a face, as a multiple of its box: hair, ears, and some of what lies behind."""
@@ -23,16 +25,16 @@ def read_faces(path: Path) -> dict[str, list[Box]]:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
-            raise ValueError(f"--faces: got {path} without column {missing[0]!r}, expected {', '.join(COLUMNS)}")
+            raise RestorationError(f"--faces: got {path} without column {missing[0]!r}, expected {', '.join(COLUMNS)}")
         for row in reader:
             try:
                 x, y, width, height = (int(row[column]) for column in COLUMNS[1:])
             except (TypeError, ValueError):
-                raise ValueError(
+                raise RestorationError(
                     f"--faces: got line {reader.line_num} of {path}, expected four whole numbers"
                 ) from None
             if width < 1 or height < 1:
-                raise ValueError(
+                raise RestorationError(
                     f"--faces: got a box of {width}x{height} in line {reader.line_num} of {path}, expected at least 1x1"
                 )
             faces.setdefault(row["photo"], []).append((x, y, width, height))

@@ -18,6 +18,7 @@ from train.restoration.discriminator import PatchDiscriminator
 from train.restoration.faces import read_faces
 from train.restoration.photos import PhotoStore, held_out_names, middle, read_photos, read_testset
 from train.restoration.protocol import Restore, artifacts_psnr, restorer, superres_psnr
+from train.restoration.refusal import RestorationError
 from train.restoration.schedule import learning_rate_at, rms_share_at
 from train.restoration.step import PsnrStep, Step
 from train.restoration.strip import save_strip
@@ -47,7 +48,7 @@ def open_photos(config: RestorationConfig) -> tuple[Path, dict[str, list[np.ndar
         faces = read_faces(config.faces) if config.faces else {}
         boxes = [(i, box) for i, name in enumerate(photos) for box in faces.get(name.removeprefix("photos/"), ())]
         if config.faces and not boxes:
-            raise ValueError(f"--faces: got no face of the photos in {config.faces}, expected one or more")
+            raise RestorationError(f"--faces: got no face of the photos in {config.faces}, expected one or more")
         PhotoStore.write(folder, list(photos.values()), boxes, config.faces_share)
     return folder, held_out
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from train.restoration.faces import Box, around_face
+from train.restoration.refusal import NoPhotosError, RestorationError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp")
 
@@ -22,7 +23,7 @@ def _files(source: Path, prefix: str) -> Iterator[tuple[str, bytes]]:
                     yield name, archive.read(name)
         return
     if not source.is_dir():
-        raise FileNotFoundError(f"{source}: not found, a folder or a zip of photographs wanted")
+        raise NoPhotosError(f"{source}: not found, a folder or a zip of photographs wanted")
     root = source / prefix if prefix and (source / prefix).is_dir() else source
     for path in sorted(root.rglob("*")):
         if path.suffix.lower() in SUFFIXES:
@@ -38,12 +39,20 @@ def read_photos(source: Path, prefix: str = "") -> dict[str, np.ndarray]:
     from PIL import Image
 
     def decode(item: tuple[str, bytes]) -> tuple[str, np.ndarray]:
-        return item[0], np.asarray(Image.open(io.BytesIO(item[1])).convert("RGB"))
+        try:
+            return item[0], np.asarray(Image.open(io.BytesIO(item[1])).convert("RGB"))
+        except Exception as error:  # whatever a decoder raises
+            raise RestorationError(
+                f"{source}: got {item[0]}, which cannot be decoded ({str(error)[:80]}); remove it"
+            ) from None
 
-    with ThreadPoolExecutor() as threads:
-        photos = dict(threads.map(decode, _files(source, prefix)))
+    try:
+        with ThreadPoolExecutor() as threads:
+            photos = dict(threads.map(decode, _files(source, prefix)))
+    except zipfile.BadZipFile as error:
+        raise RestorationError(f"{source}: got no zip ({error}), expected a folder or a zip of photographs") from None
     if not photos:
-        raise FileNotFoundError(f"{source}: no photo in {prefix or 'it'}, files {' '.join(SUFFIXES)} wanted")
+        raise NoPhotosError(f"{source}: no photo in {prefix or 'it'}, files {' '.join(SUFFIXES)} wanted")
     return photos
 
 
@@ -69,7 +78,7 @@ def held_out_names(path: Path | None, names: list[str]) -> list[str]:
     missing = [name for name in listed if name not in by_listed_name]
     if missing or not listed:
         found = f"{missing[0]!r}" if listed else "an empty list"
-        raise ValueError(f"--held-out: got {found} in {path}, expected photos of --photos, such as {names[0]!r}")
+        raise RestorationError(f"--held-out: got {found} in {path}, expected photos of --photos, such as {names[0]!r}")
     return [by_listed_name[name] for name in listed]
 
 

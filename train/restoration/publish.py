@@ -11,6 +11,7 @@ from train.restoration.checkpoint import load_weights
 from train.restoration.evaluate import SETS, find_weights, measure, verdict
 from train.restoration.photos import read_photos, read_testset
 from train.restoration.protocol import restorer, where_needed
+from train.restoration.refusal import RestorationError
 from train.restoration.strip import save_strip
 from zoo.restoration_weights import WEIGHTS_NAME, load_restoration, save_restoration
 
@@ -51,7 +52,7 @@ def publish(config: PublishConfig) -> None:
     """
     found = find_weights(config.weights)
     if missing := set(config.only) - set(found):
-        raise ValueError(f"--only: {', '.join(sorted(missing))}, found in {config.weights} is {', '.join(found)}")
+        raise RestorationError(f"--only: {', '.join(sorted(missing))}, found in {config.weights} is {', '.join(found)}")
     sets = {name: list(read_testset(config.testsets, name).values()) for name in SETS}
     for name in config.only or found:
         folder = config.output / name

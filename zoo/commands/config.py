@@ -41,7 +41,7 @@ class ShowConfig:
 
     Examples:
       python -m zoo show celebahq-1024
-      python -m zoo show runs/00000-paper
+      python -m zoo show runs/celebahq-paper
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
@@ -105,7 +105,7 @@ class VerifyConfig:
 
     Examples:
       python -m zoo verify celebahq-1024
-      python -m zoo verify runs/00000-paper --record      (write down what counts from now on)
+      python -m zoo verify runs/celebahq-paper --record      (write down what counts from now on)
       python -m zoo verify --online      (do the catalogue's addresses still answer?)
     """
 
