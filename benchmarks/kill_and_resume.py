@@ -3,7 +3,8 @@
     python benchmarks/kill_and_resume.py --input PHOTOS --kills 5
 
 The moments are spread over the photos, and the last one falls into the writing of the HDF5 file. Prints how many rows
-were done at each, and whether every dataset of the two files is equal; exit code 1 if not, or if a kill came too late.
+were done at each, how long the workers outlived the build, and whether every dataset of the two files is equal; exit
+code 1 if not, if a kill came too late, or if a worker was still there after five seconds. Linux (it looks into /proc).
 """
 
 import random
@@ -32,6 +33,8 @@ class Options:
     resolution: int = 1024
     workers: int = 2
     """Of the killed build; the uninterrupted one has 1."""
+    restore: str = "off"
+    """As of celebahq-build."""
 
 
 def main() -> None:
@@ -49,7 +52,7 @@ def main() -> None:
             killed.with_name("killed.h5.build") / "manifest.jsonl",
             killed.with_name("killed.h5.partial"),
         )
-        generator, landed = random.Random(options.seed), 0
+        generator, landed, orphans = random.Random(options.seed), 0, 0
         moments = sorted(generator.randrange(num_faces) for _ in range(options.kills - 1))
         for number, wanted in enumerate([*moments, None]):
             process = subprocess.Popen(
@@ -58,14 +61,43 @@ def main() -> None:
             while process.poll() is None and not (partial.exists() if wanted is None else num_rows(manifest) > wanted):
                 time.sleep(0.001)
             time.sleep(generator.uniform(0, 0.02 if wanted is None else 0.5))
+            workers = children(process.pid)
             process.kill()
             landed += process.wait() == -signal.SIGKILL
+            left, seconds = wait_for_the_end_of(workers)
+            orphans += left
             where = "writing the HDF5 file" if wanted is None else f"{num_rows(manifest)} rows so far"
-            print(f"kill {number + 1}: status {process.returncode}, {where}", flush=True)
+            ended = f"{len(workers) - left} of {len(workers)} workers ended within {seconds:.2f} s"
+            print(f"kill {number + 1}: status {process.returncode}, {where}; {ended}", flush=True)
         subprocess.run(command(options, killed, options.workers), check=True, stdout=subprocess.DEVNULL)
         unequal = differences(whole, killed)
         print(f"datasets that differ: {', '.join(unequal) or 'none'}; {landed} of {options.kills} kills came in time")
-    sys.exit(1 if unequal or landed < options.kills else 0)
+        print(f"orphans: {orphans or 'none'}")
+    sys.exit(1 if unequal or orphans or landed < options.kills else 0)
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process started."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:  # it has ended
+        return []
+
+
+def wait_for_the_end_of(pids: list[int], patience: float = 5.0) -> tuple[int, float]:
+    """Return how many of the processes are still there after `patience` seconds, and how long it took."""
+    began = time.monotonic()
+    while (left := sum(map(is_running, pids))) and time.monotonic() - began < patience:
+        time.sleep(0.01)
+    return left, time.monotonic() - began
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process is there; a zombie, which only waits to be read off, is not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def num_rows(manifest: Path) -> int:
@@ -75,6 +107,7 @@ def num_rows(manifest: Path) -> int:
 
 def command(options: Options, output: Path, workers: int) -> list[str]:
     words = ["--input", options.input, "--output", output, "--resolution", options.resolution, "--workers", workers]
+    words += ["--restore", options.restore]
     return [sys.executable, "-m", "celebahq_builder", *map(str, words)]
 
 

@@ -113,7 +113,7 @@ def _write_report(folder: BuildFolder, config: BuildConfig, rows: list[Row], cho
         tasks = [PhotoTask(row.source, config, row, folder.read_face(row)) for row in kept]
         tasks += [PhotoTask(row.source, config, row, None) for row in refused]
         write_report(path, config, rows, choice, folder.read_face, photo_pictures(config, tasks, limits(config)))
-    except OSError:
+    except (OSError, BuildError):
         raise
     except Exception as error:  # the faces are worth more than the page about them
         write_fault(path, config, traceback.format_exc())

@@ -73,8 +73,16 @@ class BuildFolder:
             return False
 
     def read_face(self, row: Row) -> np.ndarray:
-        """Return the (R, R, 3) uint8 face of a row."""
-        return decode_face(self.face_path(row).read_bytes())
+        """Return the (R, R, 3) uint8 face of a row; BuildError where the file was damaged since it was written."""
+        path = self.face_path(row)
+        data = path.read_bytes()
+        if row.face_sha256 and hashlib.sha256(data).hexdigest() != row.face_sha256:
+            path.unlink()
+            raise BuildError(
+                f"{path}: got other bytes than were written (a power cut?), so it is removed; "
+                "run the same command again to make this face anew"
+            )
+        return decode_face(data)
 
     def remove_face(self, row: Row) -> None:
         self.face_path(row).unlink(missing_ok=True)

@@ -56,6 +56,8 @@ class Row:
     isotropy: float | None = None
     perceptual_hash: str = ""
     """64 hex digits, few bits apart for faces that look the same; empty below 32x32."""
+    face_sha256: str = ""
+    """Of the rendered face as it lies in the build folder: a power cut can leave a file of the right length."""
 
     outcome: str = ""
     """What became of a rendered face, once all are known: "row 17", "duplicate of <photo>" or "not among the best"."""

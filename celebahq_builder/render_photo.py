@@ -100,6 +100,7 @@ def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
             breadth=float(quality.breadth),
             isotropy=float(quality.isotropy),
             perceptual_hash=perceptual_hash(image),
+            face_sha256=hashlib.sha256(result.faces[index]).hexdigest(),
             detail=_side(face.turned),
             **place,
         )

@@ -1,5 +1,6 @@
 """Small faces, files and folders that several test files of the builder share, as fixtures."""
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -126,7 +127,8 @@ def made_photos(tmp_path) -> Path:
 def face_of(task):
     """What work_on returns, without a face being looked for: the bytes of the photo decide on pixels and score."""
     stamp, data = file_stamp(task.config.input, task.name), (task.config.input / task.name).read_bytes()
-    rng = np.random.default_rng(list(data))
+    rng, side = np.random.default_rng(list(data)), task.config.resolution
+    face = encode_face(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
     row = Row(
         source=task.name,
         source_bytes=stamp.num_bytes,
@@ -142,9 +144,9 @@ def face_of(task):
         score=float(rng.random()),
         breadth=0.5,
         isotropy=0.5,
+        face_sha256=hashlib.sha256(face).hexdigest(),
     )
-    side = task.config.resolution
-    return Result([row], {0: encode_face(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))})
+    return Result([row], {0: face})
 
 
 @pytest.fixture

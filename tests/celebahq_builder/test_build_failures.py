@@ -8,7 +8,7 @@ import pytest
 from celebahq_builder import report
 from celebahq_builder.build import build
 from celebahq_builder.build_folder import BuildFolder
-from celebahq_builder.config import BuildConfig, BuildIncomplete
+from celebahq_builder.config import BuildConfig, BuildError, BuildIncomplete
 from celebahq_builder.executors import run_here
 from celebahq_builder.failure import Failure, took_too_long
 from celebahq_builder.manifest import ManifestWriter, Row, read_manifest
@@ -128,6 +128,23 @@ def test_all_photos_failed_is_exit_code_1_and_their_rows_are_kept(made_photos, t
     assert len(rows_of(tmp_path / "f.h5")) == 4 and not (tmp_path / "f.h5").exists()
 
 
+def test_time_and_memory_of_a_photo_are_limited_as_the_options_say_in_the_report_too(
+    made_photos, tmp_path, trouble, monkeypatch
+):
+    from celebahq_builder import render_photos, report_photos
+
+    found = []
+
+    def run(function, items, workers, limits, *more):
+        found.append((limits.seconds, limits.memory_gib))
+        return run_here(function, items)
+
+    for module in (render_photos, report_photos):
+        monkeypatch.setattr(module, "run", run)
+    build(options(made_photos, tmp_path / "f.h5", photo_seconds=7.0, photo_gib=2.0))
+    assert found == [(7.0, 2.0), (7.0, 2.0)]
+
+
 def test_fault_in_the_report_does_not_cost_the_faces(made_photos, tmp_path, trouble, monkeypatch, capsys):
     monkeypatch.setattr(report, "_numbers", lambda *args: 1 // 0)
     build(options(made_photos, tmp_path / "f.h5"))
@@ -156,6 +173,35 @@ def test_report_decodes_no_photo_that_was_never_decoded(made_photos, tmp_path, t
     trouble["a.jpg"] = took_too_long(300)
     incomplete(options(made_photos, tmp_path / "f.h5"))
     assert sorted(shown) == ["b.jpg", "c.jpg", "d.jpg"]
+
+
+def test_picture_that_cannot_be_made_is_left_out_of_the_report_and_told(
+    made_photos, tmp_path, trouble, monkeypatch, capsys
+):
+    from celebahq_builder import report_photos
+
+    def make_pictures(task):
+        raise KeyError(task.name)
+
+    monkeypatch.setattr(report_photos, "make_pictures", make_pictures)
+    build(options(made_photos, tmp_path / "f.h5"))
+    assert "report.html: no picture of a.jpg: fault in this program, KeyError: 'a.jpg'" in capsys.readouterr().err
+    assert "a.jpg" in (tmp_path / "report.html").read_text()
+
+
+def test_face_that_a_power_cut_spoiled_is_made_anew_and_never_read(made_photos, tmp_path, trouble):
+    output = tmp_path / "f.h5"
+    build(options(made_photos, output, keep_build_folder=True))
+    output.rename(tmp_path / "right.h5")
+    spoiled = sorted((tmp_path / "f.h5.build" / "faces").iterdir())[1]
+    data = spoiled.read_bytes()
+    spoiled.write_bytes(data[:100] + bytes(50) + data[150:])
+    with pytest.raises(BuildError, match="got other bytes than were written"):
+        build(options(made_photos, output))
+    assert not output.exists()
+    build(options(made_photos, output))
+    with h5py.File(output) as one, h5py.File(tmp_path / "right.h5") as right:
+        assert one["data16x16"][:].tobytes() == right["data16x16"][:].tobytes()
 
 
 def test_row_is_written_after_its_face(made_photos, tmp_path, trouble, monkeypatch):

@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
         ("output", Path(), "--output: ., the name of a file to make is wanted"),
         ("keep", 0, "--keep: 0, at least 1 is wanted"),
         ("workers", -1, "--workers: -1, at least 1 is wanted"),
+        ("photo_seconds", 0.0, "--photo-seconds: got 0.0, expected a number above 0"),
+        ("photo_seconds", float("nan"), "--photo-seconds: got nan, expected a number above 0"),
+        ("photo_gib", -1.0, "--photo-gib: got -1.0, expected a number above 0"),
         # Below one pixel a listed face can have a box that is too small to crop.
         ("min_face", 0.9, "--min-face: 0.9, a number of pixels from 1 up is wanted"),
         ("min_face", float("nan"), "--min-face: nan, a number of pixels from 1 up is wanted"),
