@@ -48,7 +48,7 @@ class HubConfig:
     data_license: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
     """Terms of the pictures that it was trained on, for the card; None is what the model states."""
     dataset_id: Annotated[str | None, tyro.conf.arg(metavar="ORG/NAME")] = None
-    """The data set's name on the Hub, which then links the two; None is the name of the file."""
+    """The data set's name on the Hub, which then links the two; None links to none and says the name of the file."""
     faces: Literal["auto", "yes", "no"] = "auto"
     """Whether it paints faces: the card then says what that obliges to. auto is yes, unless the data set's name is one
     of LSUN, MNIST, CIFAR, DTD or aircraft."""

@@ -9,8 +9,13 @@ HEAD = """\
 `python -m zoo list --markdown` prints this page from `zoo/catalog.toml`; edit that file, not this one.
 
 `python -m zoo pull NAME` downloads a model, checks it against whatever its publisher says of the file, converts it into
-a model folder and states its licence once; `python -m zoo import FILE` converts a file that you have. Nothing in a file
-is run. `zoo.load("NAME")` does all of it in Python.
+a model folder and states its licence once; `python -m zoo import FILE` converts a file that you have, also a
+`checkpoint-*.pt` of `python -m train`. Nothing in a file is run. `zoo.load("NAME")` does all of it in Python.
+
+A generator without its discriminator (genforce, huggan, mmgen) does not tell a label from z: it is read as
+unconditional unless `--label-size N`, or `zoo.import_checkpoint(path, label_size=N)`, says else. genforce joined labels
+in another way before December 2020: `"latent_norm": "both"` under `architecture` in `config.json` is that one. Files of
+StyleGAN 1 to 3 and R3GAN are refused by their name.
 
 Checkpoints are kept in `downloads/NAME/` and converted models in `models/NAME/` of the cache: `--cache`, or
 `$CELEBAHQ_ZOO_CACHE`, or `celebahq/zoo` in `$XDG_CACHE_HOME` or `~/.cache`. A file that was fetched by hand is put

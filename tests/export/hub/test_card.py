@@ -11,6 +11,7 @@ from export.card import CardFacts, fill_in, is_generated, metadata, model_card
 from export.licence import Licence, choose_licence
 from zoo.figures import read_figures
 from zoo.folder import read_config
+from zoo.locate import PRETRAINED
 
 
 @pytest.fixture
@@ -65,6 +66,14 @@ def test_every_command_of_the_card_names_a_model_that_its_reader_has(facts, face
         models = re.findall(r"train\.metrics --model (\S+)", text)
         assert len(models) == text.count("train.metrics") >= 2
         assert set(models) == {"me/progan"}
+
+
+@pytest.mark.parametrize("card", sorted(PRETRAINED.glob("*/README.md")), ids=lambda path: path.parent.name)
+def test_a_card_that_ships_links_to_no_data_set_that_is_not_there(card):
+    text = card.read_text(encoding="utf-8")
+    fields = yaml.safe_load(text.split("---\n")[1]) if text.startswith("---\n") else {}
+    assert all("/" in name for name in fields.get("datasets") or ())
+    assert set(re.findall(r"--model (\S+)", text)) <= {card.parent.name, f"{card.parent.name}.onnx"}
 
 
 def test_the_oldest_onnxruntime_is_stated(facts):
