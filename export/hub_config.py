@@ -10,8 +10,6 @@ import tyro
 
 from celebahq.option_paths import text_to_paths
 from export.config import UsageError
-from zoo.folder import ModelError
-from zoo.remote.hub_address import hub_id_of
 
 REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
@@ -67,6 +65,9 @@ class HubConfig:
 
     def __post_init__(self) -> None:
         text_to_paths(self)
+        from zoo.folder import ModelError  # late: the other commands do without zoo
+        from zoo.remote.hub_address import hub_id_of
+
         with contextlib.suppress(ModelError):  # check says what is wrong with it
             object.__setattr__(self, "repo", hub_id_of(self.repo))
 
@@ -74,6 +75,10 @@ class HubConfig:
         """Raise UsageError where options contradict each other. (Not at birth: tyro would frame the line.)"""
         if not REPO_ID.fullmatch(self.repo) or "--" in self.repo or ".." in self.repo:
             raise UsageError(f"--repo: {self.repo!r}, org/name of letters, digits, '-', '_' and '.' is wanted")
+        if self.output is not None:
+            from export.model_file import folder_named
+
+            folder_named(self.output, "--output")
         if self.pr and self.tag:
             raise UsageError("--tag: given with --pr, a commit on a branch is wanted (tag it once it is merged)")
         if self.pr and self.revision != "main":

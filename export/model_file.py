@@ -6,8 +6,16 @@ from pathlib import Path
 
 import zoo
 from export.sample import UnusableModel, UsageError, load_onnx
-from zoo.folder import ModelError, read_config
+from zoo.folder import ModelError, check_folder_name, read_config
 from zoo.remote.hub_address import is_address
+
+
+def folder_named(folder: Path, flag: str) -> None:
+    """Raise UsageError where a folder that is to be made was meant as a file: page.html, space.zip, -."""
+    try:
+        check_folder_name(folder, flag)
+    except ModelError as error:
+        raise UsageError(str(error)) from None
 
 
 def place_onnx(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from export.sample import UsageError, load_onnx
-from zoo.remote.hub_address import is_address
 
 
 def load_generator(model: str, device: str) -> Any:
@@ -21,7 +20,7 @@ def load_generator(model: str, device: str) -> Any:
         UsageError: the model cannot be used.
     """
     path = Path(model)
-    if path.suffix == ".onnx" and not path.is_dir() and not is_address(model):
+    if path.suffix == ".onnx" and not path.is_dir() and "//" not in model:  # an address is a model of the Hub
         return load_onnx(path, device)
     if path.is_file():
         raise UsageError(f"--model: {path} is a file, a model folder or an .onnx file is wanted")

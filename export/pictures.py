@@ -12,9 +12,9 @@ from export.sample import UsageError
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """Suffix -> what Pillow calls the format."""
 
-OTHER_FILES = frozenset(
-    (".bmp", ".gif", ".heic", ".jxl", ".mp4", ".npy", ".npz", ".onnx", ".pdf", ".svg", ".tiff", ".zip")
-)
+OTHER_FILES = frozenset((
+    ".heic", ".h5", ".html", ".json", ".jxl", ".mp4", ".npy", ".npz", ".onnx", ".pdf", ".svg", ".tiff", ".zip",
+))  # fmt: skip
 """Suffixes of files, beside Pillow's, that nobody means as the name of a folder."""
 
 LARGEST = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}

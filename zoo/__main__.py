@@ -11,7 +11,7 @@ import tyro
 from celebahq.command import run_command
 from celebahq.files import printable
 from zoo.commands.config import ImportConfig, ListConfig, PullConfig, ShowConfig, VerifyConfig
-from zoo.folder import ModelError
+from zoo.folder import ModelError, check_folder_name
 
 Command = (
     Annotated[ListConfig, tyro.conf.subcommand("list")]
@@ -38,6 +38,8 @@ def main(args: Sequence[str] | None = None) -> None:
         elif isinstance(config, ImportConfig):
             from zoo.commands.model_import import import_model
 
+            if config.output:
+                check_folder_name(config.output, "--output")
             folder = config.output or Path(config.file.stem)
             made = import_model(config.file, folder, overwrite=config.overwrite, label_size=config.label_size)
             print(f"{config.file}: imported as {made}")

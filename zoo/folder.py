@@ -11,6 +11,13 @@ CONFIG_NAME = "config.json"
 WEIGHTS_NAMES = {"Generator": "model.safetensors", "Discriminator": "discriminator.safetensors"}
 
 
+FILE_SUFFIXES = frozenset((
+    ".bin", ".ckpt", ".gz", ".h5", ".htm", ".html", ".json", ".md", ".mp4", ".npz", ".onnx", ".pkl", ".png", ".pt",
+    ".pth", ".safetensors", ".tar", ".tgz", ".txt", ".zip",
+))  # fmt: skip
+"""Endings of files, which nobody means as the name of a folder."""
+
+
 class ModelError(CelebAHQError, ValueError):
     """A model folder that cannot be used or found; the message is one line that names it and the remedy.
 
@@ -19,6 +26,13 @@ class ModelError(CelebAHQError, ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
+
+
+def check_folder_name(folder: str | Path, flag: str) -> None:
+    """Raise ModelError where a folder that is to be made was meant as a file, or as standard output."""
+    path = Path(folder)
+    if not path.is_dir() and (str(path) == "-" or path.suffix.lower() in FILE_SUFFIXES):
+        raise ModelError(f"{flag}: got {path}, expected the name of a folder")
 
 
 def label_names(config: dict[str, Any], label_size: int) -> list[str]:

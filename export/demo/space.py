@@ -9,7 +9,7 @@ from pathlib import Path
 from export import sample
 from export.demo.config import DemoConfig
 from export.licence import choose_licence, stated_config
-from export.model_file import place_onnx
+from export.model_file import folder_named, place_onnx
 from export.sample import UsageError, load_onnx
 
 HERE = Path(__file__).parent
@@ -31,6 +31,7 @@ def write_space(config: DemoConfig, folder: Path) -> str:
         UsageError: the model cannot be used, or the folder is there already or cannot be written.
         export.parity.ParityError: the export does not paint what PyTorch paints.
     """
+    folder_named(folder, "--space")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise UsageError(f"--space: {folder} is there already, a new folder is wanted")
     try:

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from export.licence import choose_licence, stated_config
-from export.model_file import place_onnx
+from export.model_file import folder_named, place_onnx
 from export.sample import MAX_SEED, OnnxGenerator, UsageError, latents, load_onnx, one_hot, to_uint8
 from export.web.config import WebConfig
 from export.web.directions import principal_directions
@@ -59,6 +59,7 @@ def build_page(config: WebConfig) -> WebReport:
     if config.directions < 0:
         raise UsageError(f"--directions: {config.directions}, at least 0 is wanted")
     output = config.output
+    folder_named(output, "--output")
     is_page = (output / "page.json").is_file() and (output / "worker.js").is_file()
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         if not is_page:
