@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, cast
 
 from celebahq_builder.failure import WORKER_DIED, Failure, Limits, took_too_long, took_too_much
 from celebahq_builder.worker_process import WorkerNotStarted, WorkerProcess, call_here
@@ -81,7 +81,8 @@ def run_in_processes(
     on_slow: OnSlow = lambda slow: None,
 ) -> Iterator[tuple[Any, Any]]:
     """Yield (item, result) from processes. An item whose process dies is tried once more in a fresh one."""
-    items, idle = iter(items), []
+    items = iter(items)
+    idle: list[WorkerProcess] = []
     busy: dict[Connection, _Job] = {}
     told = looked = time.monotonic()
     failed_starts = 0
@@ -96,7 +97,7 @@ def run_in_processes(
                 give(idle.pop() if idle else WorkerProcess(function), item, False)
             if not busy:
                 return
-            for connection in wait(list(busy), _TICK):
+            for connection in cast(list[Connection], wait(list(busy), _TICK)):
                 job = busy[connection]
                 was_ready = job.worker.is_ready
                 try:

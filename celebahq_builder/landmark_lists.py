@@ -56,9 +56,9 @@ def _delimiter(text: str) -> str | None:
 def _read_celeba(path: Path, text: str) -> dict[str, np.ndarray]:
     lines = text.splitlines()
     if not lines or not lines[0].strip().isdigit():
-        found = repr(lines[0][:60]) if lines else "an empty file"
+        begin = repr(lines[0][:60]) if lines else "an empty file"
         raise ValueError(
-            f"{path}: line 1: got {found}, expected the number of photos, as in list_landmarks_celeba.txt, "
+            f"{path}: line 1: got {begin}, expected the number of photos, as in list_landmarks_celeba.txt, "
             f"a CSV with the columns {_COLUMNS}, or FFHQ's json"
         )
     found: dict[str, np.ndarray] = {}

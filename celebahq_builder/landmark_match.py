@@ -95,9 +95,9 @@ def upright_points(points: np.ndarray, orientation: int, upright_shape: tuple[in
 
 def _ends_alike(a: str, b: str) -> bool:
     """Say whether one path is the end of the other, folder by folder."""
-    a, b = PurePosixPath(a).parts, PurePosixPath(b).parts
-    length = min(len(a), len(b))
-    return a[-length:] == b[-length:]
+    one, other = PurePosixPath(a).parts, PurePosixPath(b).parts
+    length = min(len(one), len(other))
+    return one[-length:] == other[-length:]
 
 
 def _some(names: list[str]) -> str:

@@ -74,7 +74,9 @@ def read_manifest(path: Path) -> tuple[dict, list[Row]]:
     Raises:
         BuildError: a line that is not the last is not a row: the file was changed by something else.
     """
-    header, rows, unfinished = None, [], []
+    header = None
+    rows: list[Row] = []
+    unfinished: list[Row] = []
     data = path.read_bytes()
     position = 0
     for number, line in enumerate(data.splitlines(keepends=True), 1):
