@@ -12,6 +12,7 @@ from celebahq.files import printable
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import DatasetError, open_dataset
 from celebahq_builder.hdf5_gate import open_hdf5
+from celebahq_builder.hdf5_levels import key_text
 
 _BLOCK_BYTES = 64 << 20
 
@@ -33,25 +34,28 @@ class CompareConfig:
 
 def compare(config: CompareConfig) -> bool:
     """Print a line a dataset; return whether all of them are equal."""
+    attributes = []
     for path in (config.a, config.b):
-        open_dataset(path, every_text=True).close()  # a clear refusal of what is no dataset
+        with open_dataset(path, every_text=True) as dataset:  # a clear refusal of what is no dataset
+            attributes.append(dataset.attributes)
     equal = True
     with open_hdf5(config.a) as a, open_hdf5(config.b) as b:
         for name in sorted(_datasets(a) | _datasets(b), key=_largest_first):
             try:
-                difference = compare_dataset(a.get(name), b.get(name), name)
+                difference = compare_dataset(a.get(name), b.get(name))
             except (OSError, RuntimeError, ValueError, TypeError) as error:
                 raise DatasetError(f"{config.a}, {config.b}: got {name} damaged ({error}), expected rows") from None
-            print(printable(f"{name:<22} {difference or 'equal'}"))
+            print(printable(f"{key_text(name):<22} {difference or 'equal'}"))
             equal &= difference is None
-        for name in sorted(a.attrs.keys() | b.attrs.keys()):
-            if not np.array_equal(a.attrs.get(name), b.attrs.get(name)):
-                print(printable(f"attribute {name}: {_short(a.attrs.get(name))} against {_short(b.attrs.get(name))}"))
+        for name in sorted(attributes[0].keys() | attributes[1].keys()):
+            first, second = (found.get(name) for found in attributes)
+            if not np.array_equal(first, second):
+                print(printable(f"attribute {name}: {_short(first)} against {_short(second)}"))
     print("the faces are the same" if equal else "the files differ")
     return equal
 
 
-def compare_dataset(a: h5py.Dataset | None, b: h5py.Dataset | None, name: str = "") -> str | None:
+def compare_dataset(a: h5py.Dataset | None, b: h5py.Dataset | None) -> str | None:
     """Return how two datasets differ, or None when shape, kind and every row are equal."""
     if not isinstance(a, h5py.Dataset) or not isinstance(b, h5py.Dataset):
         return f"only in the {'first' if isinstance(a, h5py.Dataset) else 'second'} file"
@@ -63,7 +67,7 @@ def compare_dataset(a: h5py.Dataset | None, b: h5py.Dataset | None, name: str = 
         return f"{a.dtype}, which cannot be compared"
     rows = max(1, _BLOCK_BYTES // max(1, int(np.prod(a.shape[1:])) * a.dtype.itemsize))
     differing = []
-    with progress(name or "rows", len(a)) as bar:
+    with progress("rows", len(a)) as bar:
         for start in range(0, len(a), rows):
             x, y = a[start : start + rows], b[start : start + rows]
             unequal = x != y
@@ -91,6 +95,7 @@ def _datasets(file: h5py.File) -> set[str]:
     return names
 
 
-def _largest_first(name: str) -> tuple:
+def _largest_first(key: str | bytes) -> tuple:
+    name = key_text(key)
     side = name.removeprefix("data").split("x")[0]
     return (0, -int(side), name) if side.isdecimal() and len(side) < 9 else (1, 0, name)

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from celebahq_builder.hdf5_levels import DatasetError, resolution_of
+from celebahq_builder.hdf5_levels import DatasetError, key_text, resolution_of
 
 _MOST_OBJECTS = 100_000
 _SLACK_BYTES = 1 << 20  # a small dataset whose chunks are missing is `verify`'s to name
@@ -46,7 +46,7 @@ def _objects(path: Path, file: h5py.File) -> list[tuple[str, object]]:
     while waiting:
         prefix, group = waiting.pop()
         for key in group:
-            name = f"{prefix}{key}"
+            name = f"{prefix}{key_text(key)}"
             link = group.get(key, getlink=True)
             if isinstance(link, h5py.ExternalLink):
                 raise DatasetError(f"{path}: got {name}, a link to {link.filename}, expected data in the file itself")

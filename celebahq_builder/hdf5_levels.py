@@ -21,10 +21,15 @@ def level_key(resolution: int) -> str:
     return f"data{resolution}x{resolution}"
 
 
-def resolution_of(key: str) -> int | None:
+def resolution_of(key: str | bytes) -> int | None:
     """Return the resolution of the level of this name, None for any other name."""
-    match = _KEY.fullmatch(key)
+    match = _KEY.fullmatch(key_text(key))
     return int(match[1]) if match else None
+
+
+def key_text(key: str | bytes) -> str:
+    """Return a name in an HDF5 file as text: h5py gives those that are no UTF-8 as bytes."""
+    return key if isinstance(key, str) else key.decode("utf-8", "surrogateescape")
 
 
 def level_resolutions(resolution: int) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from celebahq_builder.face_record import column_fault
 from celebahq_builder.hdf5_gate import check_file, open_hdf5
-from celebahq_builder.hdf5_levels import DatasetError, level_key, level_resolutions, resolution_of
+from celebahq_builder.hdf5_levels import DatasetError, key_text, level_key, level_resolutions, resolution_of
 from celebahq_builder.labels_file import as_labels, read_sidecar
 
 _MOST_ENTRIES = 1 << 28  # of a label table, 1 GiB
@@ -42,7 +42,7 @@ class Dataset:
         try:
             file = self._open()
             self.resolutions, self.channels, self._len = _check_levels(self.path, file)
-            self.attributes = {name: _plain(value) for name, value in file.attrs.items()}
+            self.attributes = {key_text(name): _plain(value) for name, value in file.attrs.items()}
             self.labels, self.label_names = _read_labels(self.path, file, self._len)
             _check_columns(self.path, file)
         except BaseException:
@@ -125,7 +125,10 @@ class Dataset:
         """Return the group `faces` as it is, whatever the lengths of its columns."""
         group = self._open().get("faces", {})
         try:
-            return {k: v.asstr(errors="surrogateescape")[:] if v.dtype.kind in "OS" else v[:] for k, v in group.items()}
+            return {
+                key_text(key): v.asstr(errors="surrogateescape")[:] if v.dtype.kind in "OS" else v[:]
+                for key, v in group.items()
+            }
         except (OSError, RuntimeError, ValueError) as error:
             raise DatasetError(f"{self.path}: got damaged columns in faces ({error}), expected whole ones") from None
 
@@ -219,9 +222,14 @@ def _check_columns(path: Path, file: h5py.File) -> None:
         return
     if not isinstance(file["faces"], h5py.Group):
         raise DatasetError(f"{path}: got faces that is no group, expected one column a fact")
-    for name, column in file["faces"].items():
+    for key, column in file["faces"].items():
+        name = key_text(key)
         if fault := column_fault(name, column):
             raise DatasetError(f"{path}: got faces/{name} {fault}")
+
+
+def _column(column: h5py.Dataset) -> np.ndarray:
+    return column.asstr(errors="surrogateescape")[:] if column.dtype.kind in "OS" else column[:]
 
 
 def _plain(value: object) -> object:

@@ -16,7 +16,7 @@ from celebahq.files import printable
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import FORMAT_VERSION, Dataset, level_key, open_dataset
 from celebahq_builder.hdf5_gate import open_hdf5
-from celebahq_builder.hdf5_levels import resolution_of
+from celebahq_builder.hdf5_levels import key_text, resolution_of
 from celebahq_builder.image_sources import SourceError
 from celebahq_builder.labels_file import labels_path, read_sidecar
 from celebahq_builder.photo_hash import sha256_of_named
@@ -93,7 +93,7 @@ def missing_chunks(file: h5py.File, dataset: Dataset) -> Iterator[str]:
 
 def foreign_names(file: h5py.File) -> Iterator[str]:
     for key in file:
-        if key.startswith("data") and resolution_of(key) is None:
+        if key_text(key).startswith("data") and resolution_of(key) is None:
             yield f"{key} begins with 'data', which the readers of 2017 take for a level"
 
 

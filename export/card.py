@@ -1,5 +1,6 @@
 """The model card: metadata that the Hub indexes, and what a reader must know before using the model."""
 
+import dataclasses
 import hashlib
 import re
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any
 
 from export.card_figures import figures_section, model_index
 from export.card_limits import FACE_TAGS, limits_of_faces, limits_of_images
+from export.card_text import code, is_web_address, known_fields, known_figures, link, plain, prose
 from export.card_training import data_of, training_section
 from export.licence import Licence
 
@@ -47,6 +49,7 @@ class CardFacts:
 
 def metadata(facts: CardFacts) -> dict[str, Any]:
     """Return the YAML part of the card: every key that the Hub indexes."""
+    facts = _known(facts)
     name = facts.repo.partition("/")[2]
     tags = ["progan", "progressive-growing", "gan", "onnx", *(FACE_TAGS if facts.faces else ())]
     fields = {
@@ -77,6 +80,7 @@ def with_model(command: str, repo: str) -> str:
 
 def model_card(facts: CardFacts) -> str:
     """Return README.md, with a mark by which `is_generated` knows that nobody edited it."""
+    facts = _known(facts)
     body = "\n".join(
         [
             f"# {facts.repo.partition('/')[2]}\n",
@@ -95,6 +99,21 @@ def model_card(facts: CardFacts) -> str:
     )
     text = f"---\n{_yaml(metadata(facts))}---\n\n{body}"
     return f"{text}\n<!-- python -m export hub wrote this card ({_digest(text)}); once edited, it is kept. -->\n"
+
+
+def _known(facts: CardFacts) -> CardFacts:
+    """Return the facts without what is of no kind that we write: config.json and metrics.json may be anybody's."""
+    return dataclasses.replace(
+        facts,
+        config=known_fields(facts.config),
+        figures=known_figures(facts.figures),
+        dataset_id=plain(facts.dataset_id) if facts.dataset_id else None,
+        licence=dataclasses.replace(
+            facts.licence,
+            weights=plain(facts.licence.weights) if facts.licence.weights else None,
+            link=facts.licence.link if is_web_address(facts.licence.link) else None,
+        ),
+    )
 
 
 def is_generated(text: str) -> bool:
@@ -156,7 +175,7 @@ def _what_it_is(facts: CardFacts) -> str:
     conditional = f" It is conditional: a label of {label} classes goes with each latent vector." if label else ""
     data = facts.config.get("dataset") or {}
     learned = (
-        f", trained on the {data['faces']:,} pictures of `{data['file']}`" if {"faces", "file"} <= set(data) else ""
+        f", trained on the {data['faces']:,} pictures of {code(data['file'])}" if {"faces", "file"} <= set(data) else ""
     )
     seen = f" until it had been shown {training['kimg'] * 1000:,.0f}" if learned and training.get("kimg") else ""
     width = min(1024, max(512, columns * size))
@@ -214,18 +233,18 @@ def _citations(config: dict[str, Any]) -> list[str]:
     lines = [f"- T. Karras, T. Aila, S. Laine, J. Lehtinen: {paper}. ICLR 2018. <{PAPER}>"]
     other = config.get("citation")
     if other and paper not in other:
-        lines.append(f"- {other}")
+        lines.append(f"- {prose(other)}")
     return [*lines, ""]
 
 
 def _terms(facts: CardFacts) -> str:
     licence, file = facts.licence, data_of(facts.config).get("file", "")
-    weights = licence.weights or "not stated: ask the author before you use them"
-    link = f" ([text]({licence.link}))" if licence.link else ""
-    data = licence.data or "terms not stated by the author"
+    weights = prose(licence.weights) if licence.weights else "not stated: ask the author before you use them"
+    text = f" ({link('text', licence.link)})" if licence.link else ""
+    data = prose(licence.data) if licence.data else "terms not stated by the author"
     if not licence.data and "celeb" in file.lower():
         data += "; by the file's name it is CelebA, whose photographs are for non-commercial research only"
-    lines = [f"Weights: {weights}{link}.", f"Training data: {data}."]
+    lines = [f"Weights: {weights}{text}.", f"Training data: {data}."]
     if licence.non_commercial:
         lines.append("**Not for commercial use.**")
     return "\n".join(f"- {line}" for line in lines) + "\n"

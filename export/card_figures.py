@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from export.card_text import code, code_block, plain, prose
 from zoo.figures import below_floor
 
 TITLES = {
@@ -46,13 +47,13 @@ def figures_section(figures: list[dict[str, Any]], repo: str) -> str:
 
 
 def _table(entry: dict[str, Any]) -> str:
-    title, reading, decimals = TITLES.get(entry["metric"], (entry["metric"], "", 4))
+    title, reading, decimals = TITLES.get(entry["metric"], (prose(entry["metric"]), "", 4))
     names = list(entry["values"])
     rows = [("**this model**", entry["values"])]
     if entry.get("reals"):
         rows.append(("reals, for comparison", entry["reals"]))
     if entry.get("noise_floor"):
-        other = entry.get("noise_floor_of", "other reals")
+        other = prose(entry.get("noise_floor_of", "other reals"))
         rows.append((f"noise floor: reals against {other}", entry["noise_floor"]))
     lines = [f"### {title}", ""]
     if reading:
@@ -66,7 +67,7 @@ def _table(entry: dict[str, Any]) -> str:
         lines += ["", f"Below the noise floor at {columns}: so many images cannot tell the model from reals there."]
     lines += ["", measured_on(entry)]
     if entry.get("command"):
-        lines += ["", "```bash", entry["command"], "```"]
+        lines += ["", code_block(entry["command"])]
     return "\n".join(lines) + "\n"
 
 
@@ -81,18 +82,16 @@ def measured_on(entry: dict[str, Any]) -> str:
         said += f", data {data_named(data)}"
         said += ", half of the reals mirrored" if entry.get("mirror") else ""
     if entry.get("features"):
-        said += f", features: {entry['features']}"
-    said += f", seed {entry['seed']}" if "seed" in entry else ""
-    said += f", on {entry['device']}" if entry.get("device") else ""
+        said += f", features: {prose(entry['features'])}"
+    said += f", seed {prose(entry['seed'])}" if "seed" in entry else ""
+    said += f", on {prose(entry['device'])}" if entry.get("device") else ""
     return f"{said}."
 
 
-def data_named(data: dict[str, Any]) -> str:
+def data_named(data: dict[str, Any], in_table: bool = False) -> str:
     """Return a data set's file, size and hash in words."""
-    return (
-        f"`{data.get('file', '?')}` ({data.get('faces', 0):,} pictures, "
-        f"SHA-256 of its 4×4 level `{data.get('sha256_4x4', '?')}`)"
-    )
+    file, sha256 = (code(data.get(key) or "?", in_table) for key in ("file", "sha256_4x4"))
+    return f"{file} ({data.get('faces', 0):,} pictures, SHA-256 of its 4×4 level {sha256})"
 
 
 def model_index(name: str, dataset_id: str, figures: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
@@ -112,7 +111,10 @@ def model_index(name: str, dataset_id: str, figures: list[dict[str, Any]]) -> li
         data = entry.get("dataset") or {}
         indexed = [name for name in INDEXED.get(entry["metric"], ()) if entry["values"].get(name) is not None]
         for value_name in indexed:
-            how = {"num_images": entry["num_images"], "command": entry.get("command")}
+            how = {
+                "num_images": entry["num_images"],
+                "command": plain(entry["command"]) if entry.get("command") else None,
+            }
             how |= {
                 compared: rounded(entry[compared][value_name])
                 for compared in ("noise_floor", "reals")
@@ -123,7 +125,7 @@ def model_index(name: str, dataset_id: str, figures: list[dict[str, Any]]) -> li
                     task_type="unconditional-image-generation",
                     task_name="Unconditional image generation",
                     dataset_type=dataset_id,
-                    dataset_name=data.get("file", dataset_id),
+                    dataset_name=plain(data.get("file", dataset_id)),
                     dataset_args={key: data[key] for key in ("faces", "sha256_4x4") if key in data} or None,
                     metric_type=entry["metric"] if len(indexed) == 1 else value_name,
                     metric_name=title if len(indexed) == 1 else f"{title}: {value_name}",
@@ -142,7 +144,7 @@ def rounded(value: float) -> float:
 def _column(name: str) -> str:
     if name.isdecimal():
         return f"{name}×{name}"
-    return {"ms_ssim": "MS-SSIM", "is": "IS"}.get(name, name.upper() if name in ("fid", "kid", "kl") else name)
+    return {"ms_ssim": "MS-SSIM", "is": "IS"}.get(name, name.upper() if name in ("fid", "kid", "kl") else prose(name))
 
 
 def _number(value: float | None, decimals: int) -> str:

@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import Any
 
 from export.card_figures import data_named
+from export.card_text import code, code_block, prose
 
 OFFICIAL = ("resolution", "latent_size", "label_size", "image_channels", "fmap_base", "fmap_max", "variant",
             "stddev_group")  # fmt: skip
@@ -25,12 +26,12 @@ def training_section(config: dict[str, Any], dataset_id: str | None) -> str:
     """
     training, data = config.get("training") or {}, data_of(config)
     rows = [
-        ("data", data_named(data) if data.get("sha256_4x4") else data.get("name") or dataset_id),
-        ("preset", f"`{training['preset']}`" if training.get("preset") else None),
+        ("data", data_named(data, in_table=True) if data.get("sha256_4x4") else _prose(data.get("name") or dataset_id)),
+        ("preset", code(training["preset"], in_table=True) if training.get("preset") else None),
         ("length", f"{training['kimg']:,g} kimg (thousand real images shown)" if training.get("kimg") else None),
         ("mirrored reals", {True: "yes", False: "no"}.get(training.get("mirror"))),
-        ("device", training.get("device")),
-        ("precision", training.get("precision")),
+        ("device", _prose(training.get("device"))),
+        ("precision", _prose(training.get("precision"))),
         ("time", _duration(training["seconds"]) if training.get("seconds") else None),
         ("seed", training.get("seed")),
         ("network", _network(config["architecture"])),
@@ -41,7 +42,7 @@ def training_section(config: dict[str, Any], dataset_id: str | None) -> str:
     if training:
         text += "\nThe weights are a moving average of the generator's, taken while it trained.\n"
     if training.get("command"):
-        text += f"\n```bash\n{training['command']}\n```\n"
+        text += f"\n{code_block(training['command'])}\n"
     return text
 
 
@@ -50,9 +51,14 @@ def _origin(config: dict[str, Any]) -> list[tuple[str, str | None]]:
     imported = config.get("imported")
     if not imported:
         return []
-    file = f"`{imported.get('file')}` ({imported.get('layout')}), SHA-256 `{imported.get('file_sha256')}`"
+    name, sha256 = (code(imported.get(key, "?"), in_table=True) for key in ("file", "file_sha256"))
+    file = f"{name} ({prose(imported.get('layout', '?'))}), SHA-256 {sha256}"
     notes = "; ".join(imported.get("notes") or ())
-    return [("converted from", file), ("downloaded from", config.get("source")), ("notes", notes or None)]
+    return [("converted from", file), ("downloaded from", _prose(config.get("source"))), ("notes", _prose(notes))]
+
+
+def _prose(value: object) -> str | None:
+    return prose(value) if value else None
 
 
 def _network(architecture: dict[str, Any]) -> str:

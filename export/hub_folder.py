@@ -13,6 +13,7 @@ from typing import Any
 import zoo
 from export import sample
 from export.card import CardFacts, fill_in, is_generated, metadata, model_card
+from export.card_text import known_fields
 from export.card_training import data_of
 from export.config import UsageError
 from export.hub_config import HubConfig
@@ -125,7 +126,8 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
         _paint_samples(output, seeds, described["architecture"].get("label_size") or 0)
 
         # The card, unless somebody wrote one.
-        data = data_of(described)
+        said = known_fields(described)
+        data = data_of(said)
         facts = CardFacts(
             repo=config.repo,
             page=page,
@@ -133,7 +135,7 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
             licence=licence,
             figures=without_local_paths(figures),
             dataset_id=config.dataset_id or Path(data.get("file", "")).stem or data.get("name"),
-            faces=paints_faces(config, described),
+            faces=paints_faces(config, said),
             parameters=_parameters(output / "model.safetensors"),
             samples=seeds,
         )
@@ -143,7 +145,7 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
         raise UsageError(
             f"{where}: cannot be written ({error.strerror}), a writable --output with room is wanted"
         ) from None
-    size, training = described["architecture"]["resolution"], described.get("training") or {}
+    size, training = described["architecture"]["resolution"], said.get("training") or {}
     summary = f"ProGAN generator, {size}x{size}" + (f", {training['kimg']:g} kimg" if training.get("kimg") else "")
     files = [name for name in FILES if (output / name).is_file()]
     return HubFolder(output, files, summary, notes)
@@ -163,8 +165,8 @@ def training_summary(model: Path, config: dict[str, Any]) -> dict[str, Any]:
         rows = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError, json.JSONDecodeError):
         return summary
-    kimg = (config.get("training") or {}).get("kimg", 0)
-    rows = [row for row in rows if row.get("kimg", kimg + 1) <= kimg]
+    kimg = (known_fields(config).get("training") or {}).get("kimg", 0)
+    rows = [row for row in rows if isinstance(row, dict) and row.get("kimg", kimg + 1) <= kimg]
     private = ("outdir", "name")  # where it lies on one machine
     summary["options"] = {key: value for key, value in options.items() if key not in private}
     return {**summary, "last_tick": rows[-1]} if rows else summary

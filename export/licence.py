@@ -98,6 +98,9 @@ def choose_licence(
     stated = config.get("license") or config.get("licence") or {}
     if not isinstance(stated, dict):
         stated = {"weights": str(stated)}
+    stated = {
+        key: value if key == "non_commercial" else str(value) for key, value in stated.items() if value is not None
+    }
     if slug(str(stated.get("weights"))) in ("unknown", "none"):  # what an import of a stray file says
         stated = {}
     if weights and stated.get("weights") and slug(weights) != slug(stated["weights"]):

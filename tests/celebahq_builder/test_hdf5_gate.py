@@ -168,6 +168,8 @@ def test_names_that_would_write_on_the_terminal_are_spelled_out(sound, tmp_path,
         file["data\x1b[31m"] = 1
         file["faces/source"] = [f"\x1b[3{i}m\u202e.jpg" for i in range(4)]
         file["faces/source_sha256"] = [b"0" * 64] * 4
+        scalar = h5py.h5s.create(h5py.h5s.SCALAR)
+        h5py.h5a.create(file.id, b"caf\xe9", h5py.h5t.STD_I32LE, scalar).write(np.array(1, np.int32))
         file["labels"].attrs["names"] = ["\x1b[1m", "b\n", "\u2066c"]
         file.attrs["config"] = '{"a\\u001b[31m": "\\u001b[2J"}'
     other = tmp_path / "other.h5"

@@ -102,7 +102,10 @@ def _deep_groups(file, name, rng):
 
 
 def _bytes_of_names(file, name, rng):
-    file.create_group(b"caf\xe9\xff\n\x1b[2J".decode("utf-8", "surrogateescape"))
+    name = b"caf\xe9\xff\n\x1b[2J"
+    h5py.h5g.create(file.id, name if rng.random() < 0.5 else b"faces/" + name)
+    h5py.h5a.create(file.id, name, h5py.h5t.STD_I32LE, h5py.h5s.create(h5py.h5s.SCALAR)).write(np.array(1, np.int32))
+    h5py.h5d.create(file.id, b"data\xe9", h5py.h5t.STD_I32LE, h5py.h5s.create_simple((4,)))
 
 
 def _not_finite(file, name, rng):
