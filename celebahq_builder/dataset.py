@@ -7,6 +7,7 @@ from tyro.conf import subcommand
 
 from celebahq.command import run_command
 from celebahq.errors import CelebAHQError
+from celebahq_builder.commands.official import OfficialConfig, official
 from celebahq_builder.compare import CompareConfig, compare
 from celebahq_builder.extract import ExtractConfig, extract
 from celebahq_builder.import_images import ImportConfig, import_images
@@ -21,6 +22,7 @@ Command = (
     | Annotated[ExtractConfig, subcommand("extract")]
     | Annotated[CompareConfig, subcommand("compare")]
     | Annotated[ImportConfig, subcommand("import")]
+    | Annotated[OfficialConfig, subcommand("official")]
 )
 _RUN = {
     InfoConfig: info,
@@ -29,6 +31,7 @@ _RUN = {
     ExtractConfig: extract,
     CompareConfig: compare,
     ImportConfig: import_images,
+    OfficialConfig: official,
 }
 
 

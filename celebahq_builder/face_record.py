@@ -30,6 +30,13 @@ class FaceRecord:
     score: float | None = None
     breadth: float | None = None
     isotropy: float | None = None
+    idx: int | None = None
+    """Place in the official CelebA-HQ; so are the next three, of its image_list.txt."""
+    orig_idx: int | None = None
+    proc_md5: str | None = None
+    final_md5: str | None = None
+    identity: int | None = None
+    """CelebA's number of the person."""
 
 
 _COLUMNS = {
@@ -43,6 +50,11 @@ _COLUMNS = {
     "score": (np.float64, ()),
     "breadth": (np.float64, ()),
     "isotropy": (np.float64, ()),
+    "idx": (np.int32, ()),
+    "orig_idx": (np.int32, ()),
+    "proc_md5": (np.dtype("S32"), ()),
+    "final_md5": (np.dtype("S32"), ()),
+    "identity": (np.int32, ()),
 }
 
 

@@ -1,0 +1,1 @@
+"""The commands of celebahq-data, a file each."""
