@@ -15,7 +15,7 @@ BAD_IMAGES = {70: "half a face", 2815: "an eye lies in the mouth"}
 """Rows of the released set whose landmarks were wrong: as published, they are so."""
 
 
-class OfficialError(CelebAHQError, ValueError):
+class OfficialError(CelebAHQError):
     """CelebA, the deltas or the list are not what they must be; the message is one line."""
 
 

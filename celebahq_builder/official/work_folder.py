@@ -43,6 +43,8 @@ class WorkFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._lock.close()
+        if error is not None and not self._rows.read_bytes() and not any(self.path.glob("*/*")):
+            self.remove()  # nothing was begun
 
     def verified_rows(self) -> dict[int, OfficialRow]:
         """What need not be made again, by idx; the file is then rewritten to hold just this."""
@@ -71,8 +73,8 @@ class WorkFolder:
                 for path in folder.iterdir():
                     path.unlink()
                 folder.rmdir()
-        self._rows.unlink()
-        self._lock_path.unlink()
+        self._rows.unlink(missing_ok=True)
+        self._lock_path.unlink(missing_ok=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
 

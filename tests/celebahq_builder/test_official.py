@@ -411,7 +411,8 @@ def test_check_names_the_images_that_are_bad_as_published(celeba, folder, run, c
 
 def test_missing_package_is_one_line(celeba, refusal, capsys, monkeypatch):
     monkeypatch.setattr(deltas.importlib.util, "find_spec", lambda name: None)
-    line = refusal(capsys, "official", "--celeba", celeba.celeba, "--deltas", celeba.deltas)
+    output = celeba.celeba.parent / "hq.h5"
+    line = refusal(capsys, "official", "--celeba", celeba.celeba, "--deltas", celeba.deltas, "--output", output)
     assert "pip install 'celebahq[official]'" in line
 
 
@@ -420,7 +421,8 @@ def test_missing_package_is_one_line(celeba, refusal, capsys, monkeypatch):
     [
         ([], "--celeba: got nothing"),
         (["--check", "x"], "--image-list: got nothing"),
-        (["--celeba", "{celeba}/nothing", "--deltas", "{deltas}"], "got no list_landmarks_celeba.txt"),
+        (["--celeba", "{celeba}/nothing", "--deltas", "{deltas}"], "which does not exist"),
+        (["--celeba", "{celeba}/img_celeba/x", "--deltas", "{deltas}"], "which does not exist"),
         (["--celeba", "{celeba}", "--deltas", "{celeba}"], "got no image_list.txt"),
         (["--celeba", "{celeba}", "--deltas", "{deltas}", "--indices", "1-5"], "--indices: got '1-5'"),
         (["--celeba", "{celeba}", "--deltas", "{deltas}", "--indices", "90"], "expected some from 0 to 2"),
@@ -432,7 +434,9 @@ def test_missing_package_is_one_line(celeba, refusal, capsys, monkeypatch):
 )
 def test_what_cannot_begin_is_one_line(celeba, refusal, capsys, options, expected):
     options = [option.format(celeba=celeba.celeba, deltas=celeba.deltas) for option in options]
-    assert expected in refusal(capsys, "official", *options)
+    output = celeba.celeba.parent / "hq.h5"
+    assert expected in refusal(capsys, "official", *options, "--output", output)
+    assert not list(output.parent.glob("hq.h5*"))
 
 
 def test_indices_are_numbers_and_ranges(celeba):
