@@ -45,6 +45,8 @@ class WorkFolder:
         self._lock.close()
         if error is not None and not self._rows.read_bytes() and not any(self.path.glob("*/*")):
             self.remove()  # nothing was begun
+            if self.faces.is_dir() and not any(self.faces.iterdir()):
+                self.faces.rmdir()
 
     def verified_rows(self) -> dict[int, OfficialRow]:
         """What need not be made again, by idx; the file is then rewritten to hold just this."""
