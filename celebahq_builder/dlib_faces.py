@@ -86,12 +86,16 @@ def _boxes(pixels: np.ndarray, detector: Detector) -> Iterator[tuple[int, int, i
         yield box.left(), box.top(), box.right(), box.bottom(), score
 
 
-def five_points(image: Image.Image, found: Detection) -> tuple[np.ndarray, float]:
+def five_points(image: Image.Image, found: Detection, but_one: bool = False) -> tuple[np.ndarray, float]:
     """Find the five points of a face, and how sure they are.
 
     The predictor answers for any picture at all, in whole pixels, and the better the more its box is like dlib's own
     around an upright face. So it reads three times, from the second time on in a box laid around the points of
     the last reading and turned with them.
+
+    Args:
+        but_one: leave that of the four last readings out without which the others agree best. On large, expressive or
+            unsharp faces one reading can be astray while the others are right.
 
     Returns:
         landmarks: (5, 2) float32 pixels (x, y) of the photo: left eye, right eye, nose, left mouth, right mouth.
@@ -100,7 +104,7 @@ def five_points(image: Image.Image, found: Detection) -> tuple[np.ndarray, float
     """
     points, _ = _read(image, found.centre, found.side, found.degrees, shifts=(0.0,))
     points, _ = _read(image, *_box_around(points), shifts=(0.0,))
-    points, spread = _read(image, *_box_around(points), shifts=(-0.04, 0.04))
+    points, spread = _read(image, *_box_around(points), shifts=(-0.04, 0.04), but_one=but_one)
     return (points - 0.5).astype(np.float32), spread
 
 
@@ -113,7 +117,12 @@ def _box_around(points: np.ndarray) -> tuple[np.ndarray, float, float]:
 
 
 def _read(
-    image: Image.Image, centre: np.ndarray, side: float, degrees: float, shifts: tuple[float, ...]
+    image: Image.Image,
+    centre: np.ndarray,
+    side: float,
+    degrees: float,
+    shifts: tuple[float, ...],
+    but_one: bool = False,
 ) -> tuple[np.ndarray, float]:
     """Return five points (from the photo's corner) and their spread, read in a box that is turned upright.
 
@@ -143,11 +152,17 @@ def _read(
                 five = (five * [-1, 1] + [2 * read_side, 0])[[1, 0, 2, 4, 3]]
             readings.append(five)
 
-    mean = np.mean(readings, axis=0)
-    eye_distance = max(float(np.linalg.norm(mean[1] - mean[0])), 1.0)
-    spread = float(np.linalg.norm(np.array(readings) - mean, axis=2).max()) / eye_distance
+    sets = [np.delete(readings, i, axis=0) for i in range(len(readings))] if but_one else [np.array(readings)]
+    mean, spread = min(map(_mean_and_spread, sets), key=lambda result: result[1])
     in_crop = (mean - read_side) @ _turn_back(degrees).T + read_side
     return in_crop * scale + [x0, y0], spread
+
+
+def _mean_and_spread(readings: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the mean of (N, 5, 2) readings, and how far one of their points lies from it at most, in eye distances."""
+    mean = np.mean(readings, axis=0)
+    eye_distance = max(float(np.linalg.norm(mean[1] - mean[0])), 1.0)
+    return mean, float(np.linalg.norm(readings - mean, axis=2).max()) / eye_distance
 
 
 def _turn_back(degrees: float) -> np.ndarray:

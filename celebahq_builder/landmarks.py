@@ -18,8 +18,9 @@ _DETECTED_EYES_PX = 1.25 * SEEN_EYES_PX
 _MAX_ENLARGEMENT = 4.0
 _MAX_DETECTION_PX = {"hog": 4e6, "cnn": 1e6}  # bounds time and memory: about 0.4 and 4 s on one core
 
-# Detector scores: below _SURE, and in a turned photo, three in four "faces" are shoes and sleeves; but on these the
-# readings of the landmarks do not agree with each other (see five_points), and on faces they do.
+# Detector scores: below _SURE, and in a tilted photo, three in four "faces" are shoes and sleeves; but on these the
+# readings of the landmarks do not agree with each other (see five_points), and on faces they do. On some faces one of
+# the four is astray, and only the other three have to agree (docs/photos.md, "Uncertain landmarks").
 _SURE = 0.3
 _QUARTERS = (90, -90, 180)
 _TURNS = (0, 35, -35, *_QUARTERS)
@@ -166,15 +167,17 @@ def check_landmarks(
 def _judge(image: Image.Image, found: Detection, min_face: float) -> Face | UnusablePhoto | None:
     """Return the face, the reason why it cannot be used, or None where there is no face at all."""
     landmarks, spread = five_points(image, found)
-    sure = found.score >= _SURE and not found.degrees
+    sure = found.score >= _SURE and not found.degrees  # even a good score may be of a face seen upside down
     if not sure and spread > _MAX_SPREAD_UNSURE:
         return None
+    if spread > _MAX_SPREAD:
+        landmarks, spread = five_points(image, found, but_one=True)
     try:
         check_landmarks(landmarks, (image.height, image.width), min_face, detected=True)
     except UnusablePhoto as refusal:
         return refusal
     if spread > _MAX_SPREAD:
-        detail = f"differ by {spread:.2f} eye distances between readings, at most {_MAX_SPREAD} is wanted"
+        detail = f"three of four readings differ by {spread:.2f} eye distances, at most {_MAX_SPREAD} is expected"
         return UnusablePhoto("uncertain landmarks", detail)
     (x, y), half = found.centre - 0.5, found.side / 2
     box = (float(x - half), float(y - half), float(x + half), float(y + half))

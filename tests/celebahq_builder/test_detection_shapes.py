@@ -109,3 +109,60 @@ def test_nothing_is_turned_where_a_face_was_seen_upright(monkeypatch):
     (refused,) = find_faces(FACE, min_face=60)
     assert isinstance(refused, UnusablePhoto) and refused.reason == "face too small"
     assert turns == [0, 35, -35]
+
+
+@pytest.mark.parametrize(("three", "usable"), [(0.09, True), (0.13, False)])
+def test_one_reading_astray_does_not_cost_a_face_that_the_others_agree_on(three, usable, monkeypatch):
+    detection = dlib_faces.Detection(np.array([100.0, 100.0]), 90.0, 0.0, 1.0)
+    right = np.array([(80, 90), (120, 90), (100, 110), (84, 132), (116, 132)], np.float32)
+
+    def five_points(image, found, but_one=False):
+        return (right, three) if but_one else (right + 9, 0.2)
+
+    monkeypatch.setattr("celebahq_builder.landmarks.detect", lambda *_: [detection])
+    monkeypatch.setattr("celebahq_builder.landmarks.five_points", five_points)
+    (found,) = find_faces(np.zeros((200, 200, 3), np.uint8))
+    if usable:
+        np.testing.assert_array_equal(found.landmarks, right)
+    else:
+        assert isinstance(found, UnusablePhoto) and found.reason == "uncertain landmarks"
+        assert found.detail == "three of four readings differ by 0.13 eye distances, at most 0.12 is expected"
+
+
+def test_the_reading_that_is_left_out_is_the_one_astray(monkeypatch):
+    import dlib
+
+    right = np.zeros((68, 2))
+    right[36:42], right[42:48], right[30], right[48], right[54] = (
+        (200, 230),
+        (310, 230),
+        (255, 280),
+        (215, 330),
+        (295, 330),
+    )
+    mirror = right * [-1, 1] + [511, 0]
+    mirror[[*range(36, 42), *range(42, 48)]] = mirror[[*range(42, 48), *range(36, 42)]]
+    mirror[[48, 54]] = mirror[[54, 48]]
+    calls = []
+
+    def predictor(pixels, box):
+        calls.append(box)
+        astray = [0, 30] if len(calls) % 8 == 7 else [0, 0]  # the third of the last four
+        points = (mirror if len(calls) % 2 == 0 else right) + astray
+        return dlib.full_object_detection(box, dlib.points([dlib.point(int(x), int(y)) for x, y in points]))
+
+    monkeypatch.setattr(dlib_faces, "_predictor", lambda: predictor)
+    found = dlib_faces.Detection(np.array([256.0, 256.0]), 256.0, 0.0, 1.0)
+    image = Image.new("RGB", (512, 512))
+    _, spread = dlib_faces.five_points(image, found)
+    calls.clear()
+    _, but_one = dlib_faces.five_points(image, found, but_one=True)
+    assert spread > 0.15 and but_one < 0.02
+
+
+def test_real_frontal_portraits_with_one_reading_astray_are_used_and_a_wrong_face_is_not(real_data):
+    for name in ("fddb__001243.jpg", "fddb__001853.jpg"):
+        found = find_faces(decode_photo((real_data / "in_the_wild" / name).read_bytes()), faces="all")
+        assert not any(isinstance(one, UnusablePhoto) and one.reason == "uncertain landmarks" for one in found), name
+    found = find_faces(decode_photo((real_data / "in_the_wild" / "fddb__001126.jpg").read_bytes()), faces="all")
+    assert any(isinstance(one, UnusablePhoto) and one.reason == "uncertain landmarks" for one in found)
