@@ -49,7 +49,8 @@ class JpegSegments:
 
 def jpeg_segments(data: bytes) -> JpegSegments:
     """Walk through the segments of a JPEG. Damage is left to the decoder: what is not understood is kept as it is."""
-    found, parts, chunks = JpegSegments(), [SOI], {}
+    found, parts = JpegSegments(), [SOI]
+    chunks: dict[int, bytes] = {}  # of the profile, by number
     sent: dict[int, set[int]] = {}  # component -> coefficients that came to their last bit
     at, segments, components = 2, 0, []
     while segments < _MAX_SEGMENTS:

@@ -112,7 +112,7 @@ def _tar(path: Path) -> Archive:
     archive = Archive({}, read)
     with tarfile.open(path, "r:") as file:
         for member in file:
-            file.members = []  # the list would grow with the archive
+            file.members = []  # type: ignore[attr-defined]  # the list would grow with the archive
             name = member.name.removeprefix("./")
             if member.isdir():
                 continue
@@ -133,7 +133,8 @@ def _read_at(file, at: int, length: int) -> bytes:
 
 def _list(path: Path) -> Archive:
     """One path a line, relative to the list's folder; one elsewhere is named by its whole path without the first /."""
-    folder, paths = path.resolve().parent, {}
+    folder = path.resolve().parent
+    paths: dict[str, Path] = {}
 
     def read(name: str) -> bytes:
         if paths[name].exists() and not paths[name].is_file():

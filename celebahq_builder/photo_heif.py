@@ -48,7 +48,8 @@ def decode_heic(data: bytes, max_megapixels: float) -> Pixels:
     pi_heif.options.DECODE_THREADS = 1
     pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
     file = pi_heif.open_heif(io.BytesIO(data))
-    check_size(*file.size, _BYTES_A_PIXEL, 2 * len(data), max_megapixels)
+    width, height = file.size
+    check_size(width, height, _BYTES_A_PIXEL, 2 * len(data), max_megapixels)
     codes = file.info.get("nclx_profile")  # of the primary picture; a gain map may have others
     return _pixels(
         file.to_pillow(), "HEIC", codes and (codes["color_primaries"], codes["transfer_characteristics"]), orientation=1

@@ -51,5 +51,5 @@ def array_of(image: Image.Image) -> np.ndarray:
     """Return the pixels of a loaded picture, and let go of the picture's own."""
     array = np.array(image)
     image.close()
-    image.im = None
+    image.im = None  # type: ignore[assignment]  # its memory, which close() keeps
     return array

@@ -144,7 +144,7 @@ def _is_whole(packed: bytes, width: int, height: int, samples: int, interlaced: 
 
 def _profile(chunks: dict[bytes, bytes], gray: bool) -> bytes | None:
     if len(chunks.get(b"cICP", b"")) == 4:
-        return coded_profile(*chunks[b"cICP"][:2], what="PNG")
+        return coded_profile(chunks[b"cICP"][0], chunks[b"cICP"][1], "PNG")
     if b"iCCP" in chunks:
         _, _, packed = chunks[b"iCCP"].partition(b"\0")
         try:

@@ -71,8 +71,8 @@ def _list_folder(root: Path) -> Listing:
             if (identity.st_dev, identity.st_ino) in seen:
                 continue
             seen.add((identity.st_dev, identity.st_ino))
-            with os.scandir(path) as entries:
-                entries = sorted(entries, key=lambda entry: entry.name)
+            with os.scandir(path) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
         except OSError:
             if not prefix:
                 raise
