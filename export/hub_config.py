@@ -50,6 +50,8 @@ class HubConfig:
     faces: Literal["auto", "yes", "no"] = "auto"
     """Whether it paints faces: the card then says what that obliges to. auto is yes, unless the data set's name is one
     of LSUN, MNIST, CIFAR, DTD or aircraft."""
+    discriminator: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Send the discriminator too, as large as the generator: others can then train on with --init ORG/NAME."""
     private: tyro.conf.FlagCreatePairsOff[bool] = False
     """Make a new repository private; one that exists stays as it is."""
     pr: tyro.conf.FlagCreatePairsOff[bool] = False

@@ -111,7 +111,8 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
         output.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(sample.__file__, output / "sample.py")  # first: by it the next run knows a folder of its own
         for name in ("model.safetensors", "discriminator.safetensors", "check.safetensors"):
-            if (model / name).is_file():
+            left_out = name == "discriminator.safetensors" and not config.discriminator
+            if (model / name).is_file() and not left_out:
                 _copy(model / name, output / name)
             else:
                 (output / name).unlink(missing_ok=True)

@@ -47,10 +47,14 @@ class TrainConfig:
     """Every random draw is a function of this and of the images shown so far."""
 
     init: str | None = None
-    """Start from a trained pair instead of noise: a model folder with a discriminator (python -m zoo import makes one),
-    a catalogue name or a Hub id. Sizes are then the model's; it trains at its full resolution, as with --no-grow."""
+    """Start from trained networks instead of noise: a run folder, a model folder (python -m zoo import makes one of
+    other programs' files), a checkpoint, a catalogue name or a Hub id. Sizes are then the model's; it trains on at its
+    resolution, or grows from there to a higher --resolution. The faces and their labels may be others."""
+    discriminator_kimg: float | None = None
+    """Thousands of images for which the discriminator is trained alone at the start; by default 0, or with an --init
+    that has none 10 (a quarter of --stable-kimg where that is less)."""
     resolution: int | None = None
-    """Where growth ends, pixels; by default the file's resolution."""
+    """Where growth ends, pixels; by default the file's resolution, with --init the model's."""
     total_kimg: float | None = None
     """Length of training, thousands of real images shown to the discriminator; by default the growth and two more
     stable phases."""
@@ -138,6 +142,8 @@ class TrainConfig:
         for name in positive:
             if getattr(self, name) <= 0:
                 raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected more than 0")
+        if self.discriminator_kimg is not None and self.discriminator_kimg < 0:
+            raise TrainError(f"--discriminator-kimg: got {self.discriminator_kimg}, expected 0 or more")
         not_negative = ("stable_kimg", "fade_kimg", "gp_weight", "drift", "ema_kimg", "rampup_kimg", "image_ticks",
                         "seed")  # fmt: skip
         for name in not_negative:

@@ -2,6 +2,8 @@
 
 import shlex
 import time
+from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -10,16 +12,16 @@ from celebahq_builder.hdf5 import Dataset, open_dataset
 from train.config import TrainConfig, TrainError
 from train.cost import Cost, duration, levels_text
 from train.data import RealFaces
-from train.initial import with_initial_sizes
+from train.initial import growth_of_checkpoint, read_initial, start_of, told_of
 from train.memory import OutOfMemoryError
 from train.metrics.in_training import training_metrics
 from train.plan import Plan, make_plan
-from train.publish import example_label, grid_latents, is_published, published_resolution, save_reals
+from train.publish import example_label, grid_latents, is_published, save_reals
 from train.report import LOG, Report
-from train.run_folder import dataset_facts, lock_run_folder, resume
+from train.run_folder import dataset_facts, lock_run_folder, resume, run_of_the_same_faces, write_options
 from train.saving import Position, RunFacts, check_means, means_of, save_run
-from train.schedule import Growth, at_resolution, growth_at
-from train.setup import choose_precision, make_networks
+from train.schedule import Growth, at_resolution, growth_at, published_resolution
+from train.setup import check_minibatches, choose_precision, make_networks
 from train.stepper import Stepper
 from train.stop_signals import StopSignals
 from train.stopwatch import Stopwatch
@@ -47,20 +49,30 @@ def train(config: TrainConfig, given: frozenset[str] | None = None) -> bool:
         TrainError, CheckpointError, DatasetError: one line for the user.
     """
     with open_dataset(config.dataset) as dataset:
-        config = with_initial_sizes(config)
+        fingerprint = dataset_facts(dataset)
+        if other := run_of_the_same_faces(config, fingerprint):
+            LOG.info("%s holds the faces of %s, which goes on; give --name for a new run", config.dataset, other)
+            config = replace(config, name=other.name)
         with lock_run_folder(config.run_folder, LOG.info):
-            return _train(config, dataset, given)
+            return _train(config, dataset, fingerprint, given)
 
 
-def _train(config: TrainConfig, dataset: Dataset, given: frozenset[str] | None) -> bool:
+def _train(config: TrainConfig, dataset: Dataset, fingerprint: dict[str, Any], given: frozenset[str] | None) -> bool:
     # Run folder: a new one, or the place where it stopped. Plan, device, precision.
-    folder, fingerprint = config.run_folder, dataset_facts(dataset)
-    resumed = resume(folder, config, fingerprint, LOG.info, given)
-    config, state = resumed.config, resumed.state
-    plan = make_plan(config, dataset)
+    resumed = resume(config.run_folder, config, fingerprint, LOG.info, given)
+    config, state, initial = resumed.config, resumed.state, None
+    folder = config.run_folder
+    if config.init and not state:
+        initial = read_initial(config.init)
+        config = start_of(config, initial, given)
+    first = initial.architecture.resolution if initial else 4
+    plan = make_plan(config, dataset, first, growth_of_checkpoint(state) if state else None)
+    write_options(folder, config, resumed.history)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device, state["precision"] if state else None, folder)
-    facts = RunFacts(config, precision, _device_name(device), fingerprint, resumed.history, dataset.label_names)
+    facts = RunFacts(
+        config, precision, _device_name(device), fingerprint, resumed.history, plan.growth, dataset.label_names
+    )
 
     # Networks and everything that lives on the device.
     nets = make_networks(
@@ -70,7 +82,10 @@ def _train(config: TrainConfig, dataset: Dataset, given: frozenset[str] | None) 
         label_size=0 if dataset.labels is None else dataset.labels.shape[1],
         device=device,
         precision=precision,
+        initial=initial,
+        state=state,
     )
+    check_minibatches(config, plan.growth["first_resolution"], plan.resolution, nets.generator.config)
     data = RealFaces(dataset, device, config.seed, round(config.resident_gib * 2**30))
     position = Position.of(state)
     watch = Stopwatch(position.seconds)
@@ -81,6 +96,8 @@ def _train(config: TrainConfig, dataset: Dataset, given: frozenset[str] | None) 
         stepper = Stepper(nets, config, data, device, report.say, state)
         for line in _headlines(facts, plan, dataset, position, cost):
             report.say(line)
+        if initial:
+            report.say(told_of(config, initial))
         if position.nimg >= plan.total_kimg * 1000:
             _show_result(report, facts, stepper, position, plan, dataset)
             return True

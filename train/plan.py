@@ -8,7 +8,6 @@ from train.config import TrainConfig, TrainError
 from train.metrics.in_training import SMALLEST
 from train.presets import PRESETS
 from train.schedule import schedule_kimg
-from train.setup import check_minibatches
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,16 @@ class Plan:
     total_kimg: float
 
 
-def make_plan(config: TrainConfig, dataset: Dataset) -> Plan:
+def make_plan(
+    config: TrainConfig, dataset: Dataset, first_resolution: int = 4, growth: dict[str, Any] | None = None
+) -> Plan:
     """Fill in what the config leaves to the data set.
+
+    Args:
+        config: the options.
+        dataset: the open file.
+        first_resolution: where growth begins: 4, or that of the networks that a run starts from.
+        growth: of a resumed run, as its checkpoint has it.
 
     Raises:
         TrainError: a resolution that the file has not, no images to train on, a minibatch that fills no whole groups.
@@ -45,14 +52,13 @@ def make_plan(config: TrainConfig, dataset: Dataset) -> Plan:
         raise TrainError(
             f"--metrics {' '.join(config.metrics)}: got a run that ends at {resolution}x{resolution}, expected 16x16"
         )
-    growth = {
+    growth = growth or {
         "stable_kimg": config.stable_kimg,
         "fade_kimg": config.fade_kimg,
         "max_resolution": resolution,
-        "first_resolution": 4 if config.grow else resolution,
+        "first_resolution": first_resolution if config.grow else resolution,
     }
     total_kimg = config.total_kimg or schedule_kimg(**growth) + 2 * config.stable_kimg
     if total_kimg <= 0:
         raise TrainError("--total-kimg: got none, and --stable-kimg 0 leaves nothing to do; expected more than 0")
-    check_minibatches(config, growth["first_resolution"], resolution)
     return Plan(resolution, growth, total_kimg)

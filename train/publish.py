@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -11,14 +11,18 @@ from celebahq_builder.hdf5 import Dataset
 from train.command import train_command
 from train.config import TrainConfig
 from train.pictures import grid_shape, save_grid
+from train.schedule import published_resolution
 from zoo import weights
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES
-from zoo.progan import Generator
+from zoo.progan import Discriminator, Generator
+
+Network = TypeVar("Network", Generator, Discriminator)
 
 
 def publish(
     config: TrainConfig,
     g_ema: Generator,
+    discriminator: Discriminator | None,
     resolution: int,
     alpha: float,
     nimg: int,
@@ -32,25 +36,28 @@ def publish(
     While a block fades in, what is published ends one resolution below: the half-grown block is no face yet.
 
     Args:
+        discriminator: published beside it where it is given, so that others can train on.
         facts: of the data set, as dataset_facts gives them.
         machine: what it was trained on and for how long: device, precision, seconds.
         label_names: of the classes or attributes that labels are of, for whoever paints with them.
     """
     resolution = published_resolution(resolution, alpha)
-    with torch.device("meta"):
-        published = Generator(g_ema.config.at(resolution))
-    tensors = g_ema.state_dict()
-    published.load_state_dict({key: tensors[key] for key in published.state_dict()}, assign=True)
+    if discriminator is not None:
+        weights.save(_up_to(discriminator, resolution), config.run_folder / name)
     training = {"kimg": nimg / 1000, "preset": config.preset, "seed": config.seed, "mirror": config.mirror}
     training |= {**machine, "command": train_command(config)}
     names = {"label_names": list(label_names)} if label_names else {}
-    weights.save(published, config.run_folder / name, training=training, dataset=facts, **names)
+    weights.save(_up_to(g_ema, resolution), config.run_folder / name, training=training, dataset=facts, **names)
     return config.run_folder / name
 
 
-def published_resolution(resolution: int, alpha: float) -> int:
-    """Return the last resolution that is fully in."""
-    return resolution // 2 if alpha < 1 and resolution > 4 else resolution
+def _up_to(network: Network, resolution: int) -> Network:
+    """Return a network that ends at a resolution, with the tensors of a larger one."""
+    with torch.device("meta"):
+        result = type(network)(network.config.at(resolution))
+    tensors = network.state_dict()
+    result.load_state_dict({key: tensors[key] for key in result.state_dict()}, assign=True)
+    return result
 
 
 def is_published(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from celebahq import files
 from celebahq_builder.hdf5 import Dataset
 from train.checkpoint import DamagedCheckpointError, check_fields, checkpoints, load_checkpoint, set_aside
 from train.config import TrainConfig, TrainError
+from train.initial import keep_sizes
 from train.options import changes, forbidden_change, typed, with_saved_options
 from train.state import check_networks
 
@@ -70,7 +71,7 @@ def resume(
     say: Callable[[str], None],
     given: frozenset[str] | None = None,
 ) -> Resumed:
-    """Return where a run stands; config.json and history.json are written or brought up to date.
+    """Return where a run stands.
 
     Args:
         folder: of the run, locked.
@@ -86,7 +87,7 @@ def resume(
     _, state = newest_checkpoint(folder / "checkpoints", say)
     result = Resumed(config, state)
     if state is not None:
-        result.config = with_saved_options(config, state["config"], given)
+        result.config = keep_sizes(with_saved_options(config, state["config"], given), state["config"])
         _check_same_run(folder, state, result.config, facts)
         result.history = list(state.get("history", []))
         changed = changes(state["config"], result.config.to_dict())
@@ -94,12 +95,16 @@ def resume(
             result.history.append({"kimg": state["nimg"] / 1000, "changed": changed})
             for name, (before, now) in changed.items():
                 say(f"{folder}: {typed(name, now)} from here on ({typed(name, before)} before); see history.json")
-    _write_json(folder / "config.json", result.config.to_dict())
-    if result.history:
-        _write_json(folder / "history.json", result.history)
+    return result
+
+
+def write_options(folder: Path, config: TrainConfig, history: list[dict[str, Any]]) -> None:
+    """Write config.json and history.json of a run, or bring them up to date."""
+    _write_json(folder / "config.json", config.to_dict())
+    if history:
+        _write_json(folder / "history.json", history)
     else:  # of a change after which no checkpoint was written
         (folder / "history.json").unlink(missing_ok=True)
-    return result
 
 
 def newest_checkpoint(folder: Path, say: Callable[[str], None]) -> tuple[Path | None, dict[str, Any] | None]:

@@ -32,13 +32,15 @@ class Position:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is saved beside the weights: options, precision, device, data set, history of the options."""
+    """What is saved beside the weights: options, precision, device, data set, history of the options, and the arguments
+    of growth_at."""
 
     config: TrainConfig
     precision: str
     device: str
     dataset: dict[str, Any]
     history: list[dict[str, Any]]
+    growth: dict[str, Any]
     label_names: tuple[str, ...] | None = None
     """Of the classes or attributes, where the data set names them."""
 
@@ -58,13 +60,14 @@ def save_run(facts: RunFacts, stepper: Stepper, position: Position, growth: Grow
     refuse_divergence(facts.config, stepper)
     machine, nets = facts.machine(position), stepper.nets
     where = (growth.resolution, growth.alpha, position.nimg, facts.dataset, machine)
-    publish(facts.config, nets.g_ema, *where, label_names=facts.label_names)
+    publish(facts.config, nets.g_ema, nets.discriminator, *where, label_names=facts.label_names)
     state = {
         "config": facts.config.to_dict(),
         "architecture": nets.generator.config.to_dict(),
         "precision": facts.precision,
         "dataset": facts.dataset,
         "history": facts.history,
+        "growth": facts.growth,
         "stage": stepper.stage,
         "tick": position.tick,
         "tick_start": position.tick_start,

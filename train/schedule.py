@@ -44,6 +44,11 @@ def growth_at(
     return Growth(first_resolution << (phase + 1), (into_phase - stable) / fade, 2 * phase + 1)
 
 
+def published_resolution(resolution: int, alpha: float) -> int:
+    """Return the last resolution that is fully in: a half-grown block is no face yet."""
+    return resolution // 2 if alpha < 1 and resolution > 4 else resolution
+
+
 def schedule_kimg(*, stable_kimg: float, fade_kimg: float, max_resolution: int, first_resolution: int = 4) -> float:
     """Return the thousands of images after which the last fade is over."""
     return int(math.log2(max_resolution // first_resolution)) * (stable_kimg + fade_kimg)

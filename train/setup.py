@@ -4,11 +4,12 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from train.config import TrainConfig, TrainError
-from train.initial import architecture_of, load_initial
+from train.initial import Initial, architecture_of_checkpoint, fill, grown
 from train.parameters import FlatParameters
 from train.randomness import derived_seed
 from train.schedule import at_resolution
@@ -43,9 +44,18 @@ def choose_precision(name: str, device: torch.device, of_run: str | None = None,
     return name
 
 
-def check_minibatches(config: TrainConfig, first_resolution: int, last_resolution: int) -> None:
+def architecture_of(config: TrainConfig) -> ProGANConfig:
+    """Return the architecture that the options describe, of no particular resolution."""
+    return ProGANConfig(
+        latent_size=config.latent_size, fmap_base=config.fmap_base, fmap_max=config.fmap_max, variant=config.variant
+    )
+
+
+def check_minibatches(
+    config: TrainConfig, first_resolution: int, last_resolution: int, architecture: ProGANConfig | None = None
+) -> None:
     """Raise TrainError if a minibatch does not fill whole groups of the network's minibatch stddev."""
-    architecture = architecture_of(config)
+    architecture = architecture or architecture_of(config)
     group = architecture.stddev_group_size if architecture.stddev_uneven == "refused" else None
     for i in range(last_resolution.bit_length() - first_resolution.bit_length() + 1):
         resolution = first_resolution << i
@@ -66,14 +76,26 @@ def make_networks(
     label_size: int,
     device: torch.device,
     precision: str,
+    initial: Initial | None = None,
+    state: dict[str, Any] | None = None,
 ) -> Networks:
-    """Build the three networks, from the seed alone or from --init, the moving average equal to the generator."""
+    """Build the three networks, from the seed alone or from --init, the moving average equal to the generator.
+
+    Args:
+        config, resolution, image_channels, label_size, device, precision: of the run.
+        initial: networks to start from.
+        state: the checkpoint whose networks they will be; it fills them later.
+    """
     torch.backends.cudnn.benchmark = not config.deterministic
     torch.backends.cudnn.deterministic = config.deterministic
     sizes = {"resolution": resolution, "image_channels": image_channels, "label_size": label_size}
-    architecture = replace(architecture_of(config), **sizes)
-    fill = (lambda g, d: load_initial(config, g, d)) if config.init else None
-    return networks_of(architecture, seed=config.seed, device=device, precision=precision, fill=fill)
+    if state:
+        architecture = architecture_of_checkpoint(state)
+    else:
+        architecture = grown(initial.architecture, resolution) if initial else architecture_of(config)
+    architecture = replace(architecture, **sizes)
+    put = (lambda *networks: fill(config, initial, *networks)) if initial else None
+    return networks_of(architecture, seed=config.seed, device=device, precision=precision, put=put)
 
 
 def networks_of(
@@ -82,15 +104,15 @@ def networks_of(
     seed: int,
     device: torch.device,
     precision: str,
-    fill: Callable[[Generator, Discriminator], None] | None = None,
+    put: Callable[[Generator, Generator, Discriminator], None] | None = None,
 ) -> Networks:
-    """Build the three networks of an architecture on a device; fill: puts weights into the new ones."""
+    """Build the three networks of an architecture on a device; put: fills new generator, average, discriminator."""
     with torch.random.fork_rng(devices=[]):  # on the CPU: the same weights whatever the device
         torch.manual_seed(derived_seed(seed, 3))
         generator, discriminator = Generator(architecture), Discriminator(architecture)
-    if fill:
-        fill(generator, discriminator)
     g_ema = copy.deepcopy(generator).requires_grad_(False)
+    if put:
+        put(generator, g_ema, discriminator)
     for network in (generator, discriminator, g_ema):
         network.to(device)
     if precision == "bf16":

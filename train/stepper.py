@@ -58,8 +58,10 @@ class Stepper:
         self.alpha.fill_(growth.alpha)
         base = at_resolution(config.learning_rate_at, resolution, config.learning_rate)
         rate = learning_rate_at(nimg, base=base, rampup_kimg=config.rampup_kimg)
-        for adam in self.adams:
-            adam.learning_rate.fill_(rate)
+        g_adam, d_adam = self.adams
+        alone = nimg < (config.discriminator_kimg or 0) * 1000  # a generator's rate of 0 leaves it as it is
+        g_adam.learning_rate.fill_(0.0 if alone else rate)
+        d_adam.learning_rate.fill_(rate)
         if not self.try_twice(lambda: self._show(nimg, resolution, size), f"minibatches of {size}"):
             raise OutOfMemoryError(f"{resolution}x{resolution}: got no memory for minibatches of {size}")
         return size, rate

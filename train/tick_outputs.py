@@ -55,5 +55,5 @@ def measure(
         if row["best"]:
             where = (growth.resolution, growth.alpha, position.nimg, facts.dataset, facts.machine(position))
             name = f"model-best-{row['metric']}"
-            best = publish(facts.config, nets.g_ema, *where, name, label_names=facts.label_names)
+            best = publish(facts.config, nets.g_ema, None, *where, name, label_names=facts.label_names)
             keep_row(best, row, facts.config, facts.dataset)

@@ -2,7 +2,6 @@
 
 import statistics
 import time
-from dataclasses import replace
 
 import torch
 
@@ -81,7 +80,7 @@ def time_first_levels(
     for resolution in cost.resolutions:
         try:
             step = TimedStep(
-                replace(config, init=None), architecture.at(resolution), cost.minibatch[resolution], precision,
+                config, architecture.at(resolution), cost.minibatch[resolution], precision,
                 captured, device,
             )  # fmt: skip
             step.seconds(1)  # warm-up

@@ -14,6 +14,8 @@ from export.config import UsageError
 from export.hub_config import HubConfig
 from export.hub_folder import build_folder, paints_faces
 from export.sample import latents
+from zoo import weights
+from zoo.progan import Discriminator
 
 PAGE = "https://huggingface.co/me/progan"
 
@@ -161,3 +163,12 @@ def test_what_cannot_be_built_is_one_line(copied, what):
     with pytest.raises(UsageError) as error:
         build_folder(config(model), output, PAGE)
     assert str(error.value).startswith(message) and "\n" not in str(error.value)
+
+
+def test_the_discriminator_is_sent_where_it_is_asked_for_and_else_stays(copied):
+    """It is as large as the generator, and only who trains on needs it."""
+    model, output = copied
+    weights.save(Discriminator(weights.load(model).config), model)
+    assert "discriminator.safetensors" not in build_folder(config(model), output, PAGE).files
+    assert not (output / "discriminator.safetensors").exists()
+    assert "discriminator.safetensors" in build_folder(config(model, discriminator=True), output, PAGE).files
