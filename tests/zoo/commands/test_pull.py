@@ -168,9 +168,9 @@ def test_part_of_a_commit_is_enough_and_the_hub_s_own_hash_comes_with_the_file(f
 
 def test_its_address_is_asked_at_that_commit(from_hub, drill_server):
     answer = from_hub("c4b40d2", program=ASK_HUB).stdout
-    assert answer == "True a file of 1.6 MB\n"
+    assert answer == "True a file of 1.6 MB True\n"
     assert ("GET", f"/org/faces/resolve/{COMMIT}/pytorch_model.bin", "bytes=0-1023") in drill_server.requests
-    assert from_hub("abcdef1", program=ASK_HUB).stdout == "False no commit abcdef1 any more\n"
+    assert from_hub("abcdef1", program=ASK_HUB).stdout == "False no commit abcdef1 any more True\n"
 
 
 def test_a_commit_that_is_gone_is_said(from_hub):
