@@ -245,4 +245,5 @@ except SystemExit:
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr.strip() == "False"
-    assert "python -m train.metrics --model runs/celeba128-smoke --dataset celeba128.h5 --metrics swd,msssim" in done.stdout
+    example = "python -m train.metrics --model runs/celeba128-smoke --dataset celeba128.h5 --metrics swd,msssim"
+    assert example in done.stdout
