@@ -11,8 +11,11 @@ from celebahq_builder.perceptual_hash import HASH_BITS, MOST_BITS_APART
 
 
 def rank(row: Row) -> tuple[float, str, int]:
-    """Sort key, best first: score, then name, so that the order never depends on who was ready first."""
-    return -row.score, row.source, row.face_index
+    """Sort key, best first: score, then name, so that the order never depends on who was ready first.
+
+    A place in a list goes before any score.
+    """
+    return -row.score if row.place is None else row.place, row.source, row.face_index
 
 
 def _same_face(row: Row) -> tuple:

@@ -19,6 +19,7 @@ from celebahq_builder.config import BuildConfig, BuildError, BuildIncomplete
 from celebahq_builder.failure import is_failure
 from celebahq_builder.landmark_match import read_landmarks
 from celebahq_builder.manifest import Row, write_manifest
+from celebahq_builder.official.places import read_places
 from celebahq_builder.photo_changes import photo_digests
 from celebahq_builder.photo_folder import left_out, list_input, photos_sha256
 from celebahq_builder.photo_sources import Listing
@@ -41,23 +42,25 @@ def build(config: BuildConfig) -> None:
         BuildIncomplete: all is written, but some photos failed that the same command tries again.
     """
     listing = list_input(config)
+    places, list_sha256 = read_places(config, listing)
     names = listing.names
     config, weights_sha256 = settle(config)
     print(config, end="\n\n")
     landmarks, landmarks_sha256 = read_landmarks(config, names)
-    attributes = _attributes(config, names, landmarks_sha256, weights_sha256)
+    attributes = _attributes(config, names, landmarks_sha256, weights_sha256, list_sha256)
     header = {
         "builder_version": builder_version(),
         "input": str(config.input.resolve()),
         "landmarks_sha256": landmarks_sha256,
         **config.rendering(),
         "weights_sha256": weights_sha256,
+        **list_sha256,
     }
     found = look_at_output(config, names, attributes, header)
     if found == "finished":
         return
 
-    photos = Photos(config, names, landmarks)
+    photos = Photos(config, names, landmarks, places)
     with _one_line_for_disk_errors(), BuildFolder(config.build_folder) as folder:
         rows = done_so_far(folder, header, names, config)
         rows += render_photos(folder, photos, rows)
@@ -78,10 +81,10 @@ def build(config: BuildConfig) -> None:
 
 
 def _attributes(
-    config: BuildConfig, names: list[str], landmarks_sha256: str, weights_sha256: str
+    config: BuildConfig, names: list[str], landmarks_sha256: str, weights_sha256: str, list_sha256: dict[str, str]
 ) -> dict[str, str | int]:
     """Root attributes of the finished file: what it was made from and how."""
-    recipe = config.recipe() | {"landmarks_sha256": landmarks_sha256}
+    recipe = config.recipe() | {"landmarks_sha256": landmarks_sha256} | list_sha256
     return {
         "config": json.dumps(recipe),
         "weights_sha256": weights_sha256,
@@ -160,6 +163,7 @@ def _write_dataset(
                 score=row.score,
                 breadth=row.breadth,
                 isotropy=row.isotropy,
+                idx=row.place,
             )
             writer.write(pyramid(folder.read_face(row)), record)
             bar.advance()

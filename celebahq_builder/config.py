@@ -47,6 +47,9 @@ class BuildConfig:
     landmarks: Path | None = None
     """Five points a photo instead of detecting faces: CelebA's list_landmarks_celeba.txt, a CSV of the same columns, or
     FFHQ's json. In pixels of the photo as it is stored: where EXIF turns a photo, its points are turned along."""
+    image_list: Path | None = None
+    """image_list.txt of the official CelebA-HQ: of CelebA in the wild, just its photographs, in the authors' order
+    instead of the best first; nothing is dropped as a duplicate."""
     keep: int = 30_000
     """How many faces to keep: the best by quality score."""
     resolution: int = 1024
@@ -60,6 +63,9 @@ class BuildConfig:
     """Where that runs. auto: on a CUDA GPU where there is one. On a GPU every worker holds its own half gigabyte."""
     geometry: Literal["paper", "released", "ffhq"] = "paper"
     """The crop: as the paper describes it, as the released program computes it, or as FFHQ's does."""
+    decoder: Literal["default", "libjpeg8d"] = "default"
+    """Of JPEGs. libjpeg8d: the pixels that the authors' program saw (pip install 'celebahq[official]'; without it
+    slowly, in Python)."""
     min_face: float = 20.0
     """Least distance between the eyes, in source pixels: a smaller face is refused."""
     detector: Literal["hog", "cnn"] = "hog"
@@ -95,6 +101,8 @@ class BuildConfig:
             raise BuildError(f"--min-face: {self.min_face}, a number of pixels from 1 up is wanted")
         if self.landmarks is not None and self.faces != "largest":
             raise BuildError(f"--faces: {self.faces} with --landmarks, which names one face a photo; leave one out")
+        if self.image_list is not None and self.faces == "all":
+            raise BuildError("--faces: got all with --image-list, expected largest or center: one face a photo")
         if self.dedupe == "near" and self.resolution < 32:
             raise BuildError(f"--dedupe: near at --resolution {self.resolution}, at least 32 is wanted")
 
@@ -104,7 +112,9 @@ class BuildConfig:
 
     def rendering(self) -> dict[str, str | int | float]:
         """Options that every rendered face depends on: a build is resumed only while they stay the same."""
-        return {name: getattr(self, name) for name in RENDERING_OPTIONS}
+        options = {name: getattr(self, name) for name in RENDERING_OPTIONS}
+        # Left out where it changes nothing: builds and files of before have no such option.
+        return options if self.decoder == "default" else options | {"decoder": self.decoder}
 
     def recipe(self) -> dict[str, str | int | float]:
         """Options that the finished file depends on; neither a path of this machine nor the number of workers does."""

@@ -59,6 +59,8 @@ class Row:
     face_sha256: str = ""
     """Of the rendered face as it lies in the build folder: a power cut can leave a file of the right length."""
 
+    place: int | None = None
+    """In the list of --image-list, which then decides about the order."""
     outcome: str = ""
     """What became of a rendered face, once all are known: "row 17", "duplicate of <photo>" or "not among the best"."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from celebahq_builder.libjpeg8d import decode_libjpeg8d
 from celebahq_builder.photo_colors import to_upright_srgb
 from celebahq_builder.photo_heif import decode_avif, decode_heic
 from celebahq_builder.photo_jpeg import decode_jpeg
@@ -50,8 +51,13 @@ def decode_photo(data: bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndar
     return decode_with_orientation(data, max_megapixels)[0]
 
 
-def decode_with_orientation(data: bytes, max_megapixels: float = MAX_MEGAPIXELS) -> tuple[np.ndarray, int]:
-    """Decode a photo as decode_photo does, and tell by which EXIF orientation (1 to 8) it was brought upright."""
+def decode_with_orientation(
+    data: bytes, max_megapixels: float = MAX_MEGAPIXELS, decoder: str = "default"
+) -> tuple[np.ndarray, int]:
+    """Decode a photo as decode_photo does, and tell by which EXIF orientation (1 to 8) it was brought upright.
+
+    With decoder "libjpeg8d" color JPEGs get the pixels of that library; all else, checks included, is the same.
+    """
     _prepare_pillow()
     if not data:
         raise UnusablePhoto("empty file", "0 bytes")
@@ -62,6 +68,8 @@ def decode_with_orientation(data: bytes, max_megapixels: float = MAX_MEGAPIXELS)
         raise UnusablePhoto("not an image", f"{len(data)} bytes that begin with {data[:16]!r}")
     try:
         pixels = _DECODERS[kind](data, max_megapixels)
+        if decoder == "libjpeg8d" and kind == "JPEG" and pixels.array.shape[2:] == (3,):
+            pixels.array = decode_libjpeg8d(data)
         return to_upright_srgb(pixels), pixels.orientation
     except (UnusablePhoto, MemoryError):
         raise

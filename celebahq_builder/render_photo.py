@@ -27,6 +27,8 @@ class Task:
     landmarks: np.ndarray | str | None
     """(5, 2) float32 from the list, in pixels of the stored photo; None where there is no list, or the photo is not in
     it; text that says why the list is of no use for it."""
+    place: int | None = None
+    """In the list of --image-list."""
 
 
 @dataclass
@@ -63,7 +65,7 @@ def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
 
     config, facts = task.config, {"source_sha256": hashlib.sha256(data).hexdigest()}
     try:
-        photo, orientation = decode_with_orientation(data)
+        photo, orientation = decode_with_orientation(data, decoder=config.decoder)
         facts |= {"pixel_sha256": hashlib.sha256(photo).hexdigest(), "width": photo.shape[1], "height": photo.shape[0]}
         if config.landmarks is None:
             found = find_faces(photo, faces=config.faces, min_face=config.min_face, detector=config.detector)
@@ -100,6 +102,7 @@ def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
             breadth=float(quality.breadth),
             isotropy=float(quality.isotropy),
             perceptual_hash=perceptual_hash(image),
+            place=task.place,
             face_sha256=hashlib.sha256(result.faces[index]).hexdigest(),
             detail=_side(face.turned),
             **place,

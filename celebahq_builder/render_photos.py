@@ -27,10 +27,13 @@ class Photos:
     names: list[str]
     landmarks: Listed | None
     """What the list of landmarks says of every photo; None where there is no list."""
+    places: dict[str, int] | None = None
+    """Of every photo in the list of --image-list; None where there is no list."""
 
     def task(self, name: str) -> Task:
         """Return what a worker needs to know of one photo."""
-        return Task(name, self.config, None if self.landmarks is None else self.landmarks[name])
+        landmarks = None if self.landmarks is None else self.landmarks[name]
+        return Task(name, self.config, landmarks, None if self.places is None else self.places[name])
 
 
 def limits(config: BuildConfig) -> Limits:

@@ -14,6 +14,8 @@ def settle(config: BuildConfig) -> tuple[BuildConfig, str]:
     Raises:
         BuildError: --device cuda where there is none; an installation without the weights, or with damaged ones.
     """
+    if config.image_list is not None:
+        config = replace(config, dedupe="off")
     if config.restore == "off":
         # What is not used is not asked for: PyTorch, which would know about a GPU, takes seconds to load.
         return (config if config.device != "auto" else replace(config, device="cpu")), ""

@@ -15,6 +15,7 @@ from celebahq_builder.manifest import Row, read_manifest, refuse_changed_options
 from celebahq_builder.photo_changes import changed_since, unchanged
 from celebahq_builder.printable_name import printable
 
+_SOMETIMES = ("decoder", "image_list_sha256")  # options that a file records only where they are given
 Found = Literal["nothing", "unfinished", "finished"]
 
 
@@ -56,10 +57,11 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: dict[str, 
     except DatasetError as error:
         raise BuildError(f"{error}; {remedy}") from None
     before, now = _options(found), _options(attributes)
-    for name in now:
-        if before.get(name) != now[name]:
+    for name in [*now, *(name for name in _SOMETIMES if name in before and name not in now)]:
+        if before.get(name) != now.get(name):
             found_value = f"was made with {before[name]}" if name in before else "was made without it"
-            raise BuildError(f"{flag(name)}: {config.output} {found_value}, this command says {now[name]}; {remedy}")
+            said = f"this command says {now[name]}" if name in now else "this command says nothing of it"
+            raise BuildError(f"{flag(name)}: {config.output} {found_value}, {said}; {remedy}")
     if found.get("photos_sha256") != attributes["photos_sha256"]:
         raise BuildError(
             f"{config.output}: was made from {found.get('num_photos')} photos, and --input now holds "
