@@ -97,7 +97,8 @@ def read_coefficients(data: bytes, max_pixels: float) -> JPEG:
 def _read(data: bytes, max_pixels: float) -> JPEG:
     if data[:2] != b"\xff\xd8":
         raise DamagedJPEG("no JPEG")
-    jpeg, huffman, restart, at = JPEG(), {}, 0, 2
+    jpeg, restart, at = JPEG(), 0, 2
+    huffman: dict[int, bytes] = {}
     while True:
         marker, at = _next_marker(data, at)
         if marker == 0xD9:

@@ -111,6 +111,6 @@ def resize(picture: np.ndarray, size: tuple[int, int], region: tuple[int, int, i
     y0, y1 = int(down.first[top]), int(down.end[top:bottom].max())
     x0, x1 = int(across.first[left]), int(across.end[left:right].max())
     columns = np.ascontiguousarray(picture[y0:y1, x0:x1].transpose(1, 0, 2)).reshape(x1 - x0, -1)
-    columns = resize_rows(columns, across, range(left, right), x0).reshape(right - left, y1 - y0, 3)
-    rows = np.ascontiguousarray(columns.transpose(1, 0, 2)).reshape(y1 - y0, -1)
+    narrowed = resize_rows(columns, across, range(left, right), x0).reshape(right - left, y1 - y0, 3)
+    rows = np.ascontiguousarray(narrowed.transpose(1, 0, 2)).reshape(y1 - y0, -1)
     return resize_rows(rows, down, range(top, bottom), y0).reshape(bottom - top, right - left, 3)

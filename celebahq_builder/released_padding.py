@@ -102,7 +102,9 @@ def _median(plane: np.ndarray) -> np.float32:
     """As np.median of float32 values in 0..255, from those alone that share their integer part with it."""
     rows = max(_EXACT_COUNTS // plane.shape[1], 1)
     parts = [plane[top : top + rows] for top in range(0, len(plane), rows)]
-    counts = sum(cv2.calcHist([part], [0], None, [257], [0, 257]).ravel().astype(np.int64) for part in parts)
+    counts = np.zeros(257, np.int64)
+    for part in parts:
+        counts += cv2.calcHist([part], [0], None, [257], [0, 257]).ravel().astype(np.int64)
     return (_ranked(plane, counts, (plane.size - 1) // 2) + _ranked(plane, counts, plane.size // 2)) / np.float32(2)
 
 

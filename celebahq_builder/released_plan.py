@@ -59,11 +59,16 @@ def plan_released(size: tuple[int, int], quad: np.ndarray, side: float, resoluti
     # The border is not enlarged: theirs is not.
     width, height = (crop[2] - crop[0]) * enlarge, (crop[3] - crop[1]) * enlarge
     left, top, right, bottom = whole_bounds(quad)
-    overhang = tuple(max(out + border, 0) for out in (-left, -top, right - width, bottom - height))
+    overhang = (
+        max(border - left, 0),
+        max(border - top, 0),
+        max(right - width + border, 0),
+        max(bottom - height + border, 0),
+    )
     pad = (0, 0, 0, 0)
     if max(overhang) > border - 4:
         least = max(round(resolution * 0.3 / zoom), 1)  # not 0, for a box of one pixel: the fade divides by it
-        pad = tuple(max(out, least) for out in overhang)
+        pad = (max(overhang[0], least), max(overhang[1], least), max(overhang[2], least), max(overhang[3], least))
         quad = _moved(quad, pad[0], pad[1])
     blur_px = resolution * 0.02 / zoom
     return CropPlan(max(shrink, 1), shrunk, border, crop, enlarge, overhang, pad, blur_px, quad, resolution / zoom)

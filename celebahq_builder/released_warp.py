@@ -40,15 +40,15 @@ def sample_released(picture: np.ndarray, quad: np.ndarray, resolution: int) -> n
     return np.ascontiguousarray(face.reshape(resolution, 3, resolution).transpose(0, 2, 1))
 
 
-def _bilinear_map(quad: np.ndarray, fine: int) -> list[tuple[float, float, float, float]]:
+def _bilinear_map(quad: np.ndarray, fine: int) -> list[list[float]]:
     """(a0, a1, a2, a3) of x and of y: a0 + a1 x + a2 y + a3 x y. Sums in float32, then divided, as released."""
     nw, sw, se, ne = quad.astype(np.float32) + np.float32(0.5)
     steps = (nw, (ne - nw) / np.float64(fine), (sw - nw) / np.float64(fine))
     twist = (((se - sw) - ne) + nw) / np.float64(fine) / np.float64(fine)
-    return [tuple(float(part[axis]) for part in (*steps, twist)) for axis in (0, 1)]
+    return [[float(part[axis]) for part in (*steps, twist)] for axis in (0, 1)]
 
 
-def _along_rows(coefficients: tuple[float, float, float, float], x: np.ndarray):
+def _along_rows(coefficients: list[float], x: np.ndarray):
     """A function from row numbers (n,) to positions (n, len(x)): ((a0 + a1 x) + a2 y) + (a3 x) y, in double."""
     a0, a1, a2, a3 = coefficients
     start, twist = a0 + a1 * x, a3 * x

@@ -109,7 +109,7 @@ def _list_images(where: Path) -> list[CheckTask]:
         names = zipfile.ZipFile(where).namelist()
     else:
         return _list_rows(where)
-    tasks = {}
+    tasks: dict[int, CheckTask] = {}
     for name in sorted(names):
         path = PurePosixPath(name)
         number = re.fullmatch(r"(?:imgHQ|img)?(\d{1,8})", path.stem)
