@@ -34,14 +34,11 @@ def list_input(config: BuildConfig) -> Listing:
     if root.is_relative_to(ours):
         raise BuildError(f"--input: got {config.input}, inside this build's own folder {config.build_folder}")
     try:
-        found = list_photos(config.input)
+        found = list_photos(config.input, but=ours)  # the rendered faces are not photos
     except ArchiveError as error:
         raise BuildError(f"--input: {config.input}: {error}") from None
     except OSError as error:
         raise BuildError(f"--input: got {config.input} ({error.strerror}), {readable}") from None
-    if ours.is_relative_to(root):  # the output lies among the photos: the rendered faces are not photos
-        prefix = ours.relative_to(root).as_posix() + "/"
-        found.names = [name for name in found.names if not name.startswith(prefix)]
     if not found.names:
         others = f" (but {left_out(found)})" if found.left_out else ""
         raise BuildError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from celebahq_builder.image_sources import MOST_BYTES, TOO_LARGE, SourceError
+from celebahq_builder.photo_archives import archive_kind, open_archive
 
 
 def sha256_of_named(root: Path, name: str) -> str:
@@ -23,6 +24,8 @@ def sha256_of_named(root: Path, name: str) -> str:
         if root.is_file():
             if zipfile.is_zipfile(root):
                 return _sha256_of_member(root, name)
+            if archive_kind(root):
+                return _sha256_of_listed(root, name)
             with root.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         first, _, rest = name.partition("/")
@@ -62,6 +65,16 @@ def _sha256_of_member(archive: Path, name: str) -> str:
         raise SourceError(f"{archive}/{name}: larger than {MOST_BYTES} bytes", reason=TOO_LARGE)
     with opened.open(name) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_of_listed(source: Path, name: str) -> str:
+    """Of a photo in a tar or of a list of paths: what a build from it reads."""
+    archive = open_archive(source)
+    if name not in archive.stamps:
+        raise FileNotFoundError(name)
+    if archive.stamps[name].num_bytes > MOST_BYTES:
+        raise SourceError(f"{source}/{name}: larger than {MOST_BYTES} bytes", reason=TOO_LARGE)
+    return hashlib.sha256(archive.read(name)).hexdigest()
 
 
 @lru_cache(8)

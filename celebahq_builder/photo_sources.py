@@ -22,13 +22,16 @@ class Listing:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def list_photos(root: Path) -> Listing:
+def list_photos(root: Path, but: Path | None = None) -> Listing:
     """Find the photos of a folder, a zip, a tar, a list of paths (.txt, .lst, .list); or name the one photo that it is.
 
     A photo is a file with a picture's extension, whatever is in it: one that is no picture becomes a row with a
     reason; so does whatever a list names. Names that begin with a dot are skipped; pipes, sockets and devices too.
     Links are followed, each folder once. A folder that cannot be listed, and a link that leads nowhere, are returned
     by their own name, so that read_photo gives the reason. Names keep bytes that are not UTF-8 (surrogateescape).
+
+    Args:
+        but: a folder, resolved, that is not looked into: the build's own, when it lies among the photos.
 
     Raises:
         OSError: root does not exist, cannot be listed, or is a pipe or the like.
@@ -37,7 +40,7 @@ def list_photos(root: Path) -> Listing:
     root = Path(root)
     mode = root.stat().st_mode
     if stat.S_ISDIR(mode):
-        return _list_folder(root)
+        return _list_folder(root, but)
     if not stat.S_ISREG(mode):
         raise OSError(0, "a pipe or device", str(root))
     kind = archive_kind(root)
@@ -60,7 +63,7 @@ def find_photos(root: Path) -> list[str]:
     return list_photos(root).names
 
 
-def _list_folder(root: Path) -> Listing:
+def _list_folder(root: Path, but: Path | None) -> Listing:
     listing, seen = Listing([]), set()
     real: list[tuple[Path, str]] = [(root, "")]  # (path, prefix of the names) still to be listed
     linked: list[tuple[Path, str]] = []  # after the real ones, so that a photo is named by its true folder
@@ -68,7 +71,7 @@ def _list_folder(root: Path) -> Listing:
         path, prefix = real.pop() if real else linked.pop(0)
         try:
             identity = path.stat()
-            if (identity.st_dev, identity.st_ino) in seen:
+            if (identity.st_dev, identity.st_ino) in seen or (but is not None and path.resolve() == but):
                 continue
             seen.add((identity.st_dev, identity.st_ino))
             with os.scandir(path) as found:

@@ -1,5 +1,6 @@
 """A build from a zip, a tar or a list makes the faces that a build from the folder makes, and resumes like it."""
 
+import hashlib
 import shutil
 import tarfile
 import zipfile
@@ -12,6 +13,8 @@ from PIL import Image
 
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError
+from celebahq_builder.image_sources import SourceError
+from celebahq_builder.photo_hash import sha256_of_named
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "in-the-wild" / "astronaut.png"
 
@@ -70,6 +73,10 @@ def test_an_archive_or_a_list_gives_the_faces_of_the_folder(kind, folder, expect
     assert ("No photos:     1 .mp4" in capsys.readouterr().out) == (kind != "list")
     build(options(source, tmp_path / "f.h5"))
     assert "already finished, 2 faces" in capsys.readouterr().out
+    for name in expected[0]:  # what `celebahq-data verify --photos` compares
+        assert sha256_of_named(source, name) == hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    with pytest.raises(SourceError, match=r"no such file|cannot be read"):
+        sha256_of_named(source, "../a.png")
     if kind == "zip":
         with zipfile.ZipFile(source, "a") as archive:
             archive.write(folder / "a.png", "c.png")

@@ -10,7 +10,7 @@ import pytest
 
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.photo_archives import ArchiveError
-from celebahq_builder.photo_folder import left_out
+from celebahq_builder.photo_folder import left_out, list_input
 from celebahq_builder.photo_sources import file_stamp, find_photos, list_photos, read_photo
 from celebahq_builder.render_photo import Task, work_on
 from celebahq_builder.unusable_photo import UnusablePhoto
@@ -192,3 +192,11 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="a pipe or device"):
         list_photos(tmp_path / "pipe")
+
+
+def test_the_folder_of_the_build_itself_is_neither_photos_nor_files_of_other_kinds(tmp_path):
+    (tmp_path / "f.h5.build" / "faces").mkdir(parents=True)
+    for name in ("a.jpg", "f.h5.build/manifest.jsonl", "f.h5.build/faces/x.png"):
+        (tmp_path / name).write_bytes(b"?")
+    listing = list_input(BuildConfig(input=tmp_path, output=tmp_path / "f.h5"))
+    assert listing.names == ["a.jpg"] and not listing.left_out
