@@ -123,3 +123,10 @@ def test_profile_in_several_segments_is_put_together():
     from celebahq_builder.jpeg_segments import jpeg_segments
 
     assert jpeg_segments(jpeg(icc_profile=padded)).profile == padded
+
+
+def test_jpeg_with_a_piece_too_much_in_its_middle_is_refused():
+    # The decoder has all that it needs before the data are at their end: what is left over is no padding.
+    data = jpeg()
+    half = len(data) // 2
+    assert "extraneous bytes" in refusal(data[:half] + data[half - 3000 : half] + data[half:]).detail
