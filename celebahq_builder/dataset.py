@@ -7,6 +7,7 @@ from tyro.conf import subcommand
 
 from celebahq.command import run_command
 from celebahq.errors import CelebAHQError
+from celebahq_builder.commands.convert import ConvertConfig, convert
 from celebahq_builder.commands.official import OfficialConfig, official
 from celebahq_builder.compare import CompareConfig, compare
 from celebahq_builder.extract import ExtractConfig, extract
@@ -22,6 +23,7 @@ Command = (
     | Annotated[ExtractConfig, subcommand("extract")]
     | Annotated[CompareConfig, subcommand("compare")]
     | Annotated[ImportConfig, subcommand("import")]
+    | Annotated[ConvertConfig, subcommand("convert")]
     | Annotated[OfficialConfig, subcommand("official")]
 )
 _RUN = {
@@ -31,6 +33,7 @@ _RUN = {
     ExtractConfig: extract,
     CompareConfig: compare,
     ImportConfig: import_images,
+    ConvertConfig: convert,
     OfficialConfig: official,
 }
 

@@ -78,7 +78,7 @@ def extract(config: ExtractConfig) -> int:
                 bar.advance(note=f"{len(skipped)} skipped" if skipped else "")
         kept = [(row, name) for row, name in zip(rows, names, strict=True) if row not in skipped]
         if dataset.labels is not None:
-            _write(output / "labels.csv", _label_table(dataset, kept))
+            _write(output / "labels.csv", label_table(dataset, kept))
         if skipped:
             _write(output / "skipped.csv", _csv(["row", "reason"], skipped.items()))
     found = f", {len(there)} of them there before" if there else ""
@@ -115,7 +115,7 @@ def _claim(config: ExtractConfig, dataset: Dataset, resolution: int, targets: li
     return {target.relative_to(output).as_posix() for target in there if target.suffix == ".png"}
 
 
-def _label_table(dataset: Dataset, kept: Sequence[tuple[int, str]]) -> bytes:
+def label_table(dataset: Dataset, kept: Sequence[tuple[int, str]]) -> bytes:
     assert dataset.labels is not None
     heading = dataset.label_names or [f"label{i}" for i in range(dataset.labels.shape[1])]
     return _csv(["file", *heading], ([name, *dataset.labels[row]] for row, name in kept))

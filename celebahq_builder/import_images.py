@@ -14,8 +14,9 @@ import tyro
 
 from celebahq.files import partial_path, printable
 from celebahq.progress import progress
+from celebahq_builder.formats import open_source
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter, FaceRecord, open_dataset
-from celebahq_builder.image_sources import SourceError, SourceLabels, open_source
+from celebahq_builder.image_sources import SourceError, SourceLabels
 from celebahq_builder.import_decode import Fit, LoadedImage, first_fit, load_image
 from celebahq_builder.import_journal import ImportedImage, Journal, levels_sha256
 from celebahq_builder.import_labels import Labels, read_labels

@@ -72,16 +72,19 @@ def one_hot(classes: Sequence[str]) -> Labels:
 def _of_values(where: str, labels: SourceLabels, names: Sequence[str]) -> Labels:
     """Turn class numbers into columns 0 .. largest, as StyleGAN does; lists of numbers are columns already."""
     values = _look_up_all(where, labels.values, names)
+    if all(isinstance(value, str) for value in values):
+        return one_hot(values)
     if all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values):
         every = [value for value in labels.values.values() if isinstance(value, int)]
-        width = len(labels.names) if labels.names else max(every) + 1
+        width = len(labels.names) if labels.names else max(max(every) + 1, min(labels.count or 0, 1 << 20))
         if max(values) >= width:
             raise SourceError(f"{where}: got class {max(values)}, expected one of {width}")
         _check_size(len(values), width)
         table = np.zeros((len(values), width), np.float32)
         table[np.arange(len(values)), values] = 1
         return Labels(table, labels.names)
-    return Labels(_numbers(where, values), labels.names)
+    table = _numbers(where, values)
+    return Labels(table, labels.names if labels.names and len(labels.names) == table.shape[1] else None)
 
 
 def _from_table(path: Path, names: Sequence[str]) -> Labels:

@@ -116,7 +116,7 @@ def test_import_says_in_one_line_what_is_wrong(folder, tmp_path, capsys, refusal
     cases = {
         ("import", tmp_path / "nowhere", "--output", output): "nowhere: no such file or folder",
         ("import", tmp_path / "empty", "--output", output): "empty: got nothing, expected .png, .jpg",
-        ("import", folder / "notes.txt", "--output", output): "notes.txt: got no zip archive",
+        ("import", folder / "notes.txt", "--output", output): "notes.txt: got a file of no known kind",
         ("import", folder, "--output", tmp_path / "no" / "f.h5"): "f.h5.partial: No such file or directory",
         ("import", folder, "--output", output, "--resolution", 100): "--resolution: got 100 pixels a side, expected",
         ("import", folder, "--output", output, "--limit", 0): "--limit: got 0, expected at least 1",
