@@ -1,4 +1,4 @@
-"""What a run tells: log.jsonl, metrics.jsonl, TensorBoard events, the terminal."""
+"""What a run tells: log.jsonl, metrics.jsonl, the terminal, and TensorBoard events where that is installed."""
 
 import contextlib
 import json
@@ -30,14 +30,13 @@ class Report:
 
     def __init__(self, folder: str | Path, nimg: int, total_kimg: float) -> None:
         from rich.progress import BarColumn, Progress, TextColumn
-        from torch.utils.tensorboard import SummaryWriter
 
         folder = Path(folder)
         self._log, self._metrics = folder / "log.jsonl", folder / "metrics.jsonl"
         _keep_rows_until(self._log, nimg)
         self.measured = _keep_rows_until(self._metrics, nimg)
         """Rows of metrics.jsonl at the start of this process."""
-        self._events = SummaryWriter(str(folder), purge_step=nimg + 1 if nimg else None)
+        self._events = _event_writer(folder, nimg)
         self._total_kimg = total_kimg
         self._bar = Progress(
             TextColumn("{task.fields[where]}"),
@@ -48,6 +47,8 @@ class Report:
         )
         self._task = self._bar.add_task("train", total=total_kimg, completed=nimg / 1000, where="", rate="", left="")
         self._moved = 0.0
+        if self._events is None:
+            self.say("no TensorBoard events: tensorboard is not installed; log.jsonl holds the same numbers")
 
     def __enter__(self) -> "Report":
         self._bar.start()
@@ -58,7 +59,8 @@ class Report:
     ) -> None:
         with contextlib.suppress(OSError):  # the terminal may be gone
             self._bar.stop()
-        self._events.close()
+        if self._events:
+            self._events.close()
 
     def moved(self, nimg: int, resolution: int, alpha: float) -> None:
         """Move the bar, a few times a second."""
@@ -73,9 +75,7 @@ class Report:
             finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
             file.write(json.dumps(finite) + "\n")  # a skipped update's loss is not finite, and JSON has no NaN
         step = round(row["kimg"] * 1000)
-        for name in CURVES:
-            self._events.add_scalar(f"train/{name}", row[name], step)
-        self._events.flush()
+        self._scalars({f"train/{name}": row[name] for name in CURVES}, step)
         rate = f"{row['sec_per_kimg']:.2f} s/kimg"
         left = "" if seconds_left is None else f"{clock(seconds_left)} left"
         where = _where(row["resolution"], row["alpha"])
@@ -94,11 +94,9 @@ class Report:
             file.write(json.dumps(row) + "\n")
         metric, step = row["metric"], round(row["kimg"] * 1000)
         compared = "noise_floor" if "noise_floor" in row else "reals"
-        for kind in ("values", compared):
-            for name, value in row[kind].items():
-                tag = f"metrics/{metric}_{name}" if kind == "values" else f"metrics/{metric}_{name}_{kind}"
-                self._events.add_scalar(tag, value, step)
-        self._events.flush()
+        curves = {f"metrics/{metric}_{name}": value for name, value in row["values"].items()}
+        curves |= {f"metrics/{metric}_{name}_{compared}": value for name, value in row[compared].items()}
+        self._scalars(curves, step)
         name = list(row["values"])[-1]
         self.say(
             f"{row['kimg']:>9.1f}/{self._total_kimg:g} kimg  {_where(row['resolution'], 1):<16}"
@@ -117,6 +115,12 @@ class Report:
             with contextlib.suppress(OSError):
                 self._bar.start()
 
+    def _scalars(self, curves: dict[str, float], step: int) -> None:
+        if self._events:
+            for name, value in curves.items():
+                self._events.add_scalar(name, value, step)
+            self._events.flush()
+
     def say(self, line: str) -> None:
         """Tell a line, above the bar where there is one; a terminal that is gone never ends a run."""
         with contextlib.suppress(OSError):
@@ -124,6 +128,15 @@ class Report:
                 LOG.info("%s", line)
             else:
                 self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _event_writer(folder: Path, nimg: int) -> Any:
+    """TensorBoard's writer, which drops what is later than the checkpoint; None without the extra `tensorboard`."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder), purge_step=nimg + 1 if nimg else None)
 
 
 def _where(resolution: int, alpha: float) -> str:

@@ -52,7 +52,8 @@ def card_text(
     )
     limit = (
         "Because of that data they are for non-commercial use only; the same program trained on freely licensed "
-        "photographs (`python -m train.restoration --photos DIR`) gives weights without that limit."
+        f"photographs (`python -m train.restoration --photos DIR --net {net} --minutes 60`) gives weights without that "
+        "limit."
         if licence["non_commercial"]
         else "Commercial use is open."
     )
