@@ -1,8 +1,8 @@
 """Type README's lines in order, in a copy of the repository: python3 .ci/type_readme.py [--skip REGEX] [FOLDER]
 
-Every line of an unnamed fence and every fence of Python is run where the lines before it ran. A line must end with exit code 0; one
-that says what it "needs" may instead end with one clear refusal; "a server" must answer, and end at Ctrl-C. No line may change
-what another one made. Needs nothing but the standard library, as it starts before there is an environment.
+Every line of an unnamed fence and every fence of Python is run where the lines before it ran. A line must end with exit
+code 0; one that says what it "needs" may instead end with one clear refusal; "a server" must answer, and end at Ctrl-C.
+No line may change what another one made. Nothing but the standard library: it starts before there is an environment.
 """
 
 import argparse
@@ -24,7 +24,7 @@ PATIENCE = 60  # with a line that needs a GPU, on a machine that has one: days o
 
 
 def lines_of(text: str) -> list[str]:
-    """The commands and programs of a page, in order: each line of a fence without a name, each fence of Python as a whole."""
+    """The commands of a page, in order: each line of a fence without a name, each fence of Python as a whole."""
     found: list[str] = []
     for name, body in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         if name == "python":
@@ -133,7 +133,7 @@ def main() -> int:
         log.unlink()
         after = made(folder)
         for path in (path for path, digest in before.items() if after.get(path) != digest and path in owner):
-            if not Path(path).parts[0] == "runs":  # a run's metrics are kept in the run
+            if Path(path).parts[0] != "runs":  # a run's metrics are kept in the run
                 wrong = wrong or f"changed {path}, which this line made: {owner[path]}"
         owner |= {path: shown for path in after if path not in before}
         before = after

@@ -1,4 +1,4 @@
-"""Find the upright faces of photographs for the option --faces of python -m train.restoration, with the builder's dlib detector.
+"""Find the upright faces of photographs for train.restoration's --faces, with the builder's dlib detector.
 
 python benchmarks/restoration_faces.py PHOTOS --output faces.csv [--scale 2]
 """

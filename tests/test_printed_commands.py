@@ -28,7 +28,9 @@ PROGRAMS = {
     "python -m zoo": "zoo.__main__",
 }
 # A name alone ("`celebahq-data info`", "python -m train") is a reference, not a command to type.
-_COMMAND = re.compile(r"(?:celebahq-(?:build|data|train|export|zoo)|python -m (?:celebahq_builder|train|export|zoo)[\w.]*) .*")
+_COMMAND = re.compile(
+    r"(?:celebahq-(?:build|data|train|export|zoo)|python -m (?:celebahq_builder|train|export|zoo)[\w.]*) .*"
+)
 _FORM = re.compile(r"\||\.\.\.|\[|…")  # a form with choices or gaps, {…} of an f-string
 
 
