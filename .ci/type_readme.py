@@ -34,10 +34,10 @@ def lines_of(text: str) -> list[str]:
     return found
 
 
-def environment() -> dict[str, str]:
-    """Of somebody who activated .venv; the file sample.py is imported from the folder where the page copies it to."""
+def environment(folder: Path) -> dict[str, str]:
+    """Of somebody who activated .venv in `folder`."""
     added = {
-        "PATH": f".venv/bin{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{folder / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "PIP_RETRIES": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PYTHONUNBUFFERED": "1",
@@ -68,7 +68,7 @@ def run(line: str, folder: Path, log: Path) -> str:
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=environment(),
+            env=environment(folder),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -78,6 +78,7 @@ def run(line: str, folder: Path, log: Path) -> str:
             time.sleep(0.2)
             if "a server" in said and answers(log.read_text("utf-8", "replace") + line):
                 answered = True
+                time.sleep(2)  # as nobody is quicker
                 break
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)  # the Ctrl-C of a terminal reaches the whole group
@@ -93,7 +94,7 @@ def run(line: str, folder: Path, log: Path) -> str:
 
 def verdict(code: int, printed: str, said: str, answered: bool) -> str:
     """What is wrong with a line that ended so, or nothing."""
-    if "Traceback (most recent call last)" in printed and not (answered and "KeyboardInterrupt" in printed):
+    if "Traceback (most recent call last)" in printed:
         return "ended with a traceback"
     if code == 0 or answered:
         return ""
