@@ -27,8 +27,9 @@ class Iteration:
         statistics: Tensor,
         settings: Settings,
         capture: bool,
+        ada: Tensor | None = None,
     ) -> None:
-        self._step = (nets, adams, alpha, statistics, settings)
+        self._step = (nets, adams, alpha, statistics, settings, ada)
         self._capture = capture
         self._first = True
         self.intact = True
@@ -72,9 +73,9 @@ class Iteration:
         graph.replay()
 
     def _run(self, batch: Batch, noise: Noise) -> None:
-        nets, adams, alpha, statistics, settings = self._step
+        nets, adams, alpha, statistics, settings, ada = self._step
         self.intact = False
-        train_step(nets, adams, batch, noise, alpha, statistics, settings)
+        train_step(nets, adams, batch, noise, alpha, statistics, settings, ada)
         self.intact = True
 
     def _record(self, batch: Batch, noise: Noise) -> tuple[torch.cuda.CUDAGraph, Batch, Noise]:
@@ -89,9 +90,14 @@ class Iteration:
 
     def _state(self) -> list[Tensor]:
         """Return every tensor that an iteration writes."""
-        nets, adams, _, statistics, _ = self._step
+        nets, adams, _, statistics, _, ada = self._step
         flats = [nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector]
-        return [*flats, statistics, *(x for adam in adams for x in (adam.mean, adam.mean_square, adam.count))]
+        return [
+            *flats,
+            statistics,
+            *([] if ada is None else [ada]),
+            *(x for adam in adams for x in (adam.mean, adam.mean_square, adam.count)),
+        ]
 
 
 def _clone(x: Tensor | None) -> Tensor | None:

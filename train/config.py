@@ -93,6 +93,13 @@ class TrainConfig:
     """Fixed weight of the old average an update, whatever the minibatch, instead of ema_kimg."""
     mirror: bool = True
     """Mirror each real picture with probability one half."""
+    augment: Literal["auto", "none", "diffaug", "ada"] = "auto"
+    """Transform what the discriminator sees, reals and fakes alike, so that few faces are not learnt by heart. diffaug:
+    color, translation, cutout (Zhao et al. 2020); ada: StyleGAN2-ADA's list, as often as the discriminator is too sure
+    of its reals. auto: ada below 5,000 faces, else none. On CUDA a resume is then exact to rounding only."""
+    augment_kimg: float | None = None
+    """Thousands of images over which ada's probability can rise from 0 to 1; by default 500, or an eighth of the run
+    where that is less."""
 
     variant: Literal["paper", "released"] = "paper"
     """Which of the two official networks; see zoo.progan.ProGANConfig."""
@@ -144,6 +151,8 @@ class TrainConfig:
                 raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected more than 0")
         if self.discriminator_kimg is not None and self.discriminator_kimg < 0:
             raise TrainError(f"--discriminator-kimg: got {self.discriminator_kimg}, expected 0 or more")
+        if self.augment_kimg is not None and self.augment_kimg <= 0:
+            raise TrainError(f"--augment-kimg: got {self.augment_kimg}, expected more than 0")
         not_negative = ("stable_kimg", "fade_kimg", "gp_weight", "drift", "ema_kimg", "rampup_kimg", "image_ticks",
                         "seed")  # fmt: skip
         for name in not_negative:
@@ -160,6 +169,11 @@ class TrainConfig:
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainError(f"--{name}: got {getattr(self, name)}, expected from 0 to below 1")
+
+    @property
+    def augments(self) -> bool:
+        """Whether what the discriminator sees is transformed."""
+        return self.augment in ("diffaug", "ada")
 
     @property
     def run_folder(self) -> Path:

@@ -15,7 +15,7 @@ from train.data import RealFaces
 from train.initial import growth_of_checkpoint, read_initial, start_of, told_of
 from train.memory import OutOfMemoryError
 from train.metrics.in_training import training_metrics
-from train.plan import Plan, make_plan
+from train.plan import SMALL, Plan, make_plan, with_augmentation
 from train.publish import example_label, grid_latents, is_published, save_reals
 from train.report import LOG, Report
 from train.run_folder import dataset_facts, lock_run_folder, resume, run_of_the_same_faces, write_options
@@ -67,6 +67,7 @@ def _train(config: TrainConfig, dataset: Dataset, fingerprint: dict[str, Any], g
         config = start_of(config, initial, given)
     first = initial.architecture.resolution if initial else 4
     plan = make_plan(config, dataset, first, growth_of_checkpoint(state) if state else None)
+    config = with_augmentation(config, len(dataset), plan.total_kimg)
     write_options(folder, config, resumed.history)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device, state["precision"] if state else None, folder)
@@ -134,6 +135,8 @@ def _train(config: TrainConfig, dataset: Dataset, fingerprint: dict[str, Any], g
                 row = {"kimg": position.nimg / 1000, "resolution": growth.resolution, "alpha": growth.alpha,
                        "minibatch": size, "learning_rate": rate, **means, "sec_per_kimg": round(sec_per_kimg, 4),
                        "seconds": round(position.seconds, 3)}  # fmt: skip
+                if stepper.ada is not None:
+                    row["augment_p"] = round(float(stepper.ada[0]), 4)
                 if growth_at(watch.began_at, **plan.growth).resolution == growth.resolution:
                     cost.measured(growth.resolution, sec_per_kimg)
                 report.tick(row, cost.seconds_left(position.nimg))
@@ -176,6 +179,11 @@ def _headlines(facts: RunFacts, plan: Plan, dataset: Dataset, position: Position
         lines.append(f"about {duration(seconds)}{' more' if position.nimg else ''}: {levels_text(cost, position.nimg)}")
         if seconds > TOO_LONG and facts.device.startswith("CPU") and facts.config.preset != "smoke":
             lines.append("that is long for a CPU; --preset smoke shows everything at work, 4x4 to 32x32, in minutes")
+    if facts.config.augments:
+        lines.append(
+            f"augment {facts.config.augment}: what the discriminator sees is transformed, reals and fakes alike"
+            + (f" (fewer than {SMALL:,} faces; --augment none turns it off)" if len(dataset) < SMALL else "")
+        )
     if len(dataset) < FEW_FACES:
         lines.append(
             f"{len(dataset)} faces are few: below some hundreds a generator learns the faces themselves; "

@@ -65,6 +65,17 @@ def with_saved_options(config: TrainConfig, saved: dict[str, Any], given: frozen
     return replace(config, **{name: from_saved(name, saved[name]) for name in names if name in saved})
 
 
+def keep_automatic(config: TrainConfig, saved: dict[str, Any]) -> TrainConfig:
+    """Return the options of a resumed run, with what was chosen for it once where the choice is left to the program."""
+    chosen = {}
+    if config.augment == "auto":
+        chosen["augment"] = saved.get("augment", "none")  # a run from before there was any
+    for name in ("augment_kimg", "discriminator_kimg"):
+        if getattr(config, name) is None:
+            chosen[name] = saved.get(name)
+    return replace(config, **chosen)
+
+
 def from_saved(name: str, value: Any) -> Any:
     """Return the value of a field as TrainConfig has it, of the plain JSON type that is saved."""
     if name in ("dataset", "outdir"):

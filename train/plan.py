@@ -1,6 +1,6 @@
 """Where a run goes: the resolution at which growth ends, its schedule, its length."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from celebahq_builder.hdf5 import Dataset
@@ -8,6 +8,9 @@ from train.config import TrainConfig, TrainError
 from train.metrics.in_training import SMALLEST
 from train.presets import PRESETS
 from train.schedule import schedule_kimg
+
+SMALL = 5000
+"""Faces below which --augment auto is ada."""
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,12 @@ def make_plan(
     if total_kimg <= 0:
         raise TrainError("--total-kimg: got none, and --stable-kimg 0 leaves nothing to do; expected more than 0")
     return Plan(resolution, growth, total_kimg)
+
+
+def with_augmentation(config: TrainConfig, faces: int, total_kimg: float) -> TrainConfig:
+    """Return the options with --augment auto decided, and how fast ada's probability may move."""
+    if config.augment == "auto":
+        config = replace(config, augment="ada" if faces < SMALL else "none")
+    if config.augment == "ada" and config.augment_kimg is None:
+        config = replace(config, augment_kimg=min(500.0, total_kimg / 8))
+    return config

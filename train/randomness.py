@@ -6,19 +6,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from train.augment import DRAWS
+
 
 @dataclass(frozen=True)
 class Noise:
     """What one iteration draws, on its device.
 
     z_d, z_g: (N, latent_size) ~ N(0, 1), latents of D's and of G's fakes. mix: (N, 1, 1, 1) ~ U[0, 1], where between
-    real and fake the penalty is taken. mirror: (N, 1, 1, 1) ~ U[0, 1], a real below one half is mirrored.
+    real and fake the penalty is taken. mirror: (N, 1, 1, 1) ~ U[0, 1], a real below one half is mirrored. augment:
+    (2, N, DRAWS) ~ U[0, 1], transforms of D's images and of G's; None where there are none.
     """
 
     z_d: Tensor
     z_g: Tensor
     mix: Tensor
     mirror: Tensor
+    augment: Tensor | None = None
 
     def copy_(self, other: "Noise") -> None:
         """Overwrite in place: a captured graph reads fixed addresses."""
@@ -26,8 +30,9 @@ class Noise:
             mine.copy_(theirs)
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """Return the four tensors."""
-        return self.z_d, self.z_g, self.mix, self.mirror
+        """Return those that there are."""
+        always = (self.z_d, self.z_g, self.mix, self.mirror)
+        return always if self.augment is None else (*always, self.augment)
 
 
 def _sequence(seed: int, *path: int) -> np.random.SeedSequence:
@@ -40,12 +45,17 @@ def derived_seed(seed: int, *path: int) -> int:
     return int(_sequence(seed, *path).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def draw_noise(generator: torch.Generator, seed: int, nimg: int, batch: int, latent_size: int) -> Noise:
+def draw_noise(
+    generator: torch.Generator, seed: int, nimg: int, batch: int, latent_size: int, augmented: bool = False
+) -> Noise:
     """Draw one iteration's noise on the generator's device; the generator is seeded afresh by (seed, nimg)."""
     generator.manual_seed(derived_seed(seed, 0, nimg))
     normal = torch.randn(2, batch, latent_size, generator=generator, device=generator.device)
     uniform = torch.rand(2, batch, 1, 1, 1, generator=generator, device=generator.device)
-    return Noise(normal[0], normal[1], uniform[0], uniform[1])
+    augment = None
+    if augmented:  # last, so that all others are the same without
+        augment = torch.rand(2, batch, DRAWS, generator=generator, device=generator.device)
+    return Noise(normal[0], normal[1], uniform[0], uniform[1], augment)
 
 
 class RowOrder:

@@ -75,7 +75,8 @@ class Report:
             finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
             file.write(json.dumps(finite) + "\n")  # a skipped update's loss is not finite, and JSON has no NaN
         step = round(row["kimg"] * 1000)
-        self._scalars({f"train/{name}": row[name] for name in CURVES}, step)
+        curves = (*CURVES, "augment_p") if "augment_p" in row else CURVES
+        self._scalars({f"train/{name}": row[name] for name in curves}, step)
         rate = f"{row['sec_per_kimg']:.2f} s/kimg"
         left = "" if seconds_left is None else f"{clock(seconds_left)} left"
         where = _where(row["resolution"], row["alpha"])
@@ -86,6 +87,8 @@ class Report:
             f"  {rate}  {clock(row['seconds'])}{', ' if left else ''}{left}"
         )
         skipped = round((row["d_overflow"] + row["g_overflow"]) * row["iterations"])
+        if "augment_p" in row:
+            line += f"  augment p {row['augment_p']:.3f}"
         self.say(line + (f"  {skipped} updates skipped (not finite)" if skipped else ""))
 
     def metric(self, row: dict[str, Any]) -> None:

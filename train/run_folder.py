@@ -14,7 +14,7 @@ from celebahq_builder.hdf5 import Dataset
 from train.checkpoint import DamagedCheckpointError, check_fields, checkpoints, load_checkpoint, set_aside
 from train.config import TrainConfig, TrainError
 from train.initial import keep_sizes
-from train.options import changes, forbidden_change, typed, with_saved_options
+from train.options import changes, forbidden_change, keep_automatic, typed, with_saved_options
 from train.state import check_networks
 
 
@@ -87,7 +87,8 @@ def resume(
     _, state = newest_checkpoint(folder / "checkpoints", say)
     result = Resumed(config, state)
     if state is not None:
-        result.config = keep_sizes(with_saved_options(config, state["config"], given), state["config"])
+        saved = state["config"]
+        result.config = keep_automatic(keep_sizes(with_saved_options(config, saved, given), saved), saved)
         _check_same_run(folder, state, result.config, facts)
         result.history = list(state.get("history", []))
         changed = changes(state["config"], result.config.to_dict())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from train.augment import adapt, augment
 from train.ema import ema_beta, update_ema
 from train.gradient_penalty import input_gradient
 from train.losses import discriminator_loss, generator_loss, gradient_penalty, label_loss
@@ -30,6 +31,8 @@ class Settings:
     ema_kimg: float
     mirror: bool
     ema_beta: float | None = None
+    augment: str = "none"
+    augment_kimg: float = 500.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def train_step(
     alpha: Tensor,
     statistics: Tensor,
     settings: Settings,
+    ada: Tensor | None = None,
 ) -> None:
     """Show one minibatch to both networks and update them, in place. Nothing is read back to the host.
 
@@ -98,6 +102,7 @@ def train_step(
         alpha: () float32, weight of the newest block; 1 once it is fully in.
         statistics: (len(STATISTICS),) float32 sums, added to.
         settings: constants.
+        ada: (2,) float32 state of the augmentation's probability, where it is adaptive; see train.augment.adapt.
     """
     n, resolution = batch.reals.shape[0], batch.reals.shape[-1]
     g_adam, d_adam = adams
@@ -107,6 +112,8 @@ def train_step(
     reals = prepare_reals(batch.reals, noise.mirror if settings.mirror else None, alpha)
     with torch.no_grad():
         fakes = nets.generator(noise.z_d, batch.labels, resolution=resolution, alpha=alpha)
+        # Real i, fake i and what lies between them are transformed alike.
+        reals, fakes = (_augmented(x, noise, 0, alpha, settings, ada) for x in (reals, fakes))
         images = torch.cat([reals, fakes, torch.lerp(reals, fakes, noise.mix)])
         images = images.contiguous(memory_format=torch.channels_last)  # as the weights lie
     tape: list[Tensor] = []
@@ -131,6 +138,7 @@ def train_step(
     # Generator: its gradient passes through the discriminator, whose own weights want none.
     nets.discriminator.requires_grad_(False)
     fakes = nets.generator(noise.z_g, batch.g_labels, resolution=resolution, alpha=alpha)
+    fakes = _augmented(fakes, noise, 1, alpha, settings, ada)
     scores, logits = _scores(nets.discriminator, fakes, alpha, sets=1)
     loss = generator_loss(scores)
     if logits is not None:
@@ -145,6 +153,8 @@ def train_step(
     update_ema(nets.ema_flat.prefix(resolution), nets.g_flat.prefix(resolution), beta)
 
     with torch.no_grad():
+        if ada is not None:
+            adapt(ada, real_scores, fake_scores, settings.augment_kimg)
         penalty = gradient_penalty(gradient.detach(), settings.gp_target).mean()
         row = [d_loss, g_loss, real_scores.mean(), fake_scores.mean(), penalty, d_overflow, g_overflow]
         statistics += torch.stack([*(x.detach() for x in row), torch.ones_like(d_loss)])
@@ -156,3 +166,13 @@ def _scores(
     """Return (scores, label logits or None)."""
     out = discriminator(images, alpha=alpha, sets=sets, tape=tape)
     return out if isinstance(out, tuple) else (out, None)
+
+
+def _augmented(
+    images: Tensor, noise: Noise, whose: int, alpha: Tensor, settings: Settings, ada: Tensor | None
+) -> Tensor:
+    """Return images as the discriminator sees them; whose: 0 for its own step, 1 for the generator's."""
+    if noise.augment is None:
+        return images
+    p = torch.ones_like(alpha) if ada is None else ada[0]
+    return augment(images, noise.augment[whose], settings.augment, p, alpha)

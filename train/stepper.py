@@ -40,6 +40,10 @@ class Stepper:
         self.nets, self.config, self.data, self.device, self._say = nets, config, data, device, say
         self.alpha = torch.ones((), device=device)
         self.statistics = torch.zeros(len(STATISTICS), device=device)
+        self.ada = torch.zeros(2, device=device) if config.augment == "ada" else None
+        """Of the adaptive augmentation: its probability, and the running mean of its heuristic."""
+        if self.ada is not None and state and "ada" in state:
+            self.ada.copy_(state["ada"])
         self.stage = state["stage"] if state else -1
         self.adams = restore(state, nets, config, self.statistics) if state else None
         self._random = torch.Generator(device)
@@ -107,8 +111,9 @@ class Stepper:
             self._shape, self._iteration = (growth.resolution, size), None  # frees the graph of the shape before
             captured = self.config.capture and self.device.type == "cuda"
             step = (self.nets, self.adams, self.alpha, self.statistics, step_settings(self.config))
-            self._iteration = Iteration(*step, captured)
+            self._iteration = Iteration(*step, captured, self.ada)
 
     def _show(self, nimg: int, resolution: int, size: int) -> None:
         batch = self.data.batch(resolution, nimg, size)
-        self._iteration(batch, draw_noise(self._random, self.config.seed, nimg, size, self.config.latent_size))
+        config = self.config
+        self._iteration(batch, draw_noise(self._random, config.seed, nimg, size, config.latent_size, config.augments))

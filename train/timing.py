@@ -46,9 +46,11 @@ class TimedStep:
         adams = make_adams(nets, config, architecture.resolution)
         for adam in adams:
             adam.learning_rate.fill_(1e-3)
+        self._ada = torch.zeros(2, device=device) if config.augment == "ada" else None
+        self._augmented = config.augments
         statistics = torch.zeros(len(STATISTICS), device=device)
         alpha = torch.full((), 0.5, device=device)
-        self._iteration = Iteration(nets, adams, alpha, statistics, step_settings(config), captured)
+        self._iteration = Iteration(nets, adams, alpha, statistics, step_settings(config), captured, self._ada)
         self._random = torch.Generator(device)
         shape = (size, architecture.image_channels, architecture.resolution, architecture.resolution)
         self._reals = torch.randint(0, 256, shape, dtype=torch.uint8, device=device, generator=self._random)
@@ -59,7 +61,7 @@ class TimedStep:
         _wait(self._device)
         began = time.perf_counter()
         for _ in range(count):
-            noise = draw_noise(self._random, 0, self._shown, self._size, self._latent_size)
+            noise = draw_noise(self._random, 0, self._shown, self._size, self._latent_size, self._augmented)
             self._iteration(Batch(self._reals, self._label, self._label), noise)
             self._shown += 1
         _wait(self._device)

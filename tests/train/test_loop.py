@@ -137,7 +137,7 @@ def test_killed_and_interrupted_then_resumed_equals_uninterrupted(dataset, tmp_p
 
 
 def test_a_run_that_fails_to_publish_does_not_count_as_done(dataset, tmp_path, monkeypatch):
-    def disk_full(*arguments):
+    def disk_full(*arguments, **options):
         raise OSError("no space")
 
     with monkeypatch.context() as patch:

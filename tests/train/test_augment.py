@@ -1,0 +1,172 @@
+"""Augmentation: alike for reals and fakes, differentiable, continuous over a fade, and with an inverse: no leak."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from celebahq_builder.hdf5 import DatasetWriter
+from train.augment import DRAWS, LARGEST_P, _ada, _colors, adapt, augment
+from train.checkpoint import checkpoints, load_checkpoint
+from train.config import TrainConfig
+from train.loop import train
+from train.plan import with_augmentation
+from train.randomness import draw_noise
+from train.setup import make_networks, step_settings
+from train.state import make_adams
+from train.step import STATISTICS, Batch, train_step
+from zoo.layers import downsample, upsample
+
+ONE, CPU = torch.tensor(1.0), torch.device("cpu")
+
+
+def draws(n: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(n, DRAWS, generator=torch.Generator().manual_seed(seed))
+
+
+def images(n: int = 4, size: int = 16, channels: int = 3) -> torch.Tensor:
+    return torch.rand(n, channels, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+def test_at_probability_0_ada_changes_no_bit():
+    x = images()
+    assert torch.equal(augment(x, draws(4), "ada", torch.tensor(0.0), ONE), x)
+
+
+@pytest.mark.parametrize("kind", ["diffaug", "ada"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_images_transform_depends_on_its_own_draws_alone(kind, channels):
+    x, u, p = images(6, channels=channels), draws(6), torch.tensor(0.8)
+    together = augment(x, u, kind, p, ONE)
+    for i in (0, 3, 5):
+        torch.testing.assert_close(augment(x[i : i + 1], u[i : i + 1], kind, p, ONE), together[i : i + 1])
+    assert not torch.allclose(augment(x, draws(6, seed=9), kind, p, ONE), together)
+
+
+@pytest.mark.parametrize("kind", ["diffaug", "ada"])
+def test_gradient_reaches_the_generator_and_is_the_right_one(kind):
+    x, u, p = images(3, 8).double().requires_grad_(), draws(3).double(), torch.tensor(0.7).double()
+    torch.set_default_dtype(torch.float64)
+    try:
+        alpha = torch.tensor(0.4).double()
+        assert torch.autograd.gradcheck(lambda t: augment(t, u, kind, p, alpha), x, atol=1e-6)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("kind", ["diffaug", "ada"])
+def test_a_fade_begins_with_what_the_discriminator_has_seen_before(kind):
+    small, u, p = images(5, 8), draws(5), torch.tensor(0.8)
+    before = augment(small, u, kind, p, ONE)
+    torch.testing.assert_close(augment(upsample(small), u, kind, p, torch.tensor(0.0)), upsample(before))
+    large = images(5, 16)
+    half = augment(large, u, kind, p, torch.tensor(0.5))
+    ends = augment(large, u, kind, p, torch.tensor(0.0)), augment(large, u, kind, p, ONE)
+    torch.testing.assert_close(half, (ends[0] + ends[1]) / 2)
+    torch.testing.assert_close(ends[0], upsample(augment(downsample(large), u, kind, p, ONE)))
+
+
+def test_each_transform_of_ada_is_applied_as_often_as_p_says():
+    n, p = 4000, 0.4
+    x = images(1, 16).expand(n, -1, -1, -1)
+    untouched = (_ada(x, draws(n), torch.tensor(p)) == x).all(dim=(1, 2, 3)).float().mean().item()
+    # Mirror and luma flip do nothing in half of the cases, quarter turns in one of four, a shift by up to 2 pixels
+    # in one of 25; the two turns count as one.
+    expected = (1 - p / 2) ** 2 * (1 - 3 * p / 4) * (1 - p * 24 / 25) * (1 - p) ** 8
+    assert untouched == pytest.approx(expected, abs=4 * math.sqrt(expected / n))
+
+
+@pytest.mark.parametrize("p", [0.3, LARGEST_P])
+def test_nothing_leaks_what_is_seen_determines_what_was_there(p):
+    """Mirror, quarter turns and luma flip alone: the mean image as the discriminator sees it, put through the inverse
+    of the mixing that the draws do, is the mean image itself; a generator that matches the one matches the other."""
+    n = 160_000
+    x = images(1, 4)
+    u = draws(n)
+    u[:, 4:22] = 1.0  # only mirror and quarter turns are applied ...
+    u[:, 24:] = 1.0  # ... and of the colors the luma flip
+    seen = _ada(x.expand(n, -1, -1, -1), u, torch.tensor(p)).double().mean(0, keepdim=True)
+
+    def mixed(y: torch.Tensor) -> torch.Tensor:
+        turned = sum(torch.rot90(y, k, (2, 3)) for k in range(4)) / 4
+        y = (1 - p) * y + p * turned
+        y = (1 - p) * y + p * (y + y.flip(3)) / 2
+        gray = y.mean(dim=1, keepdim=True).expand_as(y)
+        return (1 - p) * y + p * (y + (y - 2 * gray)) / 2
+
+    basis = torch.eye(48, dtype=torch.float64).view(48, 3, 4, 4)
+    matrix = torch.stack([mixed(b[None]).flatten() for b in basis], dim=1)
+    assert torch.linalg.cond(matrix) < 200  # an inverse, and a useful one
+    found = torch.linalg.solve(matrix, seen.flatten()).view(1, 3, 4, 4)
+    error = (found - x.double()).abs().mean().item()
+    assert error < 50 / math.sqrt(n), error
+    assert (seen - x.double()).abs().mean() > 3 * error  # what is seen itself is far from it
+
+
+def test_colors_keep_gray_gray_and_turn_red_into_blue():
+    gray = torch.full((1, 3), 0.3)
+    third = torch.tensor([2 * math.pi / 3])
+    matrix = _colors(torch.ones(1), third, torch.tensor([2.0]))[0]
+    torch.testing.assert_close(gray @ matrix.T, gray)
+    turned = _colors(torch.ones(1), third, torch.ones(1))[0] @ torch.tensor([1.0, 0, 0])
+    torch.testing.assert_close(turned, torch.tensor([0.0, 0, 1]), atol=1e-6, rtol=0)
+
+
+def test_probability_rises_while_the_critic_is_sure_of_its_reals_and_falls_when_it_is_not():
+    state, sure = torch.zeros(2), torch.linspace(5, 6, 8)
+    for _ in range(40):
+        adapt(state, sure, sure - 4, kimg=0.5)
+    assert 0.5 < state[0].item() <= 40 * 8 / 500
+    for _ in range(400):
+        adapt(state, sure, sure - 4, kimg=0.5)
+    assert state[0].item() == pytest.approx(LARGEST_P)
+    offset = 100.0  # a critic's scores have no zero of their own
+    for _ in range(400):
+        adapt(state, torch.linspace(-1, 1, 8) + offset, torch.linspace(-1, 1, 8) + offset, kimg=0.5)
+    assert state[0].item() == 0
+
+
+@pytest.mark.parametrize("kind", ["diffaug", "ada"])
+def test_an_augmented_run_resumes_bit_for_bit(kind, tmp_path):
+    random = np.random.default_rng(0)
+    with DatasetWriter(tmp_path / "faces.h5", 8, 12) as writer:
+        for _ in range(12):
+            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (8, 4, 2, 1)})
+    options = {"fmap_base": 32, "fmap_max": 8, "latent_size": 8, "stable_kimg": 0.032, "fade_kimg": 0.032,
+               "minibatch": 8, "tick_kimg": 0.016, "checkpoint_ticks": 1, "image_ticks": 0, "device": "cpu",
+               "preset": "tiny", "augment": kind, "augment_kimg": 0.05}  # fmt: skip
+    states = []
+    for name, stops in (("whole", [0.096]), ("parts", [0.048, 0.096])):
+        for stop in stops:
+            train(TrainConfig(dataset=tmp_path / "faces.h5", outdir=tmp_path, name=name, total_kimg=stop, **options))
+        states.append(load_checkpoint(checkpoints(tmp_path / name / "checkpoints")[-1]))
+    for name in ("generator", "discriminator", "g_ema"):
+        assert all(torch.equal(value, states[1][name][key]) for key, value in states[0][name].items()), name
+    if kind == "ada":
+        assert torch.equal(states[0]["ada"], states[1]["ada"]) and states[0]["ada"][1] != 0
+
+
+def test_what_is_augmented_is_not_what_is_learnt_without(tmp_path):
+    """The draws come last, so that without them an iteration is what it was; with them it is another."""
+    plain, augmented = (draw_noise(torch.Generator(), 0, 8, 4, 8, augmented=a) for a in (False, True))
+    assert plain.augment is None and augmented.augment.shape == (2, 4, DRAWS)
+    assert all(torch.equal(a, b) for a, b in zip(plain.tensors(), augmented.tensors()[:4], strict=True))
+    vectors = []
+    for noise, kind in ((plain, "none"), (augmented, "diffaug")):
+        config = TrainConfig(dataset="faces.h5", fmap_base=64, fmap_max=12, latent_size=8, augment=kind)
+        nets = make_networks(config, resolution=8, image_channels=3, label_size=0, device=CPU, precision="fp32")
+        adams = make_adams(nets, config, 8)
+        for adam in adams:
+            adam.learning_rate.fill_(1e-3)
+        reals = Batch(torch.arange(4 * 192).remainder(251).view(4, 3, 8, 8).to(torch.uint8))
+        train_step(nets, adams, reals, noise, ONE, torch.zeros(len(STATISTICS)), step_settings(config))
+        vectors.append((nets.g_flat.vector, nets.d_flat.vector))
+    assert all(torch.isfinite(b).all() and not torch.equal(a, b) for a, b in zip(*vectors, strict=True))
+
+
+def test_auto_is_ada_for_few_faces_and_none_for_many():
+    config = TrainConfig(dataset="faces.h5")
+    few, many = with_augmentation(config, 4999, 80.0), with_augmentation(config, 5000, 80.0)
+    assert (few.augment, few.augment_kimg, many.augment) == ("ada", 10.0, "none")
+    assert with_augmentation(TrainConfig(dataset="faces.h5", augment="none"), 10, 80.0).augment == "none"
