@@ -18,8 +18,8 @@ from photo_mutations import photo, seeds
 
 def serve(files: list[tuple[str, bytes]], seed: int, first: int, last: int) -> None:
     """Decode a range of files and print what became of each kind; anything but pixels and refusals ends it."""
+    from celebahq_builder.decoding.unusable_photo import UnusablePhoto
     from celebahq_builder.photos import decode_photo
-    from celebahq_builder.unusable_photo import UnusablePhoto
 
     for number in range(first, last):
         kind, data = photo(files, seed, number)

@@ -22,13 +22,13 @@ from scipy.stats import spearmanr
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a clone, too
 
-from celebahq_builder.build_folder import decode_face
 from celebahq_builder.config import BuildConfig
-from celebahq_builder.manifest import Row
-from celebahq_builder.photo_folder import FileStamp
 from celebahq_builder.photos import decode_photo, find_photos
+from celebahq_builder.process_photo import Task, render_photo
 from celebahq_builder.quality import quality_score
-from celebahq_builder.render_photo import Task, render_photo
+from celebahq_builder.sources.input_photos import FileStamp
+from celebahq_builder.state.build_folder import decode_face
+from celebahq_builder.state.manifest import Row
 
 
 def faces_of(data: bytes, name: str, config: BuildConfig) -> list[tuple[Row, np.ndarray, float]]:

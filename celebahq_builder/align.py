@@ -5,11 +5,11 @@ import numpy as np
 from PIL import Image
 
 from celebahq_builder.crop_plan import CropPlan, plan_crop
-from celebahq_builder.lanczos_float32 import resize
 from celebahq_builder.padding import extend
-from celebahq_builder.released_padding import extend_released
-from celebahq_builder.released_plan import released_box
-from celebahq_builder.released_warp import sample_released
+from celebahq_builder.released.lanczos_float32 import resize
+from celebahq_builder.released.padding import extend_released
+from celebahq_builder.released.plan import released_box
+from celebahq_builder.released.warp import sample_released
 
 GEOMETRIES = ("paper", "released", "ffhq")
 OVERSAMPLING = 4  # the warp goes to 4096 for an output of 1024

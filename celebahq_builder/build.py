@@ -13,21 +13,21 @@ from pathlib import Path
 import numpy as np
 
 from celebahq.progress import progress
-from celebahq_builder.best_faces import Choice, with_outcomes
-from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncomplete
-from celebahq_builder.failure import is_failure
-from celebahq_builder.landmark_match import read_landmarks
-from celebahq_builder.manifest import Row, write_manifest
+from celebahq_builder.landmark_lists.match import read_landmarks
 from celebahq_builder.official.places import read_places
-from celebahq_builder.photo_changes import photo_digests
-from celebahq_builder.photo_folder import left_out, list_input, photos_sha256
-from celebahq_builder.photo_sources import Listing
 from celebahq_builder.printable_name import printable
-from celebahq_builder.render_photos import Photos, count_reasons, limits, render_missing, render_photos
+from celebahq_builder.process_photos import Photos, count_reasons, limits, render_missing, render_photos
+from celebahq_builder.report.training_time import training_estimate
 from celebahq_builder.restore_settings import settle
-from celebahq_builder.resume import are_these_faces, done_so_far, look_at_output
-from celebahq_builder.training_time import training_estimate
+from celebahq_builder.sources.input_photos import left_out, list_input, photos_sha256
+from celebahq_builder.sources.listing import Listing
+from celebahq_builder.state.best_faces import Choice, with_outcomes
+from celebahq_builder.state.build_folder import BuildFolder
+from celebahq_builder.state.failure import is_failure
+from celebahq_builder.state.manifest import Row, write_manifest
+from celebahq_builder.state.photo_changes import photo_digests
+from celebahq_builder.state.resume import are_these_faces, done_so_far, look_at_output
 from celebahq_builder.version import builder_version
 
 _REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space")
@@ -106,8 +106,8 @@ def _raise_what_is_left(config: BuildConfig, names: list[str], rows: list[Row], 
 
 
 def _write_report(folder: BuildFolder, config: BuildConfig, rows: list[Row], choice: Choice) -> Path:
-    from celebahq_builder.report import report_path, shown_photos, write_fault, write_report
-    from celebahq_builder.report_photos import PhotoTask, photo_pictures
+    from celebahq_builder.report.build_report import report_path, shown_photos, write_fault, write_report
+    from celebahq_builder.report.photos import PhotoTask, photo_pictures
 
     path = report_path(config.output)
     print(f"writing {printable(path)}")
@@ -134,8 +134,8 @@ def _is_written(config: BuildConfig, choice: Choice) -> bool:
 def _write_dataset(
     folder: BuildFolder, config: BuildConfig, choice: Choice, attributes: dict[str, str | int], *, replace: bool
 ) -> None:
-    from celebahq_builder.face_record import FaceRecord
     from celebahq_builder.hdf5 import DatasetWriter
+    from celebahq_builder.hdf5_format.face_record import FaceRecord
     from celebahq_builder.pyramid import pyramid
 
     compression = None if config.compression == "none" else config.compression

@@ -60,7 +60,7 @@ def plan_crop(
         raise ValueError(f"face box: its side is {side:.3g} pixels, at least 1 is wanted")
 
     if geometry == "released":
-        from celebahq_builder.released_plan import plan_released
+        from celebahq_builder.released.plan import plan_released
 
         return plan_released(size, quad, side, resolution)
     quad = np.array(quad, np.float64)

@@ -7,14 +7,14 @@ from tyro.conf import subcommand
 
 from celebahq.command import run_command
 from celebahq.errors import CelebAHQError
+from celebahq_builder.commands.compare import CompareConfig, compare
 from celebahq_builder.commands.convert import ConvertConfig, convert
+from celebahq_builder.commands.extract import ExtractConfig, extract
+from celebahq_builder.commands.import_images import ImportConfig, import_images
+from celebahq_builder.commands.info import InfoConfig, info
 from celebahq_builder.commands.official import OfficialConfig, official
-from celebahq_builder.compare import CompareConfig, compare
-from celebahq_builder.extract import ExtractConfig, extract
-from celebahq_builder.import_images import ImportConfig, import_images
-from celebahq_builder.info import InfoConfig, info
-from celebahq_builder.preview import PreviewConfig, preview
-from celebahq_builder.verify import VerifyConfig, verify
+from celebahq_builder.commands.preview import PreviewConfig, preview
+from celebahq_builder.commands.verify import VerifyConfig, verify
 
 Command = (
     Annotated[InfoConfig, subcommand("info")]

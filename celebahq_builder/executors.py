@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, cast
 
-from celebahq_builder.failure import WORKER_DIED, Failure, Limits, took_too_long, took_too_much
+from celebahq_builder.state.failure import WORKER_DIED, Failure, Limits, took_too_long, took_too_much
 from celebahq_builder.worker_process import WorkerNotStarted, WorkerProcess, call_here
 
 SLOW_SECONDS = 10.0

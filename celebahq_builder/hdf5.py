@@ -1,4 +1,4 @@
-"""celebahq.h5: the file format of the dataset and its writer; the reader is hdf5_reader.py.
+"""celebahq.h5: the file format of the dataset and its writer; the reader is hdf5_format/reader.py.
 
 Root datasets `data{R}x{R}` for every power of two from the resolution down to 1, each (N, C, R, R) uint8, C = 3 (RGB)
 or 1 (gray): what the programs of 2017 wrote and read. Row i is the same face in every one. Ours adds the group `faces`
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from celebahq_builder.face_record import FaceRecord, face_columns
-from celebahq_builder.hdf5_levels import FORMAT_VERSION, DatasetError, chunk_rows, level_key, level_resolutions
-from celebahq_builder.hdf5_reader import Dataset, open_dataset
-from celebahq_builder.labels_file import as_labels, labels_path, npy_bytes
-from celebahq_builder.partial_file import PartialFile
+from celebahq_builder.hdf5_format.face_record import FaceRecord, face_columns
+from celebahq_builder.hdf5_format.labels_file import as_labels, labels_path, npy_bytes
+from celebahq_builder.hdf5_format.levels import FORMAT_VERSION, DatasetError, chunk_rows, level_key, level_resolutions
+from celebahq_builder.hdf5_format.partial_file import PartialFile
+from celebahq_builder.hdf5_format.reader import Dataset, open_dataset
 from celebahq_builder.version import builder_version
 from celebahq_builder.whole_file import write_whole
 

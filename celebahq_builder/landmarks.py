@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from celebahq_builder.decoding.unusable_photo import UnusablePhoto
 from celebahq_builder.dlib_faces import SEEN_EYES_PX, Detection, Detector, detect, five_points
-from celebahq_builder.unusable_photo import UnusablePhoto
 
 Faces = Literal["largest", "all", "center"]
 

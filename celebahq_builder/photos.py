@@ -8,18 +8,18 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from celebahq_builder.libjpeg8d import decode_libjpeg8d
-from celebahq_builder.photo_colors import to_upright_srgb
-from celebahq_builder.photo_heif import decode_avif, decode_heic
-from celebahq_builder.photo_jpeg import decode_jpeg
-from celebahq_builder.photo_kinds import foreign_kind, photo_kind
-from celebahq_builder.photo_limits import MAX_MEGAPIXELS, check_size
-from celebahq_builder.photo_orientation import exif_orientation
-from celebahq_builder.photo_pixels import Pixels, array_of, to_eight_bits
-from celebahq_builder.photo_png import decode_png
-from celebahq_builder.photo_sources import find_photos, read_photo
-from celebahq_builder.photo_tiff import decode_tiff, read_all_by_libtiff
-from celebahq_builder.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.colors import to_upright_srgb
+from celebahq_builder.decoding.heif import decode_avif, decode_heic
+from celebahq_builder.decoding.jpeg import decode_jpeg
+from celebahq_builder.decoding.kinds import foreign_kind, photo_kind
+from celebahq_builder.decoding.limits import MAX_MEGAPIXELS, check_size
+from celebahq_builder.decoding.orientation import exif_orientation
+from celebahq_builder.decoding.pixels import Pixels, array_of, to_eight_bits
+from celebahq_builder.decoding.png import decode_png
+from celebahq_builder.decoding.tiff import decode_tiff, read_all_by_libtiff
+from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.released.libjpeg8d import decode_libjpeg8d
+from celebahq_builder.sources.listing import find_photos, read_photo
 
 __all__ = ["READ", "decode_photo", "decode_with_orientation", "find_photos", "read_photo"]
 

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-from celebahq_builder.failure import FAULT, WORKER_DIED, Failure
+from celebahq_builder.state.failure import FAULT, WORKER_DIED, Failure
 
 # One compute thread a worker: N workers use N cores, and sums are made in one order however many there are.
 _ONE_THREAD = dict.fromkeys(

@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from celebahq_builder.image_sources import IMAGE_SUFFIXES, SourceError, counted
+from celebahq_builder.sources.images import IMAGE_SUFFIXES, SourceError, counted
 
 READERS = ("hdf5_file", "tfrecords", "webdataset", "parquet", "lmdb_folder", "cifar", "mnist", "stylegan_zip")
 """Modules with recognises(path) and Source(path), asked in this order; what none knows is a folder of images."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from celebahq_builder.image_sources import MOST_BYTES, SourceError, SourceLabels
+from celebahq_builder.sources.images import MOST_BYTES, SourceError, SourceLabels
 
 _BATCH = re.compile(r"data_batch_\d+(\.bin)?|train(\.bin)?", re.ASCII)
 _NAMES = ("batches.meta", "batches.meta.txt", "meta", "fine_label_names.txt")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from celebahq_builder.hdf5 import DatasetError, open_dataset
-from celebahq_builder.image_sources import SourceError, SourceLabels
+from celebahq_builder.sources.images import SourceError, SourceLabels
 
 SUFFIXES = (".h5", ".hdf5")
 

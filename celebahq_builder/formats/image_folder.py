@@ -15,7 +15,8 @@ from celebahq_builder.formats.export_rows import (
     write_label_names,
 )
 from celebahq_builder.hdf5 import Dataset
-from celebahq_builder.image_sources import (
+from celebahq_builder.photos import find_photos
+from celebahq_builder.sources.images import (
     IMAGE_SUFFIXES,
     MOST_BYTES,
     TOO_LARGE,
@@ -24,7 +25,6 @@ from celebahq_builder.image_sources import (
     kind_of,
     parse_dataset_json,
 )
-from celebahq_builder.photos import find_photos
 
 OPENED_BY = "datasets.load_dataset('imagefolder', data_dir={output!r})"
 _OURS = ("dataset.json", "labels.csv", "metadata.jsonl", "label_names.json")

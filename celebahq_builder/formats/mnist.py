@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from celebahq_builder.image_sources import SourceError, SourceLabels
+from celebahq_builder.sources.images import SourceError, SourceLabels
 
 _FILE = re.compile(r"(.*?)[-.]images[-.]idx3[-.]ubyte(\.gz)?", re.ASCII)
 _MOST_BYTES = 1 << 30

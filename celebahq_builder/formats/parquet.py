@@ -9,7 +9,7 @@ from typing import Any
 from celebahq_builder.formats import needs
 from celebahq_builder.formats.export_rows import SUFFIX, ExportRows, WriteOptions
 from celebahq_builder.hdf5 import Dataset
-from celebahq_builder.image_sources import MOST_BYTES, TOO_LARGE, SourceError, SourceLabels
+from celebahq_builder.sources.images import MOST_BYTES, TOO_LARGE, SourceError, SourceLabels
 
 OPENED_BY = "datasets.load_dataset({output!r})"
 _GROUP_ROWS = 100

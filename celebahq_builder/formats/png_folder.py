@@ -10,7 +10,7 @@ OPENED_BY = "PIL.Image.open('{output}/00000.png')"
 
 def write(dataset: Dataset, output: Path, options: WriteOptions) -> None:
     """Write one image a row, and labels.csv where there are labels: file, then a number for each column."""
-    from celebahq_builder.extract import label_table
+    from celebahq_builder.commands.extract import label_table
 
     rows = ExportRows(dataset, options)
     digits = max(5, len(str(len(dataset) - 1)))

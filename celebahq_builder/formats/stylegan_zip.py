@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from celebahq.files import atomic_path
 from celebahq_builder.formats.export_rows import SUFFIX, ExportRows, WriteOptions
 from celebahq_builder.hdf5 import Dataset
-from celebahq_builder.image_sources import (
+from celebahq_builder.sources.images import (
     IMAGE_SUFFIXES,
     MOST_BYTES,
     TOO_LARGE,

@@ -12,7 +12,7 @@ import numpy as np
 from celebahq_builder.formats import needs
 from celebahq_builder.formats.export_rows import ExportRows, WriteOptions, read_label_names, write_label_names
 from celebahq_builder.hdf5 import Dataset
-from celebahq_builder.image_sources import MOST_BYTES, TOO_LARGE, SourceError, SourceLabels
+from celebahq_builder.sources.images import MOST_BYTES, TOO_LARGE, SourceError, SourceLabels
 
 OPENED_BY = "dataset.TFRecordDataset({output!r}), of progressive_growing_of_gans"
 _FILE = re.compile(r"(.*)-r(\d\d)\.tfrecords", re.ASCII)

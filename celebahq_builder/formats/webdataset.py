@@ -16,7 +16,7 @@ from celebahq_builder.formats.export_rows import (
     write_label_names,
 )
 from celebahq_builder.hdf5 import Dataset
-from celebahq_builder.image_sources import (
+from celebahq_builder.sources.images import (
     IMAGE_SUFFIXES,
     MOST_BYTES,
     TOO_LARGE,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from celebahq.progress import progress
-from celebahq_builder.landmark_lists import read_landmark_list
+from celebahq_builder.landmark_lists.read_list import read_landmark_list
 from celebahq_builder.official.image_list import OfficialError
 
 LANDMARKS = "list_landmarks_celeba.txt"

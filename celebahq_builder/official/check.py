@@ -13,10 +13,10 @@ import numpy as np
 
 from celebahq.progress import progress
 from celebahq_builder.executors import run
-from celebahq_builder.failure import Failure
 from celebahq_builder.hdf5 import DatasetError, open_dataset
 from celebahq_builder.official.face import RESOLUTION, chw_md5
 from celebahq_builder.official.image_list import BAD_IMAGES, OfficialError, OfficialImage
+from celebahq_builder.state.failure import Failure
 
 _SUFFIXES = {".png", ".npy", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 _LOSSY = {".jpg", ".jpeg"}

@@ -9,11 +9,11 @@ import numpy as np
 
 from celebahq.files import write_atomic
 from celebahq_builder.align import align_face
-from celebahq_builder.libjpeg8d import decode_libjpeg8d
 from celebahq_builder.official.celeba import PhotoSource
 from celebahq_builder.official.deltas import DeltaFault, open_delta, read_delta
 from celebahq_builder.official.image_list import OfficialImage
-from celebahq_builder.released_plan import released_box
+from celebahq_builder.released.libjpeg8d import decode_libjpeg8d
+from celebahq_builder.released.plan import released_box
 
 VERIFIED = "verified"
 RESOLUTION = 1024

@@ -9,7 +9,6 @@ from pathlib import Path
 from celebahq.files import printable, write_atomic
 from celebahq.progress import progress
 from celebahq_builder.executors import run
-from celebahq_builder.failure import Failure
 from celebahq_builder.official.celeba import find_photos_in_the_wild, read_landmarks
 from celebahq_builder.official.dataset_file import EarlierFile, open_earlier, sha256_of_list, write_official_file
 from celebahq_builder.official.deltas import delta_files, require_cryptography
@@ -23,6 +22,7 @@ from celebahq_builder.official.image_list import (
 )
 from celebahq_builder.official.proof import FIRST_PHOTO, prove_crop, prove_decoder
 from celebahq_builder.official.work_folder import WorkFolder
+from celebahq_builder.state.failure import Failure
 
 
 def make_official_set(

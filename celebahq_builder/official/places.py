@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.official.image_list import OfficialError, read_image_list
-from celebahq_builder.photo_sources import Listing
+from celebahq_builder.sources.listing import Listing
 
 
 def read_places(config: BuildConfig, listing: Listing) -> tuple[dict[str, int] | None, dict[str, str]]:

@@ -4,12 +4,12 @@ import hashlib
 
 import numpy as np
 
-from celebahq_builder import libjpeg8d
-from celebahq_builder.jpeg8d_pixels import pixels
-from celebahq_builder.jpeg_coefficients import read_coefficients
 from celebahq_builder.official.celeba import PhotoSource
 from celebahq_builder.official.face import OfficialRow, Refusal, official_crop
 from celebahq_builder.official.image_list import OfficialError, OfficialImage
+from celebahq_builder.released import libjpeg8d
+from celebahq_builder.released.jpeg8d_pixels import pixels
+from celebahq_builder.released.jpeg_coefficients import read_coefficients
 
 FIRST_PHOTO = "000001.jpg"
 FIRST_PHOTO_MD5 = "9cad8178d6cb0196b36f7b34bc5eb6d3"

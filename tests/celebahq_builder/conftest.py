@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from celebahq_builder import render_photos
-from celebahq_builder.build_folder import encode_face
+from celebahq_builder import process_photos as render_photos
 from celebahq_builder.dataset import main
 from celebahq_builder.hdf5 import DatasetWriter, FaceRecord
-from celebahq_builder.manifest import Row
-from celebahq_builder.photo_changes import content_sha256
-from celebahq_builder.photo_folder import file_stamp
+from celebahq_builder.process_photo import Result
 from celebahq_builder.pyramid import pyramid
-from celebahq_builder.render_photo import Result
+from celebahq_builder.sources.input_photos import file_stamp
+from celebahq_builder.state.build_folder import encode_face
+from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.photo_changes import content_sha256
 
 
 def cascade(face: np.ndarray) -> dict[int, np.ndarray]:

@@ -15,7 +15,7 @@ import pytest
 
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig
-from celebahq_builder.manifest import read_manifest
+from celebahq_builder.state.manifest import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = (
@@ -192,7 +192,7 @@ def test_interrupt_from_the_keyboard_is_one_line_and_130_and_the_build_continues
 
 
 def test_keep_holds_the_best_and_no_more_files_at_any_moment(uninterrupted, photos, tmp_path, monkeypatch):
-    from celebahq_builder.build_folder import BuildFolder
+    from celebahq_builder.state.build_folder import BuildFolder
 
     most, write_face = [], BuildFolder.write_face
 

@@ -5,15 +5,15 @@ import json
 import h5py
 import pytest
 
-from celebahq_builder import report
 from celebahq_builder.build import build
-from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncomplete
 from celebahq_builder.executors import run_here
-from celebahq_builder.failure import Failure, took_too_long
-from celebahq_builder.manifest import ManifestWriter, Row, read_manifest
-from celebahq_builder.photo_folder import file_stamp
-from celebahq_builder.render_photo import Result
+from celebahq_builder.process_photo import Result
+from celebahq_builder.report import build_report as report
+from celebahq_builder.sources.input_photos import file_stamp
+from celebahq_builder.state.build_folder import BuildFolder
+from celebahq_builder.state.failure import Failure, took_too_long
+from celebahq_builder.state.manifest import ManifestWriter, Row, read_manifest
 
 NAMES = ("a.jpg", "b.jpg", "c.jpg", "d.jpg")  # of made_photos
 
@@ -131,7 +131,8 @@ def test_all_photos_failed_is_exit_code_1_and_their_rows_are_kept(made_photos, t
 def test_time_and_memory_of_a_photo_are_limited_as_the_options_say_in_the_report_too(
     made_photos, tmp_path, trouble, monkeypatch
 ):
-    from celebahq_builder import render_photos, report_photos
+    from celebahq_builder import process_photos as render_photos
+    from celebahq_builder.report import photos as report_photos
 
     found = []
 
@@ -155,7 +156,7 @@ def test_fault_in_the_report_does_not_cost_the_faces(made_photos, tmp_path, trou
 
 
 def test_report_decodes_no_photo_that_was_never_decoded(made_photos, tmp_path, trouble, monkeypatch):
-    from celebahq_builder import report_photos
+    from celebahq_builder.report import photos as report_photos
 
     shown = []
 
@@ -178,7 +179,7 @@ def test_report_decodes_no_photo_that_was_never_decoded(made_photos, tmp_path, t
 def test_picture_that_cannot_be_made_is_left_out_of_the_report_and_told(
     made_photos, tmp_path, trouble, monkeypatch, capsys
 ):
-    from celebahq_builder import report_photos
+    from celebahq_builder.report import photos as report_photos
 
     def make_pictures(task):
         raise KeyError(task.name)

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from celebahq_builder.build import build
-from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.hdf5 import DatasetWriter
 from celebahq_builder.pyramid import pyramid
+from celebahq_builder.state.build_folder import BuildFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTO = "faceapijs__angry.jpg"

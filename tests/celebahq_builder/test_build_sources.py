@@ -13,8 +13,8 @@ from PIL import Image
 
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError
-from celebahq_builder.image_sources import SourceError
-from celebahq_builder.photo_hash import sha256_of_named
+from celebahq_builder.sources.images import SourceError
+from celebahq_builder.sources.named_photo import sha256_of_named
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "in-the-wild" / "astronaut.png"
 

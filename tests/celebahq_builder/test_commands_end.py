@@ -10,10 +10,10 @@ import h5py
 import pytest
 
 from celebahq import files
-from celebahq_builder import build_folder
 from celebahq_builder.build import build
-from celebahq_builder.build_folder import BuildFolder
 from celebahq_builder.config import BuildConfig, BuildError
+from celebahq_builder.state import build_folder
+from celebahq_builder.state.build_folder import BuildFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD, DATA = "celebahq_builder", "celebahq_builder.dataset"

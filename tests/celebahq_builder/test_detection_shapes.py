@@ -8,11 +8,11 @@ from PIL import Image
 
 from celebahq_builder import dlib_faces
 from celebahq_builder.config import BuildConfig
+from celebahq_builder.decoding.unusable_photo import UnusablePhoto
 from celebahq_builder.landmarks import Face, find_faces
-from celebahq_builder.photo_sources import file_stamp
 from celebahq_builder.photos import decode_photo
-from celebahq_builder.render_photo import Task, render_photo
-from celebahq_builder.unusable_photo import UnusablePhoto
+from celebahq_builder.process_photo import Task, render_photo
+from celebahq_builder.sources.listing import file_stamp
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "in-the-wild"
 FACE = decode_photo((EXAMPLES / "astronaut.png").read_bytes())[30:230, 120:320]
@@ -91,7 +91,7 @@ def test_the_row_says_that_the_photo_lies_on_its_side_and_the_face_stands_uprigh
     assert side.detail == "the photo lies on its side: found after 90 degrees to the left" and upright.detail == ""
     quad = np.array(side.quad)
     assert quad[3, 1] > quad[0, 1] + 0.9 * np.hypot(*(quad[3] - quad[0]))  # its top edge runs down the stored photo
-    from celebahq_builder.build_folder import decode_face
+    from celebahq_builder.state.build_folder import decode_face
 
     faces = [decode_face(results[name].faces[0]).astype(int) for name in results]
     assert np.abs(faces[0] - faces[1]).mean() < 12  # both heads up

@@ -11,7 +11,7 @@ import pytest
 
 from celebahq_builder import executors
 from celebahq_builder.executors import run
-from celebahq_builder.failure import FAULT, WORKER_DIED, Failure, Limits, is_failure
+from celebahq_builder.state.failure import FAULT, WORKER_DIED, Failure, Limits, is_failure
 from celebahq_builder.worker_process import WorkerNotStarted
 
 ROOT = Path(__file__).resolve().parents[2]

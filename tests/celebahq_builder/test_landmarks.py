@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from celebahq_builder.decoding.unusable_photo import UnusablePhoto
 from celebahq_builder.landmarks import Face, check_landmarks, find_faces
 from celebahq_builder.photos import decode_photo
-from celebahq_builder.unusable_photo import UnusablePhoto
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "in-the-wild"
 PHOTOS = sorted(path.name for path in EXAMPLES.iterdir() if path.suffix != ".md")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from celebahq_builder.decoding.unusable_photo import UnusablePhoto
 from celebahq_builder.photos import decode_photo
-from celebahq_builder.unusable_photo import UnusablePhoto
 
 
 def picture(width: int = 48, height: int = 32) -> Image.Image:
@@ -218,7 +218,7 @@ ifd = b"Exif\\0\\0II*\\0\\x08\\0\\0\\0" + struct.pack("<HHHII", 3, 0x10f, 2, 200
 files = [encoded((9000, 11000), "PNG"), encoded((8, 8), "JPEG", mode="L", exif=ifd)]
 if "ours" in sys.argv:
     from celebahq_builder.photos import decode_photo
-    from celebahq_builder.unusable_photo import UnusablePhoto
+    from celebahq_builder.decoding.unusable_photo import UnusablePhoto
     def work():
         for data in files:
             try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from celebahq_builder.manifest import write_manifest
+from celebahq_builder.state.manifest import write_manifest
 from celebahq_builder.whole_file import write_whole
 
 

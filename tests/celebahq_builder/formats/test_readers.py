@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from celebahq_builder.commands.import_images import ImportConfig, import_images
 from celebahq_builder.dataset import main
 from celebahq_builder.formats import open_source
 from celebahq_builder.hdf5 import chunk_rows, open_dataset
-from celebahq_builder.image_sources import SourceError
-from celebahq_builder.import_images import ImportConfig, import_images
 from celebahq_builder.pyramid import pyramid
+from celebahq_builder.sources.images import SourceError
 
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (10, 3072), dtype=np.uint8)

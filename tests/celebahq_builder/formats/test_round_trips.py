@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from celebahq_builder.commands.convert import ConvertConfig, convert
+from celebahq_builder.commands.import_images import ImportConfig, import_images
 from celebahq_builder.dataset import main
 from celebahq_builder.formats import WRITERS
 from celebahq_builder.hdf5 import DatasetWriter, FaceRecord, open_dataset
-from celebahq_builder.import_images import ImportConfig, import_images
 from celebahq_builder.pyramid import pyramid
 
 LABELS = {

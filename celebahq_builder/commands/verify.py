@@ -1,0 +1,164 @@
+"""celebahq-data verify: is a file what its format promises, down to the last pixel?"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import h5py
+import numpy as np
+import tyro
+
+from celebahq.files import printable
+from celebahq.progress import progress
+from celebahq_builder.hdf5 import FORMAT_VERSION, Dataset, level_key, open_dataset
+from celebahq_builder.hdf5_format.gate import open_hdf5
+from celebahq_builder.hdf5_format.labels_file import labels_path, read_sidecar
+from celebahq_builder.hdf5_format.levels import key_text, resolution_of
+from celebahq_builder.pyramid import pyramid
+from celebahq_builder.sources.images import SourceError
+from celebahq_builder.sources.named_photo import sha256_of_named
+
+_BLOCK_ROWS = 32
+
+
+@dataclass(frozen=True)
+class VerifyConfig:
+    """Check every row of a dataset file; exit code 1 when anything is wrong.
+
+    Every smaller level must be the float means of the largest, rounded once; every row must be there; labels, scores
+    and provenance must fit. With --photos the sources are hashed again.
+
+    Example: celebahq-data verify celebahq.h5
+    """
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """A dataset file."""
+    photos: Path | None = None
+    """The folder (or .zip) that the faces came from: its files must still have the recorded SHA-256."""
+
+
+def verify(config: VerifyConfig) -> bool:
+    """Print a line a check; return whether all hold. DatasetError when the file is no dataset at all."""
+    with open_dataset(config.file) as dataset, open_hdf5(config.file) as file:
+        checks = {
+            "levels": wrong_levels(dataset),
+            "chunks": missing_chunks(file, dataset),
+            "names": foreign_names(file),
+            "attributes": wrong_attributes(dataset),
+            "faces": wrong_faces(dataset),
+            "labels": wrong_labels(dataset, file),
+        }
+        if config.photos is not None:
+            checks["photos"] = changed_photos(dataset, config.photos)
+        holds = True
+        for name, complaints in checks.items():
+            found = list(complaints)
+            holds &= not found
+            print(f"{name:<11} {'ok' if not found else printable('; '.join(found))}")
+    print(f"{printable(config.file)}: {len(dataset)} faces, {'all is well' if holds else 'NOT as it should be'}")
+    return holds
+
+
+def wrong_levels(dataset: Dataset) -> Iterator[str]:
+    """Compare every level with the cascade of the top level. The top level is uint8, so the match must be exact."""
+    wrong: dict[int, list[int]] = {}
+    with progress("Rows", len(dataset)) as bar:
+        for start in range(0, len(dataset), _BLOCK_ROWS):
+            rows = range(start, min(start + _BLOCK_ROWS, len(dataset)))
+            stored = {r: dataset.read(r, rows) for r in dataset.resolutions}
+            for i, row in enumerate(rows):
+                expected = pyramid(stored[dataset.resolution][i].transpose(1, 2, 0))
+                for r in dataset.resolutions[1:]:
+                    if not np.array_equal(stored[r][i], expected[r]):
+                        wrong.setdefault(r, []).append(row)
+                bar.advance()
+    for r, rows in wrong.items():
+        yield f"{level_key(r)} is not the mean of the level above in {len(rows)} rows, the first is {rows[0]}"
+
+
+def missing_chunks(file: h5py.File, dataset: Dataset) -> Iterator[str]:
+    """A chunk that was never written reads as black. Any shape of chunks is right, also several a row."""
+    for r in dataset.resolutions:
+        level = file[level_key(r)]
+        if level.chunks:
+            wanted = math.prod(-(-side // chunk) for side, chunk in zip(level.shape, level.chunks, strict=True))
+            found = level.id.get_num_chunks()
+            if found != wanted:
+                yield f"{level_key(r)} has {found} of {wanted} chunks"
+
+
+def foreign_names(file: h5py.File) -> Iterator[str]:
+    for key in file:
+        if key_text(key).startswith("data") and resolution_of(key) is None:
+            yield f"{key} begins with 'data', which the readers of 2017 take for a level"
+
+
+def wrong_attributes(dataset: Dataset) -> Iterator[str]:
+    attributes = dataset.attributes
+    if not attributes:
+        return  # a file of the original programs
+    if attributes.get("format_version") != FORMAT_VERSION:
+        yield f"format_version is {attributes.get('format_version')}, {FORMAT_VERSION} is wanted"
+    try:
+        json.loads(attributes["config"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        yield "config is missing or no JSON"
+    for name in ("builder_version", "weights_sha256"):
+        if not isinstance(attributes.get(name), str):
+            yield f"{name} is missing or no text"
+
+
+def wrong_faces(dataset: Dataset) -> Iterator[str]:
+    faces = dataset.columns()
+    for name, column in faces.items():
+        if len(column) != len(dataset):
+            yield f"{name} has {len(column)} entries for {len(dataset)} rows"
+        elif column.dtype.kind == "f" and not np.isfinite(column).all():
+            yield f"{name} is no finite number in row {np.argwhere(~np.isfinite(column))[0][0]}"
+        elif name in ("source_sha256", "pixel_sha256"):
+            bad = [row for row, digest in enumerate(column) if not re.fullmatch(r"[0-9a-f]{64}", digest)]
+            if bad:
+                yield f"{name} of row {bad[0]} is {column[bad[0]]!r}, 64 hex digits are wanted"
+    if "score" in faces and "idx" not in faces and (np.diff(faces["score"]) > 0).any():
+        row = int(np.flatnonzero(np.diff(faces["score"]) > 0)[0]) + 1
+        yield f"row {row} scores more than the row before, best first is wanted"
+
+
+def wrong_labels(dataset: Dataset, file: h5py.File) -> Iterator[str]:
+    if dataset.labels is None:
+        return
+    if "labels" not in file:
+        return
+    try:
+        sidecar = read_sidecar(dataset.path, len(dataset))
+    except ValueError as error:
+        yield str(error)
+        return
+    if sidecar is None:
+        yield f"{labels_path(dataset.path)} is missing, the readers of 2017 look for it"
+    elif not np.array_equal(sidecar, dataset.labels):
+        yield f"{labels_path(dataset.path)} is not equal to the labels in the file"
+
+
+def changed_photos(dataset: Dataset, photos: Path) -> Iterator[str]:
+    faces = dataset.columns()
+    if "source" not in faces or "source_sha256" not in faces:
+        yield "the file names no sources"
+        return
+    recorded = dict(zip(faces["source"], faces["source_sha256"], strict=False))  # uneven ones are named above
+    unreadable, changed = [], []
+    with progress("Photos", len(recorded)) as bar:
+        for name, digest in recorded.items():
+            try:
+                if sha256_of_named(photos, name) != digest:
+                    changed.append(name)
+            except SourceError as error:
+                unreadable.append(f"{name} ({error.reason})" if error.reason else name)
+            bar.advance()
+    for what, names in (("cannot be read", unreadable), ("changed", changed)):
+        if names:
+            yield f"{len(names)} of {len(recorded)} photos {what}, the first is {names[0]}"

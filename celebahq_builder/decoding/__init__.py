@@ -1,0 +1,1 @@
+"""What turns each kind of file into pixels; photos.py is the stage that uses it."""

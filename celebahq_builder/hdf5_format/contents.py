@@ -1,0 +1,148 @@
+"""What an HDF5 file may hold to be read at all: its own bytes, sizes that they justify, text that comes to an end."""
+
+import math
+import re
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from celebahq_builder.hdf5_format.levels import DatasetError, key_text, resolution_of
+
+_MOST_OBJECTS = 100_000
+_SLACK_BYTES = 1 << 20  # a small dataset whose chunks are missing is `verify`'s to name
+_DEFLATE_RATIO = 1100  # gzip's best is 1032
+_CHUNK_BYTES = 256 << 20
+_TEXT_BYTES = 1 << 16  # of one entry
+_ATTRIBUTE_BYTES = 16 << 20
+_BLOCK_BYTES = 256 << 20
+
+
+def check_contents(path: Path, file: h5py.File, every_text: bool = False, shards: bool = True) -> None:
+    """Raise DatasetError for the first thing that a dataset file must not have.
+
+    Args:
+        path: of the open file.
+        every_text: read every text column through once, not only those of `faces`.
+        shards: virtual levels that join the shards beside the file are allowed.
+    """
+    num_bytes = path.stat().st_size
+    _check_attributes(path, file, num_bytes)
+    for name, item in _objects(path, file):
+        if not isinstance(item, h5py.Dataset):
+            continue
+        _check_storage(path, name, item, num_bytes, shards)
+        is_text = h5py.check_string_dtype(item.dtype) is not None and item.dtype.kind == "O"
+        if is_text and item.shape is not None and (every_text or name.startswith("faces/")):
+            _check_text(path, name, item, num_bytes)
+        if name == "labels":
+            _check_attributes(path, item, num_bytes)
+
+
+def _objects(path: Path, file: h5py.File) -> list[tuple[str, object]]:
+    """Return every object with its name; a link out of the file, or to nowhere, is refused before it is followed."""
+    found, soft, seen = [], [], set()
+    waiting: list[tuple[str, h5py.Group]] = [("", file)]
+    while waiting:
+        prefix, group = waiting.pop()
+        for key in group:
+            name = f"{prefix}{key_text(key)}"
+            link = group.get(key, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                raise DatasetError(f"{path}: got {name}, a link to {link.filename}, expected data in the file itself")
+            if isinstance(link, h5py.SoftLink):
+                soft.append((name, link.path))  # once it is sure that no path leads out
+                continue
+            item = group[key]
+            found.append((name, item))
+            if len(found) + len(soft) > _MOST_OBJECTS:
+                raise DatasetError(f"{path}: got more than {_MOST_OBJECTS:,} objects, expected a dataset")
+            address = h5py.h5o.get_info(item.id).addr
+            if isinstance(item, h5py.Group) and address not in seen:  # a group may hold itself
+                seen.add(address)
+                waiting.append((f"{name}/", item))
+    for name, target in soft:
+        try:
+            found.append((name, file[name]))
+        except KeyError:
+            raise DatasetError(f"{path}: got {name}, a link to {target}, where nothing is, expected data") from None
+    return found
+
+
+def _check_storage(path: Path, name: str, item: h5py.Dataset, num_bytes: int, shards: bool) -> None:
+    """All bytes lie in this file, or in shards of it, and there are as many as the shape claims."""
+    plan = item.id.get_create_plist()
+    if plan.get_external_count():
+        where = plan.get_external(0)[0].decode("utf-8", "surrogateescape")
+        raise DatasetError(f"{path}: got {name}, whose bytes lie in {where}, expected them in the file itself")
+    if plan.get_layout() == h5py.h5d.VIRTUAL:
+        _check_virtual(path, name, item, shards)
+        return
+    claimed = math.prod(item.shape or (0,)) * item.dtype.itemsize
+    stored = item.id.get_storage_size()
+    packed = plan.get_nfilters() > 0
+    if stored > num_bytes or claimed > stored * (_DEFLATE_RATIO if packed else 1) + _SLACK_BYTES:
+        raise DatasetError(
+            f"{path}: got {name} of {_size(claimed)} by its shape {item.shape}, and {_size(min(stored, num_bytes))} "
+            "stored, expected as many; was it cut short?"
+        )
+    chunk = math.prod(item.chunks or (0,)) * item.dtype.itemsize
+    if chunk > min(_CHUNK_BYTES, num_bytes * (_DEFLATE_RATIO if packed else 1) + _SLACK_BYTES):
+        raise DatasetError(f"{path}: got {name} in chunks of {_size(chunk)}, expected {_size(_CHUNK_BYTES)} at most")
+
+
+def _check_virtual(path: Path, name: str, item: h5py.Dataset, shards: bool) -> None:
+    """Only levels that join `<name>-00000-of-00012.h5` beside the file may be virtual."""
+    wanted = f"expected data in the file itself, or in {path.stem}-NNNNN-of-NNNNN.h5 beside it"
+    if not shards or resolution_of(name) is None:
+        raise DatasetError(f"{path}: got {name}, a virtual dataset, expected data in the file itself")
+    rows = 0
+    for source in item.virtual_sources():
+        if not re.fullmatch(re.escape(path.stem) + r"-\d{5}-of-\d{5}\.h5", source.file_name, re.ASCII):
+            raise DatasetError(f"{path}: got {name}, which shows {source.file_name}, {wanted}")
+        shard = path.parent / source.file_name
+        if shard.is_symlink() or not shard.is_file() or source.dset_name.lstrip("/") != name:
+            raise DatasetError(f"{path}: got {name}, which shows {source.dset_name} of {source.file_name}, {wanted}")
+        with h5py.File(shard, "r") as file:
+            check_contents(shard, file, shards=False)
+            rows += len(file[name])
+    if item.shape is None or rows != len(item):
+        raise DatasetError(f"{path}: got {name} of shape {item.shape} over {rows} rows of its shards, expected as many")
+
+
+def _check_text(path: Path, name: str, column: h5py.Dataset, num_bytes: int) -> None:
+    """Read text once: entries may all show one long string, and damaged ones send libhdf5 into an endless loop."""
+    rows = max(1, _BLOCK_BYTES // max(num_bytes, 1))
+    width = max(1, math.prod(column.shape[1:]))
+    length = len(column) if column.ndim else 0
+    block, total, start = max(1, min(rows, 4096) // width), 0, 0
+    while start < length:
+        texts = column[start : start + block].reshape(-1)
+        longest = max(map(len, texts))
+        total += sum(map(len, texts))
+        if longest > _TEXT_BYTES or total > num_bytes:
+            found = f"an entry of {longest} bytes" if longest > _TEXT_BYTES else f"{total} bytes of text"
+            raise DatasetError(f"{path}: got {name} with {found}, expected names of files and the like")
+        start += block
+
+
+def _check_attributes(path: Path, item: h5py.File | h5py.Dataset, num_bytes: int) -> None:
+    if len(item.attrs) > 1000:
+        raise DatasetError(f"{path}: got {len(item.attrs)} attributes, expected some dozens")
+    for name in item.attrs:
+        about = item.attrs.get_id(name)
+        entries = math.prod(about.shape or ()) if about.shape is not None else 0
+        if entries * max(1, about.dtype.itemsize) > _ATTRIBUTE_BYTES:
+            raise DatasetError(f"{path}: got an attribute {name} of {entries} entries, expected a few")
+        value = item.attrs[name]
+        texts = value.reshape(-1).tolist() if isinstance(value, np.ndarray) else [value]
+        total = sum(len(text) for text in texts if isinstance(text, str | bytes))
+        if total > min(_ATTRIBUTE_BYTES, num_bytes):
+            raise DatasetError(f"{path}: got an attribute {name} of {total} bytes, expected less than the file")
+
+
+def _size(num_bytes: int) -> str:
+    for unit, scale in (("GiB", 1 << 30), ("MiB", 1 << 20), ("kiB", 1 << 10)):
+        if num_bytes >= scale:
+            return f"{num_bytes / scale:,.1f} {unit}"
+    return f"{num_bytes} bytes"

@@ -1,0 +1,141 @@
+"""The gate of every HDF5 file: what it refers to elsewhere, claims beyond its size or hides in damage is refused first.
+
+A dataset file of ours holds all its bytes itself, but for virtual levels that join shards beside it. A file of somebody
+else may read /etc/passwd as pictures (external storage, links), claim 149 GiB of labels in 25 kB, or send libhdf5 into
+an endless loop (one damaged heap in a hundred). So a child process goes through it first, with bounded time and memory.
+"""
+
+import os
+import stat
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import h5py
+
+from celebahq_builder.hdf5_format.contents import check_contents
+from celebahq_builder.hdf5_format.levels import DatasetError
+
+CPU_SECONDS = 20
+"""Of the child; a sound file of a million faces takes two."""
+MEMORY_BYTES = 2 << 30
+"""On top of what the process had before."""
+_WALL_SECONDS = 600  # a slow network is no fault of the file
+_WANTED = "a dataset made by celebahq-build"
+
+
+def check_file(path: Path, every_text: bool = False) -> None:
+    """Raise DatasetError, in one line, for a file that must not be read.
+
+    Args:
+        path: of the file.
+        every_text: all text columns of the file will be read, not only those of `faces`.
+    """
+    _require_regular_file(path)
+    if not sys.platform.startswith("linux"):  # elsewhere a forked process may not use the system's libraries
+        _check(path, every_text)
+        return
+    receiver, sender = os.pipe()
+    with warnings.catch_warnings():
+        # Python warns of forks beside threads. The child takes no lock but h5py's, which h5py holds across a fork.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        _answer(path, every_text, sender)
+    os.close(sender)
+    answer, status = _wait(receiver, child)
+    if answer:
+        raise DatasetError(answer.decode("utf-8", "surrogateescape"))
+    if status != 0:
+        raise DatasetError(f"{path}: got a damaged file that cannot be read to its end, expected {_WANTED}")
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """Open a file for reading, on file systems without locks too; DatasetError, in one line, where it cannot be."""
+    try:
+        try:
+            return h5py.File(path, "r")
+        except OSError as error:
+            # "unable to lock file", or once it is open without: "file locking flag values don't match"
+            if ("lock file" not in str(error) and "file locking" not in str(error)) or isinstance(
+                error, BlockingIOError
+            ):
+                raise
+            return h5py.File(path, "r", locking=False)  # NFS or Lustre without locks
+    except BlockingIOError:
+        raise DatasetError(f"{path}: got a file that another program is writing, expected {_WANTED}; wait") from None
+    except (FileNotFoundError, PermissionError) as error:
+        raise DatasetError(f"{path}: {os.strerror(error.errno).lower()}, expected {_WANTED}") from None
+    except Exception:  # h5py raises much more than OSError on damaged bytes
+        raise DatasetError(f"{path}: not HDF5, or cut short, expected {_WANTED}") from None
+
+
+def _require_regular_file(path: Path) -> None:
+    """A pipe would be waited for, and a device may do anything when it is opened."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno).lower() if isinstance(error, OSError) else str(error)
+        raise DatasetError(f"{path}: {reason}, expected {_WANTED}") from None
+    if not stat.S_ISREG(mode):
+        raise DatasetError(f"{path}: a {'folder' if stat.S_ISDIR(mode) else 'device or pipe'}, expected {_WANTED}")
+
+
+def _check(path: Path, every_text: bool) -> None:
+    with open_hdf5(path) as file:
+        try:
+            check_contents(path, file, every_text=every_text)
+        except (DatasetError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # whatever h5py makes of damaged bytes
+            found = str(error).strip().splitlines() or [type(error).__name__]
+            raise DatasetError(f"{path}: got damaged HDF5 ({found[0][:200]}), expected {_WANTED}") from None
+
+
+def _answer(path: Path, every_text: bool, sender: int) -> None:
+    """The child's whole life: check, say what is wrong, leave without touching anything of the parent's."""
+    status = 1
+    try:
+        _limit()
+        _check(path, every_text)
+        status = 0
+    except DatasetError as error:
+        os.write(sender, str(error).encode("utf-8", "surrogateescape")[:4000])
+    except BaseException:  # includes Ctrl-C: the parent hears it too
+        pass
+    finally:
+        os._exit(status)
+
+
+def _limit() -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    bound = pages * os.sysconf("SC_PAGE_SIZE") + MEMORY_BYTES
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY or bound < soft:
+        resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
+
+
+def _wait(receiver: int, child: int) -> tuple[bytes, int]:
+    """Return what the child said and how it ended; it never outlives this call."""
+    import select
+
+    answer, deadline = b"", time.monotonic() + _WALL_SECONDS
+    try:
+        while select.select([receiver], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not (part := os.read(receiver, 4096)):
+                return answer, os.waitpid(child, 0)[1]
+            answer += part
+        raise TimeoutError
+    except BaseException as error:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        if isinstance(error, TimeoutError):
+            return answer, -1
+        raise
+    finally:
+        os.close(receiver)

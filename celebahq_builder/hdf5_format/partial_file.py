@@ -1,0 +1,147 @@
+"""An HDF5 file that takes its final name only once it is whole, and is `<name>.partial` until then."""
+
+import contextlib
+import errno
+import io
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+
+from celebahq_builder.hdf5_format.gate import check_file
+from celebahq_builder.hdf5_format.levels import DatasetError
+from celebahq_builder.whole_file import sync_folder
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+
+class PartialFile:
+    """The file under construction: `hdf5` to write into, then publish() or discard().
+
+    HDF5 cannot live through a failed write: it fails again at every close, and ends in a segmentation fault. So it
+    writes through _Sink, which remembers the first error and from then on swallows; check() raises it.
+
+    With resume, what an earlier run left under the partial name is opened again, where it can be read.
+
+    Raises:
+        OSError: the folder is missing or closed to us, the disk has not needed_bytes, or another process writes here.
+    """
+
+    def __init__(self, path: Path, needed_bytes: int = 0, resume: bool = False) -> None:
+        self.path = path
+        self.partial = partial_path(path)
+        readable = resume and self._is_readable()  # before the lock, which HDF5 would run into
+        try:
+            self._sink = _Sink(os.open(self.partial, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+")
+        except OSError as error:
+            raise self._failure(error) from None
+        self._lock()
+        if readable:
+            self.hdf5 = h5py.File(self._sink, "r+")
+            return
+        self._sink.truncate(0)  # of a run that was killed
+        free = shutil.disk_usage(path.parent).free
+        if needed_bytes > free:
+            self._sink.close()
+            self.partial.unlink()
+            raise _os_error(errno.ENOSPC, f"{path}: needs {needed_bytes / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free")
+        self.hdf5 = h5py.File(self._sink, "w")
+
+    def _is_readable(self) -> bool:
+        """Say whether an earlier run left a sound HDF5 file."""
+        try:
+            check_file(self.partial)
+        except DatasetError:
+            return False
+        return True
+
+    def suspend(self) -> None:
+        """Close the file and leave it under its partial name, for a later run to go on with."""
+        with contextlib.suppress(OSError, RuntimeError):
+            self.hdf5.close()
+        self._sink.close()
+
+    def check(self) -> None:
+        """Raise OSError, in one line, if anything that was written did not reach the file."""
+        if self._sink.error is not None:
+            raise self._failure(self._sink.error)
+
+    def publish(self, before=lambda: None) -> None:
+        """Complete the file, call `before`, and give it its name once its bytes are on the disk."""
+        self.hdf5.close()
+        self.check()
+        try:
+            os.fsync(self._sink.fileno())
+            before()
+            self.partial.replace(self.path)
+        except OSError as error:
+            raise self._failure(error) from None
+        self._sink.close()
+        sync_folder(self.path.parent)
+
+    def discard(self) -> None:
+        """Remove the file, whatever state it is in."""
+        self._sink.swallow()
+        with contextlib.suppress(OSError, RuntimeError):
+            self.hdf5.close()
+        self._sink.close()
+        self.partial.unlink(missing_ok=True)
+
+    def _lock(self) -> None:
+        """Keep a second writer out for as long as this process lives."""
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._sink.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._sink.close()
+            raise _os_error(errno.EWOULDBLOCK, f"{self.partial}: another process is writing it") from None
+        except OSError:
+            pass  # a file system without locks
+
+    def _failure(self, error: OSError) -> OSError:
+        if error.strerror is None:  # one of ours already
+            return error
+        return _os_error(error.errno, f"{self.partial}: {error.strerror}; no dataset was made")
+
+
+class _Sink(io.FileIO):
+    """A file that never fails: the first error is kept, and nothing is written after it."""
+
+    error: OSError | None = None
+
+    def write(self, data) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while rest and self.error is None:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self.error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        if self.error is None:
+            try:
+                return super().truncate(size)
+            except OSError as error:
+                self.error = error
+        return size or 0
+
+    def swallow(self) -> None:
+        self.error = self.error or OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
+
+
+def partial_path(path: Path) -> Path:
+    return path.with_name(path.name + ".partial")
+
+
+def _os_error(number: int, message: str) -> OSError:
+    """Return an OSError whose text is the message alone, with the errno still to be asked for."""
+    error = OSError(message)
+    error.errno = number
+    return error

@@ -1,0 +1,236 @@
+"""Dataset: the reader of the file format. Every file passes the gate (gate.py) before anything of it is read."""
+
+import itertools
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from celebahq_builder.hdf5_format.face_record import column_fault
+from celebahq_builder.hdf5_format.gate import check_file, open_hdf5
+from celebahq_builder.hdf5_format.labels_file import as_labels, read_sidecar
+from celebahq_builder.hdf5_format.levels import DatasetError, key_text, level_key, level_resolutions, resolution_of
+
+_MOST_ENTRIES = 1 << 28  # of a label table, 1 GiB
+
+
+def open_dataset(path: str | Path, every_text: bool = False) -> "Dataset":
+    """Open a dataset for reading; DatasetError, in one line, when it is not a complete one.
+
+    Args:
+        every_text: text columns outside `faces` will be read too, so that the gate reads them first.
+    """
+    return Dataset(path, every_text)
+
+
+class Dataset:
+    """A dataset of this format, or one of the original programs (no attributes, no `faces`, any filter, any N).
+
+    The file is opened again in every process that reads it, so a reader may be forked or pickled into workers.
+    """
+
+    def __init__(self, path: str | Path, every_text: bool = False) -> None:
+        self.path = Path(path)
+        self._pid: int | None = None
+        self._levels: dict[int, h5py.Dataset] = {}
+        check_file(self.path, every_text)
+        try:
+            file = self._open()
+            self.resolutions, self.channels, self._len = _check_levels(self.path, file)
+            self.attributes = {key_text(name): _plain(value) for name, value in file.attrs.items()}
+            self.labels, self.label_names = _read_labels(self.path, file, self._len)
+            _check_columns(self.path, file)
+        except BaseException:
+            self.close()
+            raise
+
+    resolutions: tuple[int, ...]
+    """Largest first, down to 1."""
+    channels: int
+    """3, or 1 for gray images."""
+    attributes: dict[str, Any]
+    """Of the root."""
+    labels: np.ndarray | None
+    """(N, L) float32 from the file, or else from `<name>-labels.npy` beside it; None where there are none."""
+    label_names: tuple[str, ...] | None
+    """The L names of the classes or attributes, where the file has them."""
+
+    @property
+    def resolution(self) -> int:
+        """Of the top level; `resolutions` lists it first and goes down to 1."""
+        return self.resolutions[0]
+
+    def __len__(self) -> int:
+        return self._len
+
+    def read(self, resolution: int, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the rows `indices` (any order, any repeats) of one level: (n, C, resolution, resolution) uint8.
+
+        Raises:
+            DatasetError: the bytes of a row are damaged.
+        """
+        if resolution not in self.resolutions:
+            raise ValueError(f"resolution: {resolution} is not in {self.path}, which has {self.resolutions}")
+        rows = np.asarray(indices, dtype=np.int64)
+        if rows.ndim != 1 or (len(rows) and (rows.min() < 0 or rows.max() >= self._len)):
+            raise IndexError(f"{self.path}: rows 0..{self._len - 1} are wanted, in a flat list")
+        self._open()
+        try:
+            return self._read(self._levels[resolution], rows)
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            found = f"{level_key(resolution)} damaged in rows {rows.min()}..{rows.max()} ({error})"
+            raise DatasetError(f"{self.path}: got {found}, expected images") from None
+
+    def _read(self, level: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+        # A slice or one row goes through h5py's fast reader; its fancy indexing selects point by point, far slower.
+        steps = np.diff(rows)
+        if len(rows) and (steps == 1).all():
+            return level[int(rows[0]) : int(rows[-1]) + 1]
+        out = np.empty((len(rows), *level.shape[1:]), np.uint8)
+        if (steps <= 0).any():  # in the file's order, each row once
+            before = -1
+            for position in np.argsort(rows, kind="stable").tolist():
+                again = before >= 0 and rows[position] == rows[before]
+                out[position] = out[before] if again else level[int(rows[position])]
+                before = position
+            return out
+        edges = [0, *(np.flatnonzero(steps != 1) + 1).tolist(), len(rows)]
+        for a, b in itertools.pairwise(edges):
+            if b - a == 1:
+                out[a] = level[int(rows[a])]
+            elif b > a:
+                out[a:b] = level[int(rows[a]) : int(rows[a]) + b - a]
+        return out
+
+    @property
+    def faces(self) -> dict[str, np.ndarray]:
+        """The group `faces`, column by column: (N, ...) arrays, text as str; empty for a file of the old programs.
+
+        Raises:
+            DatasetError: a column has not N entries.
+        """
+        columns = self.columns()
+        for name, column in columns.items():
+            if len(column) != self._len:
+                found = f"faces/{name} of {len(column)} entries"
+                raise DatasetError(f"{self.path}: got {found}, expected {self._len}, one a row")
+        return columns
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Return the group `faces` as it is, whatever the lengths of its columns."""
+        group = self._open().get("faces", {})
+        try:
+            return {
+                key_text(key): v.asstr(errors="surrogateescape")[:] if v.dtype.kind in "OS" else v[:]
+                for key, v in group.items()
+            }
+        except (OSError, RuntimeError, ValueError) as error:
+            raise DatasetError(f"{self.path}: got damaged columns in faces ({error}), expected whole ones") from None
+
+    def close(self) -> None:
+        if self._pid == os.getpid():
+            self._file.close()
+        self._pid, self._levels = None, {}
+
+    def __enter__(self) -> "Dataset":
+        return self
+
+    def __exit__(self, exc_type, exc, traceback) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict:
+        return {k: v for k, v in self.__dict__.items() if k != "_file"} | {"_pid": None, "_levels": {}}
+
+    def _open(self) -> h5py.File:
+        if self._pid != os.getpid():  # first use in this process
+            self._levels = {}
+            self._file = None  # a handle inherited from the parent goes first, or HDF5 would share its descriptor
+            self._file = open_hdf5(self.path)
+            self._levels = {r: self._file[key] for key in self._file if (r := resolution_of(key))}
+            self._pid = os.getpid()
+        return self._file
+
+
+def _check_levels(path: Path, file: h5py.File) -> tuple[tuple[int, ...], int, int]:
+    """Return the resolutions, largest first, the channels and the number of rows; DatasetError for uneven levels."""
+    if path.suffix == ".partial" or "unfinished" in file.attrs:
+        raise DatasetError(f"{path}: an unfinished file, run the command that made it again")
+    found = {r: file[key] for key in file if (r := resolution_of(key))}
+    if not found:
+        raise DatasetError(f"{path}: no data{{R}}x{{R}} in this HDF5 file, expected a dataset made by celebahq-build")
+    resolution = max(found)
+    if resolution & (resolution - 1):
+        raise DatasetError(f"{path}: {level_key(resolution)} as top level, expected a power of two")
+    resolutions = level_resolutions(resolution)
+    if missing := [level_key(r) for r in resolutions if r not in found]:
+        raise DatasetError(f"{path}: {', '.join(missing)} missing, expected every level down to data1x1")
+    shape = getattr(found[resolution], "shape", None) or ()
+    channels = 1 if shape[1:2] == (1,) else 3
+    for r in resolutions:
+        level = found[r]
+        is_level = isinstance(level, h5py.Dataset) and level.shape is not None
+        if not is_level or level.shape[1:] != (channels, r, r) or level.dtype != np.uint8:
+            what = f"{level.shape} {level.dtype}" if isinstance(level, h5py.Dataset) else "a group"
+            raise DatasetError(f"{path}: {level_key(r)} is {what}, expected (N, {channels}, {r}, {r}) uint8")
+    lengths = {level_key(r): len(found[r]) for r in resolutions}
+    if len(set(lengths.values())) > 1:
+        raise DatasetError(f"{path}: levels of different length, {lengths}; was its program stopped?")
+    if not len(found[resolution]):
+        raise DatasetError(f"{path}: 0 images, expected at least 1")
+    return resolutions, channels, len(found[resolution])
+
+
+def _read_labels(path: Path, file: h5py.File, num_faces: int) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
+    """Return the labels and their names, from the file or from beside it."""
+    try:
+        if "labels" not in file:
+            labels = read_sidecar(path, num_faces)
+            return labels, None
+        table = file["labels"]
+        if not isinstance(table, h5py.Dataset) or table.shape is None:
+            raise ValueError(f"{path}: got labels that are a group or empty, expected ({num_faces}, L) numbers")
+        if math.prod(table.shape) > _MOST_ENTRIES or table.dtype.kind not in "fiub" or table.ndim != 2:
+            raise ValueError(f"{path}: labels: got {table.shape} {table.dtype}, expected ({num_faces}, L) numbers")
+        labels = as_labels(table[()], num_faces, f"{path}: labels")
+        return labels, _label_names(table, labels.shape[1])
+    except (ValueError, OSError, RuntimeError) as error:
+        raise DatasetError(error if isinstance(error, ValueError) else f"{path}: labels: {error}") from None
+
+
+def _label_names(table: h5py.Dataset, num_labels: int) -> tuple[str, ...] | None:
+    """Return the attribute `names`: one text a column, or their JSON where they are too many for an attribute."""
+    value = table.attrs.get("names")
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    texts = value.reshape(-1).tolist() if isinstance(value, np.ndarray) else value
+    if not isinstance(texts, list) or len(texts) != num_labels:
+        return None
+    return tuple(text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in texts)
+
+
+def _check_columns(path: Path, file: h5py.File) -> None:
+    """What `faces` holds are columns, and those that we know are what we write."""
+    if "faces" not in file:
+        return
+    if not isinstance(file["faces"], h5py.Group):
+        raise DatasetError(f"{path}: got faces that is no group, expected one column a fact")
+    for key, column in file["faces"].items():
+        name = key_text(key)
+        if fault := column_fault(name, column):
+            raise DatasetError(f"{path}: got faces/{name} {fault}")
+
+
+def _column(column: h5py.Dataset) -> np.ndarray:
+    return column.asstr(errors="surrogateescape")[:] if column.dtype.kind in "OS" else column[:]
+
+
+def _plain(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,1 @@
+"""Landmarks that people made (--landmarks): read, matched with photos, and refused in other orders."""

@@ -1,0 +1,148 @@
+"""One photo through all its stages: decode, find faces, align, score. What the workers run."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from celebahq_builder.config import BuildConfig
+from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.sources.input_photos import FileStamp, file_stamp
+from celebahq_builder.state.build_folder import encode_face
+from celebahq_builder.state.manifest import Row
+
+LARGEST_FILE_BYTES = 2_000_000_000  # as much as decoding may take in all
+WORKER_IMPORTS = tuple(
+    f"celebahq_builder.{name}" for name in ("align", "landmarks", "perceptual_hash", "photos", "quality")
+)
+"""What a worker loads before its first photo, whose time it is not."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to know to render one photo."""
+
+    name: str
+    config: BuildConfig
+    landmarks: np.ndarray | str | None
+    """(5, 2) float32 from the list, in pixels of the stored photo; None where there is no list, or the photo is not in
+    it; text that says why the list is of no use for it."""
+    place: int | None = None
+    """In the list of --image-list."""
+
+
+@dataclass
+class Result:
+    """What became of one photo."""
+
+    rows: list[Row] = field(default_factory=list)
+    faces: dict[int, bytes] = field(default_factory=dict)
+    """Face index -> rendered face, losslessly compressed."""
+
+
+def work_on(task: Task) -> Result:
+    """Open a photo and render its faces. Runs in the workers; the only thing there that touches a file."""
+    from celebahq_builder.photos import read_photo
+
+    stamp = file_stamp(task.config.input, task.name)
+    try:
+        if stamp.num_bytes > LARGEST_FILE_BYTES:
+            raise UnusablePhoto("file too large", f"{stamp.num_bytes / 1e9:.1f} GB, at most 2 are expected")
+        data = read_photo(task.config.input, task.name)
+    except UnusablePhoto as refusal:
+        return Result([refused(task.name, stamp, refusal)])
+    return render_photo(task, stamp, data)
+
+
+def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
+    """Take one photo through all stages: decode, find faces, align, score. The same bytes give the same result."""
+    from celebahq_builder.align import face_quad
+    from celebahq_builder.landmark_lists.match import upright_points
+    from celebahq_builder.landmarks import Face, check_landmarks, find_faces
+    from celebahq_builder.perceptual_hash import perceptual_hash
+    from celebahq_builder.photos import decode_with_orientation
+    from celebahq_builder.quality import quality_score
+
+    config, facts = task.config, {"source_sha256": hashlib.sha256(data).hexdigest()}
+    try:
+        photo, orientation = decode_with_orientation(data, decoder=config.decoder)
+        facts |= {"pixel_sha256": hashlib.sha256(photo).hexdigest(), "width": photo.shape[1], "height": photo.shape[0]}
+        if config.landmarks is None:
+            found = find_faces(photo, faces=config.faces, min_face=config.min_face, detector=config.detector)
+        elif task.landmarks is None:
+            raise UnusablePhoto("not in the list of landmarks")
+        elif isinstance(task.landmarks, str):
+            raise UnusablePhoto("ambiguous in the list of landmarks", task.landmarks)
+        else:
+            landmarks = upright_points(task.landmarks, orientation, photo.shape)
+            check_landmarks(landmarks, photo.shape, config.min_face)
+            found = [Face(landmarks, None)]
+    except UnusablePhoto as refusal:
+        return Result([refused(task.name, stamp, refusal, **facts)])
+
+    result = Result()
+    for index, face in enumerate(found):
+        place = {"rows": len(found), "face_index": index, **facts}
+        if isinstance(face, UnusablePhoto):
+            result.rows.append(refused(task.name, stamp, face, **place))
+            continue
+        quad = face_quad(face.landmarks, config.geometry)
+        image, honest = _crop(photo, face.landmarks, config)
+        quality = quality_score(honest)
+        result.faces[index] = encode_face(image)
+        row = Row(
+            source=task.name,
+            source_bytes=stamp.num_bytes,
+            source_mtime_ns=stamp.mtime_ns,
+            status="rendered",
+            landmarks=_points(face.landmarks),
+            quad=_points(quad),
+            scale=float(np.hypot(*(quad[3] - quad[0]))) / config.resolution,
+            score=float(quality.score),
+            breadth=float(quality.breadth),
+            isotropy=float(quality.isotropy),
+            perceptual_hash=perceptual_hash(image),
+            place=task.place,
+            face_sha256=hashlib.sha256(result.faces[index]).hexdigest(),
+            detail=_side(face.turned),
+            **place,
+        )
+        result.rows.append(row)
+    return result
+
+
+def _crop(photo: np.ndarray, landmarks: np.ndarray, config: BuildConfig) -> tuple[np.ndarray, np.ndarray]:
+    """The face, and what it is scored by: the same but for super-resolution, whose detail is no merit of the photo."""
+    from celebahq_builder.align import align_face
+
+    if config.restore == "off":
+        face = align_face(photo, landmarks, config.resolution, config.geometry)
+        return face, face
+    from celebahq_builder.restore_face import restore_for
+
+    restored = restore_for(config, photo, landmarks)
+    face = align_face(restored.photo, restored.landmarks, config.resolution, config.geometry)
+    if not restored.enlarged:
+        return face, face
+    return face, align_face(restored.clean, landmarks, config.resolution, config.geometry)
+
+
+def _side(turned: int) -> str:
+    return f"the photo lies on its side: found after {turned % 360} degrees to the left" if turned else ""
+
+
+def refused(name: str, stamp: FileStamp, refusal: UnusablePhoto, **facts) -> Row:
+    """Return the row of a photo or face that cannot be used."""
+    return Row(
+        source=name,
+        source_bytes=stamp.num_bytes,
+        source_mtime_ns=stamp.mtime_ns,
+        status="refused",
+        reason=refusal.reason,
+        detail=refusal.detail,
+        **facts,
+    )
+
+
+def _points(points: np.ndarray) -> tuple[tuple[float, float], ...]:
+    return tuple((float(x), float(y)) for x, y in points)

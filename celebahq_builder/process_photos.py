@@ -1,0 +1,151 @@
+"""All photos through the executor: their rows go into the manifest, their faces onto the disk while among the best."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from celebahq.progress import progress
+from celebahq_builder.config import BuildConfig, BuildError
+from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.executors import OnSlow, run
+from celebahq_builder.landmark_lists.match import Listed
+from celebahq_builder.printable_name import printable
+from celebahq_builder.process_photo import Result, Task, refused, work_on
+from celebahq_builder.sources.input_photos import file_stamp
+from celebahq_builder.state.best_faces import BestFaces, Choice, choose
+from celebahq_builder.state.build_folder import BuildFolder
+from celebahq_builder.state.failure import Failure, Limits
+from celebahq_builder.state.manifest import ManifestWriter, Row, write_manifest
+from celebahq_builder.state.photo_changes import content_sha256
+
+
+@dataclass(frozen=True)
+class Photos:
+    """What there is to work on."""
+
+    config: BuildConfig
+    names: list[str]
+    landmarks: Listed | None
+    """What the list of landmarks says of every photo; None where there is no list."""
+    places: dict[str, int] | None = None
+    """Of every photo in the list of --image-list; None where there is no list."""
+
+    def task(self, name: str) -> Task:
+        """Return what a worker needs to know of one photo."""
+        landmarks = None if self.landmarks is None else self.landmarks[name]
+        return Task(name, self.config, landmarks, None if self.places is None else self.places[name])
+
+
+def limits(config: BuildConfig) -> Limits:
+    """Return what one photo may take."""
+    return Limits(config.photo_seconds, config.photo_gib)
+
+
+def render_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> list[Row]:
+    """Render every photo that has no row yet; return the new rows.
+
+    At any moment at most config.keep rendered faces are on the disk.
+    """
+    config = photos.config
+    best, rows = BestFaces(config.keep, config.dedupe), []
+    for row in before:
+        if row.status == "rendered":
+            best.offer(row)
+    folder.remove_all_faces_but(best.rows())
+
+    done = {row.source for row in before}
+    tasks = [photos.task(name) for name in photos.names if name not in done]
+    num_refused = sum(row.status == "refused" for row in before)
+    with ManifestWriter(folder.manifest) as manifest, progress("photos", len(tasks)) as bar:
+        for task, outcome in run(work_on, tasks, config.workers, limits(config), say_slow(bar.note)):
+            result = _result(task, outcome)
+            # Faces first, their rows after them: a row in the manifest means that its face was on the disk.
+            for row in result.rows:
+                if row.status == "refused":
+                    num_refused += 1
+                    continue
+                enters, leaving, _ = best.offer(row)
+                for worse in leaving:
+                    folder.remove_face(worse)
+                if enters:
+                    folder.write_face(row, result.faces[row.face_index])
+            manifest.append(result.rows)
+            rows += result.rows
+            bar.advance(note=f"{len(best)} faces, {num_refused} refused")
+    return rows
+
+
+def render_missing(folder: BuildFolder, photos: Photos, header: dict, rows: list[Row]) -> tuple[list[Row], Choice]:
+    """Choose the best faces and see to it that each is on the disk.
+
+    All are, but for a larger --keep or another --dedupe than before, or a chain of near duplicates. A photo that fails
+    now gets the row of a failure, and others are chosen.
+
+    Args:
+        header: of the manifest.
+        rows: of all photos.
+
+    Returns:
+        The rows, changed where a photo failed now, and the choice.
+
+    Raises:
+        BuildError: a photo is not the one any more that was rendered before.
+    """
+    while True:
+        choice = choose(rows, photos.config.keep, photos.config.dedupe)
+        folder.remove_all_faces_but(choice.kept)
+        failures = _render_again(folder, photos, {row.key: row for row in choice.kept if not folder.has_face(row)})
+        if not failures:
+            return rows, choice
+        failed = {row.source for row in failures}
+        rows = [row for row in rows if row.source not in failed] + failures
+        write_manifest(folder.manifest, header, rows)
+
+
+def _render_again(folder: BuildFolder, photos: Photos, missing: dict[tuple[str, int], Row]) -> list[Row]:
+    """Put the missing faces onto the disk; return the rows of photos that failed."""
+    if not missing:
+        return []
+    config, failures = photos.config, []
+    tasks = [photos.task(name) for name in sorted({name for name, _ in missing})]
+    with progress("photos to render again", len(tasks)) as bar:
+        for task, outcome in run(work_on, tasks, config.workers, limits(config), say_slow(bar.note)):
+            result = _result(task, outcome)
+            if isinstance(outcome, Failure):
+                failures += result.rows
+                missing = {key: row for key, row in missing.items() if row.source != task.name}
+            for row in result.rows:
+                if missing.get(row.key) == row:
+                    folder.write_face(row, result.faces[row.face_index])
+                    del missing[row.key]
+            bar.advance()
+    if missing:
+        name = min(missing)[0]
+        raise BuildError(f"{name}: the photo changed while the build was at work; run the same command again")
+    return failures
+
+
+def say_slow(note: Callable[[str], None]) -> OnSlow:
+    """Return what tells the progress line which photo takes long."""
+
+    def tell(slow: list[tuple[str, float]]) -> None:
+        if slow:
+            name, seconds = slow[0]
+            others = f" and {len(slow) - 1} more" if len(slow) > 1 else ""
+            note(f"{printable(name)} takes long, {seconds:.0f} s so far{others}")
+
+    return tell
+
+
+def _result(task: Task, outcome: Result | Failure) -> Result:
+    if not isinstance(outcome, Failure):
+        return outcome
+    root, why = task.config.input, UnusablePhoto(outcome.reason, outcome.detail)
+    facts = {"source_sha256": content_sha256(root, task.name), "traceback": outcome.traceback}
+    return Result([refused(task.name, file_stamp(root, task.name), why, **facts)])
+
+
+def count_reasons(rows: Iterable[Row]) -> list[tuple[str, int]]:
+    """Return (reason, how many photos and faces were refused for it), the most frequent first."""
+    counts = Counter(row.reason for row in rows if row.status == "refused")
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

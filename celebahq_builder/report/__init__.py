@@ -1,0 +1,1 @@
+"""report.html, and what a build says at its end."""

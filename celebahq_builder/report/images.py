@@ -1,0 +1,97 @@
+"""The small pictures of report.html: faces, photos and the stages between them, each as a data: address."""
+
+import base64
+import io
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from celebahq_builder.config import BuildConfig
+from celebahq_builder.state.manifest import Row
+
+_QUAD_COLOUR = (255, 200, 40)
+_POINT_COLOUR = (90, 220, 255)
+_FINER = 2  # lines are drawn this much larger and shrunk, which smooths them
+
+
+def face_picture(face: np.ndarray, side: int = 200) -> str:
+    """Return a face (R, R, 3) uint8 as a small picture."""
+    return data_address(_fit(Image.fromarray(face), side, side))
+
+
+def photo_picture(photo: np.ndarray, height: int = 150) -> str:
+    """Return a photo (H, W, 3) uint8 as a picture of a given height, of at most three times the width."""
+    return data_address(_fit(Image.fromarray(photo), 3 * height, height))
+
+
+def stage_pictures(photo: np.ndarray, row: Row, config: BuildConfig, face: np.ndarray) -> list[tuple[str, str]]:
+    """Return what the paper's Fig. 8 shows, each as (name, picture).
+
+    The photo with its box; where it was restored, the part around the eyes before, between and after the networks; the
+    extended photo with its box; the face.
+    """
+    from celebahq_builder.align import extend_photo, face_quad
+
+    landmarks, restored = np.array(row.landmarks), []
+    pictures = [("photo", data_address(_with_box(photo, np.array(row.quad), landmarks)))]
+    if config.restore != "off":
+        from celebahq_builder.restore_face import restore_for
+
+        done = restore_for(config, photo, landmarks)
+        restored = [("as found", photo, landmarks), ("without JPEG artifacts", done.clean, landmarks)]
+        if done.enlarged:
+            restored.append(("enlarged 4 times", done.photo, done.landmarks))
+        photo, landmarks = done.photo, done.landmarks
+    pictures += [(name, _eyes(*stage)) for name, *stage in restored]
+    quad = face_quad(landmarks, config.geometry)
+    extended, quad_in_extended = extend_photo(photo, quad, config.resolution, config.geometry)
+    leaves = (quad < 0).any() or (quad > photo.shape[1::-1]).any()
+    name = "extended by its mirror image" if leaves else "around the box"
+    boxed = _with_box(extended, np.asarray(quad_in_extended, float), np.empty((0, 2)))
+    return [*pictures, (name, data_address(boxed)), ("face", face_picture(face, 300))]
+
+
+def _eyes(photo: np.ndarray, landmarks: np.ndarray, side: int = 300) -> str:
+    """The square around eyes and nose, enlarged pixel by pixel so that it shows what is there."""
+    centre, half = landmarks[:3].mean(axis=0) + 0.5, np.hypot(*(landmarks[1] - landmarks[0])) * 0.8
+    box = tuple(np.rint([*(centre - half), *(centre + half)]).astype(int).tolist())
+    return data_address(Image.fromarray(photo).crop(box).resize((side, side), Image.Resampling.NEAREST))
+
+
+def data_address(image: Image.Image) -> str:
+    stream = io.BytesIO()
+    image.save(stream, "WEBP", quality=82, method=4)
+    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+def _with_box(photo: np.ndarray, quad: np.ndarray, points: np.ndarray, height: int = 300) -> Image.Image:
+    """Draw the box and the landmarks. The canvas grows where the box leaves the photo, by a quarter at most."""
+    h, w = photo.shape[:2]
+    left, top = np.minimum(np.maximum(-quad.min(0), 0), (w / 4, h / 4)).round().astype(int)
+    right, bottom = np.minimum(np.maximum(quad.max(0) - (w, h), 0), (w / 4, h / 4)).round().astype(int)
+    full = (w + left + right, h + top + bottom)
+    scale = min(height / full[1], 2.0 * height / full[0]) * _FINER
+    canvas = Image.new("RGB", (max(1, round(full[0] * scale)), max(1, round(full[1] * scale))), (128, 128, 128))
+    small = Image.fromarray(photo).resize((max(1, round(w * scale)), max(1, round(h * scale))), Image.Resampling.BOX)
+    canvas.paste(small, (round(left * scale), round(top * scale)))
+
+    draw, shift = ImageDraw.Draw(canvas), np.array([left, top])
+    corners = [tuple(point) for point in (quad + shift) * scale]
+    # The thick side is the top of the face, so that a wrong turn shows.
+    draw.line([corners[0], corners[1], corners[2], corners[3]], fill=_QUAD_COLOUR, width=2 * _FINER, joint="curve")
+    draw.line([corners[3], corners[0]], fill=_QUAD_COLOUR, width=5 * _FINER)
+    for x, y in (points + shift) * scale:
+        r = 2.5 * _FINER
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=_POINT_COLOUR)
+    return canvas.resize((max(1, canvas.width // _FINER), max(1, canvas.height // _FINER)), Image.Resampling.BOX)
+
+
+def _fit(image: Image.Image, width: int, height: int) -> Image.Image:
+    """Shrink into width x height, never enlarging."""
+    scale = min(width / image.width, height / image.height, 1.0)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+ReadFace = Callable[[Row], np.ndarray]

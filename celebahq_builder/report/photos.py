@@ -1,0 +1,63 @@
+"""What report.html shows of photographs: made by the workers, because decoding a photo can take a process along."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from celebahq.progress import progress
+from celebahq_builder.config import BuildConfig
+from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.executors import run
+from celebahq_builder.printable_name import printable
+from celebahq_builder.state.failure import Failure, Limits, is_failure
+from celebahq_builder.state.manifest import Row
+
+Pictures = dict[tuple[str, int], list[tuple[str, str]]]
+"""(name, data: address) of each picture, by the key of a row; none for a row without."""
+
+
+@dataclass(frozen=True)
+class PhotoTask:
+    """One row whose photo is to be shown."""
+
+    name: str
+    config: BuildConfig
+    row: Row
+    face: np.ndarray | None
+    """(R, R, 3) uint8 of a kept row, for the stages up to it; None for a row that was refused."""
+
+
+def may_be_decoded(row: Row) -> bool:
+    """Say whether this photo was decoded before: not where its size was refused, or where it died or took too long."""
+    return row.width > 0 and not is_failure(row.reason)
+
+
+def photo_pictures(config: BuildConfig, tasks: Iterable[PhotoTask], limits: Limits) -> Pictures:
+    """Make the pictures, within the limits of the build. A photo that fails has none, and stderr says so."""
+    tasks = [task for task in tasks if may_be_decoded(task.row)]
+    pictures: Pictures = {}
+    with progress("photos into the report", len(tasks)) as bar:
+        for task, result in run(make_pictures, tasks, min(config.workers, len(tasks)), limits):
+            if isinstance(result, Failure):
+                what = f"no picture of {printable(task.name)}: {result.reason}, {printable(result.detail)}"
+                print(f"report.html: {what}", file=sys.stderr)
+            else:
+                pictures[task.row.key] = result
+            bar.advance()
+    return pictures
+
+
+def make_pictures(task: PhotoTask) -> list[tuple[str, str]]:
+    """Decode a photo and return its pictures: the stages of a kept row, or the photo alone. Runs in the workers."""
+    from celebahq_builder.photos import decode_photo, read_photo
+    from celebahq_builder.report.images import photo_picture, stage_pictures
+
+    try:
+        photo = decode_photo(read_photo(task.config.input, task.name))
+    except UnusablePhoto:  # gone since it was rendered
+        return []
+    if task.face is None:
+        return [("photo", photo_picture(photo))]
+    return stage_pictures(photo, task.row, task.config, task.face)

@@ -1,0 +1,1 @@
+"""Where photographs and ready-made images come from: folders, zips, tars, lists."""

@@ -1,0 +1,159 @@
+"""Which faces to keep: the best N by score, one of several equal ones."""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from celebahq_builder.perceptual_hash import HASH_BITS, MOST_BITS_APART
+from celebahq_builder.state.manifest import Row
+
+
+def rank(row: Row) -> tuple[float, str, int]:
+    """Sort key, best first: score, then name, so that the order never depends on who was ready first.
+
+    A place in a list goes before any score.
+    """
+    return -row.score if row.place is None else row.place, row.source, row.face_index
+
+
+def _same_face(row: Row) -> tuple:
+    """Equal for faces with the same pixels. The box counts: a list may name two people of one photo, in two files."""
+    return row.pixel_sha256, row.face_index, row.quad
+
+
+class BestFaces:
+    """The best N of the faces offered so far, in any order of offering.
+
+    For dedupe "exact" and "off" the outcome does not depend on that order. For "near", likeness is not transitive, and
+    only offering best first (choose) gives the final answer; until then this is what is worth holding on disk.
+    """
+
+    def __init__(self, keep: int, dedupe: str) -> None:
+        self._keep = keep
+        self._dedupe = dedupe
+        self._order: list[tuple[float, str, int]] = []
+        self._rows: dict[tuple[str, int], Row] = {}
+        self._of_pixels: dict[tuple, Row] = {}
+        self._hashes = _HashTable()
+
+    def offer(self, row: Row) -> tuple[bool, list[Row], Row | None]:
+        """Take a face in, if it belongs.
+
+        Returns:
+            whether it is now among the best; the faces that it drove out; the better equal face that kept it out.
+        """
+        twins = self._twins(row)
+        if better := [twin for twin in twins if rank(twin) < rank(row)]:
+            return False, [], min(better, key=rank)
+        if not twins and len(self._order) == self._keep and rank(row) > self._order[-1]:
+            return False, [], None
+        for twin in twins:
+            self._remove(twin)
+        leaving = twins
+        if len(self._order) == self._keep:
+            worst = self._rows[self._order[-1][1:]]
+            self._remove(worst)
+            leaving = [*twins, worst]
+        self._add(row)
+        return True, leaving, None
+
+    def rows(self) -> list[Row]:
+        """Return the faces held now, best first."""
+        return [self._rows[key[1:]] for key in self._order]
+
+    def __contains__(self, row: Row) -> bool:
+        return row.key in self._rows
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def _twins(self, row: Row) -> list[Row]:
+        if self._dedupe == "off":
+            return []
+        found = {}
+        if twin := self._of_pixels.get(_same_face(row)):
+            found[twin.key] = twin
+        if self._dedupe == "near":
+            found |= {key: self._rows[key] for key in self._hashes.near(row.perceptual_hash)}
+        return list(found.values())
+
+    def _add(self, row: Row) -> None:
+        insort(self._order, rank(row))
+        self._rows[row.key] = row
+        self._of_pixels[_same_face(row)] = row
+        if self._dedupe == "near":
+            self._hashes.add(row.key, row.perceptual_hash)
+
+    def _remove(self, row: Row) -> None:
+        del self._order[bisect_left(self._order, rank(row))]
+        del self._rows[row.key]
+        if self._of_pixels.get(_same_face(row)) is row:
+            del self._of_pixels[_same_face(row)]
+        if self._dedupe == "near":
+            self._hashes.remove(row.key)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What becomes of every rendered face. Depends on the rows alone, not on the order in which they came."""
+
+    kept: list[Row] = field(default_factory=list)
+    """Best first: row i of the dataset."""
+    duplicates: list[tuple[Row, Row]] = field(default_factory=list)
+    """(face, the better one that it equals)"""
+    beyond: list[Row] = field(default_factory=list)
+    """Not among the best N, best first."""
+
+
+def choose(rows: Iterable[Row], keep: int, dedupe: str) -> Choice:
+    """Choose the best N of all rendered faces, going from the best to the worst."""
+    best, choice = BestFaces(keep, dedupe), Choice()
+    for row in sorted((row for row in rows if row.status == "rendered"), key=rank):
+        entered, _, twin = best.offer(row)
+        if entered:
+            choice.kept.append(row)
+        elif twin is not None:
+            choice.duplicates.append((row, twin))
+        else:
+            choice.beyond.append(row)
+    return choice
+
+
+def with_outcomes(rows: Iterable[Row], choice: Choice) -> list[Row]:
+    """Return the rows with what became of each rendered face written into them."""
+    outcomes = {row.key: f"row {i}" for i, row in enumerate(choice.kept)}
+    outcomes |= {row.key: f"duplicate of {better.source}" for row, better in choice.duplicates}
+    outcomes |= {row.key: "not among the best" for row in choice.beyond}
+    return [replace(row, outcome=outcomes.get(row.key, "")) for row in rows]
+
+
+class _HashTable:
+    """Perceptual hashes that can be searched for near ones: one array of words, which numpy compares fast."""
+
+    def __init__(self) -> None:
+        self._keys: list[tuple[str, int]] = []
+        self._place: dict[tuple[str, int], int] = {}
+        self._hashes = np.zeros((64, HASH_BITS // 64), np.uint64)
+
+    def near(self, digits: str) -> list[tuple[str, int]]:
+        apart = np.bitwise_count(self._hashes[: len(self._keys)] ^ _words(digits)).sum(1)
+        return [self._keys[i] for i in np.flatnonzero(apart <= MOST_BITS_APART)]
+
+    def add(self, key: tuple[str, int], digits: str) -> None:
+        if len(self._keys) == len(self._hashes):
+            self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
+        self._place[key] = len(self._keys)
+        self._hashes[len(self._keys)] = _words(digits)
+        self._keys.append(key)
+
+    def remove(self, key: tuple[str, int]) -> None:
+        place, last = self._place.pop(key), self._keys.pop()
+        if last != key:
+            self._keys[place], self._hashes[place] = last, self._hashes[len(self._keys)]
+            self._place[last] = place
+
+
+def _words(digits: str) -> np.ndarray:
+    return np.frombuffer(bytes.fromhex(digits), np.uint64)

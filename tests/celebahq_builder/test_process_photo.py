@@ -1,0 +1,35 @@
+"""One photo through its stages: what a face is scored by."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from celebahq_builder import restore_face
+from celebahq_builder.align import align_face
+from celebahq_builder.config import BuildConfig
+from celebahq_builder.process_photo import Task, render_photo
+from celebahq_builder.quality import quality_score
+from celebahq_builder.sources.input_photos import FileStamp
+from celebahq_builder.state.build_folder import decode_face
+
+LANDMARKS = np.array([(60, 60), (100, 60), (80, 82), (63, 101), (97, 101)], np.float32)
+
+
+def test_face_is_scored_without_the_detail_that_super_resolution_invented(tmp_path, monkeypatch, png):
+    """It makes a small face sharp, which is no merit of the photo: the face that is kept is not the one scored."""
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 256, (160, 160, 3), dtype=np.uint8)
+    clean = photo // 2
+    enlarged = rng.integers(0, 256, (640, 640, 3), dtype=np.uint8)
+
+    def restore_for(config, photo, landmarks):
+        return SimpleNamespace(photo=enlarged, landmarks=landmarks * 4, clean=clean, enlarged=True)
+
+    monkeypatch.setattr(restore_face, "restore_for", restore_for)
+    config = BuildConfig(input=tmp_path, landmarks=tmp_path / "list.txt", resolution=64, restore="fast")
+    result = render_photo(Task("a.png", config, LANDMARKS), FileStamp(1, 1), png(photo))
+    (row,) = result.rows
+    kept = decode_face(result.faces[0])
+    np.testing.assert_array_equal(kept, align_face(enlarged, LANDMARKS * 4, 64))
+    assert row.score == float(quality_score(align_face(clean, LANDMARKS, 64)).score)
+    assert row.score != float(quality_score(kept).score)
