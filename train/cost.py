@@ -96,9 +96,10 @@ class Cost:
             growth = growth_at(at, **self.plan.growth)
             if growth.resolution == self.plan.resolution and growth.alpha == 1:
                 until = end
-            else:  # the end of this phase's stable part or of its fade
+            else:  # the end of this phase's stable part, boundary included, or of its fade
                 phase, into = divmod(at, stable + fade)
-                until = min(end, phase * (stable + fade) + (stable if into < stable else stable + fade))
+                into_next = min(stable + 1, stable + fade) if into <= stable else stable + fade
+                until = min(end, phase * (stable + fade) + into_next)
             left[growth.resolution] += (until - at) / 1000
             at = until
         return left

@@ -16,7 +16,7 @@ from celebahq.progress import clock
 
 LOG = logging.getLogger("celebahq.train")
 CURVES = ("d_loss", "g_loss", "real_score", "fake_score", "gradient_penalty", "d_overflow", "g_overflow",
-          "resolution", "alpha", "minibatch", "learning_rate", "sec_per_kimg")  # fmt: skip
+          "resolution", "alpha", "minibatch", "learning_rate", "sec_per_kimg", "real_score_squared")  # fmt: skip
 
 
 class Report:

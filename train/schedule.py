@@ -38,9 +38,9 @@ def growth_at(
     phase, into_phase = divmod(nimg, stable + fade) if stable + fade else (last_phase, 0)
     if phase >= last_phase:
         return Growth(max_resolution, 1.0, 2 * last_phase)
-    if into_phase < stable:
+    # As the released program counts, an iteration at alpha 0, on the boundary itself, still has the old resolution.
+    if into_phase <= stable:
         return Growth(first_resolution << phase, 1.0, 2 * phase)
-    # As the released program counts, the first faded image already has the new resolution, at alpha 0.
     return Growth(first_resolution << (phase + 1), (into_phase - stable) / fade, 2 * phase + 1)
 
 

@@ -8,7 +8,7 @@ import torch
 from train.checkpoint import CheckpointError, DamagedCheckpointError
 from train.config import TrainConfig
 from train.optimizer import Adam
-from train.step import Networks
+from train.step import STATISTICS, Networks
 from zoo.architecture import ProGANConfig
 from zoo.progan import Discriminator, Generator
 
@@ -65,7 +65,7 @@ def restore(state: dict[str, Any], nets: Networks, config: TrainConfig, statisti
     try:
         for name in NETWORKS:
             getattr(nets, name).load_state_dict(state[name], strict=True)
-        statistics.copy_(state["statistics"])
+        statistics.copy_(_with_squared_scores(state["statistics"]))
         count = len(state["g_adam"]["mean"])
         resolution = next(r for r in nets.g_flat.resolutions if len(nets.g_flat.prefix(r)) == count)
         adams = make_adams(nets, config, resolution)
@@ -78,3 +78,14 @@ def restore(state: dict[str, Any], nets: Networks, config: TrainConfig, statisti
             "delete it to resume from the one before"
         ) from None
     return adams
+
+
+def _with_squared_scores(sums: torch.Tensor) -> torch.Tensor:
+    """Return a tick's sums so far as STATISTICS has them; checkpoints of before 2026-11-28 have no squared scores.
+
+    Their square is then that of the mean score: exact where the tick had just begun, else the least that it can be.
+    """
+    if len(sums) != len(STATISTICS) - 1:
+        return sums
+    iterations = sums[STATISTICS.index("iterations")].clamp(min=1)
+    return torch.cat([sums, (sums[STATISTICS.index("real_score")].square() / iterations)[None]])

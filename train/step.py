@@ -16,9 +16,10 @@ from zoo.layers import downsample, upsample
 from zoo.progan import Discriminator, Generator
 
 STATISTICS = (
-    "d_loss", "g_loss", "real_score", "fake_score", "gradient_penalty", "d_overflow", "g_overflow", "iterations"
+    "d_loss", "g_loss", "real_score", "fake_score", "gradient_penalty", "d_overflow", "g_overflow", "iterations",
+    "real_score_squared"
 )  # fmt: skip
-"""What train_step adds up over a tick, in the order of its vector."""
+"""What train_step adds up over a tick, in the order of its vector; what is new goes to its end, see train.state."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,8 @@ def train_step(
             adapt(ada, real_scores, fake_scores, settings.augment_kimg)
         penalty = gradient_penalty(gradient.detach(), settings.gp_target).mean()
         row = [d_loss, g_loss, real_scores.mean(), fake_scores.mean(), penalty, d_overflow, g_overflow]
-        statistics += torch.stack([*(x.detach() for x in row), torch.ones_like(d_loss)])
+        row += [torch.ones_like(d_loss), real_scores.square().mean()]
+        statistics += torch.stack([x.detach() for x in row])
 
 
 def _scores(

@@ -1,6 +1,7 @@
 """Growth, learning rate: against the released program's formula and the paper's numbers."""
 
 import math
+from fractions import Fraction
 
 import pytest
 
@@ -9,27 +10,28 @@ from train.schedule import at_resolution, growth_at, learning_rate_at, schedule_
 PAPER = {"stable_kimg": 800, "fade_kimg": 800, "max_resolution": 1024}
 
 
-def released_lod(nimg: int, *, stable_kimg: float, fade_kimg: float, max_resolution: int) -> float:
-    """The level of detail as the TensorFlow program counts it (FACTS C.4), starting at 4x4."""
-    train, transition = stable_kimg, fade_kimg
-    kimg = nimg / 1000
+def released_lod(nimg: int, *, stable_kimg: float, fade_kimg: float, max_resolution: int) -> Fraction:
+    """The level of detail as the TensorFlow program counts it, starting at 4x4; exact: rounding is not the claim."""
+    train, transition = (Fraction(str(kimg)) for kimg in (stable_kimg, fade_kimg))
+    kimg = Fraction(nimg, 1000)
     phase_idx = math.floor(kimg / (train + transition))
     phase_kimg = kimg - phase_idx * (train + transition)
-    lod = math.log2(max_resolution) - 2 - phase_idx
-    lod -= max(phase_kimg - train, 0.0) / transition
-    return max(lod, 0.0)
+    lod = round(math.log2(max_resolution)) - 2 - phase_idx
+    lod -= max(phase_kimg - train, 0) / transition
+    return max(lod, Fraction(0))
 
 
-@pytest.mark.parametrize("nimg", [0, 1, 799_999, 800_000, 800_001, 1_200_000, 1_599_999, 1_600_000, 2_500_000,
-                                  5_000_123, 12_000_001, 12_800_000, 19_000_000])  # fmt: skip
-def test_growth_is_the_released_programs_lod_read_backwards(nimg):
-    growth = growth_at(nimg, **PAPER)
-    lod = released_lod(nimg, **PAPER)
-    if nimg == 800_000:  # the boundary image itself already has the new resolution, at weight 0: the same picture
-        assert (growth.resolution, growth.alpha) == (8, 0.0)
-        return
-    assert growth.resolution == 2 ** (10 - math.floor(lod))
-    assert growth.alpha == pytest.approx(1 - (lod - math.floor(lod)), abs=1e-9)
+@pytest.mark.parametrize("stable_kimg", [800, 600, 0.8, 0])
+@pytest.mark.parametrize("fade_kimg", [800, 600, 0.4])
+def test_growth_is_the_released_programs_lod_read_backwards(stable_kimg, fade_kimg):
+    plan = {"stable_kimg": stable_kimg, "fade_kimg": fade_kimg, "max_resolution": 1024}
+    stable, period = round(stable_kimg * 1000), round((stable_kimg + fade_kimg) * 1000)
+    boundaries = [phase * period + offset for phase in range(10) for offset in (0, stable)]
+    moments = {max(at + step, 0) for at in boundaries for step in (-17, -1, 0, 1, 16, 117)}
+    for nimg in sorted(moments):
+        growth, lod = growth_at(nimg, **plan), released_lod(nimg, **plan)
+        assert growth.resolution == 2 ** (10 - math.floor(lod)), nimg
+        assert growth.alpha == pytest.approx(1 - (lod - math.floor(lod)), abs=1e-9), nimg
 
 
 def test_first_fade_of_the_paper_starts_after_800_kimg_and_lasts_800():
@@ -38,7 +40,7 @@ def test_first_fade_of_the_paper_starts_after_800_kimg_and_lasts_800():
 
 
 def test_stage_changes_at_both_ends_of_every_fade_and_nowhere_else():
-    stages = [growth_at(1000 * k, stable_kimg=3, fade_kimg=2, max_resolution=16).stage for k in range(15)]
+    stages = [growth_at(1000 * k + 1, stable_kimg=3, fade_kimg=2, max_resolution=16).stage for k in range(15)]
     assert stages == [0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4, 4, 4]
 
 

@@ -176,3 +176,27 @@ def test_every_presets_minibatch_fills_whole_stddev_groups_at_every_resolution(p
     for i in range(9):
         size = dict(config.minibatch_at).get(4 << i, config.minibatch)
         assert group is None or size % min(group, size) == 0
+
+
+def test_mean_squared_score_of_the_reals_is_added_up():
+    config, nets = setup()
+    batch, noise, alpha = batch_of(), draw_noise(torch.Generator(), 0, 0, 8, 8), torch.tensor(0.5)
+    with torch.no_grad():
+        scores = nets.discriminator(prepare_reals(batch.reals, noise.mirror, alpha), alpha=alpha)
+    statistics = torch.zeros(len(STATISTICS))
+    train_step(nets, make_adams(nets, config, 16), batch, noise, alpha, statistics, step_settings(config))
+    sums = dict(zip(STATISTICS, statistics.tolist(), strict=True))
+    assert sums["real_score_squared"] == pytest.approx(scores.square().mean().item(), rel=1e-5)
+    assert sums["real_score_squared"] != pytest.approx(sums["real_score"] ** 2, rel=1e-3)
+
+
+def test_a_checkpoint_of_before_squared_scores_resumes():
+    config, nets = setup()
+    adams, statistics = make_adams(nets, config, 16), torch.arange(1.0, len(STATISTICS) + 1)
+    state = gather(nets, adams, statistics)
+    state["statistics"] = state["statistics"][:8]
+    restored = torch.zeros(len(STATISTICS))
+    restore(state, nets, config, restored)
+    sums = dict(zip(STATISTICS, restored.tolist(), strict=True))
+    assert (sums["d_loss"], sums["iterations"]) == (1, 8)
+    assert sums["real_score_squared"] / 8 == (sums["real_score"] / 8) ** 2
