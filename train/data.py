@@ -2,6 +2,7 @@
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,13 +26,22 @@ class RealFaces:
         device: where minibatches are wanted.
         seed: seed of the order of the rows.
         resident_bytes: largest level that is held whole; on CUDA at most half of the memory that is free.
+        random_fake_labels: D's fakes take labels drawn from the data set (Theano program), not those of the reals.
     """
 
-    def __init__(self, dataset: Dataset, device: torch.device, seed: int, resident_bytes: int) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        device: torch.device,
+        seed: int,
+        resident_bytes: int,
+        random_fake_labels: bool = False,
+    ) -> None:
         self.dataset = dataset
         self.device = device
         self.seed = seed
         self.resident_bytes = resident_bytes
+        self.random_fake_labels = random_fake_labels
         self.order = RowOrder(len(dataset), seed)
         self.labels = None if dataset.labels is None else torch.from_numpy(np.ascontiguousarray(dataset.labels))
         self.channels = dataset.read(4, [0]).shape[1]
@@ -50,9 +60,10 @@ class RealFaces:
             reals = self._to_device(self._read_ahead(resolution, nimg, size))
         if self.labels is None:
             return Batch(reals)
-        drawn = label_rows(self.seed, nimg, size, len(self.dataset))
-        labels, g_labels = self.labels[torch.from_numpy(rows)], self.labels[torch.from_numpy(drawn)]
-        return Batch(reals, self._to_device(labels), self._to_device(g_labels))
+        draw = partial(label_rows, self.seed, nimg, size, len(self.dataset))
+        labels, g_labels = self._labels_of(rows), self._labels_of(draw())
+        d_labels = self._labels_of(draw(of_discriminator=True)) if self.random_fake_labels else None
+        return Batch(reals, labels, g_labels, d_labels)
 
     def _enter(self, resolution: int) -> None:
         """Load the level, or forget what was read ahead of another one."""
@@ -99,6 +110,10 @@ class RealFaces:
     def _read(self, resolution: int, rows: np.ndarray) -> torch.Tensor:
         images = torch.from_numpy(self.dataset.read(resolution, rows))
         return images.pin_memory() if self.device.type == "cuda" else images
+
+    def _labels_of(self, rows: np.ndarray) -> torch.Tensor:
+        assert self.labels is not None
+        return self._to_device(self.labels[torch.from_numpy(rows)])
 
     def _to_device(self, x: torch.Tensor) -> torch.Tensor:
         return x.to(self.device, non_blocking=True)

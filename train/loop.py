@@ -87,7 +87,8 @@ def _train(config: TrainConfig, dataset: Dataset, fingerprint: dict[str, Any], g
         state=state,
     )
     check_minibatches(config, plan.growth["first_resolution"], plan.resolution, nets.generator.config)
-    data = RealFaces(dataset, device, config.seed, round(config.resident_gib * 2**30))
+    resident_bytes = round(config.resident_gib * 2**30)
+    data = RealFaces(dataset, device, config.seed, resident_bytes, config.variant == "paper")
     position = Position.of(state)
     watch = Stopwatch(position.seconds)
     cost = Cost(config, nets.generator.config, plan)

@@ -83,7 +83,7 @@ class RowOrder:
         return self._permutation
 
 
-def label_rows(seed: int, nimg: int, batch: int, num_rows: int) -> np.ndarray:
-    """Return rows (batch,) int64 whose labels the generator's step is given: drawn from the data set."""
-    random = np.random.Generator(np.random.PCG64(_sequence(seed, 2, nimg)))
+def label_rows(seed: int, nimg: int, batch: int, num_rows: int, of_discriminator: bool = False) -> np.ndarray:
+    """Return rows (batch,) int64 whose labels the fakes of G's step, or of D's, are given: drawn from the data set."""
+    random = np.random.Generator(np.random.PCG64(_sequence(seed, 4 if of_discriminator else 2, nimg)))
     return random.integers(num_rows, size=batch)

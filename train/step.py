@@ -52,17 +52,18 @@ class Networks:
 class Batch:
     """One minibatch as it comes from the file, on its device.
 
-    reals: (N, C, R, R) uint8. labels: (N, L) float32 of the reals, also given to D's fakes as the released program
-    does, and g_labels (N, L) for G's own fakes; None without labels.
+    reals: (N, C, R, R) uint8. labels: (N, L) float32 of the reals, g_labels (N, L) for G's own fakes; None without
+    labels. d_labels: (N, L) for D's fakes; None: those of the reals, as the TensorFlow program has it.
     """
 
     reals: Tensor
     labels: Tensor | None = None
     g_labels: Tensor | None = None
+    d_labels: Tensor | None = None
 
     def copy_(self, other: "Batch") -> None:
         """Overwrite in place: a captured graph reads fixed addresses."""
-        for name in ("reals", "labels", "g_labels"):
+        for name in ("reals", "labels", "g_labels", "d_labels"):
             if getattr(self, name) is not None:
                 getattr(self, name).copy_(getattr(other, name), non_blocking=True)
 
@@ -107,12 +108,13 @@ def train_step(
     """
     n, resolution = batch.reals.shape[0], batch.reals.shape[-1]
     g_adam, d_adam = adams
+    d_labels = batch.labels if batch.d_labels is None else batch.d_labels
 
     # Discriminator. Reals, fakes and mixtures go through it as one batch: fewer, larger kernels; minibatch stddev
     # keeps the three apart. Only the mixtures' input gradient enters the loss, not their score.
     reals = prepare_reals(batch.reals, noise.mirror if settings.mirror else None, alpha)
     with torch.no_grad():
-        fakes = nets.generator(noise.z_d, batch.labels, resolution=resolution, alpha=alpha)
+        fakes = nets.generator(noise.z_d, d_labels, resolution=resolution, alpha=alpha)
         # Real i, fake i and what lies between them are transformed alike.
         reals, fakes = (_augmented(x, noise, 0, alpha, settings, ada) for x in (reals, fakes))
         images = torch.cat([reals, fakes, torch.lerp(reals, fakes, noise.mix)])
@@ -130,7 +132,7 @@ def train_step(
         drift=settings.drift,
     )
     if logits is not None:
-        loss = loss + label_loss(logits[:n], batch.labels) + label_loss(logits[n : 2 * n], batch.labels)
+        loss = loss + label_loss(logits[:n], batch.labels) + label_loss(logits[n : 2 * n], d_labels)
     d_loss = loss.mean()
     gradients = torch.autograd.grad(d_loss, nets.d_flat.active(resolution), allow_unused=True)
     tape.clear()  # the activations of three minibatches, which G's step would find in its way

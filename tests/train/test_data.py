@@ -38,3 +38,14 @@ def test_labels_belong_to_the_reals(dataset):
     batch = data.batch(4, 5, 4)
     np.testing.assert_array_equal(batch.labels.numpy(), dataset.labels[data.order.rows(5, 4)])
     assert batch.g_labels.shape == (4, 3)
+    assert batch.d_labels is None
+
+
+def test_labels_of_the_discriminators_fakes_are_draws_of_their_own(dataset):
+    data = RealFaces(dataset, CPU, seed=3, resident_bytes=1 << 30, random_fake_labels=True)
+    batches = [data.batch(8, 40 * i, 40) for i in range(10)]
+    kinds = [torch.cat([getattr(b, name).argmax(1) for b in batches]) for name in ("d_labels", "labels", "g_labels")]
+    for other in kinds[1:]:  # one in three by chance
+        assert (kinds[0] == other).float().mean() == pytest.approx(1 / 3, abs=0.1)
+    assert torch.bincount(kinds[0]).tolist() == pytest.approx([400 * 4 / 11, 400 * 4 / 11, 400 * 3 / 11], abs=40)
+    assert torch.equal(data.batch(8, 80, 40).d_labels, batches[2].d_labels)

@@ -162,8 +162,8 @@ def test_a_higher_resolution_fades_in_on_top_of_what_was_trained(tmp_path):
         torch.testing.assert_close(nets.g_ema(z, resolution=8), generator(z), rtol=1e-4, atol=1e-5)
     assert train(config)
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert [row["resolution"] for row in rows] == [8] * 4 + [16] * 8
-    assert [row["alpha"] for row in rows[:8]] == [1, 1, 1, 1, 0, 0.25, 0.5, 0.75]
+    assert [row["resolution"] for row in rows] == [8] * 5 + [16] * 7
+    assert [row["alpha"] for row in rows[:8]] == [1, 1, 1, 1, 1, 0.25, 0.5, 0.75]
     assert zoo.load(tmp_path / "run").config.resolution == 16
     train(replace(config, total_kimg=0.104))  # where growth began is in the checkpoint
     assert checkpoints(tmp_path / "run" / "checkpoints")[-1].name == "checkpoint-000000.104.pt"
