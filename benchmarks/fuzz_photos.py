@@ -18,7 +18,7 @@ from photo_mutations import photo, seeds
 
 def serve(files: list[tuple[str, bytes]], seed: int, first: int, last: int) -> None:
     """Decode a range of files and print what became of each kind; anything but pixels and refusals ends it."""
-    from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+    from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
     from celebahq_builder.photos import decode_photo
 
     for number in range(first, last):
@@ -27,7 +27,7 @@ def serve(files: list[tuple[str, bytes]], seed: int, first: int, last: int) -> N
         started = time.perf_counter()
         try:
             outcome = "decoded" if decode_photo(data).ndim == 3 else "?"
-        except UnusablePhoto as refusal:
+        except UnusablePhotoError as refusal:
             outcome = refusal.reason
         took = time.perf_counter() - started
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -24,7 +24,7 @@ if __name__ == "__main__":
 
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.photos import decode_photo, find_photos
-from celebahq_builder.process_photo import Task, render_photo
+from celebahq_builder.process_photo import Task, process_photo
 from celebahq_builder.quality import quality_score
 from celebahq_builder.sources.input_photos import FileStamp
 from celebahq_builder.state.build_folder import decode_face
@@ -34,10 +34,10 @@ from celebahq_builder.state.manifest import Row
 def faces_of(data: bytes, name: str, config: BuildConfig) -> list[tuple[Row, np.ndarray, float]]:
     """(row, face, CPU seconds of the whole photo) of every face of one photo."""
     begin = time.process_time()
-    result = render_photo(Task(name, config, None), FileStamp(len(data), 0), data)
+    result = process_photo(Task(name, config, None), FileStamp(len(data), 0), data)
     seconds = time.process_time() - begin
-    rendered = [row for row in result.rows if row.status == "rendered"]
-    return [(row, decode_face(result.faces[row.face_index]), seconds) for row in rendered]
+    aligned = [row for row in result.rows if row.status == "aligned"]
+    return [(row, decode_face(result.faces[row.face_index]), seconds) for row in aligned]
 
 
 def config_for(photos: Path, restore: str, device: str = "cpu") -> BuildConfig:

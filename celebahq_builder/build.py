@@ -12,14 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
+from celebahq.files import printable
 from celebahq.progress import progress
-from celebahq_builder.config import BuildConfig, BuildError, BuildIncomplete
+from celebahq.version import version
+from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError
 from celebahq_builder.landmark_lists.match import read_landmarks
 from celebahq_builder.official.places import read_places
-from celebahq_builder.printable_name import printable
-from celebahq_builder.process_photos import Photos, count_reasons, limits, render_missing, render_photos
+from celebahq_builder.process_photos import Photos, count_reasons, limits, process_missing, process_photos
 from celebahq_builder.report.training_time import training_estimate
-from celebahq_builder.restore_settings import settle
+from celebahq_builder.restore_settings import resolve_auto
 from celebahq_builder.sources.input_photos import left_out, list_input, photos_sha256
 from celebahq_builder.sources.listing import Listing
 from celebahq_builder.state.best_faces import Choice, with_outcomes
@@ -27,8 +28,7 @@ from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.manifest import Row, write_manifest
 from celebahq_builder.state.photo_changes import photo_digests
-from celebahq_builder.state.resume import are_these_faces, done_so_far, look_at_output
-from celebahq_builder.version import builder_version
+from celebahq_builder.state.resume import are_these_faces, load_completed_rows, look_at_output
 
 _REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space")
 _REMEDIES |= dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable")
@@ -39,20 +39,20 @@ def build(config: BuildConfig) -> None:
 
     Raises:
         BuildError: wrong input, an output in the way, a full disk, options that changed since the build was begun.
-        BuildIncomplete: all is written, but some photos failed that the same command tries again.
+        BuildIncompleteError: all is written, but some photos failed that the same command tries again.
     """
     listing = list_input(config)
     places, list_sha256 = read_places(config, listing)
     names = listing.names
-    config, weights_sha256 = settle(config)
+    config, weights_sha256 = resolve_auto(config)
     print(config, end="\n\n")
     landmarks, landmarks_sha256 = read_landmarks(config, names)
     attributes = _attributes(config, names, landmarks_sha256, weights_sha256, list_sha256)
     header = {
-        "builder_version": builder_version(),
+        "builder_version": version(),
         "input": str(config.input.resolve()),
         "landmarks_sha256": landmarks_sha256,
-        **config.rendering(),
+        **config.face_options(),
         "weights_sha256": weights_sha256,
         **list_sha256,
     }
@@ -62,9 +62,9 @@ def build(config: BuildConfig) -> None:
 
     photos = Photos(config, names, landmarks, places)
     with _one_line_for_disk_errors(), BuildFolder(config.build_folder) as folder:
-        rows = done_so_far(folder, header, names, config)
-        rows += render_photos(folder, photos, rows)
-        rows, choice = render_missing(folder, photos, header, rows)
+        rows = load_completed_rows(folder, header, names, config)
+        rows += process_photos(folder, photos, rows)
+        rows, choice = process_missing(folder, photos, header, rows)
 
         report = _write_report(folder, config, rows, choice)
         failed = [row for row in rows if is_failure(row.reason)]
@@ -94,13 +94,13 @@ def _attributes(
 
 
 def _raise_what_is_left(config: BuildConfig, names: list[str], rows: list[Row], choice: Choice, report: Path) -> None:
-    """Raise BuildIncomplete where photos failed, and BuildError where none has a face that can be used."""
+    """Raise BuildIncompleteError where photos failed, and BuildError where none has a face that can be used."""
     failed = [row for row in rows if is_failure(row.reason)]
     why = f"--input: no face in the {len(names)} photos of {config.input} ({_reasons(rows)}); see {report}"
     if failed:
         what = f"{len(failed)} of {len(names)} photos failed ({_reasons(failed)}): read why in {config.build_folder}"
         what += f"{os.sep}manifest.jsonl; the same command tries just these again"
-        raise BuildIncomplete(what if choice.kept else f"{why}; {what}")
+        raise BuildIncompleteError(what if choice.kept else f"{why}; {what}")
     if not choice.kept:
         raise BuildError(why)
 
@@ -175,8 +175,8 @@ def _print_summary(config: BuildConfig, listing: Listing, rows: list[Row], choic
         (len(listing.names), "photos"),
         (len(choice.kept), f"faces in {printable(config.output)}, {size}"),
     ]
-    if choice.beyond:
-        lines.append((len(choice.beyond), f"faces not among the best {config.keep}"))
+    if choice.below_cutoff:
+        lines.append((len(choice.below_cutoff), f"faces not among the best {config.keep}"))
     if choice.duplicates:
         lines.append((len(choice.duplicates), "duplicates"))
     lines += [(count, f"refused: {reason}") for reason, count in count_reasons(rows)]

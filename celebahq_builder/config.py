@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from celebahq.errors import CelebAHQError
+from celebahq.files import printable
 from celebahq.option_paths import text_to_paths
-from celebahq_builder.printable_name import printable
 
-# What a rendered face depends on. The others say which faces are chosen, or how the work is done, and may change
+# What a aligned face depends on. The others say which faces are chosen, or how the work is done, and may change
 # between a run and the one that resumes it.
-RENDERING_OPTIONS = ("resolution", "faces", "restore", "geometry", "min_face", "detector")
+FACE_OPTIONS = ("resolution", "faces", "restore", "geometry", "min_face", "detector")
 CHOOSING_OPTIONS = ("keep", "dedupe", "compression")
 
 
@@ -21,7 +21,7 @@ class BuildError(CelebAHQError):
     """The build cannot begin or go on; the message is one line for the user: what was found and what is wanted."""
 
 
-class BuildIncomplete(BuildError):
+class BuildIncompleteError(BuildError):
     """The build is done but for photos that failed, which the same command tries again; the message says how many."""
 
     exit_code = 1
@@ -82,7 +82,7 @@ class BuildConfig:
     photo_gib: float = 8.0
     """Most memory of the process that works on a photo, in GiB; likewise. Watched on Linux only."""
     keep_build_folder: bool = False
-    """Leave <output>.build/ in place, with the manifest and the rendered faces."""
+    """Leave <output>.build/ in place, with the manifest and the aligned faces."""
 
     def __post_init__(self) -> None:
         text_to_paths(self)
@@ -110,15 +110,15 @@ class BuildConfig:
     def build_folder(self) -> Path:
         return self.output.with_name(self.output.name + ".build")
 
-    def rendering(self) -> dict[str, str | int | float]:
-        """Options that every rendered face depends on: a build is resumed only while they stay the same."""
-        options = {name: getattr(self, name) for name in RENDERING_OPTIONS}
+    def face_options(self) -> dict[str, str | int | float]:
+        """Options that every aligned face depends on: a build is resumed only while they stay the same."""
+        options = {name: getattr(self, name) for name in FACE_OPTIONS}
         # Left out where it changes nothing: builds and files of before have no such option.
         return options if self.decoder == "default" else options | {"decoder": self.decoder}
 
     def recipe(self) -> dict[str, str | int | float]:
         """Options that the finished file depends on; neither a path of this machine nor the number of workers does."""
-        return self.rendering() | {name: getattr(self, name) for name in CHOOSING_OPTIONS}
+        return self.face_options() | {name: getattr(self, name) for name in CHOOSING_OPTIONS}
 
     def command(self) -> str:
         """Return the command line, with the options that are not left at their default."""

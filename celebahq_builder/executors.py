@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, cast
 
 from celebahq_builder.state.failure import WORKER_DIED, Failure, Limits, took_too_long, took_too_much
-from celebahq_builder.worker_process import WorkerNotStarted, WorkerProcess, call_here
+from celebahq_builder.worker_process import WorkerNotStartedError, WorkerProcess, call_here
 
 SLOW_SECONDS = 10.0
 """From here on an item is reported as slow, once a second."""
@@ -45,7 +45,7 @@ def run(
         on_slow: called about once a second while an item takes longer than SLOW_SECONDS.
 
     Raises:
-        WorkerNotStarted: several workers in a row ended before they could begin.
+        WorkerNotStartedError: several workers in a row ended before they could begin.
     """
     if workers:
         return run_in_processes(function, items, workers, limits, on_slow)
@@ -102,7 +102,7 @@ def run_in_processes(
                 was_ready = job.worker.is_ready
                 try:
                     result = job.worker.receive()
-                except WorkerNotStarted:
+                except WorkerNotStartedError:
                     del busy[connection]
                     job.worker.stop()
                     failed_starts += 1

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from celebahq.files import write_atomic
+from celebahq.version import version
 from celebahq_builder.hdf5_format.face_record import FaceRecord, face_columns
 from celebahq_builder.hdf5_format.labels_file import as_labels, labels_path, npy_bytes
 from celebahq_builder.hdf5_format.levels import FORMAT_VERSION, DatasetError, chunk_rows, level_key, level_resolutions
 from celebahq_builder.hdf5_format.partial_file import PartialFile
 from celebahq_builder.hdf5_format.reader import Dataset, open_dataset
-from celebahq_builder.version import builder_version
-from celebahq_builder.whole_file import write_whole
 
 __all__ = [
     "FORMAT_VERSION",
@@ -162,7 +162,8 @@ class DatasetWriter:
         """Before the dataset: a kill in between leaves labels without a dataset, never a dataset with wrong labels."""
         self._refuse_what_exists()
         if self._labels is not None:
-            write_whole(labels_path(self._path), npy_bytes(self._labels), durable=True)
+            with write_atomic(labels_path(self._path), durable=True) as file:
+                file.write(npy_bytes(self._labels))
 
     def _lay_out(self, attributes: Mapping[str, str | int], compression: str | None) -> None:
         self._describe(attributes)
@@ -175,7 +176,7 @@ class DatasetWriter:
         for name, value in {"config": "{}", "weights_sha256": "", **attributes}.items():
             file.attrs[name] = value
         file.attrs["format_version"] = FORMAT_VERSION
-        file.attrs["builder_version"] = builder_version()
+        file.attrs["builder_version"] = version()
 
     def _create_level(self, resolution: int, **options) -> None:
         image = (self._channels, resolution, resolution)

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.dlib_faces import SEEN_EYES_PX, Detection, Detector, detect, five_points
 
 Faces = Literal["largest", "all", "center"]
@@ -58,7 +58,7 @@ _DETECTED = _Bounds(eyes_to_mouth=(0.6, 1.8), agreement=0.97, nose_aside=0.55)
 
 def find_faces(
     photo: np.ndarray, faces: Faces = "largest", min_face: float = MIN_FACE_PX, detector: Detector = "hog"
-) -> list[Face | UnusablePhoto]:
+) -> list[Face | UnusablePhotoError]:
     """Find faces with dlib, and five points in each.
 
     Upright faces are looked for first; only where none is usable, the photo is turned by 35 degrees both ways; and
@@ -73,19 +73,19 @@ def find_faces(
 
     Returns:
         The faces, largest first, then from top to bottom, then from left to right; a face that was found and
-        cannot be used takes its place as an UnusablePhoto. Never empty. The same on every run: a face's place in
+        cannot be used takes its place as an UnusablePhotoError. Never empty. The same on every run: a face's place in
         the list of "all" is its name.
 
     Raises:
-        UnusablePhoto: "no face found".
+        UnusablePhotoError: "no face found".
     """
     image = Image.fromarray(photo)
     if min(image.size) < min_face / 2:  # nor would it hold the eyes and the mouth
-        raise UnusablePhoto("no face found", f"{image.width}x{image.height} px, too thin for one")
+        raise UnusablePhotoError("no face found", f"{image.width}x{image.height} px, too thin for one")
     largest = (_MAX_DETECTION_PX[detector] / (image.width * image.height)) ** 0.5
     scale = min(_DETECTED_EYES_PX / max(min_face, 1.0), _MAX_ENLARGEMENT, largest)
 
-    refused: list[Face | UnusablePhoto] = []
+    refused: list[Face | UnusablePhotoError] = []
     for degrees in _TURNS:
         if refused and degrees in _QUARTERS:
             break
@@ -93,7 +93,7 @@ def find_faces(
         if faces == "center":
             middle = np.array([image.width, image.height]) / 2
             detections.sort(key=lambda found: float(np.linalg.norm(found.centre - middle)))
-        judged: list[Face | UnusablePhoto] = []
+        judged: list[Face | UnusablePhotoError] = []
         for found in detections:
             verdict = _judge(image, found, min_face)
             if isinstance(verdict, Face) and faces != "all":
@@ -106,7 +106,7 @@ def find_faces(
 
     if not refused:
         eyes = SEEN_EYES_PX / scale
-        raise UnusablePhoto("no face found", f"{image.width}x{image.height} px, eyes at least {eyes:.0f} px apart")
+        raise UnusablePhotoError("no face found", f"{image.width}x{image.height} px, eyes at least {eyes:.0f} px apart")
     return refused if faces == "all" else refused[:1]
 
 
@@ -126,45 +126,49 @@ def check_landmarks(
         detected: dlib found them, which cannot see the far side of a profile; people who make a list can.
 
     Raises:
-        UnusablePhoto: "implausible landmarks", "landmarks outside the photo", "profile" or "face too small".
+        UnusablePhotoError: "implausible landmarks", "landmarks outside the photo", "profile" or "face too small".
     """
     points = np.asarray(landmarks, np.float64)
     if points.shape != (5, 2):
         raise ValueError(f"landmarks: shape {points.shape}, (5, 2) is wanted")
     if not np.isfinite(points).all():
-        raise UnusablePhoto("implausible landmarks", "a coordinate is not a number")
+        raise UnusablePhotoError("implausible landmarks", "a coordinate is not a number")
     bounds = _DETECTED if detected else _LISTED
     left_eye, right_eye, nose, left_mouth, right_mouth = points
     eyes = (left_eye + right_eye) / 2
     eye_to_eye, eye_to_mouth = right_eye - left_eye, (left_mouth + right_mouth) / 2 - eyes
     across, down = float(np.linalg.norm(eye_to_eye)), float(np.linalg.norm(eye_to_mouth))
     if across == 0 or down == 0:
-        raise UnusablePhoto("implausible landmarks", "two points are equal")
+        raise UnusablePhotoError("implausible landmarks", "two points are equal")
 
     height, width = photo_shape[:2]
     outside = max(float((-0.5 - points).max()), float((points - [width - 0.5, height - 0.5]).max()))
     if outside > 0.1 * max(across, down):  # people click a little beside the edge
-        raise UnusablePhoto("landmarks outside the photo", f"by {outside:.1f} px of {width}x{height}")
+        raise UnusablePhotoError("landmarks outside the photo", f"by {outside:.1f} px of {width}x{height}")
     if eye_to_eye[0] * eye_to_mouth[1] - eye_to_eye[1] * eye_to_mouth[0] <= 0:
-        raise UnusablePhoto("implausible landmarks", "left and right are swapped, or the mouth lies above the eyes")
+        raise UnusablePhotoError(
+            "implausible landmarks", "left and right are swapped, or the mouth lies above the eyes"
+        )
     agreement = float(np.hypot(eye_to_eye[0] + eye_to_mouth[1], eye_to_eye[1] - eye_to_mouth[0])) / (across + down)
     if agreement < bounds.agreement:
-        raise UnusablePhoto(
+        raise UnusablePhotoError(
             "implausible landmarks", f"axes agree to {agreement:.2f}, at least {bounds.agreement} is wanted"
         )
     aside = abs(float((nose - eyes) @ eye_to_eye)) / across**2
     if aside > bounds.nose_aside:
-        raise UnusablePhoto("profile", f"nose {aside:.2f} eye distances aside, at most {bounds.nose_aside} is wanted")
+        raise UnusablePhotoError(
+            "profile", f"nose {aside:.2f} eye distances aside, at most {bounds.nose_aside} is wanted"
+        )
     ratio, (least, most) = across / down, bounds.eyes_to_mouth
     if not least <= ratio <= most:
         reason = "profile" if detected and ratio < least else "implausible landmarks"
-        raise UnusablePhoto(reason, f"eye distance {ratio:.2f} of eyes to mouth, {least} to {most} is wanted")
+        raise UnusablePhotoError(reason, f"eye distance {ratio:.2f} of eyes to mouth, {least} to {most} is wanted")
     size = max(across, 0.9 * down)
     if size < min_face:
-        raise UnusablePhoto("face too small", f"eyes {size:.1f} px apart, at least {min_face:g} are wanted")
+        raise UnusablePhotoError("face too small", f"eyes {size:.1f} px apart, at least {min_face:g} are wanted")
 
 
-def _judge(image: Image.Image, found: Detection, min_face: float) -> Face | UnusablePhoto | None:
+def _judge(image: Image.Image, found: Detection, min_face: float) -> Face | UnusablePhotoError | None:
     """Return the face, the reason why it cannot be used, or None where there is no face at all."""
     landmarks, spread = five_points(image, found)
     sure = found.score >= _SURE and not found.degrees  # even a good score may be of a face seen upside down
@@ -174,11 +178,11 @@ def _judge(image: Image.Image, found: Detection, min_face: float) -> Face | Unus
         landmarks, spread = five_points(image, found, but_one=True)
     try:
         check_landmarks(landmarks, (image.height, image.width), min_face, detected=True)
-    except UnusablePhoto as refusal:
+    except UnusablePhotoError as refusal:
         return refusal
     if spread > _MAX_SPREAD:
         detail = f"three of four readings differ by {spread:.2f} eye distances, at most {_MAX_SPREAD} is expected"
-        return UnusablePhoto("uncertain landmarks", detail)
+        return UnusablePhotoError("uncertain landmarks", detail)
     (x, y), half = found.centre - 0.5, found.side / 2
     box = (float(x - half), float(y - half), float(x + half), float(y + half))
     return Face(landmarks, box, int(found.degrees) if found.degrees in _QUARTERS else 0)

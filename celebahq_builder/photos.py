@@ -17,7 +17,7 @@ from celebahq_builder.decoding.orientation import exif_orientation
 from celebahq_builder.decoding.pixels import Pixels, array_of, to_eight_bits
 from celebahq_builder.decoding.png import decode_png
 from celebahq_builder.decoding.tiff import decode_tiff, read_all_by_libtiff
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.released.libjpeg8d import decode_libjpeg8d
 from celebahq_builder.sources.listing import find_photos, read_photo
 
@@ -44,7 +44,7 @@ def decode_photo(data: bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndar
         (H, W, 3) uint8 sRGB.
 
     Raises:
-        UnusablePhoto: "empty file", "not an image", "unsupported format", "unsupported pixel format",
+        UnusablePhotoError: "empty file", "not an image", "unsupported format", "unsupported pixel format",
             "too many pixels", "too much memory", "truncated or corrupt file" or "damaged ... metadata"; but for
             MemoryError nothing else, whatever the file holds.
     """
@@ -60,25 +60,25 @@ def decode_with_orientation(
     """
     _prepare_pillow()
     if not data:
-        raise UnusablePhoto("empty file", "0 bytes")
+        raise UnusablePhotoError("empty file", "0 bytes")
     kind = photo_kind(data[:300])
     if not kind:
         if foreign := foreign_kind(data[:300]):
-            raise UnusablePhoto("unsupported format", f"got {foreign}, expected {READ}")
-        raise UnusablePhoto("not an image", f"{len(data)} bytes that begin with {data[:16]!r}")
+            raise UnusablePhotoError("unsupported format", f"got {foreign}, expected {READ}")
+        raise UnusablePhotoError("not an image", f"{len(data)} bytes that begin with {data[:16]!r}")
     try:
         pixels = _DECODERS[kind](data, max_megapixels)
         if decoder == "libjpeg8d" and kind == "JPEG" and pixels.array.shape[2:] == (3,):
             pixels.array = decode_libjpeg8d(data)
         return to_upright_srgb(pixels), pixels.orientation
-    except (UnusablePhoto, MemoryError):
+    except (UnusablePhotoError, MemoryError):
         raise
     except _BROKEN as error:
         found = f"{len(data)} bytes that begin like {kind}"
         words = "" if isinstance(error, Image.UnidentifiedImageError) else f": {error}"
-        raise UnusablePhoto("truncated or corrupt file", found + words) from None
+        raise UnusablePhotoError("truncated or corrupt file", found + words) from None
     except Exception as error:
-        raise UnusablePhoto(f"damaged {kind} metadata", f"{type(error).__name__}: {error}") from None
+        raise UnusablePhotoError(f"damaged {kind} metadata", f"{type(error).__name__}: {error}") from None
 
 
 def _decode_plain(data: bytes, max_megapixels: float, format: str, bytes_a_pixel: int) -> Pixels:
@@ -90,7 +90,7 @@ def _decode_plain(data: bytes, max_megapixels: float, format: str, bytes_a_pixel
     if image.mode.startswith("I"):
         return Pixels(to_eight_bits(array_of(image).astype(np.uint16)), None, profile, orientation)
     if image.mode == "F":
-        raise UnusablePhoto("unsupported pixel format", f"floating point {format}, expected integers")
+        raise UnusablePhotoError("unsupported pixel format", f"floating point {format}, expected integers")
     gray = image.mode in ("1", "L", "LA")
     if not image.has_transparency_data:
         return Pixels(array_of(image.convert("L" if gray else "RGB")), None, profile, orientation)

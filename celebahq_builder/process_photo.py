@@ -1,4 +1,4 @@
-"""One photo through all its stages: decode, find faces, align, score. What the workers run."""
+"""THE ORDER OF STAGES for one photo: decode, find faces, restore, align, score. What the workers run."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from celebahq_builder.config import BuildConfig
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
 from celebahq_builder.state.build_folder import encode_face
 from celebahq_builder.state.manifest import Row
@@ -20,7 +20,7 @@ WORKER_IMPORTS = tuple(
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker needs to know to render one photo."""
+    """What a worker needs to know to process one photo."""
 
     name: str
     config: BuildConfig
@@ -37,24 +37,24 @@ class Result:
 
     rows: list[Row] = field(default_factory=list)
     faces: dict[int, bytes] = field(default_factory=dict)
-    """Face index -> rendered face, losslessly compressed."""
+    """Face index -> aligned face, losslessly compressed."""
 
 
-def work_on(task: Task) -> Result:
-    """Open a photo and render its faces. Runs in the workers; the only thing there that touches a file."""
+def process_task(task: Task) -> Result:
+    """Open a photo and align its faces. Runs in the workers; the only thing there that touches a file."""
     from celebahq_builder.photos import read_photo
 
     stamp = file_stamp(task.config.input, task.name)
     try:
         if stamp.num_bytes > LARGEST_FILE_BYTES:
-            raise UnusablePhoto("file too large", f"{stamp.num_bytes / 1e9:.1f} GB, at most 2 are expected")
+            raise UnusablePhotoError("file too large", f"{stamp.num_bytes / 1e9:.1f} GB, at most 2 are expected")
         data = read_photo(task.config.input, task.name)
-    except UnusablePhoto as refusal:
+    except UnusablePhotoError as refusal:
         return Result([refused(task.name, stamp, refusal)])
-    return render_photo(task, stamp, data)
+    return process_photo(task, stamp, data)
 
 
-def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
+def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
     """Take one photo through all stages: decode, find faces, align, score. The same bytes give the same result."""
     from celebahq_builder.align import face_quad
     from celebahq_builder.landmark_lists.match import upright_points
@@ -70,31 +70,31 @@ def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
         if config.landmarks is None:
             found = find_faces(photo, faces=config.faces, min_face=config.min_face, detector=config.detector)
         elif task.landmarks is None:
-            raise UnusablePhoto("not in the list of landmarks")
+            raise UnusablePhotoError("not in the list of landmarks")
         elif isinstance(task.landmarks, str):
-            raise UnusablePhoto("ambiguous in the list of landmarks", task.landmarks)
+            raise UnusablePhotoError("ambiguous in the list of landmarks", task.landmarks)
         else:
             landmarks = upright_points(task.landmarks, orientation, photo.shape)
             check_landmarks(landmarks, photo.shape, config.min_face)
             found = [Face(landmarks, None)]
-    except UnusablePhoto as refusal:
+    except UnusablePhotoError as refusal:
         return Result([refused(task.name, stamp, refusal, **facts)])
 
     result = Result()
     for index, face in enumerate(found):
-        place = {"rows": len(found), "face_index": index, **facts}
-        if isinstance(face, UnusablePhoto):
-            result.rows.append(refused(task.name, stamp, face, **place))
+        row_fields = {"rows": len(found), "face_index": index, **facts}
+        if isinstance(face, UnusablePhotoError):
+            result.rows.append(refused(task.name, stamp, face, **row_fields))
             continue
         quad = face_quad(face.landmarks, config.geometry)
-        image, honest = _crop(photo, face.landmarks, config)
-        quality = quality_score(honest)
+        image, face_to_score = _crop(photo, face.landmarks, config)
+        quality = quality_score(face_to_score)
         result.faces[index] = encode_face(image)
         row = Row(
             source=task.name,
             source_bytes=stamp.num_bytes,
             source_mtime_ns=stamp.mtime_ns,
-            status="rendered",
+            status="aligned",
             landmarks=_points(face.landmarks),
             quad=_points(quad),
             scale=float(np.hypot(*(quad[3] - quad[0]))) / config.resolution,
@@ -105,7 +105,7 @@ def render_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
             place=task.place,
             face_sha256=hashlib.sha256(result.faces[index]).hexdigest(),
             detail=_side(face.turned),
-            **place,
+            **row_fields,
         )
         result.rows.append(row)
     return result
@@ -131,7 +131,7 @@ def _side(turned: int) -> str:
     return f"the photo lies on its side: found after {turned % 360} degrees to the left" if turned else ""
 
 
-def refused(name: str, stamp: FileStamp, refusal: UnusablePhoto, **facts) -> Row:
+def refused(name: str, stamp: FileStamp, refusal: UnusablePhotoError, **facts) -> Row:
     """Return the row of a photo or face that cannot be used."""
     return Row(
         source=name,

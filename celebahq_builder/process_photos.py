@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from celebahq.files import printable
 from celebahq.progress import progress
 from celebahq_builder.config import BuildConfig, BuildError
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.executors import OnSlow, run
 from celebahq_builder.landmark_lists.match import Listed
-from celebahq_builder.printable_name import printable
-from celebahq_builder.process_photo import Result, Task, refused, work_on
+from celebahq_builder.process_photo import Result, Task, process_task, refused
 from celebahq_builder.sources.input_photos import file_stamp
 from celebahq_builder.state.best_faces import BestFaces, Choice, choose
 from celebahq_builder.state.build_folder import BuildFolder
@@ -41,15 +41,15 @@ def limits(config: BuildConfig) -> Limits:
     return Limits(config.photo_seconds, config.photo_gib)
 
 
-def render_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> list[Row]:
-    """Render every photo that has no row yet; return the new rows.
+def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> list[Row]:
+    """Process every photo that has no row yet; return the new rows.
 
-    At any moment at most config.keep rendered faces are on the disk.
+    At any moment at most config.keep aligned faces are on the disk.
     """
     config = photos.config
     best, rows = BestFaces(config.keep, config.dedupe), []
     for row in before:
-        if row.status == "rendered":
+        if row.status == "aligned":
             best.offer(row)
     folder.remove_all_faces_but(best.rows())
 
@@ -57,17 +57,17 @@ def render_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> lis
     tasks = [photos.task(name) for name in photos.names if name not in done]
     num_refused = sum(row.status == "refused" for row in before)
     with ManifestWriter(folder.manifest) as manifest, progress("photos", len(tasks)) as bar:
-        for task, outcome in run(work_on, tasks, config.workers, limits(config), say_slow(bar.note)):
+        for task, outcome in run(process_task, tasks, config.workers, limits(config), say_slow(bar.note)):
             result = _result(task, outcome)
             # Faces first, their rows after them: a row in the manifest means that its face was on the disk.
             for row in result.rows:
                 if row.status == "refused":
                     num_refused += 1
                     continue
-                enters, leaving, _ = best.offer(row)
-                for worse in leaving:
-                    folder.remove_face(worse)
-                if enters:
+                entered, evicted, _ = best.offer(row)
+                for other in evicted:
+                    folder.remove_face(other)
+                if entered:
                     folder.write_face(row, result.faces[row.face_index])
             manifest.append(result.rows)
             rows += result.rows
@@ -75,7 +75,7 @@ def render_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> lis
     return rows
 
 
-def render_missing(folder: BuildFolder, photos: Photos, header: dict, rows: list[Row]) -> tuple[list[Row], Choice]:
+def process_missing(folder: BuildFolder, photos: Photos, header: dict, rows: list[Row]) -> tuple[list[Row], Choice]:
     """Choose the best faces and see to it that each is on the disk.
 
     All are, but for a larger --keep or another --dedupe than before, or a chain of near duplicates. A photo that fails
@@ -89,12 +89,12 @@ def render_missing(folder: BuildFolder, photos: Photos, header: dict, rows: list
         The rows, changed where a photo failed now, and the choice.
 
     Raises:
-        BuildError: a photo is not the one any more that was rendered before.
+        BuildError: a photo is not the one any more that was aligned before.
     """
     while True:
         choice = choose(rows, photos.config.keep, photos.config.dedupe)
         folder.remove_all_faces_but(choice.kept)
-        failures = _render_again(folder, photos, {row.key: row for row in choice.kept if not folder.has_face(row)})
+        failures = _process_again(folder, photos, {row.key: row for row in choice.kept if not folder.has_face(row)})
         if not failures:
             return rows, choice
         failed = {row.source for row in failures}
@@ -102,14 +102,14 @@ def render_missing(folder: BuildFolder, photos: Photos, header: dict, rows: list
         write_manifest(folder.manifest, header, rows)
 
 
-def _render_again(folder: BuildFolder, photos: Photos, missing: dict[tuple[str, int], Row]) -> list[Row]:
+def _process_again(folder: BuildFolder, photos: Photos, missing: dict[tuple[str, int], Row]) -> list[Row]:
     """Put the missing faces onto the disk; return the rows of photos that failed."""
     if not missing:
         return []
     config, failures = photos.config, []
     tasks = [photos.task(name) for name in sorted({name for name, _ in missing})]
-    with progress("photos to render again", len(tasks)) as bar:
-        for task, outcome in run(work_on, tasks, config.workers, limits(config), say_slow(bar.note)):
+    with progress("photos to align again", len(tasks)) as bar:
+        for task, outcome in run(process_task, tasks, config.workers, limits(config), say_slow(bar.note)):
             result = _result(task, outcome)
             if isinstance(outcome, Failure):
                 failures += result.rows
@@ -140,7 +140,7 @@ def say_slow(note: Callable[[str], None]) -> OnSlow:
 def _result(task: Task, outcome: Result | Failure) -> Result:
     if not isinstance(outcome, Failure):
         return outcome
-    root, why = task.config.input, UnusablePhoto(outcome.reason, outcome.detail)
+    root, why = task.config.input, UnusablePhotoError(outcome.reason, outcome.detail)
     facts = {"source_sha256": content_sha256(root, task.name), "traceback": outcome.traceback}
     return Result([refused(task.name, file_stamp(root, task.name), why, **facts)])
 

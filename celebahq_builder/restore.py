@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from celebahq.device import choose_device
 from celebahq_builder.tiles import run_tiled
 
 if TYPE_CHECKING:
@@ -23,21 +24,22 @@ def remove_artifacts(photo: np.ndarray, size: str = "full", device: str | None =
     Args:
         photo: (H, W, 3) uint8 RGB, any size.
         size: "full", or "fast" at less than a sixth of the work.
-        device: "cpu" or "cuda"; None: "cuda" where there is one.
+        device: "cpu", "cuda" or "cuda:N"; None: "cuda" where there is one.
 
     Returns:
         (H, W, 3) uint8 RGB. It does not depend on how the photo is cut into tiles but for roundings of single values,
         at most 1 grey level.
 
     Raises:
-        ValueError: another shape, dtype, size or device.
+        ValueError: another shape, dtype or size.
+        DeviceError: a device that is not here.
         zoo.weights.ModelError: the package was installed without its weights.
     """
     import cv2
 
     from zoo.jpeg_traces import repair_share
 
-    name, device = artifacts_name(size), choose_device(device)
+    name, device = artifacts_name(size), str(choose_device(device))
     _check(photo)
     share = repair_share(photo)
     if not share:
@@ -55,16 +57,17 @@ def super_resolve(
         photo: (H, W, 3) uint8 RGB, any size.
         size: "full", or "fast" at about a seventh of the work.
         kind: "gan" paints texture that looks like the original's; "psnr" only what is certain, which is smoother.
-        device: "cpu" or "cuda"; None: "cuda" where there is one.
+        device: "cpu", "cuda" or "cuda:N"; None: "cuda" where there is one.
 
     Returns:
         (4H, 4W, 3) uint8 RGB; as for `remove_artifacts`.
 
     Raises:
-        ValueError: another shape, dtype, size, kind or device.
+        ValueError: another shape, dtype, size or kind.
+        DeviceError: a device that is not here.
         zoo.weights.ModelError: the package was installed without its weights.
     """
-    name, device = superres_name(size, kind), choose_device(device)
+    name, device = superres_name(size, kind), str(choose_device(device))
     _check(photo)
     return _restore(photo, name, device)
 
@@ -103,23 +106,6 @@ def load_network(name: str, device: str) -> "nn.Module":
     return network.to(device, memory_format=torch.channels_last)
 
 
-def choose_device(device: str | None) -> str:
-    """Return "cpu" or "cuda"; None and "auto" mean "cuda" where there is one.
-
-    Raises:
-        ValueError: another name, or "cuda" where there is none.
-    """
-    import torch
-
-    if device in (None, "auto"):
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in ("cpu", "cuda"):
-        raise ValueError(f"device: {device!r}, 'auto', 'cpu' or 'cuda' is wanted")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device: cuda, but PyTorch finds no CUDA device here; cpu is wanted")
-    return device
-
-
 def _check(photo: np.ndarray) -> None:
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or not photo.size:
         raise ValueError(f"photo: shape {photo.shape} of {photo.dtype}, (H, W, 3) of uint8 is wanted")
@@ -140,9 +126,9 @@ def _restore(photo: np.ndarray, name: str, device: str) -> np.ndarray:
         restore,
         photo,
         scale=SCALE if kind == "superres" else 1,
-        tile=_TILES[kind][device],
+        tile=_TILES[kind][device.partition(":")[0]],
         margin=network.reach,
-        batch=_BATCH[device],
+        batch=_BATCH[device.partition(":")[0]],
     )
 
 

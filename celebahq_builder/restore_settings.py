@@ -6,27 +6,26 @@ from dataclasses import replace
 from celebahq_builder.config import BuildConfig, BuildError
 
 
-def settle(config: BuildConfig) -> tuple[BuildConfig, str]:
+def resolve_auto(config: BuildConfig) -> tuple[BuildConfig, str]:
     """Return the options with nothing left to be chosen, and what the file records about the weights.
 
     The record is JSON, from the name of each network to the SHA-256 of its weights; "" when nothing is restored.
 
     Raises:
-        BuildError: --device cuda where there is none; an installation without the weights, or with damaged ones.
+        DeviceError: --device cuda where there is none.
+        BuildError: an installation without the weights, or with damaged ones.
     """
     if config.image_list is not None:
         config = replace(config, dedupe="off")
     if config.restore == "off":
         # What is not used is not asked for: PyTorch, which would know about a GPU, takes seconds to load.
         return (config if config.device != "auto" else replace(config, device="cpu")), ""
-    from celebahq_builder.restore import artifacts_name, choose_device, superres_name
+    from celebahq.device import choose_device
+    from celebahq_builder.restore import artifacts_name, superres_name
     from zoo.restoration_weights import load_restoration, shipped_folder, weights_sha256
     from zoo.weights import ModelError
 
-    try:
-        device = choose_device(config.device)
-    except ValueError as error:
-        raise BuildError(f"--{error}") from None
+    device = str(choose_device(config.device))
     size = config.restore if config.restore != "auto" else "full" if device == "cuda" else "fast"
     try:
         folders = {name: shipped_folder(name) for name in (artifacts_name(size), superres_name(size))}

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
+from celebahq.errors import CelebAHQError
 from celebahq_builder.state.failure import FAULT, WORKER_DIED, Failure
 
 # One compute thread a worker: N workers use N cores, and sums are made in one order however many there are.
@@ -28,7 +29,7 @@ _OUT_OF_MEMORY = re.compile(r"out of memory|(can't|cannot|could not|failed to) a
 _PR_SET_PDEATHSIG = 1
 
 
-class WorkerNotStarted(RuntimeError):
+class WorkerNotStartedError(CelebAHQError, RuntimeError):
     """A worker ended before its first item: whatever the cause, it is no item's fault."""
 
 
@@ -70,16 +71,16 @@ class WorkerProcess:
 
         Raises:
             EOFError, ConnectionError: it died at work.
-            WorkerNotStarted: it ended before it was ready.
+            WorkerNotStartedError: it ended before it was ready.
         """
         if self.is_ready:
             return self.connection.recv()
         try:
             broken = self.connection.recv()
         except (EOFError, ConnectionError):
-            raise WorkerNotStarted(f"a worker could not start: {self.cause_of_death()}") from None
+            raise WorkerNotStartedError(f"a worker could not start: {self.cause_of_death()}") from None
         if broken:
-            raise WorkerNotStarted(f"a worker could not start: {broken}")
+            raise WorkerNotStartedError(f"a worker could not start: {broken}")
         self.is_ready = True
         return None
 

@@ -80,12 +80,12 @@ def _decode(data: bytes | np.ndarray, name: str, to_rgb: bool) -> Image.Image:
         image = Image.fromarray(data[..., 0] if data.shape[-1] == 1 else data)
         return image.convert("RGB") if to_rgb else image
     if to_rgb:
-        from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+        from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
         from celebahq_builder.photos import decode_photo
 
         try:
             return Image.fromarray(decode_photo(data))
-        except UnusablePhoto as error:
+        except UnusablePhotoError as error:
             raise SourceError(f"{name}: {error}", reason=error.reason) from None
     try:
         image = Image.open(io.BytesIO(data))

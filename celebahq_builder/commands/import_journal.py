@@ -61,7 +61,7 @@ class Journal:
             try:
                 images.append(ImportedImage(**json.loads(line)))
             except (ValueError, TypeError, RecursionError):
-                break  # torn by a kill
+                break  # truncated by a kill
         return images
 
     def begin(self, images: Sequence[ImportedImage]) -> None:

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 
 _SRGB = np.array([(0.3127, 0.3290), (0.64, 0.33), (0.30, 0.60), (0.15, 0.06)])  # white, red, green, blue: x and y
 _PRIMARIES = {  # codes of ITU-T H.273
@@ -35,10 +35,10 @@ def coded_profile(primaries: int, transfer: int, what: str) -> bytes | None:
         what: kind of the file, for the refusal.
 
     Raises:
-        UnusablePhoto: "unsupported format": high dynamic range, whose white is not the white of a photograph.
+        UnusablePhotoError: "unsupported format": high dynamic range, whose white is not the white of a photograph.
     """
     if transfer in _HDR:
-        raise UnusablePhoto("unsupported format", f"{what} of high dynamic range ({_HDR[transfer]}), expected SDR")
+        raise UnusablePhotoError("unsupported format", f"{what} of high dynamic range ({_HDR[transfer]}), expected SDR")
     colors = _PRIMARIES.get(primaries, _SRGB)
     like_srgb = transfer in _LIKE_SRGB or transfer not in _GAMMA
     if like_srgb and colors is _SRGB:

@@ -9,7 +9,7 @@ from celebahq_builder.decoding.color_profiles import coded_profile
 from celebahq_builder.decoding.limits import check_size
 from celebahq_builder.decoding.orientation import exif_orientation
 from celebahq_builder.decoding.pixels import Pixels, array_of
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 
 # The planes of the video decoder (of up to 16 bits), its reference, the RGB made of them, Pillow's picture, our array.
 _BYTES_A_PIXEL = 18
@@ -21,10 +21,12 @@ def decode_avif(data: bytes, max_megapixels: float) -> Pixels:
     """Decode an AVIF; of a sequence the first picture.
 
     Raises:
-        UnusablePhoto: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
+        UnusablePhotoError: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
     """
     if not features.check("avif"):
-        raise UnusablePhoto("unsupported format", "AVIF, and this Pillow was built without it: pip install -U pillow")
+        raise UnusablePhotoError(
+            "unsupported format", "AVIF, and this Pillow was built without it: pip install -U pillow"
+        )
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # a worker has one core
     _check_extents(data, max_megapixels)
     image = Image.open(io.BytesIO(data), formats=["AVIF"])
@@ -38,12 +40,12 @@ def decode_heic(data: bytes, max_megapixels: float) -> Pixels:
     """Decode a HEIC: the primary picture. libheif turns it as the file says; its EXIF orientation is for others.
 
     Raises:
-        UnusablePhoto: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
+        UnusablePhotoError: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
     """
     try:
         import pi_heif
     except ImportError:
-        raise UnusablePhoto("unsupported format", "HEIC, which takes a library: pip install pi-heif") from None
+        raise UnusablePhotoError("unsupported format", "HEIC, which takes a library: pip install pi-heif") from None
     _check_extents(data, max_megapixels)
     pi_heif.options.DECODE_THREADS = 1
     pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False

@@ -9,7 +9,7 @@ from celebahq_builder.decoding.jpeg_segments import EOI, JpegSegments, jpeg_segm
 from celebahq_builder.decoding.limits import check_size
 from celebahq_builder.decoding.orientation import exif_orientation
 from celebahq_builder.decoding.pixels import Pixels
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 
 _UNSUPPORTED = {
     0xC3: "lossless JPEG",
@@ -37,11 +37,11 @@ def decode_jpeg(data: bytes, max_megapixels: float) -> Pixels:
     film there). Refused: data that end early or have a hole, which libjpeg fills with gray or garbage.
 
     Raises:
-        UnusablePhoto: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
+        UnusablePhotoError: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
     """
     segments = jpeg_segments(data)
     if not segments.frame:
-        raise UnusablePhoto("truncated or corrupt file", f"{len(data)} bytes that begin like a JPEG")
+        raise UnusablePhotoError("truncated or corrupt file", f"{len(data)} bytes that begin like a JPEG")
     _check_kind(segments)
     components = len(segments.sampling)
     upright = 0 if exif_orientation(segments.exif) == 1 else 3
@@ -62,12 +62,14 @@ def decode_jpeg(data: bytes, max_megapixels: float) -> Pixels:
 
 def _check_kind(segments: JpegSegments) -> None:
     if segments.frame in _UNSUPPORTED:
-        raise UnusablePhoto("unsupported format", f"{_UNSUPPORTED[segments.frame]}, expected a baseline or progressive")
+        raise UnusablePhotoError(
+            "unsupported format", f"{_UNSUPPORTED[segments.frame]}, expected a baseline or progressive"
+        )
     if segments.precision != 8:
-        raise UnusablePhoto("unsupported pixel format", f"{segments.precision}-bit JPEG, expected 8 bits")
+        raise UnusablePhotoError("unsupported pixel format", f"{segments.precision}-bit JPEG, expected 8 bits")
     if len(segments.sampling) not in _COLORS:
         found = f"JPEG of {len(segments.sampling)} components"
-        raise UnusablePhoto("unsupported pixel format", f"{found}, expected 1, 3 or 4")
+        raise UnusablePhotoError("unsupported pixel format", f"{found}, expected 1, 3 or 4")
 
 
 def _several_scans(segments: JpegSegments) -> bool:
@@ -88,11 +90,11 @@ def _decode(segments: JpegSegments, colors: str) -> np.ndarray:
         if padding >= surplus_bytes or surplus_bytes <= _MAX_EXTRANEOUS:
             complaint = _decode_into(array, body[: len(body) - max(padding, surplus_bytes)] + EOI, colors)
     if complaint.startswith(("Unsupported", "Sorry")):
-        raise UnusablePhoto("unsupported format", complaint)
+        raise UnusablePhotoError("unsupported format", complaint)
     if complaint:
-        raise UnusablePhoto("truncated or corrupt file", complaint)
+        raise UnusablePhotoError("truncated or corrupt file", complaint)
     if not segments.complete and not (segments.has_end and segments.progressive):
-        raise UnusablePhoto("truncated or corrupt file", "the JPEG ends before its last scan")
+        raise UnusablePhotoError("truncated or corrupt file", "the JPEG ends before its last scan")
     return array
 
 

@@ -1,6 +1,6 @@
 """How much memory decoding a photo may take, reckoned from its header before anything is decoded."""
 
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 
 MAX_MEGAPIXELS = 200.0  # the largest sensor sold in a telephone; the paper's largest input, 6732x8984, has 60
 MAX_DECODING_BYTES = 2_000_000_000
@@ -17,15 +17,16 @@ def check_size(width: int, height: int, bytes_a_pixel: float, file_bytes: int, m
         max_megapixels: the largest area.
 
     Raises:
-        UnusablePhoto: "too many pixels", "too much memory", or "truncated or corrupt file" for a picture without area.
+        UnusablePhotoError: "too many pixels", "too much memory", or "truncated or corrupt file" for an image without
+            area.
     """
     if width < 1 or height < 1:
-        raise UnusablePhoto("truncated or corrupt file", f"got {width}x{height} px")
+        raise UnusablePhotoError("truncated or corrupt file", f"got {width}x{height} px")
     megapixels = width * height / 1e6
     if megapixels > max_megapixels:
         found = f"{width}x{height} px are {megapixels:.0f} megapixels"
-        raise UnusablePhoto("too many pixels", f"{found}, at most {max_megapixels:g} are expected")
+        raise UnusablePhotoError("too many pixels", f"{found}, at most {max_megapixels:g} are expected")
     needed = megapixels * 1e6 * bytes_a_pixel + file_bytes
     if needed > MAX_DECODING_BYTES:
         found = f"{width}x{height} px of this kind take {needed / 1e9:.1f} GB to decode"
-        raise UnusablePhoto("too much memory", f"{found}, at most {MAX_DECODING_BYTES / 1e9:g} are expected")
+        raise UnusablePhotoError("too much memory", f"{found}, at most {MAX_DECODING_BYTES / 1e9:g} are expected")

@@ -13,7 +13,7 @@ from celebahq_builder.decoding.color_profiles import coded_profile, gamma_profil
 from celebahq_builder.decoding.limits import check_size
 from celebahq_builder.decoding.orientation import exif_orientation, raw_profile_exif
 from celebahq_builder.decoding.pixels import Pixels, array_of, to_eight_bits
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
@@ -30,7 +30,7 @@ def decode_png(data: bytes, max_megapixels: float) -> Pixels:
     browsers do.
 
     Raises:
-        UnusablePhoto: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
+        UnusablePhotoError: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
     """
     chunks: dict[bytes, bytes] = {}
     picture = []
@@ -40,7 +40,7 @@ def decode_png(data: bytes, max_megapixels: float) -> Pixels:
         elif name not in chunks and (name != b"zTXt" or body.startswith(b"Raw profile type exif\0")):
             chunks[name] = body
     if not picture or picture[0][0] != b"IHDR" or len(picture[0][1]) != 13:
-        raise UnusablePhoto("truncated or corrupt file", f"{len(data)} bytes that begin like a PNG")
+        raise UnusablePhotoError("truncated or corrupt file", f"{len(data)} bytes that begin like a PNG")
     width, height, depth, kind = struct.unpack(">IIBB", picture[0][1][:10])
     wide = depth == 16 and kind != 0
     # Pillow's picture of 4 bytes a pixel and our array, or the samples of 16 bits and the array.
@@ -67,7 +67,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if name == b"IEND":
             return
         if not good and name in _PICTURE:
-            raise UnusablePhoto("truncated or corrupt file", f"the checksum of {name.decode()} does not hold")
+            raise UnusablePhotoError("truncated or corrupt file", f"the checksum of {name.decode()} does not hold")
         if good:
             yield name, body
     # IEND is missing; what makes the picture is judged by itself.
@@ -103,9 +103,9 @@ def _sixteen_bits(
     samples = {_RGB: 3, _GRAY_ALPHA: 2, _RGB_ALPHA: 4}.get(kind)
     once = sum(name == b"IHDR" for name, _ in picture) == 1
     if samples is None or packing or filtering or interlaced > 1 or not once:
-        raise UnusablePhoto("truncated or corrupt file", "the header of the PNG is damaged")
+        raise UnusablePhotoError("truncated or corrupt file", "the header of the PNG is damaged")
     if not _is_whole(b"".join(body for name, body in picture if name == b"IDAT"), width, height, samples, interlaced):
-        raise UnusablePhoto("truncated or corrupt file", "the compressed data of the PNG end early or are damaged")
+        raise UnusablePhotoError("truncated or corrupt file", "the compressed data of the PNG end early or are damaged")
     bare = [
         SIGNATURE,
         *(_chunk(name, body) for name, body in picture if name in (b"IHDR", b"IDAT")),
@@ -113,7 +113,7 @@ def _sixteen_bits(
     ]
     values = cv2.imdecode(np.frombuffer(b"".join(bare), np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16 or values.ndim != 3:
-        raise UnusablePhoto("truncated or corrupt file", "a PNG of 16 bits that OpenCV does not read")
+        raise UnusablePhotoError("truncated or corrupt file", "a PNG of 16 bits that OpenCV does not read")
     colors = values[..., 2::-1]
     if kind == _RGB and transparent:
         clear = next(body for name, body in picture if name == b"tRNS")

@@ -10,7 +10,7 @@ from celebahq_builder.decoding.libtiff_messages import libtiff_messages
 from celebahq_builder.decoding.limits import check_size
 from celebahq_builder.decoding.pixels import Pixels, array_of, to_eight_bits
 from celebahq_builder.decoding.tiff_pages import TiffPage, only_page, tiff_pages
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 
 _WHITE_IS_ZERO, _RGB, _PALETTE, _MASK = 0, 2, 3, 4
 _COLORS = {8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "raw sensor", 32844: "LogL", 32845: "LogLuv"}
@@ -23,12 +23,14 @@ def decode_tiff(data: bytes, max_megapixels: float) -> Pixels:
     """Decode the largest page of a TIFF: the first is a thumbnail in some.
 
     Raises:
-        UnusablePhoto: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
+        UnusablePhotoError: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
     """
     everything = tiff_pages(data)
     pages = [page for page in everything if page.width and page.height and page.get(262, 1) != _MASK]
     if not pages:
-        raise UnusablePhoto("truncated or corrupt file", f"{len(data)} bytes that begin like a TIFF, without a page")
+        raise UnusablePhotoError(
+            "truncated or corrupt file", f"{len(data)} bytes that begin like a TIFF, without a page"
+        )
     page = max(pages, key=lambda page: page.width * page.height)
     _check_kind(page)
     # Pillow's picture and our array, or the samples of 16 bits and the array; and what the decoder unpacks at once.
@@ -48,11 +50,11 @@ def decode_tiff(data: bytes, max_megapixels: float) -> Pixels:
             raise
         except Image.UnidentifiedImageError:
             layout = f"TIFF of {page.samples} samples of {page.bits} bits, photometric {page.get(262, 1)}"
-            raise UnusablePhoto("unsupported pixel format", f"{layout}, which no decoder here reads") from None
+            raise UnusablePhotoError("unsupported pixel format", f"{layout}, which no decoder here reads") from None
         except Exception as error:
-            raise UnusablePhoto("truncated or corrupt file", "; ".join([str(error), *messages[:2]])) from None
+            raise UnusablePhotoError("truncated or corrupt file", "; ".join([str(error), *messages[:2]])) from None
     if messages:  # it went on with what it could read
-        raise UnusablePhoto("truncated or corrupt file", "; ".join(messages[:2]))
+        raise UnusablePhotoError("truncated or corrupt file", "; ".join(messages[:2]))
     array, alpha = _pixels(image, page, data)
     orientation = page.get(274, 1)
     profile = image.info.get("icc_profile")
@@ -75,7 +77,7 @@ def _check_kind(page: TiffPage) -> None:
         found = f"TIFF of {page.tags[258]} bits"
     else:
         return
-    raise UnusablePhoto("unsupported pixel format", f"{found}, expected unsigned integers of up to 16 bits")
+    raise UnusablePhotoError("unsupported pixel format", f"{found}, expected unsigned integers of up to 16 bits")
 
 
 def _pixels(image: Image.Image, page: TiffPage, data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
@@ -102,7 +104,7 @@ def _dark_sixteen_bits(data: bytes, page: TiffPage) -> np.ndarray:
         finally:
             cv2.utils.logging.setLogLevel(level)
     if values is None or values.dtype != np.uint16 or values.ndim != 3 or values.shape[2] < 3:
-        raise UnusablePhoto("unsupported pixel format", "TIFF of 16 bits that uses the lowest of them only")
+        raise UnusablePhotoError("unsupported pixel format", "TIFF of 16 bits that uses the lowest of them only")
     return to_eight_bits(np.ascontiguousarray(values[..., 2::-1]))
 
 

@@ -1,7 +1,9 @@
 """Why a photo cannot be used: the one exception that the pipeline expects."""
 
+from celebahq.errors import CelebAHQError
 
-class UnusablePhoto(Exception):
+
+class UnusablePhotoError(CelebAHQError):
     """A photo (or a face in it) that cannot become a row of the dataset.
 
     The pipeline catches just this, writes the reason into the manifest and goes on; everything else is a bug.

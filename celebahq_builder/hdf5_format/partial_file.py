@@ -1,4 +1,4 @@
-"""An HDF5 file that takes its final name only once it is whole, and is `<name>.partial` until then."""
+"""An HDF5 file that takes its final name only once it is complete, and is `<name>.partial` until then."""
 
 import contextlib
 import errno
@@ -9,14 +9,9 @@ from pathlib import Path
 
 import h5py
 
+from celebahq.files import lock, partial_path, sync_folder
 from celebahq_builder.hdf5_format.gate import check_file
 from celebahq_builder.hdf5_format.levels import DatasetError
-from celebahq_builder.whole_file import sync_folder
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 
 class PartialFile:
@@ -93,15 +88,11 @@ class PartialFile:
 
     def _lock(self) -> None:
         """Keep a second writer out for as long as this process lives."""
-        if fcntl is None:
-            return
         try:
-            fcntl.flock(self._sink.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock(self._sink)
         except BlockingIOError:
             self._sink.close()
             raise _os_error(errno.EWOULDBLOCK, f"{self.partial}: another process is writing it") from None
-        except OSError:
-            pass  # a file system without locks
 
     def _failure(self, error: OSError) -> OSError:
         if error.strerror is None:  # one of ours already
@@ -134,10 +125,6 @@ class _Sink(io.FileIO):
 
     def swallow(self) -> None:
         self.error = self.error or OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
-
-
-def partial_path(path: Path) -> Path:
-    return path.with_name(path.name + ".partial")
 
 
 def _os_error(number: int, message: str) -> OSError:

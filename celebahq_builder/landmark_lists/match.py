@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from celebahq.files import printable
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.landmark_lists.read_list import read_landmark_list
-from celebahq_builder.printable_name import printable
 
 Listed = dict[str, np.ndarray | str | None]
 """Photo -> (5, 2) float32; None where it is not in the list; or, as text, why no line can be said to be its own."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from celebahq.errors import CelebAHQError
 from celebahq_builder.official.image_list import OfficialError
 
 IMAGES_AN_ARCHIVE = 1000
@@ -19,7 +20,7 @@ _ROUNDS = 100_000
 _MOST_BYTES = 64 << 20  # of one encrypted delta: the largest possible is 4.3 MB
 
 
-class DeltaFault(Exception):
+class DeltaError(CelebAHQError):
     """A delta that cannot be used.
 
     Args:
@@ -59,7 +60,7 @@ def read_delta(folder: Path, idx: int) -> bytes:
     """Return a delta as it was published: an encrypted token.
 
     Raises:
-        DeltaFault: the archive or the delta is missing or damaged.
+        DeltaError: the archive or the delta is missing or damaged.
     """
     files, archive = delta_files(folder), archive_name(idx)
     try:
@@ -67,16 +68,16 @@ def read_delta(folder: Path, idx: int) -> bytes:
             with path.open("rb") as file:
                 return file.read(_MOST_BYTES)
         if (path := files.get(archive)) is None:
-            raise DeltaFault("archive of deltas missing", f"{archive} is not in {folder}; fetch it")
+            raise DeltaError("archive of deltas missing", f"{archive} is not in {folder}; fetch it")
         opened = _open_zip(path, path.stat().st_mtime_ns)
         members = [name for name in opened.namelist() if name.rpartition("/")[2] == delta_name(idx)]
         if not members:
-            raise DeltaFault("delta missing", f"{delta_name(idx)} is not in {path}; fetch {archive} again")
+            raise DeltaError("delta missing", f"{delta_name(idx)} is not in {path}; fetch {archive} again")
         with opened.open(members[0]) as member:
             return member.read(_MOST_BYTES)
     except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError, NotImplementedError) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DeltaFault("archive of deltas damaged", f"{path}: {words}; fetch {archive} again") from None
+        raise DeltaError("archive of deltas damaged", f"{path}: {words}; fetch {archive} again") from None
 
 
 @functools.lru_cache(maxsize=4)
@@ -98,14 +99,14 @@ def open_delta(token: bytes, photo: bytes, orig_file: str) -> np.ndarray:
     """Decrypt and unpack a delta: (3, 1024, 1024) uint8.
 
     Raises:
-        DeltaFault: the photo is no key to it, or it holds something else.
+        DeltaError: the photo is no key to it, or it holds something else.
     """
     from cryptography.fernet import Fernet, InvalidToken
 
     try:
         packed = Fernet(delta_key(photo, orig_file)).decrypt(token)
     except (InvalidToken, ValueError):
-        raise DeltaFault(
+        raise DeltaError(
             "photo and delta do not belong together",
             f"the bytes of {orig_file} are the key, and they do not open the delta: one of them is not the original; "
             f"fetch {orig_file} again, and if that does not help, the archive of deltas",
@@ -115,7 +116,7 @@ def open_delta(token: bytes, photo: bytes, orig_file: str) -> np.ndarray:
         unpacker = bz2.BZ2Decompressor()
         values = unpacker.decompress(packed, size + 1)
     except (OSError, ValueError, EOFError) as error:
-        raise DeltaFault("delta damaged", f"{error}; fetch its archive again") from None
+        raise DeltaError("delta damaged", f"{error}; fetch its archive again") from None
     if len(values) != size:
-        raise DeltaFault("delta damaged", f"got {len(values)} bytes, expected {size}; fetch its archive again")
+        raise DeltaError("delta damaged", f"got {len(values)} bytes, expected {size}; fetch its archive again")
     return np.frombuffer(values, np.uint8).reshape(SHAPE)

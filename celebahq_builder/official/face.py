@@ -7,10 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from celebahq.errors import CelebAHQError
 from celebahq.files import write_atomic
 from celebahq_builder.align import align_face
 from celebahq_builder.official.celeba import PhotoSource
-from celebahq_builder.official.deltas import DeltaFault, open_delta, read_delta
+from celebahq_builder.official.deltas import DeltaError, open_delta, read_delta
 from celebahq_builder.official.image_list import OfficialImage
 from celebahq_builder.released.libjpeg8d import decode_libjpeg8d
 from celebahq_builder.released.plan import released_box
@@ -56,7 +57,7 @@ class OfficialRow:
     side: float = 0.0
 
 
-class Refusal(Exception):
+class RefusedImageError(CelebAHQError):
     """An image that cannot be made: a short phrase to count by, and what was found and is to be done."""
 
     def __init__(self, status: str, detail: str) -> None:
@@ -74,9 +75,9 @@ def make_official(task: Task) -> OfficialRow:
     row = OfficialRow(task.image.idx, task.image.orig_file, VERIFIED)
     try:
         face = official_face(task, row)
-    except Refusal as refusal:
+    except RefusedImageError as refusal:
         row.status, row.detail = refusal.status, refusal.detail
-    except DeltaFault as fault:
+    except DeltaError as fault:
         row.status, row.detail = fault.reason, fault.remedy
     else:
         path = task.faces / f"{task.image.name}.png"
@@ -97,12 +98,12 @@ def official_face(task: Task, row: OfficialRow) -> np.ndarray:
     row.source_sha256 = hashlib.sha256(data).hexdigest()
     face = official_crop(data, task.landmarks, image, row)
     if row.proc_md5 != image.proc_md5:
-        raise Refusal("crop differs", _why_crop_differs(row, image))
+        raise RefusedImageError("crop differs", _why_crop_differs(row, image))
     delta = open_delta(token, data, image.orig_file)
     face = face + delta.transpose(1, 2, 0)  # uint8: modulo 256
     row.final_md5 = chw_md5(face)
     if row.final_md5 != image.final_md5:
-        raise Refusal(
+        raise RefusedImageError(
             "image differs",
             f"final_md5 is {row.final_md5}, not {image.final_md5}: the delta is another's; fetch it again",
         )
@@ -113,13 +114,15 @@ def official_crop(data: bytes, landmarks: np.ndarray | None, image: OfficialImag
     """Decode a photo and cut its face as the released program does; (1024, 1024, 3) uint8. Fills in `row`.
 
     Raises:
-        Refusal: it is no photo of CelebA in the wild, or its landmarks are of another.
+        RefusedImageError: it is no photo of CelebA in the wild, or its landmarks are of another.
     """
     photo, points = _decode_and_place(data, landmarks, image, row)
     try:
         face = align_face(photo, points, RESOLUTION, "released")
     except ValueError as error:
-        raise Refusal("crop differs", f"{image.orig_file}: {error}; the landmarks are of another photo") from None
+        raise RefusedImageError(
+            "crop differs", f"{image.orig_file}: {error}; the landmarks are of another photo"
+        ) from None
     row.proc_md5 = chw_md5(face)
     return face
 
@@ -128,18 +131,22 @@ def _decode_and_place(
     data: bytes, landmarks: np.ndarray | None, image: OfficialImage, row: OfficialRow
 ) -> tuple[np.ndarray, np.ndarray]:
     if landmarks is None:
-        raise Refusal("landmarks missing", f"list_landmarks_celeba.txt has no line for {image.orig_file}")
+        raise RefusedImageError("landmarks missing", f"list_landmarks_celeba.txt has no line for {image.orig_file}")
     try:
         photo = decode_libjpeg8d(data)
     except ValueError as error:
-        raise Refusal("photo damaged", f"{image.orig_file}: {error}; fetch it again") from None
+        raise RefusedImageError("photo damaged", f"{image.orig_file}: {error}; fetch it again") from None
     row.pixel_sha256 = hashlib.sha256(photo.tobytes()).hexdigest()
     if photo.shape[:2] == _ALIGNED:
-        raise Refusal("aligned photo", f"{image.orig_file} is 178x218: expected the photo in the wild, of img_celeba")
+        raise RefusedImageError(
+            "aligned photo", f"{image.orig_file} is 178x218: expected the photo in the wild, of img_celeba"
+        )
     try:
         quad, row.side = released_box(landmarks)
     except ValueError as error:
-        raise Refusal("crop differs", f"{image.orig_file}: {error}; the landmarks are of another photo") from None
+        raise RefusedImageError(
+            "crop differs", f"{image.orig_file}: {error}; the landmarks are of another photo"
+        ) from None
     row.quad = quad.tolist()
     return photo, landmarks
 
@@ -151,7 +158,9 @@ def _made_before(task: Task, row: OfficialRow) -> np.ndarray | None:
         return None
     face = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     if face is None or chw_md5(face[..., ::-1]) != task.image.final_md5:
-        raise Refusal("another picture in the way", f"{path} holds other pixels than {task.image.name}; move it away")
+        raise RefusedImageError(
+            "another picture in the way", f"{path} holds other pixels than {task.image.name}; move it away"
+        )
     data = _photo(task)
     row.source_sha256 = hashlib.sha256(data).hexdigest()
     _decode_and_place(data, task.landmarks, task.image, row)
@@ -163,9 +172,13 @@ def _photo(task: Task) -> bytes:
     try:
         return task.photos.read(task.image.orig_file)
     except FileNotFoundError:
-        raise Refusal("photo missing", f"{task.image.orig_file} is not in {task.photos.path}; fetch it") from None
+        raise RefusedImageError(
+            "photo missing", f"{task.image.orig_file} is not in {task.photos.path}; fetch it"
+        ) from None
     except OSError as error:
-        raise Refusal("photo damaged", f"{task.image.orig_file}: {error.strerror or error}; fetch it again") from None
+        raise RefusedImageError(
+            "photo damaged", f"{task.image.orig_file}: {error.strerror or error}; fetch it again"
+        ) from None
 
 
 def _why_crop_differs(row: OfficialRow, image: OfficialImage) -> str:

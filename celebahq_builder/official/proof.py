@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from celebahq_builder.official.celeba import PhotoSource
-from celebahq_builder.official.face import OfficialRow, Refusal, official_crop
+from celebahq_builder.official.face import OfficialRow, RefusedImageError, official_crop
 from celebahq_builder.official.image_list import OfficialError, OfficialImage
 from celebahq_builder.released import libjpeg8d
 from celebahq_builder.released.jpeg8d_pixels import pixels
@@ -64,7 +64,7 @@ def prove_crop(photos: PhotoSource, images: list[OfficialImage], landmarks: dict
         row = OfficialRow(image.idx, image.orig_file, "")
         try:
             official_crop(data, landmarks.get(image.orig_file), image, row)
-        except Refusal as refusal:
+        except RefusedImageError as refusal:
             tried.append(f"{image.orig_file}: {refusal.status}, {refusal.detail}")
         else:
             if row.proc_md5 == image.proc_md5:

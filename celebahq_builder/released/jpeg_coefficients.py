@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from celebahq_builder.released.jpeg_huffman import BitReader, DamagedJPEG
+from celebahq.errors import CelebAHQError
+from celebahq_builder.released.jpeg_huffman import BitReader, DamagedJPEGError
 from celebahq_builder.released.jpeg_scans import Scan, decode_scan
 
 _ZIGZAG = sorted(range(64), key=lambda i: (i // 8 + i % 8, (i // 8 if (i // 8 + i % 8) % 2 else i % 8)))
@@ -16,7 +17,7 @@ _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-class UnsupportedJPEG(ValueError):
+class UnsupportedJPEGError(CelebAHQError, ValueError):
     """A kind of JPEG that is not read here."""
 
 
@@ -44,7 +45,7 @@ class Component:
     def coefficients(self, quantisation: dict[int, np.ndarray]) -> np.ndarray:
         """(down, across, 8, 8) float64, dequantised: [..., row, column] of the frequency."""
         if self.table not in quantisation:
-            raise DamagedJPEG("a quantisation table is missing")
+            raise DamagedJPEGError("a quantisation table is missing")
         values = np.frombuffer(self.blocks, np.int16).reshape(self.down, self.across, 64)
         out = np.empty(values.shape)
         out[..., _ZIGZAG] = values * quantisation[self.table].astype(np.float64)
@@ -85,18 +86,18 @@ def read_coefficients(data: bytes, max_pixels: float) -> JPEG:
     """Read a JPEG file of three components, 8 bits, Huffman-coded.
 
     Raises:
-        UnsupportedJPEG: another kind of JPEG, or more pixels than max_pixels.
-        DamagedJPEG: no JPEG, or one that is cut short or broken.
+        UnsupportedJPEGError: another kind of JPEG, or more pixels than max_pixels.
+        DamagedJPEGError: no JPEG, or one that is cut short or broken.
     """
     try:
         return _read(data, max_pixels)
     except (IndexError, struct.error, OverflowError) as error:
-        raise DamagedJPEG(f"broken or cut short ({error})") from None
+        raise DamagedJPEGError(f"broken or cut short ({error})") from None
 
 
 def _read(data: bytes, max_pixels: float) -> JPEG:
     if data[:2] != b"\xff\xd8":
-        raise DamagedJPEG("no JPEG")
+        raise DamagedJPEGError("no JPEG")
     jpeg, restart, at = JPEG(), 0, 2
     huffman: dict[int, bytes] = {}
     while True:
@@ -118,11 +119,11 @@ def _read(data: bytes, max_pixels: float) -> JPEG:
         elif marker in (0xC0, 0xC1, 0xC2):
             _read_frame(body, jpeg, marker == 0xC2, max_pixels)
         elif 0xC0 <= marker <= 0xCF and marker != 0xCC:
-            raise UnsupportedJPEG(f"{_UNSUPPORTED.get(marker, 'hierarchical')} JPEG")
+            raise UnsupportedJPEGError(f"{_UNSUPPORTED.get(marker, 'hierarchical')} JPEG")
         elif marker == 0xDA:
             end = _SCAN_END.search(data, at)
             if end is None:
-                raise DamagedJPEG("the picture's data end too early")
+                raise DamagedJPEGError("the picture's data end too early")
             _read_scan(body, _RESTART.split(data[at : end.start()]), jpeg, huffman, restart)
             at = end.start()
     _refuse_unfinished(jpeg)
@@ -141,7 +142,7 @@ def _read_quantisation(body: bytes, tables: dict[int, np.ndarray]) -> None:
         kind, name = body[0] >> 4, body[0] & 15
         size = 64 * (1 + kind)
         if kind > 1 or len(body) < 1 + size:
-            raise DamagedJPEG("a quantisation table that cannot be")
+            raise DamagedJPEGError("a quantisation table that cannot be")
         tables[name] = np.frombuffer(body[1 : 1 + size], ">u2" if kind else np.uint8)
         body = body[1 + size :]
 
@@ -150,7 +151,7 @@ def _read_huffman(body: bytes, tables: dict[int, bytes]) -> None:
     while body:
         size = 17 + sum(body[1:17])
         if len(body) < size:
-            raise DamagedJPEG("a Huffman table that cannot be")
+            raise DamagedJPEGError("a Huffman table that cannot be")
         tables[body[0]] = body[1:size]
         body = body[size:]
 
@@ -158,9 +159,9 @@ def _read_huffman(body: bytes, tables: dict[int, bytes]) -> None:
 def _read_frame(body: bytes, jpeg: JPEG, progressive: bool, max_pixels: float) -> None:
     bits, jpeg.height, jpeg.width, count = struct.unpack_from(">BHHB", body)
     if bits != 8 or count != 3 or jpeg.components:
-        raise UnsupportedJPEG(f"a JPEG of {count} components of {bits} bits")
+        raise UnsupportedJPEGError(f"a JPEG of {count} components of {bits} bits")
     if not 0 < jpeg.width * jpeg.height <= max_pixels:
-        raise UnsupportedJPEG(f"a JPEG of {jpeg.width}x{jpeg.height} pixels")
+        raise UnsupportedJPEGError(f"a JPEG of {jpeg.width}x{jpeg.height} pixels")
     jpeg.progressive = progressive
     for i in range(3):
         name, sampling, table = body[6 + 3 * i : 9 + 3 * i]
@@ -169,7 +170,7 @@ def _read_frame(body: bytes, jpeg: JPEG, progressive: bool, max_pixels: float) -
     if any(
         c.h == 0 or c.v == 0 or h_most not in (c.h, 2 * c.h) or v_most not in (c.v, 2 * c.v) for c in jpeg.components
     ):
-        raise UnsupportedJPEG("a JPEG whose chroma is not a half or the whole of its luma")
+        raise UnsupportedJPEGError("a JPEG whose chroma is not a half or the whole of its luma")
     for c in jpeg.components:
         c.width = -(-jpeg.width * c.h // (8 * h_most))
         c.height = -(-jpeg.height * c.v // (8 * v_most))
@@ -182,14 +183,14 @@ def _read_scan(body: bytes, stretches: list[bytes], jpeg: JPEG, huffman: dict[in
     count = body[0]
     by_name = {c.name: c for c in jpeg.components}
     if any(body[1 + 2 * i] not in by_name for i in range(count)):
-        raise DamagedJPEG("a scan of components that are not there")
+        raise DamagedJPEGError("a scan of components that are not there")
     chosen = [(by_name[body[1 + 2 * i]], body[2 + 2 * i]) for i in range(count)]
     start, end, approximation = body[1 + 2 * count : 4 + 2 * count]
     high, low = approximation >> 4, approximation & 15
     if not jpeg.progressive:
         start, end, high, low = 0, 63, 0, 0
     if not start <= end <= 63 or (jpeg.progressive and start == 0 and end) or (start and count > 1):
-        raise DamagedJPEG("a scan that cannot be")
+        raise DamagedJPEGError("a scan that cannot be")
     for component, _ in chosen:
         component.precision[start : end + 1] = [low] * (end + 1 - start)
     scan = Scan(jpeg.progressive, start, end, high, low, restart, huffman)
@@ -199,6 +200,6 @@ def _read_scan(body: bytes, stretches: list[bytes], jpeg: JPEG, huffman: dict[in
 def _refuse_unfinished(jpeg: JPEG) -> None:
     """libjpeg smooths a progressive picture whose first coefficients did not all come: not done here."""
     if not jpeg.components:
-        raise DamagedJPEG("no picture in it")
+        raise DamagedJPEGError("no picture in it")
     if any(any(c.precision[:6]) for c in jpeg.components):
-        raise DamagedJPEG("the picture's data end too early")
+        raise DamagedJPEGError("the picture's data end too early")

@@ -4,13 +4,15 @@ from functools import lru_cache
 
 import numpy as np
 
+from celebahq.errors import CelebAHQError
+
 END_OF_BLOCK = 128
 """What an entry's step holds where the rest of the block is zero: more than any block has."""
 
 _REFILL = 6  # bytes at a time
 
 
-class DamagedJPEG(ValueError):
+class DamagedJPEGError(CelebAHQError, ValueError):
     """The entropy-coded data are not what their header promises, or end too early."""
 
 
@@ -27,7 +29,7 @@ def symbol_table(spec: bytes) -> list[int]:
         for _ in range(spec[bits - 1]):
             span = 1 << (16 - bits)
             if symbol >= len(spec) or at + span > 1 << 16:
-                raise DamagedJPEG("a Huffman table that cannot be")
+                raise DamagedJPEGError("a Huffman table that cannot be")
             table[at : at + span] = spec[symbol] << 8 | bits
             at, symbol = at + span, symbol + 1
     return table.tolist()
@@ -69,9 +71,9 @@ class BitReader:
         return (window & (1 << count) - 1) << 8 * _REFILL | more, count + 8 * _REFILL
 
     def check(self) -> None:
-        """DamagedJPEG where more bits were taken than there are."""
+        """DamagedJPEGError where more bits were taken than there are."""
         if 8 * self.position - self.count > self.size:
-            raise DamagedJPEG("the picture's data end too early")
+            raise DamagedJPEGError("the picture's data end too early")
 
     def bits(self, n: int) -> int:
         """The next n bits as a number."""
@@ -86,7 +88,7 @@ class BitReader:
             self.window, self.count = self.refill(self.window, self.count)
         entry = table[self.window >> self.count - 16 & 0xFFFF]
         if not entry:
-            raise DamagedJPEG("a code that is in no table")
+            raise DamagedJPEGError("a code that is in no table")
         self.count -= entry & 255
         return entry >> 8
 

@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from celebahq_builder.released.jpeg_huffman import END_OF_BLOCK, BitReader, DamagedJPEG, coefficient_table, symbol_table
+from celebahq_builder.released.jpeg_huffman import (
+    END_OF_BLOCK,
+    BitReader,
+    DamagedJPEGError,
+    coefficient_table,
+    symbol_table,
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Scan:
     def table(self, name: int, ac: bool) -> bytes:
         spec = self.huffman.get((name & 15) | 0x10 if ac else name >> 4)
         if spec is None:
-            raise DamagedJPEG("a Huffman table is missing")
+            raise DamagedJPEGError("a Huffman table is missing")
         return spec
 
 
@@ -44,13 +50,13 @@ def decode_scan(scan: Scan, chosen: list[tuple[Any, int]], readers: list[BitRead
         width, height: of the picture, pixels.
 
     Raises:
-        DamagedJPEG: codes that do not exist, or fewer data than blocks.
+        DamagedJPEGError: codes that do not exist, or fewer data than blocks.
     """
     decode = [_block_decoder(scan, tables) for _, tables in chosen]
     units = _units(chosen)
     per_stretch = scan.restart or len(units)
     if len(readers) < -(-len(units) // per_stretch):
-        raise DamagedJPEG("the picture's data end too early")
+        raise DamagedJPEGError("the picture's data end too early")
     for number, reader in enumerate(readers):
         state = _State()
         for unit in units[number * per_stretch : (number + 1) * per_stretch]:
@@ -114,7 +120,7 @@ def _sequential(scan: Scan, tables: int) -> _Decoder:
                 blocks[offset + k - 1] = reader.number(symbol & 15)
                 window, count = reader.window, reader.count
         if 64 < k < END_OF_BLOCK:
-            raise DamagedJPEG("a block of more than 64 coefficients")
+            raise DamagedJPEGError("a block of more than 64 coefficients")
         reader.window, reader.count = window, count
 
     return decode
@@ -203,4 +209,4 @@ def _ac_refinement(scan: Scan, tables: int) -> _Decoder:
 
 def _refuse_beyond(k: int, scan: Scan) -> None:
     if k > scan.end:
-        raise DamagedJPEG("a block of more coefficients than its scan has")
+        raise DamagedJPEGError("a block of more coefficients than its scan has")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from celebahq_builder.released.jpeg_huffman import DamagedJPEG
+from celebahq_builder.released.jpeg_huffman import DamagedJPEGError
 
 VERSION = "8d"
 MAX_PIXELS = 200e6
@@ -55,14 +55,14 @@ def _refuse_what_is_cut_short(data: bytes) -> None:
             warnings.simplefilter("ignore")
             image = Image.open(io.BytesIO(data), formats=("JPEG",))
             if image.width * image.height > MAX_PIXELS:
-                raise DamagedJPEG(f"a JPEG of {image.width}x{image.height} pixels")
+                raise DamagedJPEGError(f"a JPEG of {image.width}x{image.height} pixels")
             if image.mode != "RGB":
-                raise DamagedJPEG(f"a JPEG of mode {image.mode}")
+                raise DamagedJPEGError(f"a JPEG of mode {image.mode}")
             image.load()
-    except DamagedJPEG:
+    except DamagedJPEGError:
         raise
     except Exception as error:  # whatever Pillow raises on bytes that are not what they promise
-        raise DamagedJPEG(str(error) or type(error).__name__) from None
+        raise DamagedJPEGError(str(error) or type(error).__name__) from None
 
 
 def _decode_by_jpeglib(data: bytes) -> np.ndarray:
@@ -76,10 +76,10 @@ def _decode_by_jpeglib(data: bytes) -> np.ndarray:
             jpeglib.version.set(VERSION)
             pixels = jpeglib.read_spatial(path).spatial
     except OSError as error:
-        raise DamagedJPEG(str(error)) from None
+        raise DamagedJPEGError(str(error)) from None
     finally:
         with contextlib.suppress(OSError):
             Path(path).unlink()
     if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise DamagedJPEG(f"a JPEG of {pixels.shape[-1]} channels")
+        raise DamagedJPEGError(f"a JPEG of {pixels.shape[-1]} channels")
     return np.ascontiguousarray(pixels)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from celebahq.files import write_atomic
 from celebahq_builder.config import BuildConfig, flag
 from celebahq_builder.report.images import ReadFace, face_picture
 from celebahq_builder.report.page import figure, histogram, page, section, text
 from celebahq_builder.report.photos import Pictures
 from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.manifest import Row
-from celebahq_builder.whole_file import write_whole
 
 _SHEET = 48
 _STRIPS = 6
@@ -66,7 +66,8 @@ def write_report(
         parts.append(_duplicates(choice, read_face))
     parts += [_settings(config), _licenses(config)]
     html = page(config.output.name, config.output.name, "\n".join(filter(None, parts)))
-    write_whole(path, html.encode())
+    with write_atomic(path) as file:
+        file.write(html.encode())
 
 
 def write_fault(path: Path, config: BuildConfig, traceback: str) -> None:
@@ -74,7 +75,9 @@ def write_fault(path: Path, config: BuildConfig, traceback: str) -> None:
     about = "The report could not be made, which is a fault in this program. The faces are not touched by it."
     lines = "\n".join(text(line) for line in traceback.splitlines())
     parts = [_header(config), section("No report", about, f"<pre>{lines}</pre>"), _settings(config)]
-    write_whole(path, page(config.output.name, config.output.name, "\n".join(parts)).encode())
+    html = page(config.output.name, config.output.name, "\n".join(parts))
+    with write_atomic(path) as file:
+        file.write(html.encode())
 
 
 def _header(config: BuildConfig) -> str:
@@ -92,7 +95,7 @@ def _numbers(config: BuildConfig, rows: list[Row], choice: Choice) -> str:
         (f"{config.resolution}²", "pixels a face"),
         (f"{sum(row.status == 'refused' for row in rows):,}", "photos and faces refused"),
         (f"{len(choice.duplicates):,}", "duplicates left out"),
-        (f"{len(choice.beyond):,}", f"not among the best {config.keep:,}"),
+        (f"{len(choice.below_cutoff):,}", f"not among the best {config.keep:,}"),
     ]
     tiles = "".join(f"<div><b>{number}</b><span>{text(what)}</span></div>" for number, what in numbers)
     return f'<div class="numbers">{tiles}</div>'
@@ -118,7 +121,7 @@ def _contact_sheets(kept: list[Row], read_face: ReadFace) -> str:
 
 def _scores(choice: Choice) -> str:
     kept = [row.score for row in choice.kept]
-    others = [row.score for row in choice.beyond]
+    others = [row.score for row in choice.below_cutoff]
     key = '<p class="about"><span class="key" style="background: var(--accent)"></span>kept'
     if others:
         key += ' &nbsp; <span class="key" style="background: var(--warn)"></span>not among the best'
@@ -179,10 +182,10 @@ def _reject(row: Row, pictures: Pictures) -> str:
 def _duplicates(choice: Choice, read_face: ReadFace) -> str:
     kept = {row.key: i for i, row in enumerate(choice.kept)}
     figures = []
-    for row, better in choice.duplicates[:_PAIRS]:
-        caption = f"{row.source}: duplicate of row {kept[better.key]}, {better.source}"
-        figures.append(figure(face_picture(read_face(better)), caption, caption))
-    about = f"{len(choice.duplicates):,} faces equal a better one, which is shown."
+    for row, shown in choice.duplicates[:_PAIRS]:
+        caption = f"{row.source}: duplicate of row {kept[shown.key]}, {shown.source}"
+        figures.append(figure(face_picture(read_face(shown)), caption, caption))
+    about = f"{len(choice.duplicates):,} faces are duplicates of one with a higher score, which is shown."
     return section("Duplicates", about, f'<div class="pairs">{"".join(figures)}</div>')
 
 

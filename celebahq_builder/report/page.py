@@ -2,7 +2,7 @@
 
 from html import escape
 
-from celebahq_builder.printable_name import printable
+from celebahq.files import printable
 
 _STYLE = """
 :root { --ink: #1d2733; --soft: #66717f; --line: #e2e6ea; --paper: #fff; --back: #f5f6f8; --accent: #2f6f9f;

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from celebahq.files import printable
 from celebahq.progress import progress
 from celebahq_builder.config import BuildConfig
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.executors import run
-from celebahq_builder.printable_name import printable
 from celebahq_builder.state.failure import Failure, Limits, is_failure
 from celebahq_builder.state.manifest import Row
 
@@ -56,7 +56,7 @@ def make_pictures(task: PhotoTask) -> list[tuple[str, str]]:
 
     try:
         photo = decode_photo(read_photo(task.config.input, task.name))
-    except UnusablePhoto:  # gone since it was rendered
+    except UnusablePhotoError:  # gone since it was aligned
         return []
     if task.face is None:
         return [("photo", photo_picture(photo))]

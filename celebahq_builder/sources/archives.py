@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from celebahq.errors import CelebAHQError
+
 LIST_EXTENSIONS = (".txt", ".lst", ".list")
 
 
@@ -22,7 +24,7 @@ class FileStamp:
     mtime_ns: int
 
 
-class ArchiveError(ValueError):
+class ArchiveError(CelebAHQError, ValueError):
     """An archive or list that cannot be used; the message says what was found and what is expected."""
 
 

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from celebahq.files import printable
 from celebahq_builder.config import BuildConfig, BuildError
-from celebahq_builder.printable_name import printable
 from celebahq_builder.sources.archives import ArchiveError, FileStamp
 from celebahq_builder.sources.listing import Listing, file_stamp, list_photos
 
@@ -34,7 +34,7 @@ def list_input(config: BuildConfig) -> Listing:
     if root.is_relative_to(ours):
         raise BuildError(f"--input: got {config.input}, inside this build's own folder {config.build_folder}")
     try:
-        found = list_photos(config.input, but=ours)  # the rendered faces are not photos
+        found = list_photos(config.input, but=ours)  # the aligned faces are not photos
     except ArchiveError as error:
         raise BuildError(f"--input: {config.input}: {error}") from None
     except OSError as error:

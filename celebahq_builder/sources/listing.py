@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from celebahq_builder.decoding.kinds import EXTENSIONS, other_kind
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.sources.archives import READ_ERRORS, FileStamp, archive_kind, open_archive
 
 _LOOKED_INTO = 2000  # files of other kinds; the rest is named by extension alone
@@ -117,7 +117,7 @@ def read_photo(root: Path, name: str) -> bytes:
     """Return the bytes of a photo that list_photos(root) named.
 
     Raises:
-        UnusablePhoto: "file cannot be read", with the system's words.
+        UnusablePhotoError: "file cannot be read", with the system's words.
     """
     try:
         path = photo_path(Path(root), name)
@@ -131,7 +131,7 @@ def read_photo(root: Path, name: str) -> bytes:
         raise
     except READ_ERRORS as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UnusablePhoto("file cannot be read", words or type(error).__name__) from None
+        raise UnusablePhotoError("file cannot be read", words or type(error).__name__) from None
 
 
 def _begin(entry: os.DirEntry) -> bytes:

@@ -42,22 +42,23 @@ class BestFaces:
         """Take a face in, if it belongs.
 
         Returns:
-            whether it is now among the best; the faces that it drove out; the better equal face that kept it out.
+            whether it is now among the best; the faces that it evicted; the duplicate with a higher score that kept it
+            out.
         """
-        twins = self._twins(row)
-        if better := [twin for twin in twins if rank(twin) < rank(row)]:
-            return False, [], min(better, key=rank)
-        if not twins and len(self._order) == self._keep and rank(row) > self._order[-1]:
+        duplicates = self._duplicates_of(row)
+        if higher := [other for other in duplicates if rank(other) < rank(row)]:
+            return False, [], min(higher, key=rank)
+        if not duplicates and len(self._order) == self._keep and rank(row) > self._order[-1]:
             return False, [], None
-        for twin in twins:
-            self._remove(twin)
-        leaving = twins
+        for other in duplicates:
+            self._remove(other)
+        evicted = duplicates
         if len(self._order) == self._keep:
             worst = self._rows[self._order[-1][1:]]
             self._remove(worst)
-            leaving = [*twins, worst]
+            evicted = [*duplicates, worst]
         self._add(row)
-        return True, leaving, None
+        return True, evicted, None
 
     def rows(self) -> list[Row]:
         """Return the faces held now, best first."""
@@ -69,12 +70,12 @@ class BestFaces:
     def __len__(self) -> int:
         return len(self._order)
 
-    def _twins(self, row: Row) -> list[Row]:
+    def _duplicates_of(self, row: Row) -> list[Row]:
         if self._dedupe == "off":
             return []
         found = {}
-        if twin := self._of_pixels.get(_same_face(row)):
-            found[twin.key] = twin
+        if equal := self._of_pixels.get(_same_face(row)):
+            found[equal.key] = equal
         if self._dedupe == "near":
             found |= {key: self._rows[key] for key in self._hashes.near(row.perceptual_hash)}
         return list(found.values())
@@ -97,35 +98,35 @@ class BestFaces:
 
 @dataclass(frozen=True)
 class Choice:
-    """What becomes of every rendered face. Depends on the rows alone, not on the order in which they came."""
+    """What becomes of every aligned face. Depends on the rows alone, not on the order in which they came."""
 
     kept: list[Row] = field(default_factory=list)
     """Best first: row i of the dataset."""
     duplicates: list[tuple[Row, Row]] = field(default_factory=list)
-    """(face, the better one that it equals)"""
-    beyond: list[Row] = field(default_factory=list)
+    """(face, its duplicate with a higher score, which is kept)"""
+    below_cutoff: list[Row] = field(default_factory=list)
     """Not among the best N, best first."""
 
 
 def choose(rows: Iterable[Row], keep: int, dedupe: str) -> Choice:
-    """Choose the best N of all rendered faces, going from the best to the worst."""
+    """Choose the best N of all aligned faces, going from the best to the worst."""
     best, choice = BestFaces(keep, dedupe), Choice()
-    for row in sorted((row for row in rows if row.status == "rendered"), key=rank):
-        entered, _, twin = best.offer(row)
+    for row in sorted((row for row in rows if row.status == "aligned"), key=rank):
+        entered, _, kept = best.offer(row)
         if entered:
             choice.kept.append(row)
-        elif twin is not None:
-            choice.duplicates.append((row, twin))
+        elif kept is not None:
+            choice.duplicates.append((row, kept))
         else:
-            choice.beyond.append(row)
+            choice.below_cutoff.append(row)
     return choice
 
 
 def with_outcomes(rows: Iterable[Row], choice: Choice) -> list[Row]:
-    """Return the rows with what became of each rendered face written into them."""
+    """Return the rows with what became of each aligned face written into them."""
     outcomes = {row.key: f"row {i}" for i, row in enumerate(choice.kept)}
-    outcomes |= {row.key: f"duplicate of {better.source}" for row, better in choice.duplicates}
-    outcomes |= {row.key: "not among the best" for row in choice.beyond}
+    outcomes |= {row.key: f"duplicate of {kept.source}" for row, kept in choice.duplicates}
+    outcomes |= {row.key: "not among the best" for row in choice.below_cutoff}
     return [replace(row, outcome=outcomes.get(row.key, "")) for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""<output>.build/: the manifest, the rendered faces still in the running, and the lock against a second build."""
+"""<output>.build/: the manifest, the aligned faces still in the running, and the lock against a second build."""
 
 import contextlib
 import hashlib
@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from celebahq.files import lock, printable
+from celebahq.files import lock, partial_path, printable, write_atomic
 from celebahq_builder.config import BuildError
 from celebahq_builder.state.manifest import Row
-from celebahq_builder.whole_file import write_whole
 
 
 class BuildFolder:
@@ -61,7 +60,8 @@ class BuildFolder:
         return self.faces / f"{name}-{row.face_index}.webp"
 
     def write_face(self, row: Row, data: bytes) -> None:
-        write_whole(self.face_path(row), data)
+        with write_atomic(self.face_path(row)) as file:
+            file.write(data)
 
     def has_face(self, row: Row) -> bool:
         """Say whether the face is on the disk, whole: WebP begins with its own length."""
@@ -98,7 +98,7 @@ class BuildFolder:
         """Remove the folder: only what this program put there, should anybody have added something."""
         self.remove_all_faces_but([])
         self.manifest.unlink(missing_ok=True)
-        self.manifest.with_name(self.manifest.name + ".partial").unlink(missing_ok=True)
+        partial_path(self.manifest).unlink(missing_ok=True)
         self._lock_path.unlink(missing_ok=True)
         for folder in (self.faces, self.path):
             with contextlib.suppress(OSError):  # not empty

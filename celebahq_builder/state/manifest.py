@@ -1,7 +1,7 @@
 """manifest.jsonl: what became of every photo, one JSON line a face; what makes a build resumable.
 
 The first line holds the options. Then come the rows, appended photo by photo in one write each, so that a killed build
-leaves a photo done, or not done, or torn at the very end of the file, where the next run leaves it out.
+leaves a photo done, or not done, or truncated at the very end of the file, where the next run leaves it out.
 """
 
 import contextlib
@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
+from celebahq.files import write_atomic
 from celebahq_builder.config import BuildError, flag
-from celebahq_builder.whole_file import write_whole
 
 Point = tuple[float, float]
 
@@ -33,11 +33,11 @@ class Row:
     """How many rows this photo has: it is done once the last of them is in the manifest."""
     face_index: int = 0
     status: str
-    """"rendered" or "refused"."""
+    """"aligned" or "refused"; manifests of before say "rendered", which is read as "aligned"."""
     reason: str = ""
     """Why it was refused, a stable phrase to count by."""
     detail: str = ""
-    """Why it was refused, in the numbers of this photo; of a rendered face, what was odd about the photo."""
+    """Why it was refused, in the numbers of this photo; of a aligned face, what was odd about the photo."""
     traceback: str = ""
     """Where the reason is a fault in this program: what Python prints of it."""
     source_sha256: str = ""
@@ -57,12 +57,12 @@ class Row:
     perceptual_hash: str = ""
     """64 hex digits, few bits apart for faces that look the same; empty below 32x32."""
     face_sha256: str = ""
-    """Of the rendered face as it lies in the build folder: a power cut can leave a file of the right length."""
+    """Of the aligned face as it lies in the build folder: a power cut can leave a file of the right length."""
 
     place: int | None = None
     """In the list of --image-list, which then decides about the order."""
     outcome: str = ""
-    """What became of a rendered face, once all are known: "row 17", "duplicate of <photo>" or "not among the best"."""
+    """What became of a aligned face, once all are known: "row 17", "duplicate of <photo>" or "not among the best"."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -71,7 +71,7 @@ class Row:
 
 
 def read_manifest(path: Path) -> tuple[dict, list[Row]]:
-    """Return the header and the rows of every photo that is done; a photo torn by a kill is left out.
+    """Return the header and the rows of every photo that is done; a photo truncated by a kill is left out.
 
     Raises:
         BuildError: a line that is not the last is not a row: the file was changed by something else.
@@ -85,11 +85,11 @@ def read_manifest(path: Path) -> tuple[dict, list[Row]]:
         position += len(line)
         try:
             if not line.endswith(b"\n"):
-                raise ValueError("torn")
+                raise ValueError("truncated")
             record = json.loads(line)
             row = _row(record) if header is not None else None
         except (ValueError, TypeError, KeyError):
-            if position == len(data):  # torn by a kill
+            if position == len(data):  # truncated by a kill
                 break
             raise BuildError(
                 f"{path}: line {number} is not a row; delete {path.parent} to start the build again"
@@ -107,8 +107,9 @@ def read_manifest(path: Path) -> tuple[dict, list[Row]]:
 
 
 def write_manifest(path: Path, header: dict, rows: Iterable[Row]) -> None:
-    """Write a whole manifest; the old one stays in place until the new one is complete."""
-    write_whole(path, b"".join([_line(header), *(_line(asdict(row)) for row in rows)]), durable=True)
+    """Write a complete manifest; the old one stays in place until the new one is complete."""
+    with write_atomic(path, durable=True) as file:
+        file.writelines([_line(header), *(_line(asdict(row)) for row in rows)])
 
 
 class ManifestWriter:
@@ -120,7 +121,7 @@ class ManifestWriter:
         self._end = self._file.seek(0, os.SEEK_END)
 
     def append(self, rows: list[Row]) -> None:
-        """Add all rows of one photo, whole or not at all."""
+        """Add all rows of one photo, all or none."""
         data = b"".join(_line(asdict(row)) for row in rows)
         written = 0
         try:
@@ -141,6 +142,8 @@ class ManifestWriter:
 
 def refuse_changed_options(manifest: Path, before: dict, now: dict) -> None:
     """Raise BuildError where the rows so far were made with another option than this run's, which would mix them."""
+    if before.get("builder_version") == "unknown":  # of a clone, which did not know it in builds of before
+        before = before | {"builder_version": now.get("builder_version")}
     for name in before | now:
         if before.get(name) != now.get(name):
             what = _NOT_OPTIONS.get(name) or flag(name.removesuffix("_sha256"))
@@ -161,4 +164,6 @@ def _row(record: dict) -> Row:
     for name in ("landmarks", "quad"):
         if record.get(name) is not None:
             record[name] = tuple((x, y) for x, y in record[name])
+    if record["status"] == "rendered":
+        record["status"] = "aligned"
     return Row(**record)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from celebahq.progress import progress
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.process_photo import LARGEST_FILE_BYTES
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
 from celebahq_builder.sources.listing import read_photo
@@ -19,7 +19,7 @@ def content_sha256(root: Path, name: str) -> str:
         return ""
     try:
         return hashlib.sha256(read_photo(root, name)).hexdigest()
-    except UnusablePhoto:
+    except UnusablePhotoError:
         return ""
 
 

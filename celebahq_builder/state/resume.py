@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
+from celebahq.files import printable
 from celebahq_builder.config import BuildConfig, BuildError, flag
 from celebahq_builder.hdf5_format.labels_file import labels_path
-from celebahq_builder.printable_name import printable
 from celebahq_builder.state.best_faces import Choice, choose
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.failure import is_failure
@@ -28,7 +28,7 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: dict[str, 
 
     Returns:
         "finished": this very build; "unfinished": it as well, but the build folder beside it holds photos that failed
-        or that came to be rendered after it was written.
+        or that came to be aligned after it was written.
 
     Raises:
         BuildError: something else, or the photos are not those any more that it was made from.
@@ -115,7 +115,7 @@ def _options(attributes: dict) -> dict:
     return options if isinstance(options, dict) else {}
 
 
-def done_so_far(folder: BuildFolder, header: dict, names: list[str], config: BuildConfig) -> list[Row]:
+def load_completed_rows(folder: BuildFolder, header: dict, names: list[str], config: BuildConfig) -> list[Row]:
     """Return the rows of photos that need not be looked at again, and leave a manifest that holds just these."""
     if not folder.manifest.exists():
         write_manifest(folder.manifest, header, [])

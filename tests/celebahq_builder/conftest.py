@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from celebahq_builder import process_photos as render_photos
+from celebahq_builder import process_photos as process_photos
 from celebahq_builder.dataset import main
 from celebahq_builder.hdf5 import DatasetWriter, FaceRecord
 from celebahq_builder.process_photo import Result
@@ -125,7 +125,7 @@ def made_photos(tmp_path) -> Path:
 
 
 def face_of(task):
-    """What work_on returns, without a face being looked for: the bytes of the photo decide on pixels and score."""
+    """What process_task returns, without a face being looked for: the bytes of the photo decide on pixels and score."""
     stamp, data = file_stamp(task.config.input, task.name), (task.config.input / task.name).read_bytes()
     rng, side = np.random.default_rng(list(data)), task.config.resolution
     face = encode_face(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
@@ -133,7 +133,7 @@ def face_of(task):
         source=task.name,
         source_bytes=stamp.num_bytes,
         source_mtime_ns=stamp.mtime_ns,
-        status="rendered",
+        status="aligned",
         source_sha256=content_sha256(task.config.input, task.name),
         pixel_sha256=task.name.encode().hex().ljust(64, "0"),
         width=50,
@@ -154,13 +154,13 @@ def trouble(monkeypatch):
     """The stages replaced: name of a photo -> the exception or Failure that befalls it; "worked on": names so far."""
     befalls, worked = {}, []
 
-    def work_on(task):
+    def process_task(task):
         worked.append(task.name)
         if isinstance(problem := befalls.get(task.name), Exception):
             raise problem
         return problem or face_of(task)
 
-    monkeypatch.setattr(render_photos, "work_on", work_on)
+    monkeypatch.setattr(process_photos, "process_task", process_task)
     befalls["worked on"] = worked
     return befalls
 

@@ -241,7 +241,7 @@ def test_torn_last_line_is_done_again(uninterrupted, photos, tmp_path):
     assert contents(output) == contents(uninterrupted[0])
 
 
-def test_rendered_face_that_was_cut_short_is_rendered_again(uninterrupted, photos, tmp_path):
+def test_face_that_was_cut_short_is_aligned_again(uninterrupted, photos, tmp_path):
     output = tmp_path / "f.h5"
     build(options(photos, output, keep_build_folder=True))
     output.unlink()

@@ -6,7 +6,7 @@ import h5py
 import pytest
 
 from celebahq_builder.build import build
-from celebahq_builder.config import BuildConfig, BuildError, BuildIncomplete
+from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError
 from celebahq_builder.executors import run_here
 from celebahq_builder.process_photo import Result
 from celebahq_builder.report import build_report as report
@@ -23,7 +23,7 @@ def options(photos, output, **more):
 
 
 def incomplete(config):
-    with pytest.raises(BuildIncomplete) as caught:
+    with pytest.raises(BuildIncompleteError) as caught:
         build(config)
     assert caught.value.exit_code == 1 and "\n" not in str(caught.value)
     return str(caught.value)
@@ -111,7 +111,7 @@ def test_finished_file_is_left_alone_when_only_its_build_folder_was_still_there(
     assert not (tmp_path / "f.h5.build").exists()
 
 
-def test_photo_that_fails_when_it_is_rendered_again_makes_room_for_another(made_photos, tmp_path, trouble):
+def test_photo_that_fails_when_it_is_aligned_again_makes_room_for_another(made_photos, tmp_path, trouble):
     output = tmp_path / "f.h5"
     build(options(made_photos, output, keep=1, keep_build_folder=True))
     best = sources(output)
@@ -131,7 +131,7 @@ def test_all_photos_failed_is_exit_code_1_and_their_rows_are_kept(made_photos, t
 def test_time_and_memory_of_a_photo_are_limited_as_the_options_say_in_the_report_too(
     made_photos, tmp_path, trouble, monkeypatch
 ):
-    from celebahq_builder import process_photos as render_photos
+    from celebahq_builder import process_photos as process_photos
     from celebahq_builder.report import photos as report_photos
 
     found = []
@@ -140,7 +140,7 @@ def test_time_and_memory_of_a_photo_are_limited_as_the_options_say_in_the_report
         found.append((limits.seconds, limits.memory_gib))
         return run_here(function, items)
 
-    for module in (render_photos, report_photos):
+    for module in (process_photos, report_photos):
         monkeypatch.setattr(module, "run", run)
     build(options(made_photos, tmp_path / "f.h5", photo_seconds=7.0, photo_gib=2.0))
     assert found == [(7.0, 2.0), (7.0, 2.0)]

@@ -239,7 +239,7 @@ def test_listed_landmarks_are_used_and_photos_that_are_not_listed_get_a_reason(p
     assert "not in the list of landmarks" in (tmp_path / "report.html").read_text()
 
 
-def test_full_disk_while_rendering_is_one_line_and_the_build_continues(photos, tmp_path, monkeypatch):
+def test_full_disk_while_aligning_is_one_line_and_the_build_continues(photos, tmp_path, monkeypatch):
     """The real thing is a file that cannot grow: the kernel refuses the write just as on a full disk."""
     output = tmp_path / "f.h5"
     code = (

@@ -14,9 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
+from celebahq.errors import DeviceError
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError
-from celebahq_builder.restore_settings import settle
+from celebahq_builder.restore_settings import resolve_auto
 from zoo.restoration_weights import shipped_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,7 +140,7 @@ def test_damaged_weights_are_told_in_one_line_before_any_photo(photos, tmp_path,
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_cuda_where_there_is_none_is_refused(photos, tmp_path):
-    with pytest.raises(BuildError, match="--device: cuda, but PyTorch finds no CUDA device here; cpu is wanted"):
-        settle(options(photos, tmp_path / "f.h5", device="cuda"))
-    config, _ = settle(options(photos, tmp_path / "f.h5", device="auto", restore="auto"))
+    with pytest.raises(DeviceError, match="--device cuda: PyTorch finds no CUDA device here; use --device cpu"):
+        resolve_auto(options(photos, tmp_path / "f.h5", device="cuda"))
+    config, _ = resolve_auto(options(photos, tmp_path / "f.h5", device="auto", restore="auto"))
     assert (config.device, config.restore) == ("cpu", "fast")

@@ -124,10 +124,10 @@ def test_photo_with_the_longest_name_there_is_can_be_extracted_by_it(made_photos
 def test_whatever_the_file_system_says_is_one_line_that_names_the_file_and_the_cause(
     made_photos, trouble, tmp_path, monkeypatch, number
 ):
-    def write_whole(path, *args, **more):
+    def write_atomic(path, *args, **more):
         raise OSError(number, os.strerror(number), str(path))
 
-    monkeypatch.setattr(build_folder, "write_whole", write_whole)
+    monkeypatch.setattr(build_folder, "write_atomic", write_atomic)
     with pytest.raises(BuildError) as caught:
         build(options(made_photos, tmp_path / "f.h5"))
     message = str(caught.value)

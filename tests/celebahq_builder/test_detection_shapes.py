@@ -8,10 +8,10 @@ from PIL import Image
 
 from celebahq_builder import dlib_faces
 from celebahq_builder.config import BuildConfig
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.landmarks import Face, find_faces
 from celebahq_builder.photos import decode_photo
-from celebahq_builder.process_photo import Task, render_photo
+from celebahq_builder.process_photo import Task, process_photo
 from celebahq_builder.sources.listing import file_stamp
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "in-the-wild"
@@ -37,7 +37,7 @@ def test_pixels_that_the_detector_sees_are_bounded_by_those_of_the_photo(size, m
         return iter(())
 
     monkeypatch.setattr(dlib_faces, "_boxes", nothing)
-    with pytest.raises(UnusablePhoto, match="no face found"):
+    with pytest.raises(UnusablePhotoError, match="no face found"):
         find_faces(np.zeros((*size, 3), np.uint8))
     scaled = size[0] * size[1] * min(4.0, 4e6 / (size[0] * size[1]))
     assert max(seen) <= 3 * scaled + 400_000
@@ -48,7 +48,7 @@ def test_pixels_that_the_detector_sees_are_bounded_by_those_of_the_photo(size, m
 @pytest.mark.parametrize("size", [(1, 30_000), (9, 500)])
 def test_photos_too_thin_for_a_face_are_not_searched(size, monkeypatch):
     monkeypatch.setattr(dlib_faces, "_boxes", lambda *_: pytest.fail("searched"))
-    with pytest.raises(UnusablePhoto, match="too thin for one"):
+    with pytest.raises(UnusablePhotoError, match="too thin for one"):
         find_faces(np.zeros((*size, 3), np.uint8))
 
 
@@ -85,9 +85,9 @@ def test_the_row_says_that_the_photo_lies_on_its_side_and_the_face_stands_uprigh
     results = {}
     for name in ("side.png", "upright.png"):
         task = Task(name, config, None)
-        results[name] = render_photo(task, file_stamp(tmp_path, name), (tmp_path / name).read_bytes())
+        results[name] = process_photo(task, file_stamp(tmp_path, name), (tmp_path / name).read_bytes())
     (side,), (upright,) = results["side.png"].rows, results["upright.png"].rows
-    assert side.status == "rendered"
+    assert side.status == "aligned"
     assert side.detail == "the photo lies on its side: found after 90 degrees to the left" and upright.detail == ""
     quad = np.array(side.quad)
     assert quad[3, 1] > quad[0, 1] + 0.9 * np.hypot(*(quad[3] - quad[0]))  # its top edge runs down the stored photo
@@ -107,7 +107,7 @@ def test_nothing_is_turned_where_a_face_was_seen_upright(monkeypatch):
 
     monkeypatch.setattr("celebahq_builder.landmarks.detect", recording)
     (refused,) = find_faces(FACE, min_face=60)
-    assert isinstance(refused, UnusablePhoto) and refused.reason == "face too small"
+    assert isinstance(refused, UnusablePhotoError) and refused.reason == "face too small"
     assert turns == [0, 35, -35]
 
 
@@ -125,7 +125,7 @@ def test_one_reading_astray_does_not_cost_a_face_that_the_others_agree_on(three,
     if usable:
         np.testing.assert_array_equal(found.landmarks, right)
     else:
-        assert isinstance(found, UnusablePhoto) and found.reason == "uncertain landmarks"
+        assert isinstance(found, UnusablePhotoError) and found.reason == "uncertain landmarks"
         assert found.detail == "three of four readings differ by 0.13 eye distances, at most 0.12 is expected"
 
 
@@ -163,6 +163,8 @@ def test_the_reading_that_is_left_out_is_the_one_astray(monkeypatch):
 def test_real_frontal_portraits_with_one_reading_astray_are_used_and_a_wrong_face_is_not(real_data):
     for name in ("fddb__001243.jpg", "fddb__001853.jpg"):
         found = find_faces(decode_photo((real_data / "in_the_wild" / name).read_bytes()), faces="all")
-        assert not any(isinstance(one, UnusablePhoto) and one.reason == "uncertain landmarks" for one in found), name
+        assert not any(isinstance(one, UnusablePhotoError) and one.reason == "uncertain landmarks" for one in found), (
+            name
+        )
     found = find_faces(decode_photo((real_data / "in_the_wild" / "fddb__001126.jpg").read_bytes()), faces="all")
-    assert any(isinstance(one, UnusablePhoto) and one.reason == "uncertain landmarks" for one in found)
+    assert any(isinstance(one, UnusablePhotoError) and one.reason == "uncertain landmarks" for one in found)

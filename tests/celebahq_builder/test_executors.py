@@ -12,7 +12,7 @@ import pytest
 from celebahq_builder import executors
 from celebahq_builder.executors import run
 from celebahq_builder.state.failure import FAULT, WORKER_DIED, Failure, Limits, is_failure
-from celebahq_builder.worker_process import WorkerNotStarted
+from celebahq_builder.worker_process import WorkerNotStartedError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -230,7 +230,7 @@ def test_a_module_of_ours_that_lies_in_the_current_folder_too_does_not_reach_the
 def test_function_that_cannot_be_imported_stops_the_run_instead_of_spoiling_every_photo(functions, tmp_path):
     function = functions.square
     (tmp_path / "functions_of_a_test.py").write_text(FUNCTIONS + "\nimport there_is_no_such_module\n")
-    with pytest.raises(WorkerNotStarted, match="a worker could not start"):
+    with pytest.raises(WorkerNotStartedError, match="a worker could not start"):
         results(function, items(functions, 2), 1)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.landmarks import Face, check_landmarks, find_faces
 from celebahq_builder.photos import decode_photo
 
@@ -35,8 +35,8 @@ def face(pixels: np.ndarray, **options) -> Face:
     return found
 
 
-def refusal(landmarks: np.ndarray, shape=SHAPE, min_face: float = 20.0, **options) -> UnusablePhoto:
-    with pytest.raises(UnusablePhoto) as refused:
+def refusal(landmarks: np.ndarray, shape=SHAPE, min_face: float = 20.0, **options) -> UnusablePhotoError:
+    with pytest.raises(UnusablePhotoError) as refused:
         check_landmarks(landmarks, shape, min_face, **options)
     return refused.value
 
@@ -65,7 +65,7 @@ def test_points_lie_where_celeba_aligned_them(real_data):
     for path in paths:
         try:
             found += [one.landmarks for one in find_faces(decode_photo(path.read_bytes())) if isinstance(one, Face)]
-        except UnusablePhoto as refused:
+        except UnusablePhotoError as refused:
             assert refused.reason == "no face found"
     assert len(found) >= 0.9 * len(paths)
     eyes = np.array(found)[:, :2]
@@ -125,11 +125,11 @@ def test_all_faces_come_largest_first_and_one_can_be_chosen():
 
 def test_a_refused_face_keeps_its_place_and_the_usable_one_is_chosen():
     hopper, collins = find_faces(two_people(), faces="all", min_face=60)
-    assert isinstance(hopper, Face) and isinstance(collins, UnusablePhoto)
+    assert isinstance(hopper, Face) and isinstance(collins, UnusablePhotoError)
     assert collins.reason == "face too small"
     assert face(two_people(), faces="center", min_face=60).landmarks[0, 0] < 512
     (only,) = find_faces(photo(), min_face=60)
-    assert isinstance(only, UnusablePhoto) and only.reason == "face too small"
+    assert isinstance(only, UnusablePhotoError) and only.reason == "face too small"
 
 
 def test_every_run_finds_the_same():
@@ -143,7 +143,7 @@ def test_every_run_finds_the_same():
 def test_no_face_is_found_in_grey_and_noise(size):
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     for pixels in (noise, np.full_like(noise, 128)):
-        with pytest.raises(UnusablePhoto) as refused:
+        with pytest.raises(UnusablePhotoError) as refused:
             find_faces(pixels)
         assert refused.value.reason == "no face found"
 
@@ -155,7 +155,7 @@ def test_cnn_detector_finds_the_same_face():
 
 def test_real_profiles_are_refused(real_data):
     found = find_faces(decode_photo((real_data / "in_the_wild" / "human__stock-group-2.jpg").read_bytes()), faces="all")
-    assert all(isinstance(one, UnusablePhoto) for one in found)
+    assert all(isinstance(one, UnusablePhotoError) for one in found)
     assert {one.reason for one in found} == {"profile", "face too small"}
 
 
@@ -169,7 +169,7 @@ def test_real_landscapes_yield_none(real_data):
     names = ["2018.jpg", "3063.jpg", "5096.jpg", "6046.jpg", "8068.jpg", "10081.jpg"]
     for name in names:
         pixels = decode_photo((real_data / "photos" / "bsds500_test" / name).read_bytes())
-        with pytest.raises(UnusablePhoto, match="no face found"):
+        with pytest.raises(UnusablePhotoError, match="no face found"):
             find_faces(pixels)
 
 
@@ -180,7 +180,7 @@ import celebahq_builder.landmarks as landmarks
 assert "dlib" not in sys.modules
 try:
     landmarks.find_faces(np.zeros((99, 99, 3), np.uint8))
-except landmarks.UnusablePhoto:
+except landmarks.UnusablePhotoError:
     pass
 from celebahq_builder.dlib_faces import _predictor
 assert _predictor() is _predictor()

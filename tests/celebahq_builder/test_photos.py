@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.photos import decode_photo
 
 
@@ -26,8 +26,8 @@ def encoded(image: Image.Image, kind: str, **options) -> bytes:
     return file.getvalue()
 
 
-def refusal(data: bytes, **options) -> UnusablePhoto:
-    with pytest.raises(UnusablePhoto) as refused:
+def refusal(data: bytes, **options) -> UnusablePhotoError:
+    with pytest.raises(UnusablePhotoError) as refused:
         decode_photo(data, **options)
     return refused.value
 
@@ -218,12 +218,12 @@ ifd = b"Exif\\0\\0II*\\0\\x08\\0\\0\\0" + struct.pack("<HHHII", 3, 0x10f, 2, 200
 files = [encoded((9000, 11000), "PNG"), encoded((8, 8), "JPEG", mode="L", exif=ifd)]
 if "ours" in sys.argv:
     from celebahq_builder.photos import decode_photo
-    from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+    from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
     def work():
         for data in files:
             try:
                 decode_photo(data, max_megapixels=50)
-            except UnusablePhoto:
+            except UnusablePhotoError:
                 pass
     threads = [threading.Thread(target=work) for _ in range(2)]
     [thread.start() for thread in threads]

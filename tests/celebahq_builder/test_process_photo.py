@@ -7,7 +7,7 @@ import numpy as np
 from celebahq_builder import restore_face
 from celebahq_builder.align import align_face
 from celebahq_builder.config import BuildConfig
-from celebahq_builder.process_photo import Task, render_photo
+from celebahq_builder.process_photo import Task, process_photo
 from celebahq_builder.quality import quality_score
 from celebahq_builder.sources.input_photos import FileStamp
 from celebahq_builder.state.build_folder import decode_face
@@ -27,7 +27,7 @@ def test_face_is_scored_without_the_detail_that_super_resolution_invented(tmp_pa
 
     monkeypatch.setattr(restore_face, "restore_for", restore_for)
     config = BuildConfig(input=tmp_path, landmarks=tmp_path / "list.txt", resolution=64, restore="fast")
-    result = render_photo(Task("a.png", config, LANDMARKS), FileStamp(1, 1), png(photo))
+    result = process_photo(Task("a.png", config, LANDMARKS), FileStamp(1, 1), png(photo))
     (row,) = result.rows
     kept = decode_face(result.faces[0])
     np.testing.assert_array_equal(kept, align_face(enlarged, LANDMARKS * 4, 64))

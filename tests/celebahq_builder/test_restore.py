@@ -97,7 +97,10 @@ def test_black_and_white_stay_black_and_white(value):
     [
         (lambda photo: remove_artifacts(photo, "huge"), "size: 'huge', 'full' or 'fast' is wanted"),
         (lambda photo: super_resolve(photo, "fast", "vgg"), "kind: 'vgg', 'gan' or 'psnr' is wanted"),
-        (lambda photo: remove_artifacts(photo, "fast", "tpu"), "device: 'tpu', 'auto', 'cpu' or 'cuda' is wanted"),
+        (
+            lambda photo: remove_artifacts(photo, "fast", "tpu"),
+            "--device: got 'tpu', expected auto, cpu, cuda or cuda:N",
+        ),
         (lambda photo: super_resolve(photo[..., 0], "fast"), r"photo: shape \(8, 8\) of uint8"),
         (lambda photo: remove_artifacts(photo / 255, "fast"), r"photo: shape \(8, 8, 3\) of float64"),
     ],

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.photos import decode_photo
 
 
@@ -50,13 +50,15 @@ def test_heic_color_codes_are_applied(heic):
     gray = np.full((64, 96, 3), 128, np.uint8)
     assert off(heic(gray, colr=b"nclx" + struct.pack(">HHHB", 12, 13, 5, 0x80)), gray) <= 2
     assert off(heic(smooth(), colr=b"nclx" + struct.pack(">HHHB", 12, 13, 5, 0x80)), smooth()) > 30
-    with pytest.raises(UnusablePhoto, match=r"HEIC of high dynamic range \(PQ\)"):
+    with pytest.raises(UnusablePhotoError, match=r"HEIC of high dynamic range \(PQ\)"):
         decode_photo(heic(smooth(), colr=b"nclx" + struct.pack(">HHHB", 9, 16, 9, 0x80)))
 
 
 def test_heic_without_its_library_is_refused_with_what_to_install(heic, monkeypatch):
     monkeypatch.setitem(sys.modules, "pi_heif", None)
-    with pytest.raises(UnusablePhoto, match="unsupported format: HEIC, which takes a library: pip install pi-heif"):
+    with pytest.raises(
+        UnusablePhotoError, match="unsupported format: HEIC, which takes a library: pip install pi-heif"
+    ):
         decode_photo(heic(smooth()))
 
 
@@ -78,7 +80,7 @@ def test_avif_size_is_refused_by_its_boxes():
     data = bytearray(encoded(Image.fromarray(smooth()), "AVIF"))
     at = data.index(b"ispe") + 8
     data[at : at + 8] = struct.pack(">II", 30_000, 30_000)
-    with pytest.raises(UnusablePhoto, match="too many pixels: 30000x30000 px are 900 megapixels"):
+    with pytest.raises(UnusablePhotoError, match="too many pixels: 30000x30000 px are 900 megapixels"):
         decode_photo(bytes(data))
 
 
@@ -116,6 +118,6 @@ def test_pnm_is_scaled_by_its_largest_value(largest):
     ],
 )
 def test_whole_files_of_other_kinds_are_named(begin, named):
-    with pytest.raises(UnusablePhoto) as refused:
+    with pytest.raises(UnusablePhotoError) as refused:
         decode_photo(begin + bytes(400))
     assert refused.value.reason == "unsupported format" and refused.value.detail.startswith(f"got {named}")

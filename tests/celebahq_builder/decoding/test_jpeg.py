@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.photos import decode_photo
 
 KINDS = pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 20}])
@@ -23,8 +23,8 @@ def jpeg(image: Image.Image | None = None, **options) -> bytes:
     return file.getvalue()
 
 
-def refusal(data: bytes) -> UnusablePhoto:
-    with pytest.raises(UnusablePhoto) as refused:
+def refusal(data: bytes) -> UnusablePhotoError:
+    with pytest.raises(UnusablePhotoError) as refused:
         decode_photo(data)
     return refused.value
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.photos import decode_photo
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,7 +43,7 @@ def test_memory_is_reckoned_by_what_the_decoder_keeps_and_not_by_the_sides(monke
         (baseline, b"\xff\xc0", 479, "truncated or corrupt file"),
         (baseline, b"\xff\xc0", 480, "too many pixels"),
     ):
-        with pytest.raises(UnusablePhoto) as refused:
+        with pytest.raises(UnusablePhotoError) as refused:
             decode_photo(with_size(data, side, side, marker), max_megapixels=0.23)
         assert refused.value.reason == reason, (side, refused.value)
 
@@ -96,7 +96,7 @@ def test_hundreds_of_damaged_files_of_every_kind_become_pixels_or_refusals(capfd
             pixels = decode_photo(data)
             assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3
             decoded += 1
-        except UnusablePhoto as refusal:
+        except UnusablePhotoError as refusal:
             assert refusal.reason
             refused += 1
     assert decoded > 50 and refused > 200
@@ -111,5 +111,5 @@ def test_surprises_of_a_decoder_are_refusals_that_name_the_kind(monkeypatch):
         raise AssertionError("an odd tag")
 
     monkeypatch.setitem(photos._DECODERS, "TIFF", surprise)
-    with pytest.raises(UnusablePhoto, match="damaged TIFF metadata: AssertionError: an odd tag"):
+    with pytest.raises(UnusablePhotoError, match="damaged TIFF metadata: AssertionError: an odd tag"):
         decode_photo(encoded(Image.new("RGB", (8, 8)), "TIFF"))

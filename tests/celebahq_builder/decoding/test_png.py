@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.photos import decode_photo
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -61,7 +61,7 @@ def test_png_without_its_end_is_used_and_one_without_its_last_pixels_is_not():
     rows = zlib.compress(b"\0" * 100)
     header = struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, 0)
     short = SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    with pytest.raises(UnusablePhoto, match="truncated or corrupt file"):
+    with pytest.raises(UnusablePhotoError, match="truncated or corrupt file"):
         decode_photo(short)
 
 
@@ -124,7 +124,7 @@ def test_primaries_without_a_profile_are_converted(extra):
 
 
 def test_high_dynamic_range_is_named():
-    with pytest.raises(UnusablePhoto, match=r"unsupported format: PNG of high dynamic range \(PQ\)"):
+    with pytest.raises(UnusablePhotoError, match=r"unsupported format: PNG of high dynamic range \(PQ\)"):
         decode_photo(png(GRAYS, (b"cICP", bytes([9, 16, 0, 1]))))
 
 

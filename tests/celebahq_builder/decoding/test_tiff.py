@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.photos import decode_photo
 
 
@@ -53,8 +53,8 @@ def tiff(values: np.ndarray, *, planar=False, packed=False, order="<", tags=(), 
     return head + body + struct.pack(order + "I", 0) + extra
 
 
-def refusal(data: bytes) -> UnusablePhoto:
-    with pytest.raises(UnusablePhoto) as refused:
+def refusal(data: bytes) -> UnusablePhotoError:
+    with pytest.raises(UnusablePhotoError) as refused:
         decode_photo(data)
     return refused.value
 
@@ -138,13 +138,13 @@ def test_what_libtiff_says_is_in_the_reason_and_not_on_the_terminal():
     program = """
 import sys, threading
 from celebahq_builder.photos import decode_photo
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 data = sys.stdin.buffer.read()
 def work():
     for _ in range(20):
         try:
             decode_photo(data)
-        except UnusablePhoto as refusal:
+        except UnusablePhotoError as refusal:
             words.append(str(refusal))
 words = []
 threads = [threading.Thread(target=work) for _ in range(3)]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from celebahq_builder.released.jpeg8d_pixels import pixels
-from celebahq_builder.released.jpeg_coefficients import DamagedJPEG, UnsupportedJPEG, read_coefficients
+from celebahq_builder.released.jpeg_coefficients import DamagedJPEGError, UnsupportedJPEGError, read_coefficients
 from celebahq_builder.released.libjpeg8d import decode_libjpeg8d
 
 
@@ -79,15 +79,15 @@ def test_another_version_set_in_between_does_not_matter():
 def test_a_cut_short_file_is_refused_by_both(progressive, share):
     data = jpeg(photo(200, 200), progressive=progressive)
     data = data[: int(len(data) * share)]
-    with pytest.raises(DamagedJPEG):
+    with pytest.raises(DamagedJPEGError):
         by_numpy(data)
-    with pytest.raises(DamagedJPEG):
+    with pytest.raises(DamagedJPEGError):
         decode_libjpeg8d(data)
 
 
 def test_data_that_end_before_the_picture_does_are_damaged():
     data = jpeg(photo(200, 200))
-    with pytest.raises(DamagedJPEG, match="end too early"):
+    with pytest.raises(DamagedJPEGError, match="end too early"):
         by_numpy(data[: len(data) // 2] + b"\xff\xd9")
 
 
@@ -99,22 +99,22 @@ def test_flipped_bytes_never_raise_anything_but_a_reason():
             broken = bytearray(data)
             for at in rng.integers(2, len(data), 3):
                 broken[at] = rng.integers(256)
-            with contextlib.suppress(DamagedJPEG, UnsupportedJPEG):
+            with contextlib.suppress(DamagedJPEGError, UnsupportedJPEGError):
                 by_numpy(bytes(broken))
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_anything_but_three_colors_is_refused_by_both(mode):
     data = jpeg(photo().convert(mode))
-    with pytest.raises(UnsupportedJPEG, match="components"):
+    with pytest.raises(UnsupportedJPEGError, match="components"):
         by_numpy(data)
-    with pytest.raises(DamagedJPEG, match=f"mode {mode}"):
+    with pytest.raises(DamagedJPEGError, match=f"mode {mode}"):
         decode_libjpeg8d(data)
 
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"GIF89a", b"\xff\xd8\xff\xd9", jpeg()[:-2000]])
 def test_no_jpeg_is_no_crash(data):
-    with pytest.raises(DamagedJPEG):
+    with pytest.raises(DamagedJPEGError):
         by_numpy(data)
-    with pytest.raises(DamagedJPEG):
+    with pytest.raises(DamagedJPEGError):
         decode_libjpeg8d(data)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from celebahq_builder.config import BuildConfig
-from celebahq_builder.decoding.unusable_photo import UnusablePhoto
-from celebahq_builder.process_photo import Task, work_on
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
+from celebahq_builder.process_photo import Task, process_task
 from celebahq_builder.sources.archives import ArchiveError
 from celebahq_builder.sources.input_photos import left_out, list_input
 from celebahq_builder.sources.listing import file_stamp, find_photos, list_photos, read_photo
@@ -55,7 +55,7 @@ def test_missing_folder_raises(tmp_path):
 
 def test_file_that_cannot_be_read_gives_a_reason(tmp_path):
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(UnusablePhoto, match="file cannot be read: No such file or directory"):
+    with pytest.raises(UnusablePhotoError, match="file cannot be read: No such file or directory"):
         read_photo(tmp_path, "gone.jpg")
 
 
@@ -71,7 +71,7 @@ def test_folder_that_cannot_be_listed_is_named_instead_of_forgotten(tmp_path, mo
         assert find_photos(Path()) == ["closed", "open.jpg"]
     finally:
         os.seteuid(user)
-    with pytest.raises(UnusablePhoto, match="file cannot be read"):
+    with pytest.raises(UnusablePhotoError, match="file cannot be read"):
         read_photo(tmp_path, "closed")
 
 
@@ -97,7 +97,7 @@ def test_photos_in_an_archive_are_named_read_and_stamped_without_unpacking(tmp_p
     assert listing.names == ["a.PNG", "b/2.jpg"] and dict(listing.left_out) == {".txt": 1}
     assert read_photo(tmp_path / name, "b/2.jpg") == b"two"
     assert file_stamp(tmp_path / name, "b/2.jpg").num_bytes == 3
-    with pytest.raises(UnusablePhoto, match="file cannot be read"):
+    with pytest.raises(UnusablePhotoError, match="file cannot be read"):
         read_photo(tmp_path / name, "gone.jpg")
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
@@ -110,7 +110,7 @@ def test_names_that_leave_an_archive_are_counted_and_read_nothing(tmp_path, fill
     fill(tmp_path / "in" / name, evil)
     listing = list_photos(tmp_path / "in" / name)
     assert listing.names == ["good.jpg"] and listing.left_out["members whose name leaves the archive"] == 3
-    with pytest.raises(UnusablePhoto):
+    with pytest.raises(UnusablePhotoError):
         read_photo(tmp_path / "in" / name, "../secret.jpg")
 
 
@@ -134,7 +134,7 @@ def test_damaged_and_encrypted_members_are_refused_one_by_one(tmp_path):
     path.write_bytes(data)
     assert list_photos(path).names == ["a.jpg", "b.jpg", "c.jpg"] and read_photo(path, "a.jpg") == b"one"
     for name, word in (("b.jpg", "CRC"), ("c.jpg", "encrypted")):
-        with pytest.raises(UnusablePhoto, match=word):
+        with pytest.raises(UnusablePhotoError, match=word):
             read_photo(path, name)
 
 
@@ -145,8 +145,8 @@ def test_bombs_are_refused_by_their_declared_size(tmp_path):
     entry = data.rindex(b"a.jpg") - 46 + 24
     data[entry : entry + 4] = (4_000_000_000).to_bytes(4, "little")
     path.write_bytes(data)
-    assert file_stamp(path, "a.jpg").num_bytes == 4_000_000_000  # which work_on refuses before reading
-    (row,) = work_on(Task("a.jpg", BuildConfig(input=path), None)).rows
+    assert file_stamp(path, "a.jpg").num_bytes == 4_000_000_000  # which process_task refuses before reading
+    (row,) = process_task(Task("a.jpg", BuildConfig(input=path), None)).rows
     assert row.reason == "file too large"
 
 
@@ -172,7 +172,7 @@ def test_a_list_of_paths_names_photos_relative_to_itself_and_reads_them_where_th
     assert dict(listing.left_out) == {"lines that come again": 2}
     assert read_photo(path, outside) == b"out/c.jpg" and read_photo(path, "deep/b") == b"in/deep/b"
     for name in ("gone.jpg", "deep"):
-        with pytest.raises(UnusablePhoto, match="file cannot be read"):
+        with pytest.raises(UnusablePhotoError, match="file cannot be read"):
             read_photo(path, name)
 
 

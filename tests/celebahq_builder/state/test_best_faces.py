@@ -14,7 +14,7 @@ def face(name, score, pixels="", bits=0, index=0, quad=None):
         source_bytes=1,
         source_mtime_ns=1,
         face_index=index,
-        status="rendered",
+        status="aligned",
         pixel_sha256=pixels or name,
         score=score,
         quad=quad,
@@ -30,7 +30,7 @@ def test_best_first_and_ties_by_name():
     rows = [face("b", 0.5), face("a", 0.5), face("c", 0.9), face("d", 0.1)]
     choice = choose(rows, keep=3, dedupe="exact")
     assert names(choice.kept) == ["c", "a", "b"]
-    assert names(choice.beyond) == ["d"]
+    assert names(choice.below_cutoff) == ["d"]
 
 
 def test_refused_rows_are_never_chosen():

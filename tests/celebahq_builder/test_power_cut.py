@@ -1,6 +1,5 @@
-"""A file is whole or not there, and a failed write leaves what was there before."""
+"""Manifest, dataset and labels are on the disk before they take their names: a power cut leaves old or new."""
 
-import errno
 import os
 import stat
 from pathlib import Path
@@ -9,25 +8,6 @@ import numpy as np
 import pytest
 
 from celebahq_builder.state.manifest import write_manifest
-from celebahq_builder.whole_file import write_whole
-
-
-@pytest.mark.parametrize("durable", [False, True])
-def test_file_is_written_and_replaced(tmp_path, durable):
-    for data in (b"one", b"another"):
-        write_whole(tmp_path / "f", data, durable)
-        assert (tmp_path / "f").read_bytes() == data
-    assert [path.name for path in tmp_path.iterdir()] == ["f"]
-
-
-def test_failed_write_names_the_file_and_keeps_the_old_one(tmp_path):
-    (tmp_path / "f").write_bytes(b"old")
-    (tmp_path / "f.partial").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left") as caught:
-        write_whole(tmp_path / "f", b"new")
-    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "f"))
-    assert (tmp_path / "f").read_bytes() == b"old"
-    assert [path.name for path in tmp_path.iterdir()] == ["f"]
 
 
 @pytest.fixture
@@ -46,11 +26,6 @@ def steps(monkeypatch):
     monkeypatch.setattr(os, "fsync", note_sync)
     monkeypatch.setattr(Path, "replace", note_replace)
     return found
-
-
-def test_durable_file_is_on_the_disk_before_it_takes_its_name_and_the_name_after_it(tmp_path, steps):
-    write_whole(tmp_path / "f", b"data", durable=True)
-    assert steps == ["sync file", "name", "sync folder"]
 
 
 def test_manifest_survives_a_power_cut_when_it_is_written_anew(tmp_path, steps):
