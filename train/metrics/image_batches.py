@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 Images = np.ndarray | Tensor | Iterable[np.ndarray | Tensor]
-"""uint8 (N, 3, R, R): one array, or batches of such."""
+"""uint8 (N, 3, R, R), or gray (N, 1, R, R): one array, or batches of such."""
 
 BATCH = 64
 """Images of one array that are worked on at once."""
 
 
 def image_batches(images: Images) -> Iterator[Tensor]:
-    """Yield uint8 (n, 3, R, R) tensors, wherever they lie.
+    """Yield uint8 (n, 3, R, R) tensors, wherever they lie; gray images as three equal channels.
 
     Raises:
-        ValueError: not uint8, not (N, 3, R, R), or batches of different resolutions.
+        ValueError: not uint8, neither (N, 3, R, R) nor (N, 1, R, R), or batches of different resolutions.
     """
     if isinstance(images, np.ndarray | Tensor):
         whole = images
@@ -26,12 +26,17 @@ def image_batches(images: Images) -> Iterator[Tensor]:
     for batch in images:
         batch = torch.as_tensor(batch)
         found = f"images: {tuple(batch.shape)} {str(batch.dtype).removeprefix('torch.')}"
-        if batch.dtype != torch.uint8 or batch.ndim != 4 or batch.shape[1] != 3 or batch.shape[2] != batch.shape[3]:
+        if (
+            batch.dtype != torch.uint8
+            or batch.ndim != 4
+            or batch.shape[1] not in (1, 3)
+            or batch.shape[2] != batch.shape[3]
+        ):
             raise ValueError(f"{found}, (N, 3, R, R) uint8 is wanted")
         if resolution not in (None, batch.shape[-1]):
             raise ValueError(f"{found}, {resolution}x{resolution} as in the batch before is wanted")
         resolution = batch.shape[-1]
-        yield batch
+        yield batch.expand(-1, 3, -1, -1)
 
 
 def adjacent_pairs(images: Images) -> Iterator[tuple[Tensor, Tensor]]:

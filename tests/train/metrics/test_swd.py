@@ -10,6 +10,7 @@ import scipy.ndimage
 import torch
 from PIL import Image
 
+from train.metrics.ms_ssim import ms_ssim_of
 from train.metrics.patch_descriptors import (
     SwdDescriptors,
     patch_positions,
@@ -174,6 +175,13 @@ def test_halves_of_the_reals_are_farther_apart_than_their_patches(faces):
     assert halves == pytest.approx(swd(faces[:100:2], faces[1:100:2], device="cpu"), rel=1e-6)
     assert patches == pytest.approx(swd(faces[:100], faces[:100], device="cpu"), rel=1e-6)
     assert 0 < patches["average"] < halves["average"]
+
+
+def test_gray_images_are_measured_as_three_equal_channels(faces):
+    gray, other = faces[:20, :1], faces[20:40, :1]
+    expected = swd(np.repeat(gray, 3, axis=1), np.repeat(other, 3, axis=1), device="cpu")
+    assert swd(gray, other, device="cpu") == expected and expected["average"] > 0
+    assert ms_ssim_of(gray, 10, "cpu") == ms_ssim_of(np.repeat(gray, 3, axis=1), 10, "cpu")
 
 
 @pytest.mark.parametrize(
