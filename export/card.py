@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from celebahq.markdown import code, is_web_address, link, plain, prose
+from export.card_fields import known_fields, known_figures
 from export.card_figures import figures_section, model_index
 from export.card_limits import FACE_TAGS, limits_of_faces, limits_of_images
-from export.card_text import code, is_web_address, known_fields, known_figures, link, plain, prose
 from export.card_training import data_of, training_section
 from export.licence import Licence
 

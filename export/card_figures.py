@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from export.card_text import code, code_block, plain, prose
+from celebahq.markdown import code, code_block, plain, prose
 from zoo.figures import below_floor
 
 TITLES = {

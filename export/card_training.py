@@ -3,8 +3,8 @@
 from dataclasses import fields
 from typing import Any
 
+from celebahq.markdown import code, code_block, prose
 from export.card_figures import data_named
-from export.card_text import code, code_block, prose
 
 OFFICIAL = ("resolution", "latent_size", "label_size", "image_channels", "fmap_base", "fmap_max", "variant",
             "stddev_group")  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 import zoo
 from export import sample
 from export.card import CardFacts, fill_in, is_generated, metadata, model_card
-from export.card_text import known_fields
+from export.card_fields import known_fields
 from export.card_training import data_of
 from export.config import UsageError
 from export.hub_config import HubConfig

@@ -6,8 +6,9 @@ import re
 import pytest
 from huggingface_hub import ModelCard
 
+from celebahq.markdown import code, code_block, link, prose
 from export.card import CardFacts, model_card
-from export.card_text import code, code_block, known_fields, known_figures, link, prose
+from export.card_fields import known_fields, known_figures
 from export.licence import Licence
 
 EVIL = "</td><script>alert(1)</script> <img src=x onerror=y> [a](javascript:z) `b` | **c**\n# d\x1b[2J\u202e"

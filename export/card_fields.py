@@ -1,68 +1,16 @@
-"""What other people's files say, as text of a model card: it stays text, whatever Markdown or HTML is in it."""
+"""What a card takes of config.json and metrics.json, which may be anybody's: what is of the kind that we write."""
 
 import math
-import re
 from typing import Any
-from urllib.parse import urlsplit
 
-from celebahq.files import printable
+from celebahq.markdown import plain
 
-_LONGEST = 2000
-_MARKUP = re.compile(r"([\\`*_\[\]#|~!$])")
-_AT_A_LINES_START = re.compile(r"^(?:[-+=>]|\d{1,9}[.)])")
 _TEXT = {
     "training": ("preset", "device", "precision", "command"),
     "dataset": ("file", "name", "sha256_4x4"),
     "imported": ("file", "layout", "file_sha256"),
 }
 _NUMBERS = {"training": ("kimg", "seconds", "seed"), "dataset": ("faces",)}
-
-
-def plain(value: object) -> str:
-    """Return one printable line of bounded length."""
-    text = printable(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-
-def prose(value: object) -> str:
-    """Return text that Markdown and HTML show as it stands, in a table, a list or a paragraph."""
-    text = plain(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = _MARKUP.sub(r"\\\1", text)
-    start = _AT_A_LINES_START.match(text)
-    return text[: start.end() - 1] + "\\" + text[start.end() - 1 :] if start else text
-
-
-def code(value: object, in_table: bool = False) -> str:
-    """Return a code span that the text cannot leave."""
-    text = plain(value)
-    fence = _fence(text, 1)
-    inner = f" {text} " if text.startswith("`") or text.endswith("`") else text
-    span = f"{fence}{inner}{fence}" if text.strip() else ""
-    return span.replace("|", "\\|") if in_table else span
-
-
-def code_block(value: object, language: str = "bash") -> str:
-    """Return a fenced block that the text cannot leave; its lines stay lines."""
-    text = "\n".join(printable(line) for line in str(value)[:20_000].splitlines())
-    fence = _fence(text, 3)
-    return f"{fence}{language}\n{text}\n{fence}"
-
-
-def is_web_address(address: object) -> bool:
-    """Say whether a text is an address of the web, and nothing in it ends a link."""
-    found = str(address)
-    if found != plain(found) or re.search(r"[\s<>()\\`\"]", found):
-        return False
-    try:
-        parts = urlsplit(found)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.netloc)
-
-
-def link(text: str, address: object) -> str:
-    """Return a link where the address is one of the web, otherwise the address as text."""
-    return f"[{text}]({address})" if is_web_address(address) else prose(address)
 
 
 def known_fields(config: dict[str, Any]) -> dict[str, Any]:
@@ -120,8 +68,3 @@ def _known_group(group: str, values: object) -> dict[str, Any]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e18 and math.isfinite(value)
-
-
-def _fence(text: str, least: int) -> str:
-    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
-    return "`" * max(least, longest + 1)
