@@ -14,6 +14,7 @@ from celebahq_builder.commands.import_images import ImportConfig, import_images
 from celebahq_builder.commands.info import InfoConfig, info
 from celebahq_builder.commands.official import OfficialConfig, official
 from celebahq_builder.commands.preview import PreviewConfig, preview
+from celebahq_builder.commands.push import PushConfig, push
 from celebahq_builder.commands.verify import VerifyConfig, verify
 
 Command = (
@@ -24,6 +25,7 @@ Command = (
     | Annotated[CompareConfig, subcommand("compare")]
     | Annotated[ImportConfig, subcommand("import")]
     | Annotated[ConvertConfig, subcommand("convert")]
+    | Annotated[PushConfig, subcommand("push")]
     | Annotated[OfficialConfig, subcommand("official")]
 )
 _RUN = {
@@ -34,6 +36,7 @@ _RUN = {
     CompareConfig: compare,
     ImportConfig: import_images,
     ConvertConfig: convert,
+    PushConfig: push,
     OfficialConfig: official,
 }
 

@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from celebahq_builder.formats import hub_dataset
 from celebahq_builder.sources.images import IMAGE_SUFFIXES, SourceError, counted
 
 READERS = ("hdf5_file", "tfrecords", "webdataset", "parquet", "lmdb_folder", "cifar", "mnist", "stylegan_zip")
@@ -24,6 +25,8 @@ WRITERS = {
 def open_source(path: Path) -> Any:
     """Open a folder, an archive or another dataset; SourceError when it is none or holds no image."""
     try:
+        if not path.exists() and hub_dataset.is_hub_name(path):
+            path = hub_dataset.fetch(path)
         if not path.exists():
             raise SourceError(f"{path}: no such file or folder, expected images to import")
         name = next((name for name in READERS if _module(name).recognises(path)), None)

@@ -1,4 +1,4 @@
-"""A Hugging Face Hub on the loopback interface, in memory: the routes that the real client calls for models.
+"""A Hugging Face Hub on the loopback interface, in memory: what the real client calls for models and data.
 
 Branches, tags, pull requests and commits hold whole folders; large files go through Git LFS. Tokens are "write" and
 "read"; any other is unknown. `refuse` makes a route answer with an error, `before_commit` runs in between.
@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 LICENSES = {"apache-2.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-4.0", "cc0-1.0", "mit", "other", "unknown"}
-LARGE = (".safetensors", ".onnx", ".png")
+LARGE = (".safetensors", ".onnx", ".png", ".parquet")
 Files = dict[str, bytes]
 
 
@@ -249,7 +249,7 @@ def etag(path: str, data: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
-MODEL = r"/api/models/(?P<repo>[^/]+/[^/]+)"
+MODEL = r"/api/(?:models|datasets)/(?P<repo>[^/]+/[^/]+)"
 ROUTES = (
     ("GET", r"/api/agent-harnesses", lambda handler, body: handler.answer({})),  # the client asks for it once a day
     ("POST", r"/api/repos/create", Handler.create),
@@ -262,7 +262,7 @@ ROUTES = (
     ("POST", MODEL + r"/commit/(?P<revision>.+)", Handler.commit),
     ("POST", MODEL + r"/tag/(?P<revision>.+)", Handler.tag),
     ("POST", MODEL + r"/branch/(?P<name>.+)", Handler.branch),
-    ("POST", r"/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch", Handler.batch),
+    ("POST", r"/(?:datasets/)?(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch", Handler.batch),
     ("PUT", r"/lfs/\w+", Handler.store),
-    ("GET", r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)", Handler.file),
+    ("GET", r"/(?:datasets/)?(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)", Handler.file),
 )
