@@ -9,6 +9,7 @@ from train.capture import Iteration
 from train.config import TrainConfig
 from train.data import RealFaces
 from train.memory import OutOfMemoryError, is_out_of_memory, release
+from train.power_ema import PowerAverages
 from train.randomness import draw_noise
 from train.schedule import Growth, at_resolution, learning_rate_at
 from train.setup import step_settings
@@ -46,6 +47,11 @@ class Stepper:
             self.ada.copy_(state["ada"])
         self.stage = state["stage"] if state else -1
         self.adams = restore(state, nets, config, self.statistics) if state else None
+        self.power: PowerAverages | None = None
+        """Power-law averages since the resolution came in; see train.ema."""
+        if self.adams and "power_ema" in state:
+            self.power = PowerAverages(self.adams[0].vector, 0)
+            self.power.load_state_dict(state["power_ema"])
         self._random = torch.Generator(device)
         self._shape: tuple[int, int] | None = None
         self._iteration: Iteration | None = None
@@ -68,6 +74,9 @@ class Stepper:
         d_adam.learning_rate.fill_(rate)
         if not self.try_twice(lambda: self._show(nimg, resolution, size), f"minibatches of {size}"):
             raise OutOfMemoryError(f"{resolution}x{resolution}: got no memory for minibatches of {size}")
+        if self.power is None or len(self.power.current) != len(self.adams[0].vector):
+            self.power = PowerAverages(self.adams[0].vector, nimg)
+        self.power.update(nimg + size, size)
         return size, rate
 
     def try_twice(self, work: Callable[[], None], what: str) -> bool:
