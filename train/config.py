@@ -98,8 +98,8 @@ class TrainConfig:
     color, translation, cutout (Zhao et al. 2020); ada: StyleGAN2-ADA's list, as often as the discriminator is too sure
     of its reals. auto: ada below 5,000 faces, else none. On CUDA a resume is then exact to rounding only."""
     augment_kimg: float | None = None
-    """Thousands of images over which ada's probability can rise from 0 to 1; by default 500, or an eighth of the run
-    where that is less."""
+    """Thousands of images over which ada's probability can rise from 0 to 1; by default 500, or an eighth of the
+    schedule where that is less."""
 
     variant: Literal["paper", "released"] = "paper"
     """Which of the two official networks; see zoo.progan.ProGANConfig."""

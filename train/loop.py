@@ -67,7 +67,7 @@ def _train(config: TrainConfig, dataset: Dataset, fingerprint: dict[str, Any], g
         config = start_of(config, initial, given)
     first = initial.architecture.resolution if initial else 4
     plan = make_plan(config, dataset, first, growth_of_checkpoint(state) if state else None)
-    config = with_augmentation(config, len(dataset), plan.total_kimg)
+    config = with_augmentation(config, len(dataset), plan)
     write_options(folder, config, resumed.history)
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device, state["precision"] if state else None, folder)

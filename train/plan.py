@@ -67,10 +67,14 @@ def make_plan(
     return Plan(resolution, growth, total_kimg)
 
 
-def with_augmentation(config: TrainConfig, faces: int, total_kimg: float) -> TrainConfig:
-    """Return the options with --augment auto decided, and how fast ada's probability may move."""
+def with_augmentation(config: TrainConfig, faces: int, plan: Plan) -> TrainConfig:
+    """Return the options with --augment auto decided, and how fast ada's probability may move.
+
+    That follows from the growth and not from --total-kimg, so that a run that is extended is the longer run.
+    """
     if config.augment == "auto":
         config = replace(config, augment="ada" if faces < SMALL else "none")
     if config.augment == "ada" and config.augment_kimg is None:
-        config = replace(config, augment_kimg=min(500.0, total_kimg / 8))
+        schedule = schedule_kimg(**plan.growth) + 2 * config.stable_kimg or plan.total_kimg
+        config = replace(config, augment_kimg=min(500.0, schedule / 8))
     return config

@@ -53,11 +53,14 @@ class PowerAverages:
         named = zip(LENGTHS, self.vectors, strict=True)
         return {"start": self.start, **{f"{length:g}": vector.cpu().clone() for length, vector in named}}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the state, in place."""
-        self.start = state["start"]
-        for length, vector in zip(LENGTHS, self.vectors, strict=True):
-            vector.copy_(state[f"{length:g}"])
+    @classmethod
+    def restored(cls, state: dict[str, Any], parameters: Tensor) -> "PowerAverages":
+        """Return those of a checkpoint; parameters: all of the generator's, of which the averaged ones come first."""
+        saved = [state[f"{length:g}"] for length in LENGTHS]
+        averages = cls(parameters[: len(saved[0])], state["start"])
+        for vector, old in zip(averages.vectors, saved, strict=True):
+            vector.copy_(old)
+        return averages
 
 
 @dataclass(frozen=True)

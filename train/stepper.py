@@ -50,8 +50,7 @@ class Stepper:
         self.power: PowerAverages | None = None
         """Power-law averages since the resolution came in; see train.ema."""
         if self.adams and "power_ema" in state:
-            self.power = PowerAverages(self.adams[0].vector, 0)
-            self.power.load_state_dict(state["power_ema"])
+            self.power = PowerAverages.restored(state["power_ema"], nets.g_flat.vector)
         self._random = torch.Generator(device)
         self._shape: tuple[int, int] | None = None
         self._iteration: Iteration | None = None

@@ -11,7 +11,7 @@ from train.augment import DRAWS, LARGEST_P, _ada, _colors, adapt, augment
 from train.checkpoint import checkpoints, load_checkpoint
 from train.config import TrainConfig
 from train.loop import train
-from train.plan import with_augmentation
+from train.plan import Plan, with_augmentation
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
 from train.state import make_adams
@@ -167,6 +167,8 @@ def test_what_is_augmented_is_not_what_is_learnt_without(tmp_path):
 
 def test_auto_is_ada_for_few_faces_and_none_for_many():
     config = TrainConfig(dataset="faces.h5")
-    few, many = with_augmentation(config, 4999, 80.0), with_augmentation(config, 5000, 80.0)
-    assert (few.augment, few.augment_kimg, many.augment) == ("ada", 10.0, "none")
-    assert with_augmentation(TrainConfig(dataset="faces.h5", augment="none"), 10, 80.0).augment == "none"
+    growth = {"stable_kimg": 800, "fade_kimg": 800, "max_resolution": 8, "first_resolution": 4}
+    plan = Plan(8, growth, 80.0)
+    few, many = with_augmentation(config, 4999, plan), with_augmentation(config, 5000, plan)
+    assert (few.augment, few.augment_kimg, many.augment) == ("ada", 400.0, "none")  # an eighth of 1600 and 2 x 800
+    assert with_augmentation(TrainConfig(dataset="faces.h5", augment="none"), 10, plan).augment == "none"

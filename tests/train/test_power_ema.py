@@ -78,7 +78,8 @@ def test_the_command_makes_a_model_of_a_run(tmp_path):
         for _ in range(12):
             writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (8, 4, 2, 1)})
     options = {"fmap_base": 32, "fmap_max": 8, "latent_size": 8, "stable_kimg": 0.032, "fade_kimg": 0.032,
-               "minibatch": 8, "tick_kimg": 0.016, "checkpoint_ticks": 1, "image_ticks": 0, "device": "cpu", "preset": "tiny",
+               "minibatch": 8, "tick_kimg": 0.016, "checkpoint_ticks": 1, "image_ticks": 0, "device": "cpu",
+               "preset": "tiny",
                "augment": "none", "keep_checkpoints": 99}  # fmt: skip
     run = tmp_path / "run"
     train(TrainConfig(dataset=tmp_path / "faces.h5", outdir=tmp_path, name="run", total_kimg=0.064, **options))
