@@ -138,7 +138,8 @@ def main() -> int:
                 wrong = wrong or f"changed {path}, which this line made: {owner[path]}"
         owner |= {path: shown for path in after if path not in before}
         before = after
-        print("\n".join("    " + text for text in printed[-(40 if wrong or "-m pytest" in line else 3) :]))
+        tests = "-m pytest" in line
+        print("\n".join(text if tests else f"    {text}" for text in printed[-(40 if wrong or tests else 3) :]))
         print(f"    ({time.monotonic() - begin:.0f} s)", flush=True)
         if wrong:
             print(f"README.md: {shown}\n  {wrong}", file=sys.stderr)

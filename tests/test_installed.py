@@ -1,5 +1,6 @@
 """The five programs from a wheel, in a folder whose owner has a zoo, a train and an export of his own."""
 
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -24,14 +25,12 @@ def run(command, folder, **options):
 def programs(tmp_path_factory):
     """The folder of the installed programs, in an environment that borrows the dependencies of this one."""
     folder = tmp_path_factory.mktemp("installed")
-    tracked = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split("\n")
     source = folder / "source"
-    for name in filter(lambda name: name and (ROOT / name).is_file(), tracked):
-        if not name.startswith(("tests/", "docs/", "examples/")):
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    for name in ("celebahq", "celebahq_builder", "zoo", "train", "export"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
     run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source], folder)
     venv.create(folder / "venv", with_pip=False)

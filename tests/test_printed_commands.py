@@ -5,7 +5,6 @@ import importlib
 import io
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -39,10 +38,11 @@ class ParsedError(BaseException):
 
 
 def sources():
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
-    for name in listed.stdout.split():
-        if (ROOT / name).is_file() and name.endswith((".md", ".py")) and not name.startswith(("tests/", ".ci/")):
-            yield name
+    yield from (path.name for path in ROOT.glob("*.md"))
+    for folder in ("docs", "examples", "benchmarks", "celebahq", "celebahq_builder", "zoo", "train", "export"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in (".md", ".py"):
+                yield path.relative_to(ROOT).as_posix()
 
 
 def commands(name):
