@@ -86,9 +86,18 @@ def _check_storage(path: Path, name: str, item: h5py.Dataset, num_bytes: int, sh
             f"{path}: got {name} of {_size(claimed)} by its shape {item.shape}, and {_size(min(stored, num_bytes))} "
             "stored, expected as many; was it cut short?"
         )
+    if packed and 0 in _chunk_sizes(item):
+        raise DatasetError(f"{path}: got {name} with a packed chunk of 0 bytes, expected some; it is damaged")
     chunk = math.prod(item.chunks or (0,)) * item.dtype.itemsize
     if chunk > min(_CHUNK_BYTES, num_bytes * (_DEFLATE_RATIO if packed else 1) + _SLACK_BYTES):
         raise DatasetError(f"{path}: got {name} in chunks of {_size(chunk)}, expected {_size(_CHUNK_BYTES)} at most")
+
+
+def _chunk_sizes(item: h5py.Dataset) -> set[int]:
+    """Return the sizes of the stored chunks. h5py's LZF unpacks one of 0 bytes without end (h5py 3.16)."""
+    sizes: set[int] = set()
+    item.id.chunk_iter(lambda chunk: sizes.add(chunk.size))
+    return sizes
 
 
 def _check_virtual(path: Path, name: str, item: h5py.Dataset, shards: bool) -> None:

@@ -162,6 +162,21 @@ def test_a_file_that_libhdf5_never_finishes_reading_is_refused(sound, monkeypatc
     assert time.monotonic() - started < 60
 
 
+def test_a_packed_chunk_of_nothing_is_refused(tmp_path):
+    # h5py's LZF looks at the first byte of it, which is anybody's, and may ask for more room for ever.
+    path = tmp_path / "lzf.h5"
+    with h5py.File(path, "w") as file:
+        for r in (4, 2, 1):
+            file.create_dataset(f"data{r}x{r}", (4, 3, r, r), np.uint8, chunks=(1, 3, r, r), compression="lzf")[:] = 7
+        size = file["data2x2"].id.get_chunk_info(1).size
+    place = bytes(4) + (1).to_bytes(8, "little") + bytes(32)  # of row 1, in the index of chunks
+    data = path.read_bytes()
+    assert data.count(size.to_bytes(4, "little") + place) >= 1
+    path.write_bytes(data.replace(size.to_bytes(4, "little") + place, bytes(4) + place))
+    with pytest.raises(DatasetError, match="with a packed chunk of 0 bytes"):
+        open_dataset(path)
+
+
 def test_names_that_would_write_on_the_terminal_are_spelled_out(sound, tmp_path, capsys, run):
     with h5py.File(sound, "r+") as file:
         file.attrs["evil\x1b[2J"] = "\x1b]0;PWNED\x07\u202ered"
