@@ -139,7 +139,7 @@ def main() -> int:
             row = f"{name + f' x{times}':>13} {size:>11} {side:5.0f} {'yes' if padded else 'no':>6}"
             row += f" {plain_ms:7.0f} {our_ms:6.1f} {ratio:6.1f}x"
             print(f"{row}  {psnr(ours[outside], plain[outside]):7.1f}, {psnr(ours[~outside], plain[~outside]):.1f} dB")
-    print(f"least ratio: unpadded {slowest[False]:.1f}x (5x is wanted), padded {slowest[True]:.1f}x (20x is wanted)")
+    print(f"least ratio: unpadded {slowest[False]:.1f}x (goal 5x), padded {slowest[True]:.1f}x (goal 20x)")
     return 0
 
 

@@ -64,7 +64,7 @@ def align_face(photo: np.ndarray, landmarks: np.ndarray, resolution: int = 1024,
     """
     quad, side = _box(landmarks, geometry)
     if resolution < 1:
-        raise ValueError(f"resolution: {resolution}, at least 1 is wanted")
+        raise ValueError(f"resolution: got {resolution}, expected at least 1")
     plan = plan_crop(photo.shape[1::-1], quad, resolution, geometry, side)
     if geometry == "released":
         return sample_released(_extended_released(photo, plan), plan.quad, resolution)
@@ -101,12 +101,12 @@ def extend_photo(
 def _box(landmarks: np.ndarray, geometry: str) -> tuple[np.ndarray, float]:
     """The corners as face_quad returns them, and the side of the square in pixels."""
     if geometry not in GEOMETRIES:
-        raise ValueError(f"geometry: {geometry!r}, one of {', '.join(GEOMETRIES)} is wanted")
+        raise ValueError(f"geometry: got {geometry!r}, expected one of {', '.join(GEOMETRIES)}")
     points = np.asarray(landmarks, dtype=np.float32 if geometry == "released" else np.float64)
     if points.shape != (5, 2):
-        raise ValueError(f"landmarks: shape {points.shape}, (5, 2) is wanted")
+        raise ValueError(f"landmarks: got shape {points.shape}, expected (5, 2)")
     if not np.isfinite(points).all():
-        raise ValueError("landmarks: not all finite, 5 points (x, y) in pixels are wanted")
+        raise ValueError("landmarks: got some that are not finite, expected 5 points (x, y) in pixels")
     if geometry == "released":
         return released_box(points)
     to_centre = 0.0 if geometry == "ffhq" else 0.5
@@ -172,7 +172,7 @@ def _extended(photo: np.ndarray, plan: CropPlan, geometry: str, whole: bool) -> 
 
 def _refuse_anything_but_rgb(photo: np.ndarray) -> None:
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
-        raise ValueError(f"photo: shape {photo.shape} of {photo.dtype}, (H, W, 3) of uint8 is wanted")
+        raise ValueError(f"photo: got shape {photo.shape} of {photo.dtype}, expected (H, W, 3) of uint8")
 
 
 def _sample_box(picture: np.ndarray, quad: np.ndarray, side: float, resolution: int) -> np.ndarray:

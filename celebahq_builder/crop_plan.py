@@ -1,5 +1,6 @@
 """The arithmetic of a crop, before any pixel is touched: how much to shrink, where to cut, how far to extend."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +58,7 @@ def plan_crop(
         quad = np.asarray(quad)
         side = float(np.linalg.norm(quad[3].astype(np.float64) - quad[0]))
     if not 1 <= side < np.inf:
-        raise ValueError(f"face box: its side is {side:.3g} pixels, at least 1 is wanted")
+        raise ValueError(f"face box: got a side of {side:.3g} pixels, expected at least 1")
 
     if geometry == "released":
         from celebahq_builder.released.plan import plan_released
@@ -80,14 +81,19 @@ def plan_crop(
     width, height = crop[2] - crop[0], crop[3] - crop[1]
     # Extend all four sides if the box comes within 4 pixels of one.
     left, top, right, bottom = whole_bounds(quad)
-    overhang = tuple(max(out + border, 0) for out in (-left, -top, right - width, bottom - height))
+    overhang = _four(max(out + border, 0) for out in (-left, -top, right - width, bottom - height))
     pad = (0, 0, 0, 0)
     if max(overhang) > border - 4:
         least = max(round(side * 0.3), 1)  # not 0, for a box of one pixel: the fade divides by it
-        pad = tuple(max(out, least) for out in overhang)
+        pad = _four(max(out, least) for out in overhang)
         quad = quad + pad[:2]
     shrunk_size = _shrunk_size(size, shrink, geometry)
     return CropPlan(shrink, shrunk_size, border, crop, 1, overhang, pad, side * 0.02, quad, side)
+
+
+def _four(sides: Iterable[int]) -> tuple[int, int, int, int]:
+    left, top, right, bottom = sides
+    return left, top, right, bottom
 
 
 def _shrunk_size(size: tuple[int, int], shrink: int, geometry: str) -> tuple[int, int]:

@@ -81,7 +81,7 @@ def _boxes(pixels: np.ndarray, detector: Detector) -> Iterator[tuple[int, int, i
         found = [(detection.rect, detection.confidence) for detection in _cnn_detector()(pixels, 0)]
     else:
         rectangles, scores, _ = _hog_detector().run(pixels, 0, _MIN_SCORE)
-        found = zip(rectangles, scores, strict=True)
+        found = list(zip(rectangles, scores, strict=True))
     for box, score in found:
         yield box.left(), box.top(), box.right(), box.bottom(), score
 

@@ -70,9 +70,9 @@ class DatasetWriter:
         channels: int = 3,
     ) -> None:
         if compression not in (None, "gzip"):
-            raise ValueError(f"compression: {compression!r} is unknown, None or 'gzip' is wanted")
+            raise ValueError(f"compression: got {compression!r}, expected None or 'gzip'")
         if num_faces < 1:
-            raise ValueError(f"{path}: a dataset of {num_faces} faces, at least 1 is wanted")
+            raise ValueError(f"{path}: got a dataset of {num_faces} faces, expected at least 1")
         self._path = Path(path)
         self._num_faces = num_faces
         self._replace = replace
@@ -102,13 +102,13 @@ class DatasetWriter:
     def write(self, levels: Mapping[int, np.ndarray], face: FaceRecord | None = None) -> None:
         """Add one face: `levels` maps every resolution R to (C, R, R) uint8; `face` in every row or in none."""
         if levels.keys() != self._buffers.keys():
-            raise ValueError(f"{self._path}: levels {sorted(levels)} of a face, {sorted(self._buffers)} are wanted")
+            raise ValueError(f"{self._path}: got levels {sorted(levels)} of a face, expected {sorted(self._buffers)}")
         if self._written == self._num_faces:
             raise ValueError(f"{self._path}: more than the {self._num_faces} faces that were announced")
         for r, image in levels.items():
             if image.shape != (self._channels, r, r) or image.dtype != np.uint8:
                 wanted = f"({self._channels}, {r}, {r}) uint8"
-                raise ValueError(f"{level_key(r)}: {image.shape} {image.dtype}, {wanted} is wanted")
+                raise ValueError(f"{level_key(r)}: got {image.shape} {image.dtype}, expected {wanted}")
         if face is not None:
             self._records.append(face)
         self._written += 1

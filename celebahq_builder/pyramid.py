@@ -23,7 +23,7 @@ def pyramid(face: np.ndarray) -> dict[int, np.ndarray]:
     resolution = face.shape[0]
     if face.shape[1] != resolution or resolution < 1 or resolution & (resolution - 1):
         raise ValueError(
-            f"face: {face.shape[1]} x {resolution} pixels, a square whose side is a power of two is wanted"
+            f"face: got {face.shape[1]} x {resolution} pixels, expected a square whose side is a power of two"
         )
 
     level = np.ascontiguousarray(face.transpose(2, 0, 1))

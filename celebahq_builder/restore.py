@@ -74,15 +74,15 @@ def super_resolve(
 
 def artifacts_name(size: str) -> str:
     if size not in SIZES:
-        raise ValueError(f"size: {size!r}, 'full' or 'fast' is wanted")
+        raise ValueError(f"size: got {size!r}, expected 'full' or 'fast'")
     return f"artifacts-{size}"
 
 
 def superres_name(size: str, kind: str = "gan") -> str:
     if size not in SIZES:
-        raise ValueError(f"size: {size!r}, 'full' or 'fast' is wanted")
+        raise ValueError(f"size: got {size!r}, expected 'full' or 'fast'")
     if kind not in ("gan", "psnr"):
-        raise ValueError(f"kind: {kind!r}, 'gan' or 'psnr' is wanted")
+        raise ValueError(f"kind: got {kind!r}, expected 'gan' or 'psnr'")
     return f"superres-{size}-{kind}"
 
 
@@ -108,7 +108,7 @@ def load_network(name: str, device: str) -> "nn.Module":
 
 def _check(photo: np.ndarray) -> None:
     if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8 or not photo.size:
-        raise ValueError(f"photo: shape {photo.shape} of {photo.dtype}, (H, W, 3) of uint8 is wanted")
+        raise ValueError(f"photo: got shape {photo.shape} of {photo.dtype}, expected (H, W, 3) of uint8")
 
 
 def _restore(photo: np.ndarray, name: str, device: str) -> np.ndarray:

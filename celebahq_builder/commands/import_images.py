@@ -264,11 +264,11 @@ def _already_there(config: ImportConfig, names: Sequence[str]) -> int:
     """Return the number of rows when the output is what this very command makes; FileExistsError otherwise."""
     try:
         with open_dataset(config.output) as dataset:
-            rows = dataset.faces.get("source", [])
+            rows = [str(name) for name in dataset.faces.get("source", [])]
             same = dataset.attributes.get("config") == _settings(config)
     except DatasetError:
-        same, rows = False, []
-    if not same or not (list(rows) == list(names) or (config.bad == "skip" and set(rows) <= set(names))):
+        same, rows = False, list[str]()
+    if not same or not (rows == list(names) or (config.bad == "skip" and set(rows) <= set(names))):
         raise FileExistsError(f"{config.output}: exists already, and is not overwritten")
     _log.info(printable(f"{config.output}: complete already, {len(rows)} images"))
     return len(rows)

@@ -81,7 +81,7 @@ def levels_sha256(levels: dict[int, np.ndarray]) -> str:
     """Return a digest of all levels of a row: what was stored is what was written."""
     digest = hashlib.sha256()
     for r in sorted(levels, reverse=True):
-        digest.update(np.ascontiguousarray(levels[r]))
+        digest.update(np.ascontiguousarray(levels[r]).data)
     return digest.hexdigest()
 
 

@@ -36,9 +36,11 @@ def read_labels(labels: str | Path, names: Sequence[str], carried: SourceLabels 
     Raises:
         SourceError: an image without a label, or a table that is none.
     """
-    if labels == "none" or (labels == "auto" and carried is None):
+    if labels == "none":
         return None
     if labels == "auto":
+        if carried is None:
+            return None
         return _of_values("labels of the source", carried, names)
     if labels == "folders":
         if loose := [name for name in names if "/" not in name]:

@@ -51,8 +51,8 @@ def summarise(path: Path) -> dict:
         faces = dataset.faces
         scores = faces.get("score")
         attributes = {printable(name): _plain(value) for name, value in dataset.attributes.items()}
-        if isinstance(attributes.get("config"), str):
-            attributes["config"] = _parsed(attributes["config"])
+        if isinstance(options := attributes.get("config"), str):
+            attributes["config"] = _parsed(options)
         return {
             "file": printable(path),
             "bytes": path.stat().st_size,

@@ -76,8 +76,8 @@ def wrong_levels(dataset: Dataset) -> Iterator[str]:
                     if not np.array_equal(stored[r][i], expected[r]):
                         wrong.setdefault(r, []).append(row)
                 bar.advance()
-    for r, rows in wrong.items():
-        yield f"{level_key(r)} is not the mean of the level above in {len(rows)} rows, the first is {rows[0]}"
+    for r, faulty in wrong.items():
+        yield f"{level_key(r)} is not the mean of the level above in {len(faulty)} rows, the first is {faulty[0]}"
 
 
 def missing_chunks(file: h5py.File, dataset: Dataset) -> Iterator[str]:
@@ -102,7 +102,7 @@ def wrong_attributes(dataset: Dataset) -> Iterator[str]:
     if not attributes:
         return  # a file of the original programs
     if attributes.get("format_version") != FORMAT_VERSION:
-        yield f"format_version is {attributes.get('format_version')}, {FORMAT_VERSION} is wanted"
+        yield f"format_version: got {attributes.get('format_version')}, expected {FORMAT_VERSION}"
     try:
         json.loads(attributes["config"])
     except (KeyError, TypeError, ValueError, RecursionError):
@@ -122,10 +122,10 @@ def wrong_faces(dataset: Dataset) -> Iterator[str]:
         elif name in ("source_sha256", "pixel_sha256"):
             bad = [row for row, digest in enumerate(column) if not re.fullmatch(r"[0-9a-f]{64}", digest)]
             if bad:
-                yield f"{name} of row {bad[0]} is {column[bad[0]]!r}, 64 hex digits are wanted"
+                yield f"{name} of row {bad[0]}: got {column[bad[0]]!r}, expected 64 hex digits"
     if "score" in faces and "idx" not in faces and (np.diff(faces["score"]) > 0).any():
         row = int(np.flatnonzero(np.diff(faces["score"]) > 0)[0]) + 1
-        yield f"row {row} scores more than the row before, best first is wanted"
+        yield f"row {row}: got a higher score than the row before, expected the best first"
 
 
 def wrong_labels(dataset: Dataset, file: h5py.File) -> Iterator[str]:

@@ -66,9 +66,14 @@ def open_hdf5(path: Path) -> h5py.File:
     except BlockingIOError:
         raise DatasetError(f"{path}: got a file that another program is writing, expected {_WANTED}; wait") from None
     except (FileNotFoundError, PermissionError) as error:
-        raise DatasetError(f"{path}: {os.strerror(error.errno).lower()}, expected {_WANTED}") from None
+        raise DatasetError(f"{path}: {_reason(error)}, expected {_WANTED}") from None
     except Exception:  # h5py raises much more than OSError on damaged bytes
         raise DatasetError(f"{path}: not HDF5, or cut short, expected {_WANTED}") from None
+
+
+def _reason(error: Exception) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    return str(error) if number is None else os.strerror(number).lower()
 
 
 def _require_regular_file(path: Path) -> None:
@@ -76,8 +81,7 @@ def _require_regular_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno).lower() if isinstance(error, OSError) else str(error)
-        raise DatasetError(f"{path}: {reason}, expected {_WANTED}") from None
+        raise DatasetError(f"{path}: {_reason(error)}, expected {_WANTED}") from None
     if not stat.S_ISREG(mode):
         raise DatasetError(f"{path}: a {'folder' if stat.S_ISDIR(mode) else 'device or pipe'}, expected {_WANTED}")
 

@@ -127,7 +127,7 @@ class _Sink(io.FileIO):
         self.error = self.error or OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
 
 
-def _os_error(number: int, message: str) -> OSError:
+def _os_error(number: int | None, message: str) -> OSError:
     """Return an OSError whose text is the message alone, with the errno still to be asked for."""
     error = OSError(message)
     error.errno = number

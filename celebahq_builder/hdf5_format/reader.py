@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import operator
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,22 +20,27 @@ from celebahq_builder.hdf5_format.levels import DatasetError, key_text, level_ke
 _MOST_ENTRIES = 1 << 28  # of a label table, 1 GiB
 
 
-def open_dataset(path: str | Path, every_text: bool = False) -> "Dataset":
-    """Open a dataset for reading; DatasetError, in one line, when it is not a complete one.
+def open_dataset(path: str | Path, resolution: int | None = None, *, every_text: bool = False) -> "Dataset":
+    """Open a dataset for reading, which is also one for torch.utils.data.DataLoader.
 
     Args:
+        resolution: of the level that `dataset[i]` reads; None: the top level.
         every_text: text columns outside `faces` will be read too, so that the gate reads them first.
+
+    Raises:
+        DatasetError: in one line, where it is not a complete dataset, or has no such level.
     """
-    return Dataset(path, every_text)
+    return Dataset(path, resolution, every_text=every_text)
 
 
 class Dataset:
     """A dataset of this format, or one of the original programs (no attributes, no `faces`, any filter, any N).
 
     The file is opened again in every process that reads it, so a reader may be forked or pickled into workers.
+    A map-style dataset of PyTorch by its `len()` and `[i]`; PyTorch itself is not needed.
     """
 
-    def __init__(self, path: str | Path, every_text: bool = False) -> None:
+    def __init__(self, path: str | Path, resolution: int | None = None, *, every_text: bool = False) -> None:
         self.path = Path(path)
         self._pid: int | None = None
         self._levels: dict[int, h5py.Dataset] = {}
@@ -45,12 +51,18 @@ class Dataset:
             self.attributes = {key_text(name): _plain(value) for name, value in file.attrs.items()}
             self.labels, self.label_names = _read_labels(self.path, file, self._len)
             _check_columns(self.path, file)
+            self.resolution = self.resolutions[0] if resolution is None else resolution
+            if self.resolution not in self.resolutions:
+                levels = ", ".join(map(str, self.resolutions))
+                raise DatasetError(f"{self.path}: got resolution {resolution}, expected one of {levels}")
         except BaseException:
             self.close()
             raise
 
     resolutions: tuple[int, ...]
     """Largest first, down to 1."""
+    resolution: int
+    """Of the level that `dataset[i]` reads: the top level, where open_dataset was not told another."""
     channels: int
     """3, or 1 for gray images."""
     attributes: dict[str, Any]
@@ -60,13 +72,22 @@ class Dataset:
     label_names: tuple[str, ...] | None
     """The L names of the classes or attributes, where the file has them."""
 
-    @property
-    def resolution(self) -> int:
-        """Of the top level; `resolutions` lists it first and goes down to 1."""
-        return self.resolutions[0]
-
     def __len__(self) -> int:
         return self._len
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return one row: its image (C, R, R) uint8, R = `resolution`, and its label (L,) float32, L = 0 without any.
+
+        Raises:
+            IndexError: no such row; -1 is the last one.
+            DatasetError: the bytes of the row are damaged.
+        """
+        row = operator.index(index)
+        if not -self._len <= row < self._len:
+            raise IndexError(f"{self.path}: got row {row}, expected one of {self._len}")
+        row %= self._len
+        label = np.zeros(0, np.float32) if self.labels is None else self.labels[row]
+        return self.read(self.resolution, [row])[0], label
 
     def read(self, resolution: int, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the rows `indices` (any order, any repeats) of one level: (n, C, resolution, resolution) uint8.
@@ -78,7 +99,7 @@ class Dataset:
             raise ValueError(f"resolution: {resolution} is not in {self.path}, which has {self.resolutions}")
         rows = np.asarray(indices, dtype=np.int64)
         if rows.ndim != 1 or (len(rows) and (rows.min() < 0 or rows.max() >= self._len)):
-            raise IndexError(f"{self.path}: rows 0..{self._len - 1} are wanted, in a flat list")
+            raise IndexError(f"{self.path}: got other rows, expected a flat list of 0..{self._len - 1}")
         self._open()
         try:
             return self._read(self._levels[resolution], rows)
@@ -133,7 +154,7 @@ class Dataset:
             raise DatasetError(f"{self.path}: got damaged columns in faces ({error}), expected whole ones") from None
 
     def close(self) -> None:
-        if self._pid == os.getpid():
+        if self._pid == os.getpid() and self._file is not None:
             self._file.close()
         self._pid, self._levels = None, {}
 
@@ -147,6 +168,7 @@ class Dataset:
         return {k: v for k, v in self.__dict__.items() if k != "_file"} | {"_pid": None, "_levels": {}}
 
     def _open(self) -> h5py.File:
+        """Return the file, opened by this process."""
         if self._pid != os.getpid():  # first use in this process
             self._levels = {}
             self._file = None  # a handle inherited from the parent goes first, or HDF5 would share its descriptor

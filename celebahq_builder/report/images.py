@@ -33,7 +33,7 @@ def stage_pictures(photo: np.ndarray, row: Row, config: BuildConfig, face: np.nd
     """
     from celebahq_builder.align import extend_photo, face_quad
 
-    landmarks, restored = np.array(row.landmarks), []
+    landmarks, restored = np.array(row.landmarks), list[tuple[str, np.ndarray, np.ndarray]]()
     pictures = [("photo", data_address(_with_box(photo, np.array(row.quad), landmarks)))]
     if config.restore != "off":
         from celebahq_builder.restore_face import restore_for
@@ -43,7 +43,7 @@ def stage_pictures(photo: np.ndarray, row: Row, config: BuildConfig, face: np.nd
         if done.enlarged:
             restored.append(("enlarged 4 times", done.photo, done.landmarks))
         photo, landmarks = done.photo, done.landmarks
-    pictures += [(name, _eyes(*stage)) for name, *stage in restored]
+    pictures += [(name, _eyes(pixels, points)) for name, pixels, points in restored]
     quad = face_quad(landmarks, config.geometry)
     extended, quad_in_extended = extend_photo(photo, quad, config.resolution, config.geometry)
     leaves = (quad < 0).any() or (quad > photo.shape[1::-1]).any()

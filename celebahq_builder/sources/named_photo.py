@@ -6,8 +6,9 @@ import stat
 import zipfile
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO, cast
 
+from celebahq.files import sha256_of
 from celebahq_builder.sources.archives import archive_kind, open_archive
 from celebahq_builder.sources.images import MOST_BYTES, TOO_LARGE, SourceError
 
@@ -26,8 +27,7 @@ def sha256_of_named(root: Path, name: str) -> str:
                 return _sha256_of_member(root, name)
             if archive_kind(root):
                 return _sha256_of_listed(root, name)
-            with root.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256_of(root)
         first, _, rest = name.partition("/")
         archive = _inside(root, first)
         if rest and archive.is_file() and zipfile.is_zipfile(archive):
@@ -50,7 +50,7 @@ def _inside(root: Path, name: str) -> Path:
     return path
 
 
-def _open_regular(path: Path) -> IO[bytes]:
+def _open_regular(path: Path) -> BinaryIO:
     """Open a file, but no pipe, which would be waited for, and no device."""
     file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -64,7 +64,7 @@ def _sha256_of_member(archive: Path, name: str) -> str:
     if opened.getinfo(name).file_size > MOST_BYTES:
         raise SourceError(f"{archive}/{name}: larger than {MOST_BYTES} bytes", reason=TOO_LARGE)
     with opened.open(name) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(cast(BinaryIO, file), "sha256").hexdigest()
 
 
 def _sha256_of_listed(source: Path, name: str) -> str:

@@ -30,15 +30,17 @@ class BuildFolder:
             self._open()
         except OSError as error:
             raise BuildError(
-                f"--output: {error.filename}: {error.strerror}, a folder that can be written to is wanted"
+                f"--output: {error.filename}: got {error.strerror}, expected a folder that can be written to"
             ) from None
         return self
 
     def _open(self) -> None:
         if self.path.exists() and not self.path.is_dir():
-            raise BuildError(f"{self.path}: is a file, and the build folder must go there; choose another --output")
+            raise BuildError(f"{self.path}: got a file, expected room for the build folder; choose another --output")
         if self.path.exists() and any(self.path.iterdir()) and not self._lock_path.exists():
-            raise BuildError(f"{self.path}: is not a build folder, and one must go there; choose another --output")
+            raise BuildError(
+                f"{self.path}: got another folder, expected room for the build folder; choose another --output"
+            )
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = self._lock_path.open("a")
         try:

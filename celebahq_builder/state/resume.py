@@ -37,9 +37,9 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: dict[str, 
         is_folder, exists = config.output.is_dir(), config.output.exists()
         has_labels = labels_path(config.output).exists()
     except OSError as error:  # a folder closed to us, or a name too long, be it only with "-labels.npy"
-        raise BuildError(f"--output: {error.filename}: {error.strerror}, another name or folder is wanted") from None
+        raise BuildError(f"--output: {error.filename}: got {error.strerror}, expected another name or folder") from None
     if is_folder:
-        raise BuildError(f"--output: {config.output} is a folder, the name of a file to make is wanted")
+        raise BuildError(f"--output: got the folder {config.output}, expected the name of a file to make")
     if not exists:
         if has_labels:  # better said now than after all the work
             raise BuildError(

@@ -114,8 +114,8 @@ def test_faces_look_like_the_straightforward_computation(real_data, plain, name)
     face, expected = align_face(photo, landmarks), plain.straightforward_align(photo, landmarks)
     beyond = plain.beyond_photo(photo.shape[1::-1], face_quad(landmarks))
     assert 0.002 < beyond.mean() < 0.5
-    assert plain.psnr(face[beyond], expected[beyond]) >= 46  # 40 is wanted
-    assert plain.psnr(face[~beyond], expected[~beyond]) >= 48  # 46 is wanted
+    assert plain.psnr(face[beyond], expected[beyond]) >= 46  # the goal is 40
+    assert plain.psnr(face[~beyond], expected[~beyond]) >= 48  # the goal is 46
 
 
 @pytest.mark.parametrize("geometry", ["paper", "ffhq"])
@@ -205,12 +205,12 @@ def test_box_outside_the_photo_is_refused(geometry):
     "photo", [np.zeros((80, 100), np.uint8), np.zeros((80, 100, 4), np.uint8), np.zeros((80, 100, 3))]
 )
 def test_anything_but_rgb_bytes_is_refused(photo):
-    with pytest.raises(ValueError, match=r"photo: shape .* \(H, W, 3\) of uint8 is wanted"):
+    with pytest.raises(ValueError, match=r"photo: got shape .* expected \(H, W, 3\) of uint8"):
         align_face(photo, UPRIGHT + 40, 64)
 
 
 def test_resolution_below_one_is_refused():
-    with pytest.raises(ValueError, match="resolution: 0, at least 1 is wanted"):
+    with pytest.raises(ValueError, match="resolution: got 0, expected at least 1"):
         align_face(np.zeros((80, 100, 3), np.uint8), UPRIGHT + 40, 0)
 
 

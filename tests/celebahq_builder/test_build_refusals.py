@@ -1,4 +1,4 @@
-"""What a user can get wrong: each is one line that names what was found and what is wanted, and destroys nothing."""
+"""What a user can get wrong: each is one line that names what was found and what is expected, and destroys nothing."""
 
 import os
 import shutil
@@ -78,7 +78,7 @@ def test_photos_without_a_face_make_a_report_and_no_file(real_data, tmp_path):
 def test_output_that_is_a_folder(photos, tmp_path):
     (tmp_path / "out").mkdir()
     assert refusal(options(photos, tmp_path / "out")) == (
-        f"--output: {tmp_path}/out is a folder, the name of a file to make is wanted"
+        f"--output: got the folder {tmp_path}/out, expected the name of a file to make"
     )
 
 
@@ -86,14 +86,14 @@ def test_output_that_cannot_be_written(photos, tmp_path):
     (tmp_path / "file").touch()
     message = refusal(options(photos, tmp_path / "file" / "f.h5"))
     assert message.startswith(f"--output: {tmp_path}/file")
-    assert message.endswith("Not a directory, a folder that can be written to is wanted")
+    assert message.endswith("got Not a directory, expected a folder that can be written to")
     message = refusal(options(photos, Path("/proc/celebahq/f.h5")))
     assert message.startswith("--output: /proc/celebahq: ")
 
 
 def test_names_longer_than_the_file_system_takes(photos, tmp_path):
     name = "f" * 246 + ".h5"  # itself possible, but not with the -labels.npy that readers look for
-    assert refusal(options(photos, tmp_path / name)).endswith("File name too long, another name or folder is wanted")
+    assert refusal(options(photos, tmp_path / name)).endswith("got File name too long, expected another name or folder")
     assert refusal(options(tmp_path / ("p" * 300), tmp_path / "f.h5")).startswith(f"--input: got {tmp_path}/ppp")
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
@@ -195,7 +195,7 @@ def test_folder_of_somebody_else_is_not_taken_for_a_build_folder(photos, tmp_pat
     (tmp_path / "f.h5.build").mkdir()
     (tmp_path / "f.h5.build" / "thesis.txt").write_text("mine")
     assert refusal(options(photos, tmp_path / "f.h5")) == (
-        f"{tmp_path}/f.h5.build: is not a build folder, and one must go there; choose another --output"
+        f"{tmp_path}/f.h5.build: got another folder, expected room for the build folder; choose another --output"
     )
     assert (tmp_path / "f.h5.build" / "thesis.txt").read_text() == "mine"
 

@@ -91,5 +91,5 @@ def test_a_box_outside_the_photo_is_refused():
 
 @pytest.mark.parametrize("side", [0, 0.5, np.nan])
 def test_a_box_smaller_than_a_pixel_is_refused(side):
-    with pytest.raises(ValueError, match="at least 1 is wanted"):
+    with pytest.raises(ValueError, match="expected at least 1"):
         plan_crop((300, 300), SQUARE * side, 1024)

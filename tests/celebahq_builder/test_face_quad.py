@@ -71,10 +71,10 @@ def test_swapped_labels_turn_a_wide_face_upside_down():
 @pytest.mark.parametrize(
     ("landmarks", "message"),
     [
-        (UPRIGHT * np.nan, "landmarks: not all finite"),
-        (np.where(UPRIGHT > 0, np.inf, UPRIGHT), "landmarks: not all finite"),
+        (UPRIGHT * np.nan, "landmarks: got some that are not finite"),
+        (np.where(UPRIGHT > 0, np.inf, UPRIGHT), "landmarks: got some that are not finite"),
         (UPRIGHT * 0, "landmarks: eyes and mouth in one place"),
-        (UPRIGHT[:4], r"landmarks: shape \(4, 2\), \(5, 2\) is wanted"),
+        (UPRIGHT[:4], r"landmarks: got shape \(4, 2\), expected \(5, 2\)"),
     ],
 )
 @pytest.mark.parametrize("geometry", GEOMETRIES)
@@ -84,5 +84,5 @@ def test_landmarks_without_a_square_are_refused(landmarks, message, geometry):
 
 
 def test_unknown_geometry_is_refused_with_the_choices():
-    with pytest.raises(ValueError, match="geometry: 'celeba', one of paper, released, ffhq is wanted"):
+    with pytest.raises(ValueError, match="geometry: got 'celeba', expected one of paper, released, ffhq"):
         face_quad(UPRIGHT, "celeba")

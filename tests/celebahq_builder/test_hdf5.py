@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter, FaceRecord, chunk_rows, open_dataset
 
@@ -113,7 +114,7 @@ def test_rows_come_in_any_order_and_as_often_as_asked(tmp_path, random_faces, wr
         for rows in ([29, 3, 3, 4, 5, 0, 29], [], [7], range(30), np.array([2, 1])):
             expected = np.array([faces[i][8] for i in rows], np.uint8).reshape(-1, 3, 8, 8)
             np.testing.assert_array_equal(dataset.read(8, rows), expected)
-        with pytest.raises(IndexError, match=r"rows 0\.\.29 are wanted"):
+        with pytest.raises(IndexError, match=r"expected a flat list of 0\.\.29"):
             dataset.read(8, [30])
         with pytest.raises(IndexError):
             dataset.read(8, [-1])
@@ -140,6 +141,32 @@ def test_a_reader_works_in_forked_and_spawned_processes(tmp_path, method, random
         child.join()
         np.testing.assert_array_equal(received, [faces[5][8], faces[1][8]])
         np.testing.assert_array_equal(dataset.read(8, [2]), [faces[2][8]])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_torch_data_loader_reads_it_with_two_workers(tmp_path, method, random_faces, write):
+    faces, labels = random_faces(7, 8), np.eye(7, 3, dtype=np.float32)
+    with open_dataset(write(tmp_path / "faces.h5", faces, labels=labels), resolution=4) as dataset:
+        dataset[0]  # the file is open when the workers start
+        loader = torch.utils.data.DataLoader(dataset, batch_size=3, num_workers=2, multiprocessing_context=method)
+        images, found = map(torch.cat, zip(*loader, strict=True))
+    assert images.dtype == torch.uint8 and images.shape == (7, 3, 4, 4)
+    np.testing.assert_array_equal(images.numpy(), [face[4] for face in faces])
+    np.testing.assert_array_equal(found.numpy(), labels)
+
+
+def test_rows_are_images_with_labels_of_the_level_that_was_asked_for(tmp_path, random_faces, write):
+    faces = random_faces(3, 4)
+    with open_dataset(write(tmp_path / "faces.h5", faces)) as dataset:
+        assert [image.shape for image, _ in dataset] == [(3, 4, 4)] * 3
+        image, label = dataset[-1]
+        np.testing.assert_array_equal(image, faces[2][4])
+        assert label.shape == (0,) and label.dtype == np.float32
+        for row in (3, -4):
+            with pytest.raises(IndexError, match=rf"got row {row}, expected one of 3"):
+                dataset[row]
+    with pytest.raises(DatasetError, match="got resolution 8, expected one of 4, 2, 1"):
+        open_dataset(tmp_path / "faces.h5", resolution=8)
 
 
 def test_a_pickled_reader_opens_the_file_again(tmp_path, random_faces, write):

@@ -95,14 +95,14 @@ def test_black_and_white_stay_black_and_white(value):
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda photo: remove_artifacts(photo, "huge"), "size: 'huge', 'full' or 'fast' is wanted"),
-        (lambda photo: super_resolve(photo, "fast", "vgg"), "kind: 'vgg', 'gan' or 'psnr' is wanted"),
+        (lambda photo: remove_artifacts(photo, "huge"), "size: got 'huge', expected 'full' or 'fast'"),
+        (lambda photo: super_resolve(photo, "fast", "vgg"), "kind: got 'vgg', expected 'gan' or 'psnr'"),
         (
             lambda photo: remove_artifacts(photo, "fast", "tpu"),
             "--device: got 'tpu', expected auto, cpu, cuda or cuda:N",
         ),
-        (lambda photo: super_resolve(photo[..., 0], "fast"), r"photo: shape \(8, 8\) of uint8"),
-        (lambda photo: remove_artifacts(photo / 255, "fast"), r"photo: shape \(8, 8, 3\) of float64"),
+        (lambda photo: super_resolve(photo[..., 0], "fast"), r"photo: got shape \(8, 8\) of uint8"),
+        (lambda photo: remove_artifacts(photo / 255, "fast"), r"photo: got shape \(8, 8, 3\) of float64"),
     ],
 )
 def test_nonsense_is_refused_by_name(call, text):

@@ -81,7 +81,7 @@ def _damage_config(file):
         (_damage_level, "data8x8 is not the mean of the level above in 1 rows, the first is 5"),
         (_damage_chunk, "data16x16 has 0 of 12 chunks"),
         (_damage_name, "dataset begins with 'data'"),
-        (_damage_score, "row 3 scores more than the row before"),
+        (_damage_score, "row 3: got a higher score than the row before"),
         (_damage_landmarks, "landmarks is no finite number in row 2"),
         (_damage_column, "scale has 11 entries for 12 rows"),
         (_damage_labels, "scored-labels.npy is not equal to the labels in the file"),
