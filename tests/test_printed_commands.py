@@ -22,6 +22,7 @@ PROGRAMS = {
     "python -m train": "train.__main__",
     "python -m train.metrics": "train.metrics.__main__",
     "python -m train.benchmark": "train.benchmark",
+    "python -m train.ema": "train.ema",
     "python -m train.restoration": "train.restoration.__main__",
     "python -m export": "export.__main__",
     "python -m zoo": "zoo.__main__",

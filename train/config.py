@@ -81,8 +81,10 @@ class TrainConfig:
     """Adam's decay of the mean squared gradient."""
     epsilon: float = 1e-8
     """Adam's epsilon."""
+    loss: Literal["wgan-gp", "r3gan"] = "wgan-gp"
+    """wgan-gp as in the paper; r3gan: pairs of real and fake compared, with R1 and R2 (arXiv:2501.05441, formula 2)."""
     gp_weight: float = 10.0
-    """Weight of the gradient penalty (lambda)."""
+    """Weight of the gradient penalty (lambda); with r3gan the gamma of R1 and R2, half of which multiplies each."""
     gp_target: float = 1.0
     """Slope that the penalty wants (gamma)."""
     drift: float = 0.001

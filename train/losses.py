@@ -1,4 +1,4 @@
-"""WGAN-GP with drift and the labels' cross-entropy (paper, Appendix A.1; Gulrajani et al. 2017; Odena et al. 2017)."""
+"""WGAN-GP with drift (paper, Appendix A.1; Gulrajani et al. 2017), R3GAN (Huang et al. 2024), labels (Odena 2017)."""
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +37,26 @@ def discriminator_loss(
 def generator_loss(fake_scores: Tensor) -> Tensor:
     """Return the generator's loss of each sample, (N,) float32."""
     return -fake_scores
+
+
+def relativistic_loss(better: Tensor, worse: Tensor) -> Tensor:
+    """Return softplus(worse - better) of each pair, (N,) float32 (Jolicoeur-Martineau 2019, as R3GAN takes it).
+
+    D's loss has the reals as the better ones, G's its fakes: each pair is compared, no score counts by itself.
+
+    Args:
+        better, worse: (N,) float32 scores.
+    """
+    return F.softplus(worse - better)
+
+
+def squared_norm(gradient: Tensor) -> Tensor:
+    """Return |gradient|^2 of each sample, (N,) float32: R1 at reals, R2 at fakes (Mescheder et al. 2018).
+
+    Args:
+        gradient: (N, C, H, W) of the scores at the images, any float dtype.
+    """
+    return gradient.float().square().sum(dim=(1, 2, 3))
 
 
 def label_loss(logits: Tensor, labels: Tensor) -> Tensor:

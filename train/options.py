@@ -8,7 +8,7 @@ from typing import Any
 from train.config import TrainConfig
 
 FIXED = ("preset", "seed", "init", "resolution", "stable_kimg", "fade_kimg", "grow", "variant", "latent_size",
-         "fmap_base", "fmap_max", "discriminator_kimg")  # fmt: skip
+         "fmap_base", "fmap_max", "discriminator_kimg", "loss")  # fmt: skip
 """With another value the networks would not fit, or so many images would mean another moment of growth."""
 
 UNRECORDED = ("dataset", "outdir", "name", "device", "resident_gib", "capture", "keep_checkpoints",

@@ -136,6 +136,7 @@ def step_settings(config: TrainConfig) -> Settings:
         mirror=config.mirror,
         ema_kimg=config.ema_kimg,
         ema_beta=config.ema_beta,
+        loss=config.loss,
         augment=config.augment,
         augment_kimg=config.augment_kimg or 500.0,
     )

@@ -8,7 +8,14 @@ from torch import Tensor
 from train.augment import adapt, augment
 from train.ema import ema_beta, update_ema
 from train.gradient_penalty import input_gradient
-from train.losses import discriminator_loss, generator_loss, gradient_penalty, label_loss
+from train.losses import (
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    label_loss,
+    relativistic_loss,
+    squared_norm,
+)
 from train.optimizer import Adam
 from train.parameters import FlatParameters
 from train.randomness import Noise
@@ -32,6 +39,7 @@ class Settings:
     ema_kimg: float
     mirror: bool
     ema_beta: float | None = None
+    loss: str = "wgan-gp"
     augment: str = "none"
     augment_kimg: float = 500.0
 
@@ -110,27 +118,34 @@ def train_step(
     g_adam, d_adam = adams
     d_labels = batch.labels if batch.d_labels is None else batch.d_labels
 
-    # Discriminator. Reals, fakes and mixtures go through it as one batch: fewer, larger kernels; minibatch stddev
-    # keeps the three apart. Only the mixtures' input gradient enters the loss, not their score.
+    # Discriminator. What it is shown goes through it as one batch: fewer, larger kernels; minibatch stddev keeps the
+    # sets apart. The penalized gradient is at mixtures, whose score does not count, or at reals and fakes themselves.
     reals = prepare_reals(batch.reals, noise.mirror if settings.mirror else None, alpha)
+    relativistic = settings.loss == "r3gan"
     with torch.no_grad():
         fakes = nets.generator(noise.z_d, d_labels, resolution=resolution, alpha=alpha)
         # Real i, fake i and what lies between them are transformed alike.
         reals, fakes = (_augmented(x, noise, 0, alpha, settings, ada) for x in (reals, fakes))
-        images = torch.cat([reals, fakes, torch.lerp(reals, fakes, noise.mix)])
+        images = torch.cat([reals, fakes] if relativistic else [reals, fakes, torch.lerp(reals, fakes, noise.mix)])
         images = images.contiguous(memory_format=torch.channels_last)  # as the weights lie
     tape: list[Tensor] = []
-    scores, logits = _scores(nets.discriminator, images, alpha, sets=3, tape=tape)
+    scores, logits = _scores(nets.discriminator, images, alpha, sets=len(images) // n, tape=tape)
     real_scores, fake_scores = scores[:n], scores[n : 2 * n]
-    gradient = input_gradient(nets.discriminator, tape, n, alpha)
-    loss = discriminator_loss(
-        real_scores,
-        fake_scores,
-        gradient,
-        gp_weight=settings.gp_weight,
-        gp_target=settings.gp_target,
-        drift=settings.drift,
-    )
+    if relativistic:
+        at_reals = input_gradient(nets.discriminator, [x[:n] for x in tape], n, alpha)
+        penalty = squared_norm(at_reals) + squared_norm(input_gradient(nets.discriminator, tape, n, alpha))
+        loss = relativistic_loss(real_scores, fake_scores) + settings.gp_weight / 2 * penalty
+    else:
+        gradient = input_gradient(nets.discriminator, tape, n, alpha)
+        penalty = gradient_penalty(gradient.detach(), settings.gp_target)
+        loss = discriminator_loss(
+            real_scores,
+            fake_scores,
+            gradient,
+            gp_weight=settings.gp_weight,
+            gp_target=settings.gp_target,
+            drift=settings.drift,
+        )
     if logits is not None:
         loss = loss + label_loss(logits[:n], batch.labels) + label_loss(logits[n : 2 * n], d_labels)
     d_loss = loss.mean()
@@ -143,7 +158,12 @@ def train_step(
     fakes = nets.generator(noise.z_g, batch.g_labels, resolution=resolution, alpha=alpha)
     fakes = _augmented(fakes, noise, 1, alpha, settings, ada)
     scores, logits = _scores(nets.discriminator, fakes, alpha, sets=1)
-    loss = generator_loss(scores)
+    if relativistic:
+        with torch.no_grad():
+            compared, _ = _scores(nets.discriminator, reals, alpha, sets=1)
+        loss = relativistic_loss(scores, compared)
+    else:
+        loss = generator_loss(scores)
     if logits is not None:
         loss = loss + label_loss(logits, batch.g_labels)
     g_loss = loss.mean()
@@ -158,8 +178,7 @@ def train_step(
     with torch.no_grad():
         if ada is not None:
             adapt(ada, real_scores, fake_scores, settings.augment_kimg)
-        penalty = gradient_penalty(gradient.detach(), settings.gp_target).mean()
-        row = [d_loss, g_loss, real_scores.mean(), fake_scores.mean(), penalty, d_overflow, g_overflow]
+        row = [d_loss, g_loss, real_scores.mean(), fake_scores.mean(), penalty.mean(), d_overflow, g_overflow]
         row += [torch.ones_like(d_loss), real_scores.square().mean()]
         statistics += torch.stack([x.detach() for x in row])
 
