@@ -77,24 +77,33 @@ class TimedStep:
 def time_first_levels(
     cost: Cost, config: TrainConfig, architecture: ProGANConfig, precision: str, device: torch.device
 ) -> None:
-    """Give `cost` one timed iteration of each of the first levels, as many as take a second or two."""
-    began, captured = time.perf_counter(), config.capture and device.type == "cuda"
+    """Give `cost` one timed iteration of each of the first levels, as many as take a second or two.
+
+    Never captured: what a graph saves shows at the first tick, and nothing that may fail belongs before a run.
+    """
+    began = time.perf_counter()
     for resolution in cost.resolutions:
-        try:
-            step = TimedStep(
-                config, architecture.at(resolution), cost.minibatch[resolution], precision,
-                captured, device,
-            )  # fmt: skip
-            step.seconds(1)  # warm-up
-            seconds = min(step.seconds(1), step.seconds(1))
-        except RuntimeError as error:  # said in earnest when the run itself has no memory
-            if not is_out_of_memory(error):
-                raise
+        seconds = _time_one(config, architecture.at(resolution), cost.minibatch[resolution], precision, device)
+        if seconds is None:  # said in earnest when the run itself has no memory
             break
         cost.estimated(resolution, seconds / cost.minibatch[resolution] * 1000)
         if time.perf_counter() - began + 12 * seconds > PROBE_SECONDS:  # the next takes up to four times as long
             break
     release(device)
+
+
+def _time_one(
+    config: TrainConfig, architecture: ProGANConfig, size: int, precision: str, device: torch.device
+) -> float | None:
+    """Return the seconds of one iteration after a first that does not count; None where memory runs out."""
+    try:
+        step = TimedStep(config, architecture, size, precision, False, device)
+        step.seconds(1)
+        return min(step.seconds(1), step.seconds(1))
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
 
 
 def _wait(device: torch.device) -> None:

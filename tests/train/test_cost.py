@@ -88,6 +88,17 @@ def test_first_levels_are_timed_before_the_run_and_a_run_says_what_it_will_take(
     assert list(run.sec_per_kimg()) == [4, 8, 16] and all(rate > 0 for rate in run.sec_per_kimg().values())
 
 
+def test_memory_that_runs_out_before_the_run_is_no_matter_yet(monkeypatch):
+    def short(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("train.capture.train_step", short)
+    run, config = cost(), TrainConfig(dataset="faces.h5", fmap_base=128, fmap_max=64, latent_size=32)
+    architecture = ProGANConfig(resolution=16, fmap_base=128, fmap_max=64, latent_size=32)
+    time_first_levels(run, config, architecture, "fp32", torch.device("cpu"))
+    assert run.seconds_left(0) is None
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
