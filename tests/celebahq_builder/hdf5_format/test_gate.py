@@ -162,6 +162,22 @@ def test_a_file_that_libhdf5_never_finishes_reading_is_refused(sound, monkeypatc
     assert time.monotonic() - started < 60
 
 
+def test_many_rows_that_all_show_one_long_text_take_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5_gate, "MEMORY_BYTES", 256 << 20)
+    path, rows = tmp_path / "many.h5", 4000
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data1x1", data=np.zeros((rows, 3, 1, 1), np.uint8), chunks=(43, 3, 1, 1))
+        file["faces/source"] = ["z" * 1_000_000] + ["q"] * (rows - 1)
+        at = file["faces/source"].id.get_offset()
+    data = bytearray(path.read_bytes())
+    data[at : at + 16 * rows] = data[at : at + 16] * rows  # 4 GB of text in a file of 1 MB
+    path.write_bytes(data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(DatasetError):
+        open_dataset(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
 def test_a_packed_chunk_of_nothing_is_refused(tmp_path):
     # h5py's LZF looks at the first byte of it, which is anybody's, and may ask for more room for ever.
     path = tmp_path / "lzf.h5"
