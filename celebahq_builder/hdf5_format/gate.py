@@ -18,7 +18,7 @@ from celebahq_builder.hdf5_format.contents import check_contents
 from celebahq_builder.hdf5_format.levels import DatasetError
 
 CPU_SECONDS = 3
-"""Of the child, and a second for every 10 MB of the file: one of 26 kB takes 4 ms, one of 200,000 rows and 94 MB 0.3 s."""
+"""Of the child, and a second for every 10 MB: a file of 26 kB takes 4 ms, one of 200,000 rows and 94 MB 0.3 s."""
 _BYTES_A_SECOND = 10_000_000
 MEMORY_BYTES = 2 << 30
 """On top of what the process had before."""
