@@ -22,7 +22,7 @@ def test_rest():
 """
 
 
-def run(folder, reason, *options):
+def run(folder, reason, *options, data="elsewhere"):
     shutil.copy(Path(__file__).with_name("conftest.py"), folder)
     (folder / "test_page.py").write_text(SKIPS.format(reason=reason))
     done = subprocess.run(
@@ -30,7 +30,8 @@ def run(folder, reason, *options):
         capture_output=True,
         text=True,
         cwd=folder,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST")},
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+        | {"CELEBAHQ_TEST_DATA": data},
     )
     return done.returncode, done.stdout
 
@@ -40,6 +41,10 @@ def run(folder, reason, *options):
 def test_a_missing_tool_or_missing_data_fails_a_strict_run(tmp_path, reason, processes):
     code, out = run(tmp_path, reason, "--strict-skips", *processes)
     assert code == 1 and f"--strict-skips: 3 tests did not run: {reason}" in out
+
+
+def test_a_run_that_says_it_has_no_real_data_passes_without(tmp_path):
+    assert run(tmp_path, "none: no real data here", "--strict-skips", data="none")[0] == 0
 
 
 def test_missing_hardware_passes_and_is_counted(tmp_path):
