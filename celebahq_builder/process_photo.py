@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
 from celebahq_builder.state.build_folder import encode_face
 from celebahq_builder.state.manifest import Row
+
+if TYPE_CHECKING:
+    from celebahq_builder.align import FaceCrop
 
 LARGEST_FILE_BYTES = 2_000_000_000  # as much as decoding may take in all
 WORKER_IMPORTS = tuple(
@@ -56,7 +60,7 @@ def process_task(task: Task) -> Result:
 
 def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
     """Take one photo through all stages: decode, find faces, align, score. The same bytes give the same result."""
-    from celebahq_builder.align import face_quad
+    from celebahq_builder.align import plan_face
     from celebahq_builder.landmark_lists.match import upright_points
     from celebahq_builder.landmarks import Face, check_landmarks, find_faces
     from celebahq_builder.perceptual_hash import perceptual_hash
@@ -86,8 +90,8 @@ def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
         if isinstance(face, UnusablePhotoError):
             result.rows.append(refused(task.name, stamp, face, **row_fields))
             continue
-        quad = face_quad(face.landmarks, config.geometry)
-        image, face_to_score = _crop(photo, face.landmarks, config)
+        crop = plan_face(photo.shape[1::-1], face.landmarks, config.resolution, config.geometry)
+        image, face_to_score = _restore_and_align(photo, crop, config)
         quality = quality_score(face_to_score)
         result.faces[index] = encode_face(image)
         row = Row(
@@ -96,8 +100,8 @@ def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
             source_mtime_ns=stamp.mtime_ns,
             status="aligned",
             landmarks=_points(face.landmarks),
-            quad=_points(quad),
-            scale=float(np.hypot(*(quad[3] - quad[0]))) / config.resolution,
+            quad=_points(crop.quad),
+            scale=float(np.hypot(*(crop.quad[3] - crop.quad[0]))) / config.resolution,
             score=float(quality.score),
             breadth=float(quality.breadth),
             isotropy=float(quality.isotropy),
@@ -111,20 +115,20 @@ def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
     return result
 
 
-def _crop(photo: np.ndarray, landmarks: np.ndarray, config: BuildConfig) -> tuple[np.ndarray, np.ndarray]:
+def _restore_and_align(photo: np.ndarray, crop: "FaceCrop", config: BuildConfig) -> tuple[np.ndarray, np.ndarray]:
     """The face, and what it is scored by: the same but for super-resolution, whose detail is no merit of the photo."""
-    from celebahq_builder.align import align_face
+    from celebahq_builder.align import crop_face
 
     if config.restore == "off":
-        face = align_face(photo, landmarks, config.resolution, config.geometry)
+        face = crop_face(photo, crop)
         return face, face
     from celebahq_builder.restore_face import restore_for
 
-    restored = restore_for(config, photo, landmarks)
-    face = align_face(restored.photo, restored.landmarks, config.resolution, config.geometry)
+    restored = restore_for(config, photo, crop)
+    face = crop_face(restored.photo, restored.crop)
     if not restored.enlarged:
         return face, face
-    return face, align_face(restored.clean, landmarks, config.resolution, config.geometry)
+    return face, crop_face(restored.clean, crop)
 
 
 def _side(turned: int) -> str:

@@ -86,7 +86,7 @@ def superres_name(size: str, kind: str = "gan") -> str:
     return f"superres-{size}-{kind}"
 
 
-def reach(name: str) -> int:
+def margin_of(name: str) -> int:
     """How many pixels around a part of a photo a network must be shown to restore that part as it would the whole."""
     return load_network(name, "cpu").reach
 

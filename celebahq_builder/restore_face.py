@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from celebahq_builder.align import face_quad
+from celebahq_builder.align import FaceCrop, plan_face
 from celebahq_builder.config import BuildConfig
-from celebahq_builder.crop_plan import CropPlan, plan_crop
-from celebahq_builder.restore import SCALE, artifacts_name, reach, remove_artifacts, super_resolve, superres_name
+from celebahq_builder.crop_plan import CropPlan
+from celebahq_builder.restore import SCALE, artifacts_name, margin_of, remove_artifacts, super_resolve, superres_name
 from celebahq_builder.tiles import CELL
 
-PAINT_BELOW = 0.5
+SUPER_RESOLVE_BELOW = 0.5
 """A box of at least so much of the output's side is enlarged by interpolation: super-resolution no longer pays there.
 
 `benchmarks/restoration.py threshold`, docs/restoration.md.
 """
 
-_LANCZOS_REACH = 4  # pixels around one that its interpolation sees
+_LANCZOS_MARGIN = 4  # pixels around one that its interpolation sees
 
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom), pixels."""
@@ -32,26 +32,24 @@ class Restored:
     Attributes:
         clean: (H, W, 3) uint8, the photo without artifacts.
         photo: (H', W', 3) uint8, what the face is cut from: `clean`, or its part around the face enlarged four times.
-        landmarks: (5, 2) in `photo`, pixel indices.
+        crop: of the face in `photo`.
         enlarged: whether it was enlarged.
     """
 
     clean: np.ndarray
     photo: np.ndarray
-    landmarks: np.ndarray
+    crop: FaceCrop
     enlarged: bool
 
+    @property
+    def landmarks(self) -> np.ndarray:
+        """(5, 2) in `photo`, pixel indices."""
+        return self.crop.landmarks
 
-def restore_for(config: BuildConfig, photo: np.ndarray, landmarks: np.ndarray) -> Restored:
-    """As restore_face, with what a build's options say; they must be settled (restore_settings)."""
-    return restore_face(
-        photo,
-        landmarks,
-        size=config.restore,
-        resolution=config.resolution,
-        geometry=config.geometry,
-        device=config.device,
-    )
+
+def restore_for(config: BuildConfig, photo: np.ndarray, crop: FaceCrop) -> Restored:
+    """Restore what a crop needs, as a build's options say; they must be resolved (restore_settings)."""
+    return restore_crop(photo, crop, size=config.restore, device=config.device)
 
 
 def restore_face(
@@ -66,8 +64,8 @@ def restore_face(
     """Restore a photo around one face, so that align_face(restored.photo, restored.landmarks, ...) crops it.
 
     A face whose box has at least `resolution` pixels a side is not enlarged: it would only be reduced again. One of
-    less than PAINT_BELOW of them is enlarged by the network; between, by Lanczos interpolation, which keeps what the
-    crop's bilinear samples would blur.
+    less than SUPER_RESOLVE_BELOW of them is enlarged by the network; between, by Lanczos interpolation, which keeps
+    what the crop's bilinear samples would blur.
 
     Args:
         photo: (H, W, 3) uint8 RGB.
@@ -79,24 +77,33 @@ def restore_face(
     Raises:
         ValueError: as align_face.
     """
-    plan = plan_crop(photo.shape[1::-1], face_quad(landmarks, geometry), resolution, geometry)
+    crop = plan_face(photo.shape[1::-1], landmarks, resolution, geometry)
+    return restore_crop(photo, crop, size=size, device=device)
+
+
+def restore_crop(photo: np.ndarray, crop: FaceCrop, *, size: str, device: str = "cpu") -> Restored:
+    """As restore_face, by a crop that was planned for this photo; crop_face(restored.photo, restored.crop) cuts it."""
+    plan, resolution = crop.plan, crop.resolution
     side = plan.side / plan.enlarge
-    enlarge, paint = side < resolution, side < PAINT_BELOW * resolution
+    enlarge, generate = side < resolution, side < SUPER_RESOLVE_BELOW * resolution
     wanted = _needed(plan, photo)
-    around = _grown(wanted, reach(superres_name(size)) if paint else _LANCZOS_REACH, photo) if enlarge else wanted
+    margin = 0 if not enlarge else margin_of(superres_name(size)) if generate else _LANCZOS_MARGIN
+    around = _grown(wanted, margin, photo)
 
     with _one_thread(device):
-        left, top, right, bottom = _grown(around, reach(artifacts_name(size)), photo)
+        left, top, right, bottom = _grown(around, margin_of(artifacts_name(size)), photo)
         left, top = left - left % CELL, top - top % CELL  # the network's cells lie as they would for the whole photo
         cleaned = remove_artifacts(photo[top:bottom, left:right], size, device)
         clean = photo.copy()
         _cut(clean, around)[:] = _cut(cleaned, tuple(np.subtract(around, (left, top, left, top))))
         if not enlarge:
-            return Restored(clean, clean, landmarks, False)
-        large = super_resolve(_cut(clean, around), size, "gan", device) if paint else _interpolated(_cut(clean, around))
+            return Restored(clean, clean, crop, False)
+        small = _cut(clean, around)
+        large = super_resolve(small, size, "gan", device) if generate else _interpolated(small)
     large = _cut(large, tuple(SCALE * np.subtract(wanted, np.tile(around[:2], 2))))
     # Landmarks are indices of pixels, whose centres lie half a pixel further.
-    return Restored(clean, large, (landmarks - np.array(wanted[:2]) + 0.5) * SCALE - 0.5, True)
+    landmarks = (crop.landmarks - np.array(wanted[:2]) + 0.5) * SCALE - 0.5
+    return Restored(clean, large, plan_face(large.shape[1::-1], landmarks, resolution, crop.geometry), True)
 
 
 def _interpolated(picture: np.ndarray) -> np.ndarray:

@@ -31,22 +31,22 @@ def stage_pictures(photo: np.ndarray, row: Row, config: BuildConfig, face: np.nd
     The photo with its box; where it was restored, the part around the eyes before, between and after the networks; the
     extended photo with its box; the face.
     """
-    from celebahq_builder.align import extend_photo, face_quad
+    from celebahq_builder.align import extend_as_planned, plan_face
 
     landmarks, restored = np.array(row.landmarks), list[tuple[str, np.ndarray, np.ndarray]]()
+    crop = plan_face(photo.shape[1::-1], landmarks, config.resolution, config.geometry)
     pictures = [("photo", data_address(_with_box(photo, np.array(row.quad), landmarks)))]
     if config.restore != "off":
         from celebahq_builder.restore_face import restore_for
 
-        done = restore_for(config, photo, landmarks)
+        done = restore_for(config, photo, crop)
         restored = [("as found", photo, landmarks), ("without JPEG artifacts", done.clean, landmarks)]
         if done.enlarged:
             restored.append(("enlarged 4 times", done.photo, done.landmarks))
-        photo, landmarks = done.photo, done.landmarks
+        photo, crop = done.photo, done.crop
     pictures += [(name, _eyes(pixels, points)) for name, pixels, points in restored]
-    quad = face_quad(landmarks, config.geometry)
-    extended, quad_in_extended = extend_photo(photo, quad, config.resolution, config.geometry)
-    leaves = (quad < 0).any() or (quad > photo.shape[1::-1]).any()
+    extended, quad_in_extended = extend_as_planned(photo, crop.plan, crop.geometry)
+    leaves = (crop.quad < 0).any() or (crop.quad > photo.shape[1::-1]).any()
     name = "extended by its mirror image" if leaves else "around the box"
     boxed = _with_box(extended, np.asarray(quad_in_extended, float), np.empty((0, 2)))
     return [*pictures, (name, data_address(boxed)), ("face", face_picture(face, 300))]

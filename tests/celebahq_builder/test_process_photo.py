@@ -1,11 +1,12 @@
 """One photo through its stages: what a face is scored by."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 
-from celebahq_builder import restore_face
-from celebahq_builder.align import align_face
+from celebahq_builder import align, restore_face
+from celebahq_builder.align import align_face, plan_face
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.process_photo import Task, process_photo
 from celebahq_builder.quality import quality_score
@@ -22,8 +23,9 @@ def test_face_is_scored_without_the_detail_that_super_resolution_invented(tmp_pa
     clean = photo // 2
     enlarged = rng.integers(0, 256, (640, 640, 3), dtype=np.uint8)
 
-    def restore_for(config, photo, landmarks):
-        return SimpleNamespace(photo=enlarged, landmarks=landmarks * 4, clean=clean, enlarged=True)
+    def restore_for(config, photo, crop):
+        in_enlarged = plan_face((640, 640), crop.landmarks * 4, crop.resolution, crop.geometry)
+        return SimpleNamespace(photo=enlarged, crop=in_enlarged, clean=clean, enlarged=True)
 
     monkeypatch.setattr(restore_face, "restore_for", restore_for)
     config = BuildConfig(input=tmp_path, landmarks=tmp_path / "list.txt", resolution=64, restore="fast")
@@ -33,3 +35,20 @@ def test_face_is_scored_without_the_detail_that_super_resolution_invented(tmp_pa
     np.testing.assert_array_equal(kept, align_face(enlarged, LANDMARKS * 4, 64))
     assert row.score == float(quality_score(align_face(clean, LANDMARKS, 64)).score)
     assert row.score != float(quality_score(kept).score)
+
+
+def test_square_of_a_face_is_computed_once_and_once_more_where_it_is_enlarged(tmp_path, monkeypatch, png):
+    computed, box = [], align._box
+
+    def counted(landmarks, geometry):
+        computed.append(landmarks)
+        return box(landmarks, geometry)
+
+    monkeypatch.setattr(align, "_box", counted)
+    photo = png(np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8))
+    for restore, resolution, times in (("off", 64, 1), ("fast", 64, 1), ("fast", 256, 2)):
+        computed.clear()
+        config = BuildConfig(input=tmp_path, landmarks=tmp_path / "l.txt", resolution=resolution, restore=restore)
+        config = replace(config, device="cpu")
+        assert process_photo(Task("a.png", config, LANDMARKS), FileStamp(1, 1), photo).faces
+        assert len(computed) == times, (restore, resolution)
