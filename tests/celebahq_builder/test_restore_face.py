@@ -81,7 +81,7 @@ def test_face_at_the_edge_is_extended_as_before(photo):
     before, after = align_face(cut, landmarks), align_face(done.photo, done.landmarks)
     small = [cv2.resize(face, (64, 64), interpolation=cv2.INTER_AREA).astype(float) for face in (before, after)]
     assert np.abs(small[0] - small[1]).mean() < 2  # 1.4 by the PSNR network: what artifact removal changes
-    shifted = align_face(cut, landmarks + (3, 0))
+    shifted = align_face(cut, landmarks + np.array((3, 0)))
     assert np.abs(cv2.resize(shifted, (64, 64), interpolation=cv2.INTER_AREA) - small[0]).mean() > 4
 
 
