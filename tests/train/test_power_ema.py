@@ -85,7 +85,7 @@ def test_the_command_makes_a_model_of_a_run(tmp_path):
     train(TrainConfig(dataset=tmp_path / "faces.h5", outdir=tmp_path, name="run", total_kimg=0.064, **options))
     train(TrainConfig(dataset=tmp_path / "faces.h5", outdir=tmp_path, name="run", total_kimg=0.128, **options))
     state = load_checkpoint(checkpoints(run / "checkpoints")[-1])
-    assert state["power_ema"]["start"] == 32  # where 8x8 came in
+    assert state["power_ema"]["start"] == 40  # where 8x8 came in
     command = [sys.executable, "-m", "train.ema", str(run), "--length", "0.05"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and "its profile is missed by 0.0 %" in done.stdout, done.stderr
