@@ -3,11 +3,10 @@
 import contextlib
 import errno
 import json
+import logging
 import os
-import shlex
-import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,9 @@ from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteErro
 from celebahq_builder.landmark_lists.match import read_landmarks
 from celebahq_builder.official.places import read_places
 from celebahq_builder.process_photos import Photos, count_reasons, limits, process_missing, process_photos
-from celebahq_builder.report.training_time import training_estimate
+from celebahq_builder.report.summary import BuildResult, build_result, log_summary
 from celebahq_builder.restore_settings import resolve_auto
-from celebahq_builder.sources.input_photos import left_out, list_input, photos_sha256
-from celebahq_builder.sources.listing import Listing
+from celebahq_builder.sources.input_photos import list_input, photos_sha256
 from celebahq_builder.state.best_faces import Choice, with_outcomes
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.failure import is_failure
@@ -30,22 +28,26 @@ from celebahq_builder.state.manifest import Row, write_manifest
 from celebahq_builder.state.photo_changes import photo_digests
 from celebahq_builder.state.resume import are_these_faces, load_completed_rows, look_at_output
 
+_log = logging.getLogger("celebahq.build")
 _REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space")
 _REMEDIES |= dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable")
 
 
-def build(config: BuildConfig) -> None:
+def build(config: BuildConfig) -> BuildResult:
     """Build config.output, or go on with it. Nothing is redone, lost or doubled, however often it was interrupted.
+
+    Silent: what the command prints goes to logging.getLogger("celebahq.build").
 
     Raises:
         BuildError: wrong input, an output in the way, a full disk, options that changed since the build was begun.
-        BuildIncompleteError: all is written, but some photos failed that the same command tries again.
+        BuildIncompleteError: all is written, but some photos failed that the same command tries again; its `result`
+            says what was made.
     """
     listing = list_input(config)
     places, list_sha256 = read_places(config, listing)
     names = listing.names
     config, weights_sha256 = resolve_auto(config)
-    print(config, end="\n\n")
+    _log.info(f"{config}\n")
     landmarks, landmarks_sha256 = read_landmarks(config, names)
     attributes = _attributes(config, names, landmarks_sha256, weights_sha256, list_sha256)
     header = {
@@ -58,7 +60,7 @@ def build(config: BuildConfig) -> None:
     }
     found = look_at_output(config, names, attributes, header)
     if found == "finished":
-        return
+        return _result_of_before(config, len(names))
 
     photos = Photos(config, names, landmarks, places)
     with _one_line_for_disk_errors(), BuildFolder(config.build_folder) as folder:
@@ -72,12 +74,23 @@ def build(config: BuildConfig) -> None:
             if found == "nothing" or not _is_written(config, choice):
                 attributes |= photo_digests(rows)
                 _write_dataset(folder, config, choice, attributes, replace=found == "unfinished")
-            _print_summary(config, listing, rows, choice, report)
+            log_summary(config, listing, build_result(config, len(names), rows, choice, report))
         if config.keep_build_folder or failed:
             write_manifest(folder.manifest, header, with_outcomes(rows, choice))
         else:
             folder.remove()
-    _raise_what_is_left(config, names, rows, choice, report)
+    result = build_result(config, len(names), rows, choice, report)
+    _raise_what_is_left(config, result, rows)
+    return result
+
+
+def _result_of_before(config: BuildConfig, num_photos: int) -> BuildResult:
+    from celebahq_builder.hdf5 import open_dataset
+    from celebahq_builder.report.build_report import report_path
+
+    with open_dataset(config.output) as dataset:
+        report = report_path(config.output)
+        return BuildResult(output=config.output, report=report, num_photos=num_photos, num_faces=len(dataset))
 
 
 def _attributes(
@@ -93,15 +106,15 @@ def _attributes(
     }
 
 
-def _raise_what_is_left(config: BuildConfig, names: list[str], rows: list[Row], choice: Choice, report: Path) -> None:
+def _raise_what_is_left(config: BuildConfig, result: BuildResult, rows: list[Row]) -> None:
     """Raise BuildIncompleteError where photos failed, and BuildError where none has a face that can be used."""
-    failed = [row for row in rows if is_failure(row.reason)]
-    why = f"--input: no face in the {len(names)} photos of {config.input} ({_reasons(rows)}); see {report}"
+    failed, total = result.faults, result.num_photos
+    why = f"--input: no face in the {total} photos of {config.input} ({_reasons(rows)}); see {result.report}"
     if failed:
-        what = f"{len(failed)} of {len(names)} photos failed ({_reasons(failed)}): read why in {config.build_folder}"
+        what = f"{len(failed)} of {total} photos failed ({_reasons(failed)}): read why in {config.build_folder}"
         what += f"{os.sep}manifest.jsonl; the same command tries just these again"
-        raise BuildIncompleteError(what if choice.kept else f"{why}; {what}")
-    if not choice.kept:
+        raise BuildIncompleteError(what if result.num_faces else f"{why}; {what}", result)
+    if not result.num_faces:
         raise BuildError(why)
 
 
@@ -110,7 +123,7 @@ def _write_report(folder: BuildFolder, config: BuildConfig, rows: list[Row], cho
     from celebahq_builder.report.photos import PhotoTask, photo_pictures
 
     path = report_path(config.output)
-    print(f"writing {printable(path)}")
+    _log.info(f"writing {printable(path)}")
     try:
         kept, refused = shown_photos(rows, choice)
         tasks = [PhotoTask(row.source, config, row, folder.read_face(row)) for row in kept]
@@ -120,7 +133,7 @@ def _write_report(folder: BuildFolder, config: BuildConfig, rows: list[Row], cho
         raise
     except Exception as error:  # the faces are worth more than the page about them
         write_fault(path, config, traceback.format_exc())
-        print(f"{printable(path)}: fault in this program, it shows which ({error!r})", file=sys.stderr)
+        _log.warning(f"{printable(path)}: fault in this program, it shows which ({error!r})")
     return path
 
 
@@ -169,32 +182,7 @@ def _write_dataset(
             bar.advance()
 
 
-def _print_summary(config: BuildConfig, listing: Listing, rows: list[Row], choice: Choice, report: Path) -> None:
-    size = f"{config.resolution}x{config.resolution}, {config.output.stat().st_size / 1e6:,.1f} MB"
-    lines = [
-        (len(listing.names), "photos"),
-        (len(choice.kept), f"faces in {printable(config.output)}, {size}"),
-    ]
-    if choice.below_cutoff:
-        lines.append((len(choice.below_cutoff), f"faces not among the best {config.keep}"))
-    if choice.duplicates:
-        lines.append((len(choice.duplicates), "duplicates"))
-    lines += [(count, f"refused: {reason}") for reason, count in count_reasons(rows)]
-    width = len(f"{max(count for count, _ in lines):,}")
-    print()
-    for count, text in lines:
-        print(f"{count:>{width},}  {text}")
-    if listing.left_out:
-        print(f"\nNo photos:     {left_out(listing)}")
-    time, too_long = training_estimate(config.resolution)
-    train = f"python -m train --dataset {shlex.quote(printable(config.output))}"
-    print(f"\nLook at them:  {printable(report)}")
-    print(f"Train on them: {train}\n               takes {time}")
-    if too_long and config.resolution >= 32:
-        print(f"Try it first:  {train} --preset smoke\n               4x4 to 32x32 in minutes")
-
-
-def _reasons(rows: list[Row]) -> str:
+def _reasons(rows: Iterable[Row]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in count_reasons(rows))
 
 

@@ -5,11 +5,14 @@ import os
 import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from celebahq.errors import CelebAHQError
 from celebahq.files import printable
 from celebahq.option_paths import text_to_paths
+
+if TYPE_CHECKING:
+    from celebahq_builder.report.summary import BuildResult
 
 # What a aligned face depends on. The others say which faces are chosen, or how the work is done, and may change
 # between a run and the one that resumes it.
@@ -25,6 +28,11 @@ class BuildIncompleteError(BuildError):
     """The build is done but for photos that failed, which the same command tries again; the message says how many."""
 
     exit_code = 1
+
+    def __init__(self, message: str, result: "BuildResult | None" = None) -> None:
+        super().__init__(message)
+        self.result = result
+        """What was made nevertheless."""
 
 
 def _cpu_cores() -> int:

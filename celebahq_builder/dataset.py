@@ -1,6 +1,7 @@
 """celebahq-data: look into, check, compare, unpack and make dataset files."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import tyro
 from tyro.conf import subcommand
@@ -28,7 +29,7 @@ Command = (
     | Annotated[PushConfig, subcommand("push")]
     | Annotated[OfficialConfig, subcommand("official")]
 )
-_RUN = {
+_RUN: dict[type, Callable[[Any], object]] = {
     InfoConfig: info,
     VerifyConfig: verify,
     PreviewConfig: preview,

@@ -9,6 +9,7 @@ name for a level.
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -129,7 +130,7 @@ class DatasetWriter:
     def _open(self, needed_bytes: int) -> PartialFile:
         return PartialFile(self._path, needed_bytes=needed_bytes)
 
-    def __enter__(self) -> "DatasetWriter":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, exc_type, exc, traceback) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,10 +67,15 @@ def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
     from celebahq_builder.photos import decode_with_orientation
     from celebahq_builder.quality import quality_score
 
-    config, facts = task.config, {"source_sha256": hashlib.sha256(data).hexdigest()}
+    config = task.config
+    facts: dict[str, Any] = {"source_sha256": hashlib.sha256(data).hexdigest()}
     try:
         photo, orientation = decode_with_orientation(data, decoder=config.decoder)
-        facts |= {"pixel_sha256": hashlib.sha256(photo).hexdigest(), "width": photo.shape[1], "height": photo.shape[0]}
+        facts |= {
+            "pixel_sha256": hashlib.sha256(photo.data).hexdigest(),
+            "width": photo.shape[1],
+            "height": photo.shape[0],
+        }
         if config.landmarks is None:
             found = find_faces(photo, faces=config.faces, min_face=config.min_face, detector=config.detector)
         elif task.landmarks is None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Literal
 
 from celebahq_builder.config import BuildConfig, BuildError
 
@@ -25,7 +26,7 @@ def resolve_auto(config: BuildConfig) -> tuple[BuildConfig, str]:
     from zoo.restoration_weights import load_restoration, shipped_folder, weights_sha256
     from zoo.weights import ModelError
 
-    device = str(choose_device(config.device))
+    device: Literal["cpu", "cuda"] = "cuda" if choose_device(config.device).type == "cuda" else "cpu"
     size = config.restore if config.restore != "auto" else "full" if device == "cuda" else "fast"
     try:
         folders = {name: shipped_folder(name) for name in (artifacts_name(size), superres_name(size))}

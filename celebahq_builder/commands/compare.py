@@ -1,8 +1,9 @@
 """celebahq-data compare: do two files hold the same, dataset by dataset and row by row?"""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import h5py
 import numpy as np
@@ -13,6 +14,8 @@ from celebahq.progress import progress
 from celebahq_builder.hdf5 import DatasetError, open_dataset
 from celebahq_builder.hdf5_format.gate import open_hdf5
 from celebahq_builder.hdf5_format.levels import key_text
+
+_log = logging.getLogger("celebahq.data")
 
 _BLOCK_BYTES = 64 << 20
 
@@ -45,14 +48,18 @@ def compare(config: CompareConfig) -> bool:
                 difference = compare_dataset(a.get(name), b.get(name))
             except (OSError, RuntimeError, ValueError, TypeError) as error:
                 raise DatasetError(f"{config.a}, {config.b}: got {name} damaged ({error}), expected rows") from None
-            print(printable(f"{key_text(name):<22} {difference or 'equal'}"))
+            _log.info(printable(f"{key_text(name):<22} {difference or 'equal'}"))
             equal &= difference is None
         for name in sorted(attributes[0].keys() | attributes[1].keys()):
             first, second = (found.get(name) for found in attributes)
-            if not np.array_equal(first, second):
-                print(printable(f"attribute {name}: {_short(first)} against {_short(second)}"))
-    print("the faces are the same" if equal else "the files differ")
+            if not _equal(first, second):
+                _log.info(printable(f"attribute {name}: {_short(first)} against {_short(second)}"))
+    _log.info("the faces are the same" if equal else "the files differ")
     return equal
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return np.array_equal(a, b)
 
 
 def compare_dataset(a: h5py.Dataset | None, b: h5py.Dataset | None) -> str | None:
@@ -62,7 +69,7 @@ def compare_dataset(a: h5py.Dataset | None, b: h5py.Dataset | None) -> str | Non
     if a.shape != b.shape or a.dtype != b.dtype:
         return f"{a.shape} {a.dtype} against {b.shape} {b.dtype}"
     if not a.shape:
-        return None if np.array_equal(_scalar(a), _scalar(b)) else "differs"
+        return None if _equal(_scalar(a), _scalar(b)) else "differs"
     if a.dtype.hasobject and h5py.check_string_dtype(a.dtype) is None:
         return f"{a.dtype}, which cannot be compared"
     rows = max(1, _BLOCK_BYTES // max(1, int(np.prod(a.shape[1:])) * a.dtype.itemsize))

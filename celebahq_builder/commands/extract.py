@@ -140,7 +140,7 @@ def parse_rows(text: str, num_rows: int) -> list[int]:
     Raises:
         DatasetError: the list is malformed, or goes beyond num_rows.
     """
-    rows = []
+    rows: list[int] = []
     for part in text.split(","):
         start, colon, end = part.strip().partition(":")
         if not (start + end).isdecimal() and not (colon and start + end == ""):

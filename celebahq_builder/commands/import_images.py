@@ -143,7 +143,12 @@ def _add_rest(
         with progress("images", len(entries), "images") as bar:
             bar.update(first)
             work = zip(entries[first:], names[first:], strict=True)
-            for image, loaded in _in_threads(lambda item: _load(*item[0], item[1], config, fit), work):
+
+            def load(item: tuple[tuple[Any, str], str]) -> tuple[ImportedImage, LoadedImage | None]:
+                (source, name), row_name = item
+                return _load(source, name, row_name, config, fit)
+
+            for image, loaded in _in_threads(load, work):
                 if loaded is not None:
                     writer.write(loaded.levels, _record(image))
                 unsaved.append(image)

@@ -100,10 +100,10 @@ def _from_table(path: Path, names: Sequence[str]) -> Labels:
     for row in rows:
         if by_name.setdefault(row[0], row[1:]) != row[1:]:
             raise SourceError(f"{path}: got {row[0]} twice with different labels, expected one of each")
-    found = _look_up_all(str(path), by_name, names)
-    if len(heading) == 2 and not all(_NUMBER.fullmatch(row[0]) for row in found):
-        return one_hot([row[0] for row in found])  # written with a point they are numbers, as extract writes them
-    return Labels(_numbers(f"{path}: {', '.join(heading[1:])[:80]}", found), tuple(heading[1:]))
+    values: Any = _look_up_all(str(path), by_name, names)
+    if len(heading) == 2 and not all(_NUMBER.fullmatch(row[0]) for row in values):
+        return one_hot([row[0] for row in values])  # written with a point they are numbers, as extract writes them
+    return Labels(_numbers(f"{path}: {', '.join(heading[1:])[:80]}", values), tuple(heading[1:]))
 
 
 def _from_celeba(path: Path, names: Sequence[str]) -> Labels:

@@ -1,6 +1,7 @@
 """celebahq-data info: what is in a dataset file."""
 
 import json
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ import tyro
 from celebahq.files import printable
 from celebahq_builder.hdf5 import level_key, open_dataset
 from celebahq_builder.hdf5_format.gate import open_hdf5
+
+_log = logging.getLogger("celebahq.data")
 
 _SHOWN = 300  # characters of an attribute in the table; --json has them all
 _SHOWN_NAMES = 12
@@ -33,7 +36,7 @@ class InfoConfig:
 def info(config: InfoConfig) -> None:
     """Print the summary of a file; DatasetError when it is no dataset."""
     summary = summarise(config.file)
-    print(json.dumps(summary, indent=2) if config.json else "\n".join(map(printable, _table(summary))))
+    _log.info(json.dumps(summary, indent=2) if config.json else "\n".join(map(printable, _table(summary))))
 
 
 def summarise(path: Path) -> dict:

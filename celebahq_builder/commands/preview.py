@@ -1,6 +1,7 @@
 """celebahq-data preview: one picture of the best, the worst and some other faces of a file."""
 
 import io
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from celebahq.files import printable, write_atomic
 from celebahq_builder.hdf5 import DatasetError, open_dataset
+
+_log = logging.getLogger("celebahq.data")
 
 _HEADING_PX = 24
 
@@ -61,7 +64,7 @@ def preview(config: PreviewConfig) -> None:
     sheet.save(stream, format="png" if config.output.suffix.lower() == ".png" else "jpeg", quality=92)
     with write_atomic(config.output) as file:
         file.write(stream.getvalue())
-    print(f"{printable(config.output)}: {sheet.width}x{sheet.height}")
+    _log.info(f"{printable(config.output)}: {sheet.width}x{sheet.height}")
 
 
 def choose_rows(num_faces: int, config: PreviewConfig, scored: bool) -> dict[str, np.ndarray]:

@@ -1,6 +1,7 @@
 """celebahq-data verify: is a file what its format promises, down to the last pixel?"""
 
 import json
+import logging
 import math
 import re
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from celebahq_builder.hdf5_format.levels import key_text, resolution_of
 from celebahq_builder.pyramid import pyramid
 from celebahq_builder.sources.images import SourceError
 from celebahq_builder.sources.named_photo import sha256_of_named
+
+_log = logging.getLogger("celebahq.data")
 
 _BLOCK_ROWS = 32
 
@@ -58,8 +61,8 @@ def verify(config: VerifyConfig) -> bool:
         for name, complaints in checks.items():
             found = list(complaints)
             holds &= not found
-            print(f"{name:<11} {'ok' if not found else printable('; '.join(found))}")
-    print(f"{printable(config.file)}: {len(dataset)} faces, {'all is well' if holds else 'NOT as it should be'}")
+            _log.info(f"{name:<11} {'ok' if not found else printable('; '.join(found))}")
+    _log.info(f"{printable(config.file)}: {len(dataset)} faces, {'all is well' if holds else 'NOT as it should be'}")
     return holds
 
 

@@ -78,7 +78,8 @@ class Source:
                     if member.isfile() and (_BATCH.fullmatch(name) or name in _NAMES):
                         if member.size > MOST_BYTES:
                             raise SourceError(f"{self.path}/{name}: got {member.size} bytes, expected a batch of CIFAR")
-                        files[name] = archive.extractfile(member).read()
+                        if batch := archive.extractfile(member):
+                            files[name] = batch.read()
         except (tarfile.TarError, EOFError, OSError) as error:
             raise SourceError(f"{self.path}: got no whole archive ({error}), expected CIFAR's") from None
         return files
@@ -94,8 +95,13 @@ class Source:
         content = _load(where, data)
         pixels = content.get("data")
         classes = content.get("fine_labels", content.get("labels"))
-        fits = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.shape[1:] == (_PIXELS,)
-        if not fits or not isinstance(classes, list) or len(classes) != len(pixels):
+        if (
+            not isinstance(pixels, np.ndarray)
+            or pixels.dtype != np.uint8
+            or pixels.shape[1:] != (_PIXELS,)
+            or not isinstance(classes, list)
+            or len(classes) != len(pixels)
+        ):
             raise SourceError(f"{where}: got other fields, expected data (N, {_PIXELS}) uint8 and as many labels")
         if not all(isinstance(label, int) and 0 <= label < 100 for label in classes):
             raise SourceError(f"{where}: got labels that are no classes of CIFAR, expected 0 to 99")

@@ -20,7 +20,9 @@ def fetch(path: Path) -> Path:
 
     from zoo.remote.hub_errors import explain, network_errors
 
-    repo, revision = _NAME.fullmatch(path.as_posix()).groups()
+    name = _NAME.fullmatch(path.as_posix())
+    assert name is not None, "is_hub_name() said so"
+    repo, revision = name.groups()
     try:
         return Path(snapshot_download(repo, repo_type="dataset", revision=revision, allow_patterns=list(_WANTED)))
     except network_errors() as error:

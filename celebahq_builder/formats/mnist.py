@@ -34,7 +34,8 @@ class Source:
         self._images = read_idx(chosen, 3)
         pad = [(32 - side) // 2 if side == 28 else 0 for side in self._images.shape[1:]]
         self._pad = [(size, size) for size in pad]
-        prefix = _FILE.fullmatch(chosen.name)[1]
+        found = _FILE.fullmatch(chosen.name)
+        prefix = found[1] if found else chosen.name
         self.names = [f"{prefix}/{i:05}" for i in range(len(self._images))]
         self.labels = self._labels(chosen)
         self._stamp = str(chosen.stat().st_mtime_ns)

@@ -101,8 +101,8 @@ class Source:
             names = names if ours else features.get("label", {}).get("names")
         except (ValueError, AttributeError, RecursionError):
             pass
-        fits = isinstance(names, list) and all(isinstance(name, str) for name in names)
-        return SourceLabels(self._values, tuple(names) if fits else None, count if isinstance(count, int) else None)
+        texts = tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else None
+        return SourceLabels(self._values, texts, count if isinstance(count, int) else None)
 
 
 def write(dataset: Dataset, output: Path, options: WriteOptions) -> None:
@@ -113,7 +113,8 @@ def write(dataset: Dataset, output: Path, options: WriteOptions) -> None:
     schema = _schema(import_arrow, rows)
     (output / "data").mkdir(parents=True)
     shards: list[Path] = []
-    writer, written, waiting = None, 0, []
+    writer: Any = None
+    written, waiting = 0, list[dict[str, Any]]()
 
     def flush() -> None:
         if waiting:

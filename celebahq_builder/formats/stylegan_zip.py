@@ -4,6 +4,7 @@ import json
 import zipfile
 from collections import Counter
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from celebahq.files import atomic_path
 from celebahq_builder.formats.export_rows import SUFFIX, ExportRows, WriteOptions
@@ -91,7 +92,7 @@ def write(dataset: Dataset, output: Path, options: WriteOptions) -> None:
             name = f"{row.index // 1000:05}/img{row.index:08}{SUFFIX[options.image]}"
             archive.writestr(zipfile.ZipInfo(name), row.encode(options.image))
             labels += [[name, value] for value in rows.label_of(row).values()]
-        listed = {"labels": labels or None}
+        listed: dict[str, Any] = {"labels": labels or None}
         if labels:
             listed |= {"label_names": None if rows.names is None else list(rows.names), "label_count": rows.count}
         archive.writestr(zipfile.ZipInfo("dataset.json"), json.dumps(listed))

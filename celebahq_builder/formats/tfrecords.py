@@ -27,7 +27,7 @@ class Source:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        file = path if path.is_file() else max(_levels(path), key=lambda name: int(_FILE.fullmatch(name.name)[2]))
+        file = path if path.is_file() else max(_levels(path), key=lambda file: int(_parts(file)[1]))
         self._crc = needs("google_crc32c", str(path)).value
         self._handle = os.open(file, os.O_RDONLY)
         self._size = os.fstat(self._handle).st_size
@@ -73,7 +73,7 @@ class Source:
         os.close(self._handle)
 
     def _labels(self, file: Path) -> SourceLabels | None:
-        path = file.with_name(f"{_FILE.fullmatch(file.name)[1]}-rxx.labels")
+        path = file.with_name(f"{_parts(file)[0]}-rxx.labels")
         if not path.is_file():
             return None
         if path.stat().st_size > MOST_BYTES:
@@ -110,11 +110,17 @@ def write(dataset: Dataset, output: Path, options: WriteOptions) -> None:
         write_label_names(output, rows)
 
 
+def _parts(file: Path) -> tuple[str, str]:
+    """The dataset's name and the level's number in the name of a file of its TFRecords."""
+    found = _FILE.fullmatch(file.name)
+    return (found[1], found[2]) if found else (file.stem, "0")
+
+
 def _levels(path: Path) -> list[Path]:
     if not path.is_dir():
         return []
     found = [file for file in path.iterdir() if _FILE.fullmatch(file.name) and file.is_file()]
-    if len({_FILE.fullmatch(file.name)[1] for file in found}) > 1:
+    if len({_parts(file)[0] for file in found}) > 1:
         raise SourceError(f"{path}: got the TFRecords of several datasets, expected one; name the file")
     return found
 

@@ -7,10 +7,11 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
-from celebahq.progress import progress
+from celebahq.progress import Progress, progress
 from celebahq_builder.landmark_lists.read_list import read_landmark_list
 from celebahq_builder.official.image_list import OfficialError
 
@@ -111,11 +112,11 @@ def _from_7z(archive: Path, wanted: Sequence[str], unpacked: Path) -> PhotoSourc
     shutil.rmtree(partial, ignore_errors=True)
     try:
         opened = multivolumefile.open(first, "rb") if number.isdecimal() else archive.open("rb")
-        with opened as file, py7zr.SevenZipFile(file) as seven:
+        with opened as file, py7zr.SevenZipFile(cast(BinaryIO, file)) as seven:
             names = set(wanted)
             targets = [name for name in seven.getnames() if name.rpartition("/")[2] in names]
             with progress(f"photos out of {archive.name}", len(targets)) as bar:
-                seven.extract(partial, targets, callback=_counter(bar, py7zr))
+                seven.extract(partial, targets, callback=_counter(bar))
     except (py7zr.Bad7zFile, py7zr.exceptions.ArchiveError, OSError, EOFError, ValueError) as error:
         words = str(error) or type(error).__name__
         raise OfficialError(
@@ -130,8 +131,10 @@ def _from_7z(archive: Path, wanted: Sequence[str], unpacked: Path) -> PhotoSourc
     return PhotoSource(unpacked)
 
 
-def _counter(bar, py7zr):
-    class Counter(py7zr.callbacks.ExtractCallback):
+def _counter(bar: Progress) -> Any:
+    from py7zr.callbacks import ExtractCallback
+
+    class Counter(ExtractCallback):
         def report_start_preparation(self) -> None: ...
 
         def report_start(self, processing_file_path: str, processing_bytes: str) -> None: ...

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import logging
 import re
 import zipfile
 from collections import Counter
@@ -17,6 +18,8 @@ from celebahq_builder.hdf5 import DatasetError, open_dataset
 from celebahq_builder.official.face import RESOLUTION, chw_md5
 from celebahq_builder.official.image_list import BAD_IMAGES, OfficialError, OfficialImage
 from celebahq_builder.state.failure import Failure
+
+_log = logging.getLogger("celebahq.data")
 
 _SUFFIXES = {".png", ".npy", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 _LOSSY = {".jpg", ".jpeg"}
@@ -58,17 +61,17 @@ def check_official(where: Path, images: list[OfficialImage], workers: int) -> bo
                 wrong.append(text)
             bar.advance(note=f"{counts['official']} official")
     for line in sorted(wrong)[:_LINES]:
-        print(line)
+        _log.info(line)
     if len(wrong) > _LINES:
-        print(f"... and {len(wrong) - _LINES} more")
+        _log.info(f"... and {len(wrong) - _LINES} more")
     missing = sorted(expected.keys() - seen)
     for idx, what in BAD_IMAGES.items():
         if idx in seen:
-            print(f"imgHQ{idx:05d}: known to be bad as published: {what}")
+            _log.info(f"imgHQ{idx:05d}: known to be bad as published: {what}")
     parts = [f"{count} {status}" for status, count in counts.most_common()]
     if missing:
         parts.append(f"{len(missing)} of the list are not there, the first is imgHQ{missing[0]:05d}")
-    print(f"{where}: {', '.join(parts)}")
+    _log.info(f"{where}: {', '.join(parts)}")
     return not wrong and not missing
 
 

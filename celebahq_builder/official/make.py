@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,8 @@ from celebahq_builder.official.image_list import (
 from celebahq_builder.official.proof import FIRST_PHOTO, prove_crop, prove_decoder
 from celebahq_builder.official.work_folder import WorkFolder
 from celebahq_builder.state.failure import Failure
+
+_log = logging.getLogger("celebahq.data")
 
 
 def make_official_set(
@@ -63,8 +66,8 @@ def make_official_set(
         photos = find_photos_in_the_wild(
             celeba, [*dict.fromkeys([*(image.orig_file for image in images), FIRST_PHOTO])], build / "img_celeba"
         )
-        print(prove_decoder(photos))
-        print(prove_crop(photos, images, landmarks))
+        _log.info(prove_decoder(photos))
+        _log.info(prove_crop(photos, images, landmarks))
 
         rows = folder.verified_rows()
         have = rows.keys() | (earlier.rows.keys() if earlier else set())
@@ -74,7 +77,7 @@ def make_official_set(
             if image.idx not in have
         ]
         if have:
-            print(f"continuing: {len(images) - len(tasks)} of {len(images)} images are done")
+            _log.info(f"continuing: {len(images) - len(tasks)} of {len(images)} images are done")
         rows |= _make(tasks, folder, workers)
 
         _write_rows(output, images, rows, earlier)
@@ -148,12 +151,14 @@ def rows_path(output: Path) -> Path:
 
 def _print_summary(output: Path, images: list[OfficialImage], rows: dict[int, OfficialRow], written: int) -> None:
     wrong = [rows[image.idx] for image in images if image.idx in rows and rows[image.idx].status != VERIFIED]
-    print()
+    _log.info("")
     for status, count in Counter(row.status for row in wrong).most_common():
         first = next(row for row in wrong if row.status == status)
-        print(f"{count:>6,}  {status}; imgHQ{first.idx:05d}: {printable(first.detail)}")
-    print(f"{written:>6,}  images verified in {printable(output)}")
+        _log.info(f"{count:>6,}  {status}; imgHQ{first.idx:05d}: {printable(first.detail)}")
+    _log.info(f"{written:>6,}  images verified in {printable(output)}")
     if wrong:
-        print(f"\nEach of them: {printable(rows_path(output))}. Fetch what is named, and run the same command again.")
+        _log.info(
+            f"\nEach of them: {printable(rows_path(output))}. Fetch what is named, and run the same command again."
+        )
     elif len(images) < NUM_IMAGES:
-        print(f"\nThe whole set has {NUM_IMAGES:,}.")
+        _log.info(f"\nThe whole set has {NUM_IMAGES:,}.")

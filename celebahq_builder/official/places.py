@@ -1,11 +1,14 @@
 """celebahq-build --image-list: which photos of --input the official list names, and the place of each."""
 
 import hashlib
+import logging
 from pathlib import PurePosixPath
 
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.official.image_list import OfficialError, read_image_list
 from celebahq_builder.sources.listing import Listing
+
+_log = logging.getLogger("celebahq.build")
 
 
 def read_places(config: BuildConfig, listing: Listing) -> tuple[dict[str, int] | None, dict[str, str]]:
@@ -35,6 +38,6 @@ def read_places(config: BuildConfig, listing: Listing) -> tuple[dict[str, int] |
             if place in seen:
                 raise BuildError(f"--image-list: got {seen[place]} and {name} in --input, expected one photo a name")
             seen[place] = name
-    print(f"--image-list: {len(places):,} of its {len(images):,} photos are in --input")
+    _log.info(f"--image-list: {len(places):,} of its {len(images):,} photos are in --input")
     listing.names = sorted(places)
     return places, {"image_list_sha256": hashlib.sha256(config.image_list.read_bytes()).hexdigest()}

@@ -120,8 +120,7 @@ def _contact_sheets(kept: list[Row], read_face: ReadFace) -> str:
 
 
 def _scores(choice: Choice) -> str:
-    kept = [row.score for row in choice.kept]
-    others = [row.score for row in choice.below_cutoff]
+    kept, others = ([row.score for row in rows if row.score is not None] for rows in (choice.kept, choice.below_cutoff))
     key = '<p class="about"><span class="key" style="background: var(--accent)"></span>kept'
     if others:
         key += ' &nbsp; <span class="key" style="background: var(--warn)"></span>not among the best'

@@ -1,6 +1,6 @@
 """What report.html shows of photographs: made by the workers, because decoding a photo can take a process along."""
 
-import sys
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +13,8 @@ from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.executors import run
 from celebahq_builder.state.failure import Failure, Limits, is_failure
 from celebahq_builder.state.manifest import Row
+
+_log = logging.getLogger("celebahq.build")
 
 Pictures = dict[tuple[str, int], list[tuple[str, str]]]
 """(name, data: address) of each picture, by the key of a row; none for a row without."""
@@ -42,7 +44,7 @@ def photo_pictures(config: BuildConfig, tasks: Iterable[PhotoTask], limits: Limi
         for task, result in run(make_pictures, tasks, min(config.workers, len(tasks)), limits):
             if isinstance(result, Failure):
                 what = f"no picture of {printable(task.name)}: {result.reason}, {printable(result.detail)}"
-                print(f"report.html: {what}", file=sys.stderr)
+                _log.warning(f"report.html: {what}")
             else:
                 pictures[task.row.key] = result
             bar.advance()

@@ -5,8 +5,9 @@ import os
 import stat
 import zipfile
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 from celebahq.files import sha256_of
 from celebahq_builder.sources.archives import archive_kind, open_archive
@@ -50,7 +51,7 @@ def _inside(root: Path, name: str) -> Path:
     return path
 
 
-def _open_regular(path: Path) -> BinaryIO:
+def _open_regular(path: Path) -> BufferedReader:
     """Open a file, but no pipe, which would be waited for, and no device."""
     file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -64,7 +65,7 @@ def _sha256_of_member(archive: Path, name: str) -> str:
     if opened.getinfo(name).file_size > MOST_BYTES:
         raise SourceError(f"{archive}/{name}: larger than {MOST_BYTES} bytes", reason=TOO_LARGE)
     with opened.open(name) as file:
-        return hashlib.file_digest(cast(BinaryIO, file), "sha256").hexdigest()
+        return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
 
 
 def _sha256_of_listed(source: Path, name: str) -> str:

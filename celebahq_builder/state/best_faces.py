@@ -15,7 +15,10 @@ def rank(row: Row) -> tuple[float, str, int]:
 
     A place in a list goes before any score.
     """
-    return -row.score if row.place is None else row.place, row.source, row.face_index
+    if row.place is not None:
+        return row.place, row.source, row.face_index
+    assert row.score is not None, "only aligned faces are ranked"
+    return -row.score, row.source, row.face_index
 
 
 def _same_face(row: Row) -> tuple:

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from celebahq.files import lock, partial_path, printable, write_atomic
 from celebahq_builder.config import BuildError
 from celebahq_builder.state.manifest import Row
+
+_log = logging.getLogger("celebahq.build")
 
 
 class BuildFolder:
@@ -45,7 +48,7 @@ class BuildFolder:
         self._lock = self._lock_path.open("a")
         try:
             if not lock(self._lock):
-                print(
+                _log.info(
                     f"{printable(self.path)}: no locks on this file system; let no second build write there meanwhile"
                 )
         except BlockingIOError:

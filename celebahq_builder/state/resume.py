@@ -1,6 +1,7 @@
 """What an earlier run left behind: a finished file, or photos that are done and need no second look."""
 
 import json
+import logging
 from dataclasses import replace
 from typing import Literal
 
@@ -14,6 +15,8 @@ from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.manifest import Row, read_manifest, refuse_changed_options, write_manifest
 from celebahq_builder.state.photo_changes import changed_since, unchanged
+
+_log = logging.getLogger("celebahq.build")
 
 _SOMETIMES = ("decoder", "image_list_sha256")  # options that a file records only where they are given
 Found = Literal["nothing", "unfinished", "finished"]
@@ -72,7 +75,7 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: dict[str, 
         raise BuildError(f"{config.output}: {changed} of --input changed since this file was made; {remedy}")
     if _holds_more(config, names, header, faces):
         return "unfinished"
-    print(f"{printable(config.output)}: already finished, {num_faces} faces")
+    _log.info(f"{printable(config.output)}: already finished, {num_faces} faces")
     if config.build_folder.exists() and not config.keep_build_folder:
         with BuildFolder(config.build_folder) as folder:
             folder.remove()
@@ -132,11 +135,11 @@ def load_completed_rows(folder: BuildFolder, header: dict, names: list[str], con
     good = unchanged(config.input, [row for row in rows if row.source in present])
     if len(good) < len(rows):
         changed = len({row.source for row in rows} - {row.source for row in good})
-        print(f"photos gone or changed since the last run: {changed}, what came of them is dropped")
+        _log.info(f"photos gone or changed since the last run: {changed}, what came of them is dropped")
     failed = {row.source for row in good if is_failure(row.reason)}
     good = [row for row in good if row.source not in failed]
     write_manifest(folder.manifest, header, good)
     done = len({row.source for row in good})
     again = f"; {len(failed)} that failed are tried again" if failed else ""
-    print(f"continuing: {done} of {len(names)} photos are done{again}")
+    _log.info(f"continuing: {done} of {len(names)} photos are done{again}")
     return good

@@ -1,6 +1,7 @@
 """No photo ends a build: a fault, a death or a limit is a row, the build says so, the same command tries it again."""
 
 import json
+import logging
 
 import h5py
 import pytest
@@ -146,13 +147,13 @@ def test_time_and_memory_of_a_photo_are_limited_as_the_options_say_in_the_report
     assert found == [(7.0, 2.0), (7.0, 2.0)]
 
 
-def test_fault_in_the_report_does_not_cost_the_faces(made_photos, tmp_path, trouble, monkeypatch, capsys):
+def test_fault_in_the_report_does_not_cost_the_faces(made_photos, tmp_path, trouble, monkeypatch, logged):
     monkeypatch.setattr(report, "_numbers", lambda *args: 1 // 0)
     build(options(made_photos, tmp_path / "f.h5"))
     assert sources(tmp_path / "f.h5") == list(NAMES)
     text = (tmp_path / "report.html").read_text()
     assert "ZeroDivisionError" in text and "fault in this program" in text
-    assert "fault in this program" in capsys.readouterr().err
+    assert any("fault in this program" in line.getMessage() for line in logged if line.levelname == "WARNING")
 
 
 def test_report_decodes_no_photo_that_was_never_decoded(made_photos, tmp_path, trouble, monkeypatch):
@@ -177,7 +178,7 @@ def test_report_decodes_no_photo_that_was_never_decoded(made_photos, tmp_path, t
 
 
 def test_picture_that_cannot_be_made_is_left_out_of_the_report_and_told(
-    made_photos, tmp_path, trouble, monkeypatch, capsys
+    made_photos, tmp_path, trouble, monkeypatch, logged
 ):
     from celebahq_builder.report import photos as report_photos
 
@@ -186,7 +187,8 @@ def test_picture_that_cannot_be_made_is_left_out_of_the_report_and_told(
 
     monkeypatch.setattr(report_photos, "make_pictures", make_pictures)
     build(options(made_photos, tmp_path / "f.h5"))
-    assert "report.html: no picture of a.jpg: fault in this program, KeyError: 'a.jpg'" in capsys.readouterr().err
+    line = "report.html: no picture of a.jpg: fault in this program, KeyError: 'a.jpg'"
+    assert line in [record.getMessage() for record in logged if record.levelname == "WARNING"]
     assert "a.jpg" in (tmp_path / "report.html").read_text()
 
 
@@ -227,3 +229,22 @@ def test_manifest_keeps_the_rows_of_older_builds_readable(made_photos, tmp_path,
         del line["traceback"]
     path.write_text("".join(json.dumps(line) + "\n" for line in [header, *lines]))
     assert [row.traceback for row in read_manifest(path)[1]] == [""] * len(NAMES)
+
+
+def test_build_prints_nothing_and_returns_what_it_made(made_photos, tmp_path, trouble, capsys):
+    handlers = [*logging.getLogger("celebahq").handlers]  # of a command that another test ran in this process
+    for handler in handlers:
+        logging.getLogger("celebahq").removeHandler(handler)
+    trouble["b.jpg"] = Failure("fault in this program", "it broke", "Traceback ...")
+    with pytest.raises(BuildIncompleteError) as caught:
+        build(options(made_photos, tmp_path / "f.h5"))
+    result = caught.value.result
+    assert (result.num_photos, result.num_faces, result.refused) == (4, 3, {"fault in this program": 1})
+    assert [row.source for row in result.faults] == ["b.jpg"]
+    trouble.clear()
+    result = build(options(made_photos, tmp_path / "f.h5"))
+    assert (result.num_photos, result.num_faces, result.refused, result.faults) == (4, 4, {}, ())
+    assert result.output.is_file() and result.report.is_file()
+    assert capsys.readouterr() == ("", "")
+    for handler in handlers:
+        logging.getLogger("celebahq").addHandler(handler)

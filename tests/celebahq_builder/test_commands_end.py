@@ -59,16 +59,16 @@ def test_reader_that_has_gone_ends_a_command_in_silence(module, tmp_path, write,
     assert process.wait() == 141
 
 
-def test_build_goes_on_where_the_file_system_has_no_locks_and_says_so_once(tmp_path, monkeypatch, capsys):
+def test_build_goes_on_where_the_file_system_has_no_locks_and_says_so_once(tmp_path, monkeypatch, logged):
     def flock(*args):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(files.fcntl, "flock", flock)
     with BuildFolder(tmp_path / "f.h5.build") as folder:
         assert folder.faces.is_dir()
-    assert capsys.readouterr().out == (
-        f"{tmp_path}/f.h5.build: no locks on this file system; let no second build write there meanwhile\n"
-    )
+    assert [line.getMessage() for line in logged] == [
+        f"{tmp_path}/f.h5.build: no locks on this file system; let no second build write there meanwhile"
+    ]
 
 
 def test_link_to_another_disk_stays_a_link_and_the_file_goes_where_it_leads(made_photos, trouble, tmp_path):
@@ -135,9 +135,9 @@ def test_whatever_the_file_system_says_is_one_line_that_names_the_file_and_the_c
     assert message.endswith("; put that right and run the same command again to continue")
 
 
-def test_what_is_no_photo_is_counted_by_kind_at_the_end(made_photos, trouble, tmp_path, capsys):
+def test_what_is_no_photo_is_counted_by_kind_at_the_end(made_photos, trouble, tmp_path, logged):
     (made_photos / "notes.txt").write_text("mine")
     (made_photos / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
     build(options(made_photos, tmp_path / "f.h5"))
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("No photos: ")]
+    (line,) = [text for record in logged if (text := record.getMessage().strip()).startswith("No photos: ")]
     assert ".txt" in line and "mp4" in line.lower()

@@ -52,7 +52,7 @@ def options(celeba, **more) -> BuildConfig:
     )
 
 
-def test_listed_photos_come_in_the_lists_order_equal_ones_included(celeba, capsys):
+def test_listed_photos_come_in_the_lists_order_equal_ones_included(celeba, logged):
     build(options(celeba))
     with open_dataset(celeba / "hq.h5") as dataset:
         assert dataset.faces["source"].tolist() == ["000003.jpg", "000001.jpg", "000004.jpg"]
@@ -61,9 +61,9 @@ def test_listed_photos_come_in_the_lists_order_equal_ones_included(celeba, capsy
         faces = dataset.read(64, range(3))
     assert scores[0] == scores[2] != scores[1]
     np.testing.assert_array_equal(faces[0], faces[2])
-    assert "--image-list: 3 of its 4 photos are in --input" in capsys.readouterr().out
+    assert "--image-list: 3 of its 4 photos are in --input" in [line.getMessage() for line in logged]
     build(options(celeba))
-    assert "already finished, 3 faces" in capsys.readouterr().out
+    assert "already finished, 3 faces" in logged[-1].getMessage()
 
 
 def test_fewer_to_keep_are_the_first_of_the_list(celeba):

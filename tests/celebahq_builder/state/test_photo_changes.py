@@ -35,14 +35,13 @@ def test_photo_of_the_same_name_and_size_that_changed_is_named_by_the_same_comma
     assert output.read_bytes() == before
 
 
-def test_photos_with_new_time_stamps_but_the_same_bytes_are_the_same(made_photos, trouble, tmp_path, capsys):
+def test_photos_with_new_time_stamps_but_the_same_bytes_are_the_same(made_photos, trouble, tmp_path, logged):
     output = tmp_path / "f.h5"
     build(options(made_photos, output))
     for path in made_photos.iterdir():
         os.utime(path)
-    capsys.readouterr()
     build(options(made_photos, output))
-    assert f"{output}: already finished, 4 faces" in capsys.readouterr().out
+    assert f"{output}: already finished, 4 faces" in logged[-1].getMessage()
 
 
 def test_photos_with_their_old_time_stamps_are_not_read_again(made_photos, trouble, tmp_path, monkeypatch):
