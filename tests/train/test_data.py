@@ -49,3 +49,14 @@ def test_labels_of_the_discriminators_fakes_are_draws_of_their_own(dataset):
         assert (kinds[0] == other).float().mean() == pytest.approx(1 / 3, abs=0.1)
     assert torch.bincount(kinds[0]).tolist() == pytest.approx([400 * 4 / 11, 400 * 4 / 11, 400 * 3 / 11], abs=40)
     assert torch.equal(data.batch(8, 80, 40).d_labels, batches[2].d_labels)
+
+
+def test_gray_images_are_served_as_one_channel(tmp_path):
+    random = np.random.default_rng(0)
+    with DatasetWriter(tmp_path / "gray.h5", 8, 5, channels=1) as writer:
+        for _ in range(5):
+            writer.write({r: random.integers(0, 256, (1, r, r), dtype=np.uint8) for r in (8, 4, 2, 1)})
+    with open_dataset(tmp_path / "gray.h5") as gray:
+        for resident_bytes in (1 << 30, 0):
+            data = RealFaces(gray, CPU, seed=3, resident_bytes=resident_bytes)
+            np.testing.assert_array_equal(data.batch(8, 0, 4).reals.numpy(), gray.read(8, data.order.rows(0, 4)))
