@@ -93,13 +93,13 @@ def publish(photo: Photo) -> tuple[str, str, str] | None:
     from cryptography.fernet import Fernet
 
     from celebahq_builder.landmarks import Face, find_faces
-    from celebahq_builder.unusable_photo import UnusablePhoto
+    from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 
     data, name = photo.path.read_bytes(), f"{photo.idx + 1:06d}.jpg"
     try:
         pixels = decode_libjpeg8d(data)
         (face,) = find_faces(pixels)
-    except (ValueError, UnusablePhoto):
+    except (ValueError, UnusablePhotoError):
         return None
     if not isinstance(face, Face):
         return None

@@ -176,6 +176,8 @@ def _write_dataset(
                 score=row.score,
                 breadth=row.breadth,
                 isotropy=row.isotropy,
+                padding=row.padding,
+                invented=row.invented,
                 idx=row.place,
             )
             writer.write(pyramid(folder.read_face(row)), record)

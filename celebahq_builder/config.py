@@ -16,7 +16,17 @@ if TYPE_CHECKING:
 
 # What a aligned face depends on. The others say which faces are chosen, or how the work is done, and may change
 # between a run and the one that resumes it.
-FACE_OPTIONS = ("resolution", "faces", "restore", "geometry", "min_face", "detector")
+FACE_OPTIONS = (
+    "resolution",
+    "faces",
+    "restore",
+    "geometry",
+    "min_face",
+    "detector",
+    "max_padding",
+    "max_invented",
+)
+MAX_INVENTED = 0.01  # docs/measurements.md: from which photographs that is
 CHOOSING_OPTIONS = ("keep", "dedupe", "compression")
 
 
@@ -76,6 +86,11 @@ class BuildConfig:
     slowly, in Python)."""
     min_face: float = 20.0
     """Least distance between the eyes, in source pixels: a smaller face is refused."""
+    max_padding: float = 1.0
+    """Most of a crop that may lie outside the photo, 0 to 1. The official set pads freely; 0 is FFHQ's --no-padding."""
+    max_invented: float | None = None
+    """Most of a face, from brows to chin, that may; one of which more is missing is refused. Left out: 0.01 (ears
+    and hair may be missing, no part of the face), and 1 with --image-list, which takes what it names."""
     detector: Literal["hog", "cnn"] = "hog"
     """Face detector: dlib's fast HOG, or its slower network, which also finds turned and covered faces."""
     dedupe: Literal["exact", "near", "off"] = "exact"
@@ -105,6 +120,9 @@ class BuildConfig:
         for name in ("photo_seconds", "photo_gib"):
             if not getattr(self, name) > 0:  # nan is not either
                 raise BuildError(f"{flag(name)}: got {getattr(self, name)}, expected a number above 0")
+        for name in ("max_padding", "max_invented"):
+            if (share := getattr(self, name)) is not None and not 0 <= share <= 1:
+                raise BuildError(f"{flag(name)}: got {share}, expected a share from 0 to 1")
         if not 1 <= self.min_face < math.inf:
             raise BuildError(f"--min-face: {self.min_face}, a number of pixels from 1 up is wanted")
         if self.landmarks is not None and self.faces != "largest":
@@ -118,9 +136,16 @@ class BuildConfig:
     def build_folder(self) -> Path:
         return self.output.with_name(self.output.name + ".build")
 
+    @property
+    def invented_limit(self) -> float:
+        """--max-invented, or what it is where it was left out."""
+        if self.max_invented is not None:
+            return self.max_invented
+        return MAX_INVENTED if self.image_list is None else 1.0
+
     def face_options(self) -> dict[str, str | int | float]:
         """Options that every aligned face depends on: a build is resumed only while they stay the same."""
-        options = {name: getattr(self, name) for name in FACE_OPTIONS}
+        options = {name: getattr(self, name) for name in FACE_OPTIONS} | {"max_invented": self.invented_limit}
         # Left out where it changes nothing: builds and files of before have no such option.
         return options if self.decoder == "default" else options | {"decoder": self.decoder}
 

@@ -1,5 +1,6 @@
 """Five points a face, found by dlib, and whether they can be the points of a face."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,7 +58,11 @@ _DETECTED = _Bounds(eyes_to_mouth=(0.6, 1.8), agreement=0.97, nose_aside=0.55)
 
 
 def find_faces(
-    photo: np.ndarray, faces: Faces = "largest", min_face: float = MIN_FACE_PX, detector: Detector = "hog"
+    photo: np.ndarray,
+    faces: Faces = "largest",
+    min_face: float = MIN_FACE_PX,
+    detector: Detector = "hog",
+    check: Callable[[np.ndarray], None] = lambda landmarks: None,
 ) -> list[Face | UnusablePhotoError]:
     """Find faces with dlib, and five points in each.
 
@@ -69,6 +74,7 @@ def find_faces(
         photo: (H, W, 3) uint8.
         faces: "all", or the one usable face that is "largest" or nearest to the "center" of the photo.
         min_face: the least distance between the eyes, in pixels of the photo, as in check_landmarks.
+        check: takes the landmarks of a face that is usable so far; raises UnusablePhotoError to refuse it.
         detector: "hog" sees frontal faces; "cnn" sees more poses and costs 10 times as much on a CPU.
 
     Returns:
@@ -95,7 +101,7 @@ def find_faces(
             detections.sort(key=lambda found: float(np.linalg.norm(found.centre - middle)))
         judged: list[Face | UnusablePhotoError] = []
         for found in detections:
-            verdict = _judge(image, found, min_face)
+            verdict = _judge(image, found, min_face, check)
             if isinstance(verdict, Face) and faces != "all":
                 return [verdict]
             if verdict is not None:
@@ -168,7 +174,9 @@ def check_landmarks(
         raise UnusablePhotoError("face too small", f"eyes {size:.1f} px apart, at least {min_face:g} are wanted")
 
 
-def _judge(image: Image.Image, found: Detection, min_face: float) -> Face | UnusablePhotoError | None:
+def _judge(
+    image: Image.Image, found: Detection, min_face: float, check: Callable[[np.ndarray], None]
+) -> Face | UnusablePhotoError | None:
     """Return the face, the reason why it cannot be used, or None where there is no face at all."""
     landmarks, spread = five_points(image, found)
     sure = found.score >= _SURE and not found.degrees  # even a good score may be of a face seen upside down
@@ -183,6 +191,10 @@ def _judge(image: Image.Image, found: Detection, min_face: float) -> Face | Unus
     if spread > _MAX_SPREAD:
         detail = f"three of four readings differ by {spread:.2f} eye distances, at most {_MAX_SPREAD} is expected"
         return UnusablePhotoError("uncertain landmarks", detail)
+    try:
+        check(landmarks)
+    except UnusablePhotoError as refusal:
+        return refusal
     (x, y), half = found.centre - 0.5, found.side / 2
     box = (float(x - half), float(y - half), float(x + half), float(y + half))
     return Face(landmarks, box, int(found.degrees) if found.degrees in _QUARTERS else 0)

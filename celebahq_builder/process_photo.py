@@ -60,7 +60,8 @@ def process_task(task: Task) -> Result:
 
 def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
     """Take one photo through all stages: decode, find faces, align, score. The same bytes give the same result."""
-    from celebahq_builder.align import plan_face
+    from celebahq_builder.align import face_quad, plan_face
+    from celebahq_builder.coverage import check_coverage, inside_photo
     from celebahq_builder.landmark_lists.match import upright_points
     from celebahq_builder.landmarks import Face, check_landmarks, find_faces
     from celebahq_builder.perceptual_hash import perceptual_hash
@@ -76,8 +77,13 @@ def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
             "width": photo.shape[1],
             "height": photo.shape[0],
         }
+        size = photo.shape[1], photo.shape[0]
+
+        def check(points: np.ndarray) -> None:
+            check_coverage(face_quad(points, config.geometry), size, config.max_padding, config.invented_limit)
+
         if config.landmarks is None:
-            found = find_faces(photo, faces=config.faces, min_face=config.min_face, detector=config.detector)
+            found = find_faces(photo, config.faces, config.min_face, config.detector, check)
         elif task.landmarks is None:
             raise UnusablePhotoError("not in the list of landmarks")
         elif isinstance(task.landmarks, str):
@@ -96,8 +102,14 @@ def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
             result.rows.append(refused(task.name, stamp, face, **row_fields))
             continue
         crop = plan_face(photo.shape[1::-1], face.landmarks, config.resolution, config.geometry)
+        try:
+            shown = check_coverage(crop.quad, size, config.max_padding, config.invented_limit)
+        except UnusablePhotoError as refusal:
+            result.rows.append(refused(task.name, stamp, refusal, **row_fields))
+            continue
         image, face_to_score = _restore_and_align(photo, crop, config)
-        quality = quality_score(face_to_score)
+        mask = inside_photo(crop.quad, size, config.resolution) if shown.padding else None
+        quality = quality_score(face_to_score, mask)
         result.faces[index] = encode_face(image)
         row = Row(
             source=task.name,
@@ -110,6 +122,8 @@ def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
             score=float(quality.score),
             breadth=float(quality.breadth),
             isotropy=float(quality.isotropy),
+            padding=shown.padding,
+            invented=shown.invented,
             perceptual_hash=perceptual_hash(image),
             place=task.place,
             face_sha256=hashlib.sha256(result.faces[index]).hexdigest(),

@@ -35,6 +35,9 @@ MIN_RESOLUTION = 16
 _LUMA = np.array([0.299, 0.587, 0.114])
 _SECTORS = 16  # over 180 degrees, centred on the axes: quarter turns and flips permute them exactly
 _ROUNDING_NOISE = (_LUMA**2).sum() / 12  # power of rounding to 8 bits
+_SEEN_INVENTED = 0.001  # of a block's weight
+_SMOOTHEST = 0.1
+_LOWEST = 4  # rings
 _FLOORS = 2.0  # power is believed where it is above so many times that noise
 
 
@@ -73,11 +76,13 @@ class QualityScore(NamedTuple):
     """0..1: how evenly the rings spread their power over the directions, their geometric mean."""
 
 
-def quality_score(face: np.ndarray) -> QualityScore:
+def quality_score(face: np.ndarray, mask: np.ndarray | None = None) -> QualityScore:
     """Score one face; the same face always scores the same, and a constant one scores 0.
 
     Args:
         face: (R, R, 3) uint8 RGB, R a power of two, at least 16.
+        mask: (R, R) bool, False where a pixel was invented: beyond the edge of the photo. None: all are real. What is
+            missing counts as smooth as the smoothest parts of what is there, so that no face gains by being cut.
 
     Raises:
         ValueError: another shape or dtype.
@@ -87,10 +92,12 @@ def quality_score(face: np.ndarray) -> QualityScore:
         raise ValueError(f"face: {face.shape} {face.dtype}, (R, R, 3) uint8 is wanted")
     if resolution < MIN_RESOLUTION or resolution & (resolution - 1):
         raise ValueError(f"face: {resolution} pixels a side, a power of two from {MIN_RESOLUTION} up is wanted")
-    return score_spectrum(ring_power(face))
+    if mask is not None and (mask.shape != face.shape[:2] or mask.dtype != np.bool_):
+        raise ValueError(f"mask: got {mask.shape} {mask.dtype}, expected {face.shape[:2]} bool")
+    return score_spectrum(ring_power(face, mask))
 
 
-def ring_power(face: np.ndarray) -> np.ndarray:
+def ring_power(face: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """Return the usual power in half-octave rings and sectors, (K, 16) float64; NaN where a sector has no frequency.
 
     K is 12 at 1024: rings from 8 to 512 cycles an image, without 512 itself. Below 128 pixels the rings start lower, at
@@ -105,15 +112,41 @@ def ring_power(face: np.ndarray) -> np.ndarray:
     luma = np.pad(luma, ((0, hop), (0, hop)), mode="wrap")
     blocks = np.empty((resolution // hop, block, block))
     total = np.zeros(len(empty))
+    roots = []
     for row in np.lib.stride_tricks.sliding_window_view(luma, window.shape)[::hop, ::hop]:  # (N, B, B), a view
         mean = np.einsum("nij,ij->n", row, window) / window.sum()
         np.subtract(row, mean[:, None, None], out=blocks)
         blocks *= window
         spectrum = fft.rfft2(blocks)  # float64: float32 would change the score in the ninth digit
         power = (spectrum.real**2 + spectrum.imag**2).reshape(len(row), -1)
-        total += np.cbrt(cells @ power.T).sum(axis=1)
+        root = np.cbrt(cells @ power.T)
+        total += root.sum(axis=1)
+        if mask is not None:
+            roots.append(root)
+    if mask is not None and not mask.all():
+        total = _without_invented(np.concatenate(roots, axis=1), _whole_blocks(mask, window, hop))
     usual = (total / (resolution // hop) ** 2) ** 3
     return np.where(empty, np.nan, usual).reshape(-1, _SECTORS)
+
+
+def _whole_blocks(mask: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:
+    """(N * N,) bool: which blocks, row by row, see no invented pixel to speak of; if none, those that see least."""
+    invented = np.pad(~mask, ((0, hop), (0, hop)), mode="wrap").astype(np.float64)
+    blocks = np.lib.stride_tricks.sliding_window_view(invented, window.shape)[::hop, ::hop]
+    share = np.einsum("ynij,ij->yn", blocks, window).ravel() / window.sum()
+    return share <= max(_SEEN_INVENTED, share.min())
+
+
+def _without_invented(roots: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Sum (cells, blocks) over the blocks; of those that are not whole the worst is supposed.
+
+    Their lowest rings, against which the others are measured, are as strong as on average; the others as weak as in the
+    smoothest tenth.
+    """
+    seen = roots[:, whole]
+    supposed = np.quantile(seen, _SMOOTHEST, axis=1)
+    supposed[: _LOWEST * _SECTORS] = seen[: _LOWEST * _SECTORS].mean(axis=1)
+    return seen.sum(axis=1) + (~whole).sum() * supposed
 
 
 def score_spectrum(power: np.ndarray, constants: Constants = CALIBRATED) -> QualityScore:

@@ -30,6 +30,10 @@ class FaceRecord:
     score: float | None = None
     breadth: float | None = None
     isotropy: float | None = None
+    padding: float | None = None
+    """What of the crop lies outside the photo, 0 to 1."""
+    invented: float | None = None
+    """What of the face does: of a fixed oval around eyes, nose, mouth and chin."""
     idx: int | None = None
     """Place in the official CelebA-HQ; so are the next three, of its image_list.txt."""
     orig_idx: int | None = None
@@ -50,6 +54,8 @@ _COLUMNS = {
     "score": (np.float64, ()),
     "breadth": (np.float64, ()),
     "isotropy": (np.float64, ()),
+    "padding": (np.float64, ()),
+    "invented": (np.float64, ()),
     "idx": (np.int32, ()),
     "orig_idx": (np.int32, ()),
     "proc_md5": (np.dtype("S32"), ()),

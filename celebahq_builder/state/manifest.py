@@ -54,6 +54,10 @@ class Row:
     score: float | None = None
     breadth: float | None = None
     isotropy: float | None = None
+    padding: float | None = None
+    """What of the crop lies outside the photo, 0 to 1."""
+    invented: float | None = None
+    """What of the face does: of a fixed oval around eyes, nose, mouth and chin."""
     perceptual_hash: str = ""
     """64 hex digits, few bits apart for faces that look the same; empty below 32x32."""
     face_sha256: str = ""

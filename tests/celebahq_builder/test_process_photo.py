@@ -4,10 +4,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from celebahq_builder import align, restore_face
-from celebahq_builder.align import align_face, plan_face
+from celebahq_builder.align import align_face, face_quad, plan_face
 from celebahq_builder.config import BuildConfig
+from celebahq_builder.coverage import inside_photo
 from celebahq_builder.process_photo import Task, process_photo
 from celebahq_builder.quality import quality_score
 from celebahq_builder.sources.input_photos import FileStamp
@@ -33,7 +35,9 @@ def test_face_is_scored_without_the_detail_that_super_resolution_invented(tmp_pa
     (row,) = result.rows
     kept = decode_face(result.faces[0])
     np.testing.assert_array_equal(kept, align_face(enlarged, LANDMARKS * 4, 64))
-    assert row.score == float(quality_score(align_face(clean, LANDMARKS, 64)).score)
+    shown = inside_photo(face_quad(LANDMARKS), (photo.shape[1], photo.shape[0]), 64)
+    assert row.score == float(quality_score(align_face(clean, LANDMARKS, 64), shown).score)
+    assert row.padding == pytest.approx(1 - shown.mean(), abs=0.01)
     assert row.score != float(quality_score(kept).score)
 
 

@@ -1,0 +1,67 @@
+"""How much of a crop, and of the face in it, the photo shows: what lies beyond its edge is mirrored, invented."""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
+
+_GRID = 128
+OVAL_CENTRE, OVAL_RADII = (0.5, 0.645), (0.215, 0.265)
+"""In crops of side 1: from above the brows to below the chin, cheek to cheek, without ears and hair."""
+
+
+class Coverage(NamedTuple):
+    """What of a crop lies outside its photo, 0 to 1."""
+
+    padding: float
+    """Of the whole crop."""
+    invented: float
+    """Of the face: of a fixed oval around eyes, nose, mouth and chin."""
+
+
+def coverage(quad: np.ndarray, size: tuple[int, int]) -> Coverage:
+    """Measure one crop.
+
+    Args:
+        quad: (4, 2) corners in pixels of the photo, as `face_quad` returns them.
+        size: (width, height) of the photo.
+    """
+    outside = ~inside_photo(quad, size, _GRID)
+    return Coverage(float(outside.mean()), float(outside[_oval(_GRID)].mean()))
+
+
+def check_coverage(quad: np.ndarray, size: tuple[int, int], max_padding: float, max_invented: float) -> Coverage:
+    """Measure a crop, and refuse a face of which the photo does not show enough.
+
+    Raises:
+        UnusablePhotoError: "cut by the edge of the photo", or "too much padding" where only background is missing.
+    """
+    padding, invented = shown = coverage(quad, size)
+    found = f"{invented:.0%} of the face and {padding:.0%} of the crop lie outside the photo"
+    if invented > max_invented:
+        raise UnusablePhotoError("cut by the edge of the photo", f"{found}; of the face at most {max_invented:.0%} may")
+    if padding > max_padding:
+        raise UnusablePhotoError("too much padding", f"{found}; of the crop at most {max_padding:.0%} may")
+    return shown
+
+
+def inside_photo(quad: np.ndarray, size: tuple[int, int], resolution: int) -> np.ndarray:
+    """Which pixels of a crop the photo shows, by their centres: (resolution, resolution) bool.
+
+    Args:
+        quad, size: as for `coverage`.
+    """
+    corners = np.asarray(quad, np.float64)
+    steps = (np.arange(resolution) + 0.5) / resolution
+    right, down = corners[3] - corners[0], corners[1] - corners[0]
+    at = corners[0] + steps[None, :, None] * right + steps[:, None, None] * down
+    return ((at >= 0) & (at <= np.asarray(size))).all(axis=2)
+
+
+@cache
+def _oval(resolution: int) -> np.ndarray:
+    at = (np.arange(resolution) + 0.5) / resolution
+    x, y = ((at - centre) / radius for centre, radius in zip(OVAL_CENTRE, OVAL_RADII, strict=True))
+    return np.add.outer(y * y, x * x) <= 1
