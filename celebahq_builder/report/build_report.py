@@ -145,6 +145,8 @@ def _strips(choice: Choice, pictures: Pictures) -> str:
             continue
         figures = "".join(figure(address, name, name) for name, address in stages)
         x = f"{row.width} × {row.height} px, {row.scale:.3g} px of the photo a pixel of the face, score {row.score:.3f}"
+        if row.padding:
+            x += f", {row.padding:.0%} of the crop and {row.invented or 0:.0%} of the face lie beyond the photo"
         strips.append(f'<div class="strip of-{len(stages)}">{figures}<p>{text(row.source)} · {text(x)}</p></div>')
     about = "From photo to face, as in Fig. 8 of the paper. The thick side of the box becomes the top."
     return section("Stages", about, "".join(strips)) if strips else ""
