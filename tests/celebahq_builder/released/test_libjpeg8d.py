@@ -69,9 +69,8 @@ def test_numpy_steps_in_where_jpeglib_is_missing(monkeypatch):
 def test_another_version_set_in_between_does_not_matter():
     jpeglib = pytest.importorskip("jpeglib")
     data = jpeg()
-    expected = decode_libjpeg8d(data)
     jpeglib.version.set("6b")
-    np.testing.assert_array_equal(decode_libjpeg8d(data), expected)
+    np.testing.assert_array_equal(decode_libjpeg8d(data), by_numpy(data))
 
 
 @pytest.mark.parametrize("progressive", [False, True])
