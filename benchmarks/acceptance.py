@@ -13,10 +13,10 @@ import numpy as np
 from celebahq_builder.align import align_face, face_quad
 from celebahq_builder.config import MAX_INVENTED
 from celebahq_builder.coverage import coverage, inside_photo
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.landmarks import Face, find_faces
 from celebahq_builder.photos import decode_photo
 from celebahq_builder.quality import quality_score
-from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 
 SIX = (
     "caltech__image_0008.jpg",

@@ -38,9 +38,9 @@ from align import straightforward_extend  # noqa: E402
 
 from celebahq_builder.align import align_face  # noqa: E402
 from celebahq_builder.crop_plan import plan_crop  # noqa: E402
-from celebahq_builder.libjpeg8d import decode_libjpeg8d  # noqa: E402
 from celebahq_builder.official.deltas import delta_key  # noqa: E402
-from celebahq_builder.released_plan import released_box  # noqa: E402
+from celebahq_builder.released.libjpeg8d import decode_libjpeg8d  # noqa: E402
+from celebahq_builder.released.plan import released_box  # noqa: E402
 
 
 def in_todays_pillow(photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -92,8 +92,8 @@ def publish(photo: Photo) -> tuple[str, str, str] | None:
     """Write photo and delta; return line of landmarks, line of the list, final md5; None where there is no face."""
     from cryptography.fernet import Fernet
 
-    from celebahq_builder.landmarks import Face, find_faces
     from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
+    from celebahq_builder.landmarks import Face, find_faces
 
     data, name = photo.path.read_bytes(), f"{photo.idx + 1:06d}.jpg"
     try:

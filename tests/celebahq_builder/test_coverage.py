@@ -5,9 +5,9 @@ import pytest
 
 from celebahq_builder.align import align_face, face_quad
 from celebahq_builder.coverage import check_coverage, coverage, inside_photo
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.landmarks import Face, find_faces
 from celebahq_builder.quality import quality_score
-from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 
 SQUARE = np.array([[0, 0], [0, 100], [100, 100], [100, 0]], float)
 

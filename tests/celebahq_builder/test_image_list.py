@@ -76,7 +76,7 @@ def test_a_file_of_the_list_is_not_taken_for_one_without(celeba):
     build(options(celeba))
     config = BuildConfig(
         input=celeba / "img_celeba", output=celeba / "hq.h5", landmarks=celeba / "landmarks.txt", resolution=64,
-        restore="off", workers=0, dedupe="off",
+        restore="off", workers=0, dedupe="off", max_invented=1.0,
     )  # fmt: skip
     with pytest.raises(BuildError, match="this command says nothing of it"):
         build(config)
