@@ -19,6 +19,7 @@ from train.plan import SMALL, Plan, make_plan, with_augmentation
 from train.publish import example_label, grid_latents, is_published, save_reals
 from train.report import LOG, Report
 from train.run_folder import dataset_facts, lock_run_folder, resume, run_of_the_same_faces, write_options
+from train.run_page import RunPage, hardware
 from train.saving import Position, RunFacts, check_means, means_of, save_run
 from train.schedule import Growth, at_resolution, growth_at, published_resolution
 from train.setup import check_minibatches, choose_precision, make_networks
@@ -107,6 +108,7 @@ def _train(config: TrainConfig, dataset: Dataset, fingerprint: dict[str, Any], g
         if not state:
             save_reals(folder, dataset, plan.resolution)
         metrics = training_metrics(config, dataset, device, report.measured) if config.metrics else None
+        page = RunPage(folder, hardware(facts.device, facts.precision))
         watch.start(position.nimg)
         saved = time.monotonic()
 
@@ -159,6 +161,8 @@ def _train(config: TrainConfig, dataset: Dataset, fingerprint: dict[str, Any], g
             if stop or done or grows or (ticked and due):
                 save_run(facts, stepper, position, growth)
                 saved = time.monotonic()
+            if ticked or stop:
+                page.update(final=done or stop)
             if done:
                 _show_result(report, facts, stepper, position, plan, dataset)
                 return True

@@ -11,8 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from celebahq.files import write_atomic
 from celebahq.progress import clock
+from train.run_log import read_rows
 
 LOG = logging.getLogger("celebahq.train")
 CURVES = ("d_loss", "g_loss", "real_score", "fake_score", "gradient_penalty", "d_overflow", "g_overflow",
@@ -37,6 +41,7 @@ class Report:
         self.measured = _keep_rows_until(self._metrics, nimg)
         """Rows of metrics.jsonl at the start of this process."""
         self._events = _event_writer(folder, nimg)
+        self._show_options(folder, nimg)
         self._total_kimg = total_kimg
         self._bar = Progress(
             TextColumn("{task.fields[where]}"),
@@ -107,6 +112,19 @@ class Report:
             f"  {row['seconds']:g} s" + ("  best so far, kept" if row["best"] else "")
         )
 
+    def grid(self, path: Path, nimg: int) -> None:
+        """Show a picture that was written: TensorBoard has all of them under one slider."""
+        with Image.open(path) as image:
+            self._events.add_image("fakes", np.asarray(image.convert("RGB")), nimg, dataformats="HWC")
+        self._events.flush()
+
+    def _show_options(self, folder: Path, nimg: int) -> None:
+        """Give TensorBoard config.json and history.json as text, as they are at the start of this process."""
+        for name in ("config", "history"):
+            if (folder / f"{name}.json").is_file():
+                text = (folder / f"{name}.json").read_text(encoding="utf-8")
+                self._events.add_text(name, "".join(f"    {line}\n" for line in text.splitlines()), nimg)
+
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Take the bar away while something else shows how far it is."""
@@ -153,18 +171,7 @@ def _keep_rows_until(log: Path, nimg: int) -> list[dict[str, Any]]:
     """
     if not log.exists():
         return []
-    kept = [row for row in map(_row, log.read_bytes().splitlines()) if row and round(row["kimg"] * 1000) <= nimg]
+    kept = [row for row in read_rows(log) if round(row["kimg"] * 1000) <= nimg]
     with write_atomic(log) as file:
         file.write("".join(f"{json.dumps(row)}\n" for row in kept).encode())
     return kept
-
-
-def _row(line: bytes) -> dict[str, Any] | None:
-    """Return a line of a log, or None where it is none."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):  # no UTF-8, no JSON
-        return None
-    if not isinstance(row, dict) or isinstance(row.get("kimg"), bool) or not isinstance(row.get("kimg"), int | float):
-        return None
-    return row if math.isfinite(row["kimg"]) else None

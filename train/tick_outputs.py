@@ -32,6 +32,7 @@ def draw_grid(
         if stepper.try_twice(work, f"the grid of {len(latents)} images"):
             path = facts.config.run_folder / f"fakes-{nimg / 1000:010.3f}.png"
             save_grid(path, found[-1], grid_shape(resolution)[0], resolution)
+            report.grid(path, nimg)
             return
     report.say(f"no grid at {nimg / 1000:g} kimg: no memory for one image beside training; --image-ticks 0 draws none")
 

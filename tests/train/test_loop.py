@@ -76,6 +76,7 @@ def test_a_run_grows_to_the_top_and_leaves_what_the_design_names(dataset, tmp_pa
     assert (run / "reals.png").exists()
     assert list(run.glob("fakes-*.png"))
     assert list(run.glob("events.out.tfevents.*"))
+    assert "0.384 kimg, 16x16" in (run / "index.html").read_text() and "<svg" in (run / "index.html").read_text()
     assert json.loads((run / "config.json").read_text())["fmap_base"] == 32
     generator = zoo.load(run)
     assert generator(torch.randn(2, 8)).shape == (2, 3, 16, 16)
