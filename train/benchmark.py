@@ -21,8 +21,8 @@ class BenchmarkConfig:
     """Whose networks and minibatches; see python -m train --help."""
     resolutions: str = "4-1024"
     """A range of powers of two, or one: 4-1024, 128."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to run."""
+    device: str = "auto"
+    """Where to run: auto (CUDA when there is one), cpu, cuda or cuda:1."""
     precisions: tuple[Literal["fp32", "tf32", "bf16"], ...] = ("fp32", "tf32", "bf16")
     """Which arithmetic."""
     modes: tuple[Literal["eager", "captured"], ...] = ("eager", "captured")
@@ -64,9 +64,9 @@ def speed_table(config: BenchmarkConfig, resolutions: list[int]):
     """Yield the table's lines: a resolution each, sec/kimg for every precision and mode."""
     import torch
 
-    from celebahq.device import choose_device
+    from train.device import use_device
 
-    device = choose_device(config.device)
+    device = use_device(config.device)
     modes = [mode for mode in config.modes if mode == "eager" or device.type == "cuda"]
     precisions = [p for p in config.precisions if p != "tf32" or device.type == "cuda"]
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"

@@ -33,8 +33,8 @@ class TrainConfig:
     """Folder of all runs."""
     name: str | None = None
     """Folder of this run inside it; by default <dataset>-<preset>."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; auto takes CUDA when there is one."""
+    device: str = "auto"
+    """Where to train: cpu, cuda, cuda:1 ...; auto takes CUDA when there is one."""
     precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
     """Arithmetic of the convolutions; auto is bf16 on CUDA and fp32 on a CPU. Statistics, scores, penalties, Adam and
     the moving average are always float32."""

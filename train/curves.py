@@ -113,7 +113,8 @@ def _metric(metric: str) -> Callable[[Axes, RunLog, str, str], bool]:
         values = [row["values"][key] for row, key in zip(rows, last, strict=True)]
         axes.plot(kimg, values, color=color, linewidth=1.3, marker=".", label=name)
         of_reals = [row.get("noise_floor", row.get("reals", {})).get(key) for row, key in zip(rows, last, strict=True)]
-        axes.plot(kimg, [float("nan") if x is None else x for x in of_reals], color=color, linewidth=1, linestyle=":", marker="_")
+        level = [float("nan") if x is None else x for x in of_reals]
+        axes.plot(kimg, level, color=color, linewidth=1, linestyle=":", marker="_")
         return bool(rows)
 
     return draw

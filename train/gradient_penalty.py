@@ -5,8 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.architecture import ProGANConfig
+from zoo.fading import fades, weighted
 from zoo.layers import EqualizedConv2d, stddev_groups, ungrouped, upsample
-from zoo.progan import Discriminator, as_weight, fades, size_key
+from zoo.progan import Discriminator, size_key
 
 
 def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int, alpha: Tensor | float) -> Tensor:
@@ -48,10 +49,9 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
             break
         if r == resolution and fades(config, resolution, alpha):
             coarse = tape.pop().detach()
-            weight = as_weight(alpha, g)
-            g_coarse = _through_leaky_relu(g * (1 - weight), coarse, config.entry_leak)
+            g_coarse = _through_leaky_relu(weighted(g, 1 - alpha), coarse, config.entry_leak)
             coarse_gradient = _through_pool(_through_conv(g_coarse, discriminator.from_rgb[size_key(r // 2)]))
-            g = g * weight
+            g = weighted(g, alpha)
         block = discriminator.blocks[size_key(r)]
         activation, hidden = tape.pop().detach(), tape.pop().detach()
         if block.pool_first:

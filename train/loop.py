@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from celebahq.device import choose_device
 from celebahq_builder.hdf5 import Dataset, open_dataset
 from train.config import TrainConfig, TrainError
 from train.cost import Cost, duration, levels_text
 from train.data import RealFaces
+from train.device import use_device
 from train.initial import growth_of_checkpoint, read_initial, start_of, told_of
 from train.memory import OutOfMemoryError
 from train.metrics.in_training import training_metrics
@@ -70,7 +70,7 @@ def _train(config: TrainConfig, dataset: Dataset, fingerprint: dict[str, Any], g
     plan = make_plan(config, dataset, first, growth_of_checkpoint(state) if state else None)
     config = with_augmentation(config, len(dataset), plan)
     write_options(folder, config, resumed.history)
-    device = choose_device(config.device)
+    device = use_device(config.device)
     precision = choose_precision(config.precision, device, state["precision"] if state else None, folder)
     facts = RunFacts(
         config, precision, _device_name(device), fingerprint, resumed.history, plan.growth, dataset.label_names

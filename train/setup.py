@@ -1,6 +1,7 @@
 """From a TrainConfig to networks on a device in the asked precision."""
 
 import copy
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 
 from train.config import TrainConfig, TrainError
+from train.device import multiplies_bf16
 from train.initial import Initial, architecture_of_checkpoint, fill, grown
 from train.parameters import FlatParameters
 from train.randomness import derived_seed
@@ -16,6 +18,8 @@ from train.schedule import at_resolution
 from train.step import Networks, Settings
 from zoo.architecture import ProGANConfig
 from zoo.progan import Discriminator, Generator
+
+LOG = logging.getLogger("celebahq.train")
 
 
 def choose_precision(name: str, device: torch.device, of_run: str | None = None, folder: Path | None = None) -> str:
@@ -30,7 +34,7 @@ def choose_precision(name: str, device: torch.device, of_run: str | None = None,
         TrainError: tf32 on a device that has none, or another precision than the run's.
     """
     if name == "auto":
-        name = of_run or ("bf16" if device.type == "cuda" else "fp32")
+        name = of_run or _best_precision(device)
     if of_run and name != of_run:
         raise TrainError(
             f"{folder}: got --precision {name}, expected {of_run}, as it was trained; give --name for a run of its own"
@@ -39,9 +43,29 @@ def choose_precision(name: str, device: torch.device, of_run: str | None = None,
         if of_run:
             raise TrainError(f"{folder}: it was trained in tf32, which a CPU has not; resume it on CUDA")
         raise TrainError("--precision tf32: a CPU has none, expected fp32 or bf16")
-    # In bf16 the discriminator's 4x4 layers stay float32; their products may then be TF32, whose mantissa is longer.
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name in ("tf32", "bf16")
+    if name != "fp32" and device.type == "cuda" and not multiplies_bf16(device):
+        where = f"{folder}: was trained in" if of_run else "--precision: got"
+        raise TrainError(
+            f"{where} {name}, expected fp32: {torch.cuda.get_device_name(device)} has compute capability "
+            f"{_capability(device)}, bf16 and TF32 begin at 8.0"
+        )
+    # In bf16 the discriminator's 4x4 layers stay float32, and so do their products.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
     return name
+
+
+def _best_precision(device: torch.device) -> str:
+    if device.type != "cuda":
+        return "fp32"
+    if multiplies_bf16(device):
+        return "bf16"
+    told = f"{torch.cuda.get_device_name(device)} has compute capability {_capability(device)}"
+    LOG.info("%s: it trains in fp32, because bf16 and TF32 begin at 8.0", told)
+    return "fp32"
+
+
+def _capability(device: torch.device) -> str:
+    return ".".join(map(str, torch.cuda.get_device_capability(device)))
 
 
 def architecture_of(config: TrainConfig) -> ProGANConfig:

@@ -1,5 +1,6 @@
 """How far a network has grown, as its config says, and the weight of a block that fades in."""
 
+import torch
 from torch import Tensor
 
 from zoo.architecture import ProGANConfig
@@ -21,6 +22,20 @@ def is_fading(alpha: Tensor | float) -> bool:
     return isinstance(alpha, Tensor) or alpha < 1
 
 
-def as_weight(alpha: Tensor | float, like: Tensor) -> Tensor | float:
-    """Return alpha as torch.lerp wants it: a number, or a tensor of the images' dtype."""
-    return alpha.to(like.dtype) if isinstance(alpha, Tensor) else alpha
+def blend(coarse: Tensor, fine: Tensor, alpha: Tensor | float) -> Tensor:
+    """Return (1 - alpha) * coarse + alpha * fine in their dtype; alpha counts in float32, however they are kept.
+
+    bf16 has 8 bits: as a tensor of that dtype alpha would stand still for a 256th of the fade and more at its end.
+
+    Args:
+        coarse, fine: of one shape and dtype.
+        alpha: a number or a () float32 tensor.
+    """
+    if isinstance(alpha, Tensor) and alpha.dtype.itemsize > fine.dtype.itemsize:
+        return torch.lerp(coarse.to(alpha.dtype), fine.to(alpha.dtype), alpha).to(fine.dtype)
+    return torch.lerp(coarse, fine, alpha.to(fine.dtype) if isinstance(alpha, Tensor) else alpha)
+
+
+def weighted(x: Tensor, weight: Tensor | float) -> Tensor:
+    """Return weight * x in the dtype of x; the weight counts in its own, as in blend, whose adjoint this is."""
+    return (x * weight).to(x.dtype) if not isinstance(weight, Tensor) else (x.to(weight.dtype) * weight).to(x.dtype)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.architecture import ProGANConfig
-from zoo.fading import as_weight, fades, growth_of, is_fading
+from zoo.fading import blend, fades, growth_of, is_fading
 from zoo.layers import (
     EqualizedConv2d,
     EqualizedLinear,
@@ -140,7 +140,7 @@ class Generator(nn.Module):
         image = self.to_rgb[size_key(resolution)](x).float()
         if resolution > 4 and is_fading(alpha):
             coarse = self.to_rgb[size_key(resolution // 2)](previous).float()
-            image = torch.lerp(upsample(coarse), image, as_weight(alpha, image))
+            image = blend(upsample(coarse), image, alpha)
         if self.config.tanh:
             image = torch.tanh(image)
         for _ in range(enlarge):
@@ -292,7 +292,7 @@ class Discriminator(nn.Module):
             x = self.blocks[size_key(r)](x, tape)
             if r == resolution and fading:
                 coarse = leaky_relu(self.from_rgb[size_key(r // 2)](downsample(images)), leak)
-                x = torch.lerp(coarse, x, as_weight(alpha, x))
+                x = blend(coarse, x, alpha)
                 if tape is not None:
                     tape.append(coarse)
         out = self.blocks["4x4"](x, sets, tape)

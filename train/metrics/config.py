@@ -65,8 +65,8 @@ class MetricsConfig:
     """The latents are one stream of numpy.random.RandomState(seed): more pictures extend it. Also orders the reals."""
     mirror: Literal["auto", "yes", "no"] = "auto"
     """Mirror half of the reals, as a generator trained on mirrored faces wants; auto is as the model was trained."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to compute; auto takes CUDA when there is one."""
+    device: str = "auto"
+    """Where to compute: cpu, cuda, cuda:1 ...; auto takes CUDA when there is one."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="FILE.json")] = None
     """Where the figures go; by default metrics.json in the model folder, beside those measured before, or, of a model
     that is not yours (shipped, of the catalogue or the Hub), <name>-metrics.json here."""

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 import zoo
-from celebahq.device import choose_device
 from celebahq_builder.hdf5 import Dataset, open_dataset
+from train.device import use_device
 from train.metrics.config import OF_INCEPTION, MetricsConfig
 from train.metrics.fakes import Fakes
 from train.metrics.figures import check_replaced, command_of, keep_figures, sha256_of, table
@@ -38,7 +38,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     # Model, device, data.
     folder = zoo.model_folder(config.model)
     generator = zoo.load(folder)
-    device = choose_device(config.device)
+    device = use_device(config.device)
     choose_precision("fp32", device)  # figures are compared with published ones: no shortcut in their arithmetic
     dataset = open_dataset(config.dataset) if config.dataset else None
     _check_fit(config, generator.config, dataset)

@@ -53,8 +53,8 @@ class RestorationConfig:
     """Processes that degrade photos in the background; 0 draws every batch in step, reproducible bit for bit."""
     pool: int = 16384
     """Patches held on the device when there are workers."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train."""
+    device: str = "auto"
+    """Where to train: auto (CUDA when there is one), cpu, cuda or cuda:1."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """bf16 on CUDA and fp32 on a CPU, unless said otherwise. The weights stay fp32."""
     seed: int = 0

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from train.device import use_device
 from train.restoration.checkpoint import load_weights
 from train.restoration.photos import read_photos, read_testset
 from train.restoration.protocol import (
@@ -67,7 +67,7 @@ class EvaluateConfig:
     faces: Path | None = None
     """Folder of photographs of faces to measure on as well, each halved; a table of its own."""
     device: str = "cpu"
-    """cpu or cuda."""
+    """auto, cpu, cuda or cuda:1."""
     output: Path | None = None
     """Markdown file to write the tables to as well: between its lines BEGIN and END, or a new file of nothing else."""
 
@@ -90,7 +90,7 @@ def _restorer(name: str, path: Path, device: str) -> Restore:
     network = load_restoration(path.parent) if path.name == WEIGHTS_NAME else load_weights(path)
     if name.endswith("gan"):  # as the builder uses it
         network = WithoutMesh(network)
-    return restorer(network.to(torch.device(device)))
+    return restorer(network.to(use_device(device)))
 
 
 def measure(name: str, path: Path | None, sets: dict[str, list[np.ndarray]], device: str) -> dict[str, float]:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from train.device import use_device
 from train.restoration.adversarial_step import AdversarialStep
 from train.restoration.batches import DrawnBatches, PooledBatches
 from train.restoration.checkpoint import check_config, load_checkpoint, load_weights, save_checkpoint, save_weights
@@ -101,9 +102,7 @@ def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: 
     folder = config.outdir / config.name
     folder.mkdir(parents=True, exist_ok=True)
     check_config(config, folder)
-    device = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if config.device == "auto" else config.device
-    )
+    device = use_device(config.device)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
 

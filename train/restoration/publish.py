@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from train.device import use_device
 from train.restoration.card import card_text
 from train.restoration.checkpoint import load_weights
 from train.restoration.evaluate import SETS, find_weights, measure, verdict
@@ -41,7 +42,7 @@ class PublishConfig:
     commercial: bool = False
     """Whether the licence of the data leaves commercial use open."""
     device: str = "cpu"
-    """cpu or cuda."""
+    """auto, cpu, cuda or cuda:1."""
 
 
 def publish(config: PublishConfig) -> None:
@@ -84,7 +85,7 @@ def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, set
         "command": "python -m train.restoration evaluate",
     }
     (folder / "metrics.json").write_text(json.dumps({"restoration": entry}, indent=2) + "\n", encoding="utf-8")
-    restore = restorer(load_restoration(folder).to(config.device))
+    restore = restorer(load_restoration(folder).to(use_device(config.device)))
     photos = list(read_photos(config.picture).values())[:1]
     save_strip(folder / "samples.jpg", where_needed(restore) if net == "artifacts" else restore, photos, net)
     verdicts = {column: verdict(name, column, figure) for column, figure in figures.items()}
