@@ -71,9 +71,9 @@ def check(func, x: torch.Tensor) -> None:
         raise GuardError(f"{func}: {x.dtype}")
 
 
-def step(variant, precision, labels, augment, resolution, mirror=True, plant=None) -> Guard:
+def step(variant, precision, labels, augment, resolution, loss="wgan-gp", plant=None) -> Guard:
     """Run one iteration under the guard; plant(nets, batch, noise) puts a fault into it."""
-    config = TrainConfig(dataset=".", variant=variant, mirror=mirror, augment=augment, latent_size=16)
+    config = TrainConfig(dataset=".", variant=variant, loss=loss, augment=augment, latent_size=16)
     architecture = ProGANConfig(
         resolution=16, latent_size=16, label_size=labels, fmap_base=128, fmap_max=32, variant=variant
     )
@@ -105,6 +105,11 @@ CONFIGURATIONS = list(
 def test_step_reads_nothing_draws_nothing_and_stays_on_its_device(variant, precision, labels, augment, resolution):
     guard = step(variant, precision, labels, augment, resolution)
     assert guard.launches["_fused_adam_"] == 2
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_relativistic_step_passes_the_guard_too(precision):
+    assert step("paper", precision, 3, "ada", 16, loss="r3gan").launches["_fused_adam_"] == 2
 
 
 @pytest.mark.parametrize("variant", ["paper", "released"])
