@@ -14,7 +14,7 @@ except ModuleNotFoundError:
     )
 
 from celebahq.command import run_command
-from export.config import ImagesConfig, OnnxConfig, UsageError, VideoConfig
+from export.config import ImagesConfig, OnnxConfig, VideoConfig
 from export.demo.config import DemoConfig
 from export.hub_config import HubConfig
 from export.web.config import WebConfig
@@ -29,60 +29,52 @@ Command = (
 )
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Run one subcommand. Exits with 2 when an option or a file cannot be used, 1 when a check or a push failed, 130
-    when it was stopped by Ctrl-C."""
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run one subcommand and exit: 0 done, 1 a check or a push failed, 2 an option or a file cannot be used, 130 after
+    Ctrl-C."""
+    run_command(
+        lambda: run(args), "python -m export", interrupted="stopped; every file that bears its name is complete"
+    )
+
+
+def run(args: Sequence[str] | None = None) -> None:
+    """Run one subcommand, or raise what a user can mend."""
     config = tyro.cli(Command, args=join_label(args), prog="python -m export", description=__doc__)
     # each command imports what it runs on: torch only for onnx, only onnxruntime for images of an .onnx
-    try:
-        if isinstance(config, OnnxConfig):
-            from export.parity import ParityError
-            from export.to_onnx import export_onnx
+    if isinstance(config, OnnxConfig):
+        from export.to_onnx import export_onnx
 
-            try:
-                print(
-                    export_onnx(
-                        config.model,
-                        config.output,
-                        overwrite=config.overwrite,
-                        resolution=config.resolution,
-                        uint8=config.uint8,
-                        precision=config.precision,
-                        external_data=config.external_data,
-                    )
-                )
-            except ParityError as error:
-                sys.exit(f"error: {error}")  # exit code 1: the input is fine, the export is not
-        elif isinstance(config, HubConfig):
-            from export.to_hub import NotPublished, push_to_hub
+        print(
+            export_onnx(
+                config.model,
+                config.output,
+                overwrite=config.overwrite,
+                resolution=config.resolution,
+                uint8=config.uint8,
+                precision=config.precision,
+                external_data=config.external_data,
+            )
+        )
+    elif isinstance(config, HubConfig):
+        from export.to_hub import push_to_hub
 
-            try:
-                print(push_to_hub(config))
-            except NotPublished as error:
-                sys.exit(f"error: {error}")
-        elif isinstance(config, WebConfig | DemoConfig):
-            from export.demo.run import DemoFailure, run_demo
-            from export.parity import ParityError
-            from export.web.page import build_page
+        print(push_to_hub(config))
+    elif isinstance(config, WebConfig):
+        from export.web.page import build_page
 
-            try:
-                print(build_page(config) if isinstance(config, WebConfig) else run_demo(config))
-            except (ParityError, DemoFailure) as error:
-                sys.exit(f"error: {error}")
-        elif isinstance(config, VideoConfig):
-            from export.video import make_video
+        print(build_page(config))
+    elif isinstance(config, DemoConfig):
+        from export.demo.run import run_demo
 
-            print(make_video(config))
-        else:
-            from export.images import paint_images
+        print(run_demo(config))
+    elif isinstance(config, VideoConfig):
+        from export.video import make_video
 
-            print(paint_images(config))
-    except UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("error: stopped; every file that bears its name is whole", file=sys.stderr)
-        sys.exit(130)
+        print(make_video(config))
+    else:
+        from export.images import paint_images
+
+        print(paint_images(config))
 
 
 def join_label(args: Sequence[str] | None) -> list[str]:
@@ -96,10 +88,5 @@ def join_label(args: Sequence[str] | None) -> list[str]:
     return words
 
 
-def command() -> NoReturn:
-    """Run as a program: whatever the terminal takes, and whoever stops reading, nothing ends in a traceback."""
-    run_command(main, "celebahq-export")
-
-
 if __name__ == "__main__":
-    command()
+    main()

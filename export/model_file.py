@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import zoo
-from export.sample import UnusableModel, UsageError, load_onnx
+from export.sample import UnusableModelError, UsageError, load_onnx
 from zoo.folder import ModelError, check_folder_name, read_config
 from zoo.remote.hub_address import is_address
 
@@ -41,7 +41,7 @@ def place_onnx(
             raise UsageError(f"{model}: its weights lie beside it, an export without --external-data is wanted")
         paint = load_onnx(model, "cpu")
         if paint.is_uint8:
-            raise UnusableModel(f"{model}: it gives uint8 pictures, an export without --uint8 is wanted")
+            raise UnusableModelError(f"{model}: it gives uint8 pictures, an export without --uint8 is wanted")
         if precision != "fp32" or resolution not in (None, paint.resolution):
             raise UsageError(f"{model}: --resolution and --precision choose an export, a model folder is wanted")
         if largest is not None and paint.resolution > largest:

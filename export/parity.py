@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from celebahq.errors import CelebAHQError
+
 TOLERANCE = {"fp32": 1e-4, "fp16": 1 / 127.5}
 """Precision of the stored weights -> largest difference allowed, absolute on images within [-1, 1], in units of the
 largest value on larger ones. 1 / 127.5 is one grey level of 255."""
@@ -23,8 +25,10 @@ BATCHES = (
 kinds are mixed, so that anything shared between the images of a batch shows too."""
 
 
-class ParityError(RuntimeError):
-    """The exported file paints other images than PyTorch."""
+class ParityError(CelebAHQError, RuntimeError):
+    """The exported file generates other images than PyTorch: the input is fine, the export is not."""
+
+    exit_code = 1
 
 
 def parity(

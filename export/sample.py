@@ -1,4 +1,4 @@
-"""Paint images from an .onnx file with onnxruntime and numpy alone. This one file is all that is needed beside it.
+"""Generate images from an .onnx file with onnxruntime and numpy alone: this one file is all that is needed beside it.
 
 python sample.py --seeds 0-15 --output grid.png
 """
@@ -17,9 +17,17 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from celebahq.errors import CelebAHQError
+else:
+    try:
+        from celebahq.errors import CelebAHQError
+    except ImportError:  # alone beside an .onnx
+        CelebAHQError = Exception
 
 MAX_SEED = 2**32 - 1  # the largest that numpy.random.RandomState takes
 MAX_IMAGES = 1_000_000
@@ -27,11 +35,11 @@ TOO_NEW = re.compile(r"(?:(IR version: \d+), max supported IR version:|(Opset \d
 LARGEST = 1 << 16  # components of a latent or label, and pixels a side: more is a damaged file, and memory
 
 
-class UsageError(ValueError):
-    """An option or a file that cannot be used; the message is one line that names it and the remedy."""
+class UsageError(ValueError, CelebAHQError):
+    """An option or a file that cannot be used; one line that names it and the remedy."""
 
 
-class UnusableModel(UsageError):
+class UnusableModelError(UsageError):
     """An .onnx file that cannot be sampled here."""
 
 
@@ -41,17 +49,17 @@ def parse_seeds(text: str) -> list[int]:
     for part in text.split(","):
         match = re.fullmatch(r"\s*([0-9]{1,10})(?:-([0-9]{1,10}))?\s*", part)
         if not match:
-            raise UsageError(f"--seeds: {text!r}, seeds like 7, 0-15 or 0-3,8 are wanted")
+            raise UsageError(f"--seeds: got {text!r}, expected seeds like 7, 0-15 or 0-3,8")
         first, last = int(match[1]), int(match[2] or match[1])
         if first > last:
-            raise UsageError(f"--seeds: {part.strip()} runs backwards, {last}-{first} is wanted")
+            raise UsageError(f"--seeds: got {part.strip()}, expected {last}-{first}")
         if last > MAX_SEED:
-            raise UsageError(f"--seeds: {last}, at most {MAX_SEED} is wanted")
+            raise UsageError(f"--seeds: got {last}, expected at most {MAX_SEED}")
         if len(seeds) + last - first >= MAX_IMAGES:
-            raise UsageError(f"--seeds: {text!r} is more than {MAX_IMAGES:,} images, fewer a command are wanted")
+            raise UsageError(f"--seeds: got {text!r}, expected at most {MAX_IMAGES:,} images a command")
         seeds += range(first, last + 1)
     if len(set(seeds)) < len(seeds):
-        raise UsageError(f"--seeds: {Counter(seeds).most_common(1)[0][0]} comes twice, each seed once is wanted")
+        raise UsageError(f"--seeds: got {Counter(seeds).most_common(1)[0][0]} twice, expected each seed once")
     return seeds
 
 
@@ -59,10 +67,9 @@ def latents(seeds: Iterable[int], latent_size: int, truncation: float | None = N
     """Return the latents of seeds, (n, latent_size) float32 ~ N(0, 1), each of its own RandomState, for ever the same.
 
     truncation: draw components again, from the same stream, until none is larger in magnitude (BigGAN's trick, Brock et
-    al. 2019, section 3.1). ProGAN normalizes z, so it narrows the variety little. UsageError below 0.01.
-    """
+    al. 2019, section 3.1). ProGAN normalizes z, so it narrows the variety little. UsageError below 0.01."""
     if truncation is not None and not truncation >= 0.01:
-        raise UsageError(f"--truncation: {truncation}, at least 0.01 is wanted")
+        raise UsageError(f"--truncation: got {truncation}, expected at least 0.01")
     rows = []
     for seed in seeds:
         random = np.random.RandomState(seed)
@@ -76,8 +83,7 @@ def latents(seeds: Iterable[int], latent_size: int, truncation: float | None = N
 def slerp(start: np.ndarray, end: np.ndarray, fraction: np.ndarray | float) -> np.ndarray:
     """Interpolate between latents (n, latent_size) along the great circle, fraction: 0 to 1, a number or (n, 1).
 
-    A line would leave the hypersphere. Returns (n, latent_size) float32, of a length between those of both.
-    """
+    A line would leave the hypersphere. Returns (n, latent_size) float32, of a length between those of both."""
     start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
     from_length, to_length = (np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12) for z in (start, end))
     a, b = start / from_length, end / to_length
@@ -113,7 +119,7 @@ def parse_label(text: str | None, label_size: int, names: Sequence[str] = ()) ->
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Turn images (N, C, R, R) float into pictures (N, R, R, C) uint8: [-1, 1] is [0, 255], NaN a UsageError."""
     if np.isnan(images).any():
-        raise UsageError("--model: it paints NaN, so its weights are damaged; the file as it was published is wanted")
+        raise UsageError("--model: got NaN from it, expected numbers; its weights are damaged, fetch the file again")
     return np.clip(np.rint(images * 127.5 + 127.5), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
@@ -149,8 +155,7 @@ class OnnxGenerator:
     Attributes: latent_size, components of z; label_size, of the label, 0 is unconditional; label_names of its classes,
     [] where nobody named them; resolution; is_uint8, whether it gives pictures (N, R, R, C) uint8, not images
     (N, C, R, R) float32; metadata that the export wrote into the file (config, license, source_sha256 ...); note, a
-    sentence where CUDA was hoped for and the CPU paints, else empty.
-    """
+    sentence where CUDA was hoped for and the CPU generates, else empty."""
 
     def __init__(self, path: Path, session: Any, note: str = "") -> None:
         self._session = session
@@ -159,31 +164,28 @@ class OnnxGenerator:
         outputs = {value.name: value.shape for value in session.get_outputs()}
         latent, image = inputs.get("z"), outputs.get("images")
         if latent is None or image is None or set(inputs) - {"z", "label"}:
-            raise UnusableModel(
-                f"{path}: got inputs {[*inputs]}, outputs {[*outputs]}, expected input z, output images"
-            )
+            raise UnusableModelError(f"{path}: got {[*inputs]} to {[*outputs]}, expected input z, output images")
         types = {value.name: value.type for value in (*session.get_inputs(), *session.get_outputs())}
         self.is_uint8 = types["images"] == "tensor(uint8)"
         if {types[name] for name in types if name != "images" or not self.is_uint8} != {"tensor(float)"}:
-            raise UnusableModel(f"{path}: z is {types['z']} and images is {types['images']}, float32 is wanted")
+            raise UnusableModelError(f"{path}: got z {types['z']}, images {types['images']}, expected float32")
         label = inputs.get("label", ["batch", 0])
         fixed = [*latent[1:], *label[1:], *image[1:]]
         free = not any(isinstance(shape[0] if shape else 1, int) for shape in (latent, label))
         if not free or list(map(len, (latent, label, image))) != [2, 2, 4] or not all(type(n) is int for n in fixed):
             wanted = "(batch, latent), (batch, label) and (batch, channels, R, R) with a free batch"
-            raise UnusableModel(f"{path}: got z {latent}, label {label}, images {image}, expected {wanted}")
+            raise UnusableModelError(f"{path}: got z {latent}, label {label}, images {image}, expected {wanted}")
         if max(fixed) > LARGEST or (image[3] if self.is_uint8 else image[1]) not in (1, 3):
-            raise UnusableModel(f"{path}: got z {latent} and images {image}, expected a generator's sizes")
+            raise UnusableModelError(f"{path}: got z {latent} and images {image}, expected a generator's sizes")
         self.latent_size, self.label_size, self.resolution = latent[1], label[1], image[2]
         self.runs_on = f"onnxruntime {session.get_providers()[0]}"
         self.metadata: dict[str, str] = dict(session.get_modelmeta().custom_metadata_map)
         self.label_names = read_names(self.metadata.get("label_names", "[]"), self.label_size)
 
     def __call__(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
-        """Paint z, (N, latent_size) ~ N(0, 1), and of a conditional model label, (N, label_size).
-
+        """Generate from z, (N, latent_size) ~ N(0, 1), and of a conditional model label, (N, label_size).
         Returns (N, C, R, R) float32, nominally in [-1, 1]; of a file with is_uint8, pictures (N, R, R, C) uint8.
-        Raises ValueError where a shape is another, or a label is missing or too much."""
+        ValueError: a shape is another, or a label is missing or too much."""
         feed = {"z": z} if label is None else {"z": z, "label": label}
         for name, size in (("z", self.latent_size), ("label", self.label_size)):
             found = np.shape(feed[name]) if name in feed else "none"
@@ -193,7 +195,7 @@ class OnnxGenerator:
         try:
             return self._session.run(["images"], {k: np.ascontiguousarray(v, np.float32) for k, v in feed.items()})[0]
         except Exception as error:  # onnxruntime's errors have no common class
-            raise UnusableModel(f"--model: onnxruntime failed while it painted ({reason_of(error)})") from None
+            raise UnusableModelError(f"--model: onnxruntime failed while it ran ({reason_of(error)})") from None
 
     def pictures(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         """Paint (N, R, R, C) uint8, whichever the file gives."""
@@ -217,20 +219,18 @@ def read_names(text: str, label_size: int) -> list[str]:
 
 
 def load_onnx(path: str | Path, device: str = "auto") -> OnnxGenerator:
-    """Load an .onnx file that python -m export onnx wrote, with weights that lie beside it, or raise UnusableModel.
-
-    device: "cpu", "cuda", or "auto": CUDA where it works, else the CPU; `.runs_on` says which.
-    """
+    """Load an .onnx file of python -m export onnx, with weights that lie beside it, or raise UnusableModelError.
+    device: "cpu", "cuda", or "auto": CUDA where it works, else the CPU; `.runs_on` says which."""
     # onnxruntime >= 1.29 sends events to Microsoft from Linux too; only this, and before its import, stops all of them
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError:
-        raise UnusableModel(f"{path}: onnxruntime is not installed, pip install onnxruntime is wanted") from None
+        raise UnusableModelError(f"{path}: got no onnxruntime, expected it: pip install onnxruntime") from None
 
     path = Path(path)
     if not path.is_file():
-        raise UnusableModel(f"{path}: got nothing or no file, expected an .onnx file")
+        raise UnusableModelError(f"{path}: got nothing or no file, expected an .onnx file")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
     providers: list[Any] = ["CPUExecutionProvider"]
@@ -249,21 +249,21 @@ def load_onnx(path: str | Path, device: str = "auto") -> OnnxGenerator:
     except Exception as error:  # onnxruntime's errors have no common class
         reason = reason_of(error)
         if match := TOO_NEW.search(str(error)):
-            newer = f"got {match[1] or match[2]}, expected at most {match[3]}: newer than onnxruntime"
-            raise UnusableModel(
-                f"{path}: {newer} {onnxruntime.__version__}, pip install --upgrade onnxruntime"
+            newer = f"newer than onnxruntime {onnxruntime.__version__}, pip install --upgrade onnxruntime"
+            raise UnusableModelError(
+                f"{path}: got {match[1] or match[2]}, expected at most {match[3]}: {newer}"
             ) from None
-        if "data path does not exist" in reason:
-            reason = "the weights that were beside it, in a .data file, are not"
-        raise UnusableModel(f"{path}: onnxruntime cannot load it ({reason}); damaged or no .onnx?") from None
+        reason = (
+            "its weights, a .data file beside it, are not there" if "data path does not exist" in reason else reason
+        )
+        raise UnusableModelError(f"{path}: onnxruntime cannot load it ({reason}); damaged or no .onnx?") from None
     if device == "cpu" or "CUDAExecutionProvider" in session.get_providers():
         return OnnxGenerator(path, session)
-    what = "finds no CUDA that works" if has_cuda_build else "is a build without CUDA"
-    remedy = "a GPU with onnxruntime-gpu[cuda,cudnn] is wanted"
+    what = "CUDA that does not work" if has_cuda_build else "a build without CUDA"
+    found = f"onnxruntime: got {what}, expected a GPU with onnxruntime-gpu[cuda,cudnn]"
     if device == "cuda":
-        raise UnusableModel(f"--device cuda: onnxruntime {what}, {remedy}")
-    note = f"onnxruntime {what}, so the CPU paints; for CUDA, {remedy}." if has_cuda_build else ""
-    return OnnxGenerator(path, session, note)
+        raise UnusableModelError(f"--device cuda: {found}")
+    return OnnxGenerator(path, session, f"{found}; the CPU generates" if has_cuda_build else "")
 
 
 def main() -> int:
@@ -275,12 +275,12 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("grid.png"), help="the .png to write")
     parser.add_argument("--label", help="3, a class's name or all numbers, --label=-1,0.3, of a conditional model")
     parser.add_argument("--truncation", type=float, help="largest magnitude of a latent's component, say 1.5")
-    parser.add_argument("--batch", type=int, default=4, help="images painted at once")
+    parser.add_argument("--batch", type=int, default=4, help="images generated at once")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     options = parser.parse_args()
     try:
         if options.output.suffix.lower() != ".png" or not options.output.parent.is_dir():
-            raise UsageError(f"--output: {options.output}, the name of a .png in a folder that is there is wanted")
+            raise UsageError(f"--output: got {options.output}, expected the name of a .png in a folder that is there")
         seeds, paint = parse_seeds(options.seeds), load_onnx(options.model, options.device)
         print(paint.note or f"{paint.runs_on} paints", file=sys.stderr)
         label = parse_label(options.label, paint.label_size, paint.label_names)

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from celebahq.errors import CelebAHQError
 from export.config import UsageError
 from export.hub_config import HubConfig
 from export.hub_folder import HubFolder, build_folder
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 HUGGING_FACE = "huggingface.co"
 
 
-class NotPublished(Exception):
+class PublishError(CelebAHQError):
     """The Hub or the way to it refused, or the .onnx failed its check; the message is one line with the remedy."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def push_to_hub(config: HubConfig) -> str:
 
     Raises:
         UsageError: an option, the model, or the want of a token.
-        NotPublished: the Hub or the way to it refused, or the .onnx disagrees with PyTorch.
+        PublishError: the Hub or the way to it refused, or the .onnx disagrees with PyTorch.
     """
     config.check()
     _without_xet_on_other_hubs()
@@ -74,7 +77,7 @@ def push_to_hub(config: HubConfig) -> str:
         try:
             folder = build_folder(config, output, page, published.card if published else None)
         except ParityError as error:
-            raise NotPublished(str(error)) from None
+            raise PublishError(str(error)) from None
         print("\n".join([str(folder), *(f"note: {note}" for note in folder.notes)]), flush=True)
         if published is None:
             kept = f"{output} is kept" if config.output else "give --output to keep the folder"
@@ -140,7 +143,7 @@ def send(api: "HfApi", config: HubConfig, folder: HubFolder, published: Publishe
         lines.append(f"{config.repo}: {folder.summary}, commit {commit.oid}")
     if config.tag and published.tags.get(config.tag) != commit.oid:
         if config.tag in published.tags:
-            raise NotPublished(
+            raise PublishError(
                 f"--tag: {config.tag} already names {published.tags[config.tag][:8]}, not {commit.oid[:8]} "
                 "that is now there; another name is wanted"
             )
@@ -165,21 +168,21 @@ def _check(config: HubConfig, published: Published) -> None:
 
 @contextlib.contextmanager
 def _refusals(config: HubConfig) -> Iterator[None]:
-    """Turn what huggingface_hub raises for reasons outside this program into a NotPublished."""
+    """Turn what huggingface_hub raises for reasons outside this program into a PublishError."""
     try:
         yield
     except RuntimeError as error:  # what its uploads of large files wrap the reason in
         if not isinstance(error.__cause__, network_errors()):
             raise
-        raise NotPublished(explain(error.__cause__, config.repo, config.revision, pushing=True)) from None
+        raise PublishError(explain(error.__cause__, config.repo, config.revision, pushing=True)) from None
     except network_errors() as error:
-        raise NotPublished(explain(error, config.repo, config.revision, pushing=True)) from None
+        raise PublishError(explain(error, config.repo, config.revision, pushing=True)) from None
     except ValueError as error:
         text = " ".join(str(error).split())
         if not text.startswith(("Invalid metadata", "LFS batch API")):
             raise
         wanted = "a card that it takes" if text.startswith("Invalid metadata") else "room for large files"
-        raise NotPublished(f"{config.repo}: {text.rstrip('.')}, {wanted} is wanted") from None
+        raise PublishError(f"{config.repo}: {text.rstrip('.')}, {wanted} is wanted") from None
 
 
 @contextlib.contextmanager

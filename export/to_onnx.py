@@ -20,7 +20,7 @@ import zoo
 from export.config import UsageError
 from export.parity import BATCHES, check, parity
 from export.rewriting import rewrite, store_weights_as_float16
-from export.sample import UnusableModel, load_onnx
+from export.sample import UnusableModelError, load_onnx
 from export.tracing import OPSET, trace
 from zoo import weights
 from zoo.folder import WEIGHTS_NAMES, ModelError, label_names, read_config
@@ -222,7 +222,7 @@ def is_export_of(path: Path, properties: dict[str, str]) -> bool:
     """Whether an .onnx file was exported from the weights and the config that properties describe, by any version."""
     try:
         found = load_onnx(path, device="cpu").metadata
-    except UnusableModel:
+    except UnusableModelError:
         return False
     return {**found, "package": ""} == {**properties, "package": ""}
 
@@ -233,7 +233,7 @@ def _checked(
     """Compare the file with PyTorch on each provider that works here; name is what the reports call it."""
     name = name or path
     config, painters = generator.config, [load_onnx(path, device="cpu")]
-    with contextlib.suppress(UnusableModel):
+    with contextlib.suppress(UnusableModelError):
         painters.append(load_onnx(path, device="cuda"))
     images = sum(map(len, BATCHES))
     worst = {}

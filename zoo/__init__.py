@@ -44,8 +44,8 @@ def import_checkpoint(
         The network in float32 on the CPU, in evaluation mode, gradients off.
 
     Raises:
-        zoo.importers.ImportFailure: the file cannot be imported, or says another label_size; one line that lists what
-            was seen.
+        zoo.importers.CheckpointImportError: the file cannot be imported, or says another label_size; one line that
+            lists what was seen.
     """
     from zoo.importers import import_checkpoint
 

@@ -1,6 +1,5 @@
 """python -m zoo list|show|pull|import|verify: every public ProGAN weight, one safe command away."""
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,44 +21,40 @@ Command = (
 )
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Run one subcommand. Exits with 2 when a name or a file cannot be used, 1 when a check failed."""
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run one subcommand and exit: 0 done, 1 a check failed, 2 a name or a file cannot be used, 130 after Ctrl-C."""
+    run_command(
+        lambda: run(args),
+        "python -m zoo",
+        interrupted="stopped, nothing is left incomplete; run again, a download goes on where it was",
+    )
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run one subcommand; return the exit code, or raise what a user can mend."""
     config = tyro.cli(Command, args=args, prog="python -m zoo", description=__doc__)
     # each command imports what it runs on: torch only where networks are built
-    try:
-        if isinstance(config, ListConfig):
-            list_models(config)
-        elif isinstance(config, ShowConfig):
-            from zoo.commands.show import show
+    if isinstance(config, ListConfig):
+        list_models(config)
+    elif isinstance(config, ShowConfig):
+        from zoo.commands.show import show
 
-            show(config.model, config.cache)
-        elif isinstance(config, PullConfig):
-            pull_models(config)
-        elif isinstance(config, ImportConfig):
-            from zoo.commands.model_import import import_model
+        show(config.model, config.cache)
+    elif isinstance(config, PullConfig):
+        pull_models(config)
+    elif isinstance(config, ImportConfig):
+        from zoo.commands.model_import import import_model
 
-            if config.output:
-                check_folder_name(config.output, "--output")
-            folder = config.output or Path(config.file.stem)
-            made = import_model(config.file, folder, overwrite=config.overwrite, label_size=config.label_size)
-            print(f"{config.file}: imported as {made}")
-        elif config.online:
-            sys.exit(ask_addresses(config))
-        else:
-            sys.exit(verify(config))
-    except ModelError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:  # a reader like head has seen enough: command() ends in silence
-        raise
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(
-            f"error: {where}{error.strerror or error}, a place that can be read and written is wanted", file=sys.stderr
-        )
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit("error: stopped, nothing is left half made; run again, a download goes on where it was")
+        if config.output:
+            check_folder_name(config.output, "--output")
+        folder = config.output or Path(config.file.stem)
+        made = import_model(config.file, folder, overwrite=config.overwrite, label_size=config.label_size)
+        print(f"{config.file}: imported as {made}")
+    elif config.online:
+        return ask_addresses(config)
+    else:
+        return verify(config)
+    return 0
 
 
 def list_models(config: ListConfig) -> None:
@@ -137,10 +132,5 @@ def ask_addresses(config: VerifyConfig) -> int:
     return 0 if verdicts["ok"] == verdicts.total() else 1
 
 
-def command() -> NoReturn:
-    """Run as a program: whatever the terminal takes, and whoever stops reading, nothing ends in a traceback."""
-    run_command(main, "celebahq-zoo")
-
-
 if __name__ == "__main__":
-    command()
+    main()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.catalog import Entry, Source
-from zoo.file_hash import WrongFile, check_file, keep_record, record_of
+from zoo.file_hash import WrongFileError, check_file, keep_record, record_of
 from zoo.folder import ModelError
 from zoo.remote.cache import cannot_write, downloads_folder, only_process
 from zoo.remote.fetch import TIMEOUT, FetchError, fetch, open_client
@@ -49,7 +49,7 @@ def download(entry: Entry, cache: str | Path | None = None, timeout: float = TIM
                     try:
                         if not source.manual:
                             return _from(source, client, folder)
-                    except (FetchError, WrongFile) as error:
+                    except (FetchError, WrongFileError) as error:
                         refusals.setdefault(str(error), []).append(_host(source))
                         if source is not entry.sources[-1]:
                             say(f"{source.file}: {_host(source)}: {error}; the next source is tried")
@@ -85,7 +85,7 @@ def _in_cache(entry: Entry, folder: Path) -> Checkpoint | None:
             record = record_of(path)
             try:
                 sha256 = check_file(path, source, record)
-            except WrongFile as error:
+            except WrongFileError as error:
                 raise ModelError(f"{path}: {error}; another file, to be moved away") from None
             if not record.exists():
                 with contextlib.suppress(OSError):  # a cache that is read-only does not need it
@@ -95,7 +95,7 @@ def _in_cache(entry: Entry, folder: Path) -> Checkpoint | None:
 
 
 def _from(source: Source, client: Any, folder: Path) -> Checkpoint:
-    """Download one source. Raises FetchError, WrongFile, OSError."""
+    """Download one source. Raises FetchError, WrongFileError, OSError."""
     if source.hub:  # which looks into its own cache when it is offline
         path, stated = fetch_from_hub(source)
         return Checkpoint(path, check_file(path, replace(source, sha256=stated) if stated else source), source)
@@ -112,7 +112,7 @@ def _from(source: Source, client: Any, folder: Path) -> Checkpoint:
         try:
             sha256 = check_file(partial, source, record_of(path))
             break
-        except WrongFile:
+        except WrongFileError:
             partial.unlink()
             partial.with_name(partial.name + ".json").unlink(missing_ok=True)
             if attempt == "anew" or not began:

@@ -4,10 +4,11 @@ import hashlib
 import json
 from pathlib import Path
 
+from celebahq.errors import CelebAHQError
 from zoo.catalog import Source
 
 
-class WrongFile(Exception):
+class WrongFileError(CelebAHQError):
     """A file with another hash or size than the published one; half a sentence with both."""
 
 
@@ -35,22 +36,22 @@ def check_file(path: Path, source: Source, record: Path | None = None) -> str:
         record: as keep_record writes it; a file that is not there says nothing.
 
     Raises:
-        WrongFile: it is another file.
+        WrongFileError: it is another file.
     """
     size = path.stat().st_size
     if source.size is not None and size != source.size:
-        raise WrongFile(f"{size:,} bytes, {source.size:,} are wanted")
+        raise WrongFileError(f"{size:,} bytes, {source.size:,} are wanted")
     sha256 = sha256_of(path)
     wanted = source.sha256 or source.sha256_prefix
     if wanted and not sha256.startswith(wanted):
-        raise WrongFile(f"sha256 begins {sha256[:8]}, {wanted[:8]} is wanted")
+        raise WrongFileError(f"sha256 begins {sha256[:8]}, {wanted[:8]} is wanted")
     if source.git_blob_prefix:
         blob = git_blob_of(path)
         if not blob.startswith(source.git_blob_prefix):
-            raise WrongFile(f"git blob begins {blob[:8]}, {source.git_blob_prefix} is wanted")
+            raise WrongFileError(f"git blob begins {blob[:8]}, {source.git_blob_prefix} is wanted")
     first = read_record(record) if record else None
     if first and sha256 != first:
-        raise WrongFile(f"sha256 begins {sha256[:8]}, {first[:8]} is wanted as on first use (see {record})")
+        raise WrongFileError(f"sha256 begins {sha256[:8]}, {first[:8]} is wanted as on first use (see {record})")
     return sha256
 
 

@@ -25,7 +25,7 @@ import torch  # noqa: E402
 
 import zoo  # noqa: E402
 from export.parity import ParityError  # noqa: E402
-from export.sample import OnnxGenerator, UnusableModel, latents, load_onnx  # noqa: E402
+from export.sample import OnnxGenerator, UnusableModelError, latents, load_onnx  # noqa: E402
 from export.to_onnx import export_onnx  # noqa: E402
 from export.tracing import trace  # noqa: E402
 from zoo import weights  # noqa: E402
@@ -82,7 +82,7 @@ def speeds(folder: Path, resolution: int, options: argparse.Namespace) -> list[s
     onnx.save(trace(zoo.load(folder)), plain)
     painters: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
     for name, file in (("onnxruntime", "model.onnx"), ("as traced", plain.name), ("uint8", "model-uint8.onnx")):
-        with contextlib.suppress(UnusableModel):
+        with contextlib.suppress(UnusableModelError):
             painters[name] = load_onnx(folder / file, options.device)
     for name, layout in (("eager", torch.contiguous_format), ("channels_last", torch.channels_last)):
         painters[name] = eager(zoo.load(folder).to(options.device, memory_format=layout), options.device)

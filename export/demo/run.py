@@ -11,13 +11,16 @@ import tempfile
 import time
 from pathlib import Path
 
+from celebahq.errors import CelebAHQError
 from export.demo.config import DemoConfig
 from export.demo.space import gradio_version, write_space
 from export.sample import UsageError
 
 
-class DemoFailure(RuntimeError):
+class DemoError(CelebAHQError, RuntimeError):
     """The application ended by itself; what it said is on the terminal."""
+
+    exit_code = 1
 
 
 def run_demo(config: DemoConfig) -> str:
@@ -25,7 +28,7 @@ def run_demo(config: DemoConfig) -> str:
 
     Raises:
         UsageError: an option or the model cannot be used, or gradio is missing.
-        DemoFailure: the application ended by itself.
+        DemoError: the application ended by itself.
         export.parity.ParityError: the export does not paint what PyTorch paints.
     """
     if config.space is not None:
@@ -56,7 +59,7 @@ def run_demo(config: DemoConfig) -> str:
             application.wait()
             code = 0
     if code > 0:
-        raise DemoFailure(f"app.py: ended with exit code {code}, what it said is above")
+        raise DemoError(f"app.py: ended with exit code {code}, what it said is above")
     return "the demo has ended"
 
 

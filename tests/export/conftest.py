@@ -16,7 +16,11 @@ TINY = {"resolution": 16, "latent_size": 32, "fmap_base": 128, "fmap_max": 16}
 
 
 def images(*args) -> None:
-    main(["images", *map(str, args)])
+    try:
+        main(["images", *map(str, args)])
+    except SystemExit as end:
+        if end.code:
+            raise
 
 
 def refusal(capsys, *args) -> str:
@@ -26,8 +30,8 @@ def refusal(capsys, *args) -> str:
         images(*args)
     assert error.value.code == 2
     message = capsys.readouterr().err
-    assert message.count("\n") == 1 and message.startswith("error: ")
-    return message.removeprefix("error: ").strip()
+    assert message.count("\n") == 1 and message.startswith("python -m export: ")
+    return message.removeprefix("python -m export: ").strip()
 
 
 def picture(path) -> np.ndarray:

@@ -12,7 +12,7 @@ import zoo
 from export import to_onnx
 from export.config import UsageError
 from export.parity import ParityError, check, parity
-from export.sample import UnusableModel, latents, load_onnx, to_uint8
+from export.sample import UnusableModelError, latents, load_onnx, to_uint8
 from export.to_onnx import export_onnx
 
 Z = np.concatenate([latents(range(6), 32), np.zeros((1, 32), np.float32)])
@@ -103,7 +103,7 @@ def test_weights_beside_the_file_belong_to_it(model, tmp_path, onnx_file, monkey
     assert "already there, checked" in str(export_onnx(model, needed))
     alone = shutil.copy(asked, tmp_path / "elsewhere.onnx")
     asked.with_name("asked.onnx.data").unlink()
-    with pytest.raises(UnusableModel, match=r"the weights that were beside it, in a \.data file, are not"):
+    with pytest.raises(UnusableModelError, match=r"its weights, a \.data file beside it, are not there"):
         load_onnx(alone, "cpu")
     monkeypatch.undo()
     export_onnx(model, needed, overwrite=True)

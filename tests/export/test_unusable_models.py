@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 
 from export.demo.space import space_card
 from export.licence import stated_config
-from export.sample import UnusableModel, load_onnx
+from export.sample import UnusableModelError, load_onnx
 
 
 def foreign(name: str, kind: int = TensorProto.FLOAT, shape: tuple = ("n", 4)) -> bytes:
@@ -39,7 +39,7 @@ def generator_file(size: int = 4, index: int = 0, opset: int = 18, ir_version: i
     [
         (b"", "onnxruntime cannot load it ("),
         (b"not a model at all", "onnxruntime cannot load it ("),
-        (foreign("pixels"), "got inputs ['pixels'], outputs ['images'], expected input z, output images"),
+        (foreign("pixels"), "got ['pixels'] to ['images'], expected input z, output images"),
         (
             foreign("z"),
             "got z ['n', 4], label ['batch', 0], images ['n', 4], expected (batch, latent), ",
@@ -73,7 +73,7 @@ def test_a_model_that_is_not_there_is_one_line(model, tmp_path, capsys, refusal)
     assert "a model folder or a run folder is wanted" in refusal(capsys, "--model", tmp_path / "nowhere")
     weights = model / "model.safetensors"
     assert refusal(capsys, "--model", weights).endswith("is a file, a model folder or an .onnx file is wanted")
-    with pytest.raises(UnusableModel):
+    with pytest.raises(UnusableModelError):
         load_onnx(tmp_path / "faces.onnx")
 
 

@@ -32,7 +32,11 @@ def film(path):
 
 
 def video(*args):
-    main(["video", *map(str, args)])
+    try:
+        main(["video", *map(str, args)])
+    except SystemExit as end:
+        if end.code:
+            raise
 
 
 def refusal(capsys, *args) -> str:
@@ -42,7 +46,7 @@ def refusal(capsys, *args) -> str:
     assert error.value.code == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1
-    return message.removeprefix("error: ")
+    return message.removeprefix("python -m export: ")
 
 
 @pytest.fixture(scope="module")
@@ -144,5 +148,5 @@ def test_a_film_that_is_stopped_half_way_leaves_nothing(onnx_file, tmp_path, mon
     monkeypatch.setattr(module, "filmed", broken)
     with pytest.raises(SystemExit, match="130"):
         video("--model", onnx_file, "--output", tmp_path / "film.mp4", "--device", "cpu")
-    assert capsys.readouterr().err.endswith("error: stopped; every file that bears its name is whole\n")
+    assert capsys.readouterr().err.endswith("python -m export: stopped; every file that bears its name is complete\n")
     assert not list(tmp_path.iterdir())

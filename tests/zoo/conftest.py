@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from zoo.catalog import Entry, Source
-from zoo.importers import ImportFailure, import_checkpoint, import_networks
+from zoo.importers import CheckpointImportError, import_checkpoint, import_networks
 
 
 def with_random_biases(network):
@@ -55,7 +55,7 @@ def refused():
 
     def reason(path: Path, match: str | None = None) -> str:
         for use in (import_checkpoint, import_networks):
-            with pytest.raises(ImportFailure, match=match) as failure:
+            with pytest.raises(CheckpointImportError, match=match) as failure:
                 use(path)
         message = str(failure.value)
         assert message.startswith(f"{path}: ") and message.isprintable()

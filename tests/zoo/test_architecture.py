@@ -7,7 +7,7 @@ import torch
 
 from zoo import weights
 from zoo.architecture import ProGANConfig
-from zoo.importers.conversion import ImportFailure, joint_config, width_fields
+from zoo.importers.conversion import CheckpointImportError, joint_config, width_fields
 from zoo.layers import downsample, upsample
 from zoo.progan import Discriminator, Generator
 
@@ -123,8 +123,8 @@ def test_widths_are_said_by_table_2s_formula_where_it_gives_them(widths, hidden,
 
 def test_a_pair_of_different_sizes_has_no_joint_config():
     one, other = ProGANConfig(**TINY), ProGANConfig(**{**TINY, "fmap_max": 6})
-    with pytest.raises(ImportFailure, match=r"generator of \[8, 8, 4\] .*discriminator of \[6, 6, 4\]"):
+    with pytest.raises(CheckpointImportError, match=r"generator of \[8, 8, 4\] .*discriminator of \[6, 6, 4\]"):
         joint_config(one, other)
-    with pytest.raises(ImportFailure, match="generator of label_size 0, discriminator of 3"):
+    with pytest.raises(CheckpointImportError, match="generator of label_size 0, discriminator of 3"):
         joint_config(one, ProGANConfig(**TINY, label_size=3))
     assert joint_config(one, one) == one

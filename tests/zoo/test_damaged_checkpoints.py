@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from zoo.importers import LAYOUTS, ImportFailure, import_checkpoint, import_networks
+from zoo.importers import LAYOUTS, CheckpointImportError, import_checkpoint, import_networks
 from zoo.importers.network_pickle import TensorFlowNetwork, TheanoNetwork
 from zoo.importers.torch_file import BaseConfig
 
@@ -160,7 +160,7 @@ def test_a_file_with_any_byte_changed_imports_or_is_refused_and_never_crashes(wh
         path.write_bytes(changed)
         try:
             import_networks(path)
-        except ImportFailure as error:
+        except CheckpointImportError as error:
             assert re.match(rf"{re.escape(str(path))}: .", str(error))
 
 

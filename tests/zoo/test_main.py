@@ -133,7 +133,8 @@ def test_import_makes_a_folder_that_loads_verifies_and_shows_itself(command, for
 def test_an_import_that_cannot_be_written_names_its_output(command, foreign, tmp_path):
     (tmp_path / "file").touch()
     code, _, err = command("import", foreign, "--output", "file/model")
-    assert code == 2 and "error: file/model: cannot be written (File exists), another --output is wanted\n" in err
+    assert code == 2
+    assert "python -m zoo: file/model: cannot be written (File exists), another --output is wanted\n" in err
 
 
 def test_what_a_model_says_of_itself_does_not_reach_the_terminal_as_commands(command, trained):
@@ -255,7 +256,7 @@ def test_a_user_s_mistake_is_one_line_and_exit_code_2(command, tmp_path, argumen
     os.mkfifo(tmp_path / "pipe")
     code, out, err = command(*arguments)
     assert (code, out) == (2, "")
-    assert err.startswith("error: ") and err.count("\n") == 1 and said in err
+    assert err.startswith("python -m zoo: ") and err.count("\n") == 1 and said in err
 
 
 def test_verify_of_a_changed_model_ends_with_1_and_record_makes_it_the_one_that_counts(command, trained):

@@ -8,7 +8,7 @@ import torch
 from zoo import weights
 from zoo.catalog import Entry
 from zoo.commands.check_image import TOLERANCE, check_difference, check_inputs, load_network, recorded_hashes
-from zoo.file_hash import WrongFile, check_file, record_of, sha256_of
+from zoo.file_hash import WrongFileError, check_file, record_of, sha256_of
 from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
 from zoo.remote.cache import downloads_folder
 
@@ -51,7 +51,7 @@ def verify_checkpoint(entry: Entry, cache: Path | None = None) -> list[Finding]:
         if path.is_file():
             try:
                 sha256 = check_file(path, source, record_of(path))
-            except WrongFile as error:
+            except WrongFileError as error:
                 return [Finding(False, f"{path}: {error}")]
             return [Finding(True, f"{path}: sha256 {sha256[:8]}")]
     return []

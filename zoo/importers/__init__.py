@@ -20,7 +20,7 @@ from zoo.importers import (
     tkarras_theano,
     training_checkpoint,
 )
-from zoo.importers.content import ImportFailure, describe
+from zoo.importers.content import CheckpointImportError, describe
 from zoo.importers.conversion import NETWORKS, Conversion, build, joint_config
 from zoo.importers.imported import Imported
 from zoo.importers.other_families import family_of
@@ -33,8 +33,8 @@ LAYOUTS: tuple[ModuleType, ...] = (
 )  # fmt: skip
 """One file a layout. Each has NAME; recognises(content) -> bool, which never raises whatever the content;
 networks(content) -> the networks in it, of "generator" and "discriminator"; and
-convert(content, network) -> Conversion, which raises ImportFailure for what it cannot reproduce. Where a generator
-without its discriminator does not tell a label from z: LABEL_NORM, the latent_norm of one with labels, and
+convert(content, network) -> Conversion, which raises CheckpointImportError for what it cannot reproduce. Where a
+generator without its discriminator does not tell a label from z: LABEL_NORM, the latent_norm of one with labels, and
 OLDER_NORMS, notes on that."""
 
 
@@ -53,8 +53,8 @@ def import_checkpoint(
         The network in float32 on the CPU, in evaluation mode, gradients off.
 
     Raises:
-        ImportFailure: the file cannot be imported, or says another label_size; one line that lists what was seen.
-            Nothing in it has been run.
+        CheckpointImportError: the file cannot be imported, or says another label_size; one line that lists what was
+            seen. Nothing in it has been run.
         ValueError: network is another word, or label_size no whole number from 0.
     """
     if network not in NETWORKS:
@@ -73,7 +73,7 @@ def import_networks(path: str | Path, label_size: int | None = None) -> Imported
         label_size: as of import_checkpoint.
 
     Raises:
-        ImportFailure, ValueError: as import_checkpoint.
+        CheckpointImportError, ValueError: as import_checkpoint.
     """
     check_label_size(label_size)
     path = Path(path)
@@ -84,7 +84,7 @@ def import_networks(path: str | Path, label_size: int | None = None) -> Imported
     if len(found) == 2:
         try:
             config = joint_config(found["generator"][0].config, found["discriminator"][0].config)
-        except ImportFailure as error:
+        except CheckpointImportError as error:
             notes.append(f"the discriminator is left out: {error}")
             del found["discriminator"]
         else:
@@ -106,15 +106,17 @@ def recognise(path: Path, content: Any) -> ModuleType:
     """Return the layout of a file's content.
 
     Raises:
-        ImportFailure: none fits; it lists what was seen.
+        CheckpointImportError: none fits; it lists what was seen.
     """
     for layout in LAYOUTS:
         if layout.recognises(content):
             return layout
     if family := family_of(content):
-        raise ImportFailure(f"{path}: got {family}, expected a ProGAN; its own program loads it")
+        raise CheckpointImportError(f"{path}: got {family}, expected a ProGAN; its own program loads it")
     names = ", ".join(layout.NAME for layout in LAYOUTS)
-    raise ImportFailure(f"{path}: got a layout that is not known, {describe(content)}; expected one of: {names}")
+    raise CheckpointImportError(
+        f"{path}: got a layout that is not known, {describe(content)}; expected one of: {names}"
+    )
 
 
 def check_label_size(label_size: int | None) -> None:
@@ -127,13 +129,13 @@ def with_labels(conversion: Conversion, layout: ModuleType, content: Any, label_
     """Return a conversion with the label_size that a user knows; where neither the file nor the user says, say so.
 
     Raises:
-        ImportFailure: the file says another one, or its layer takes no more numbers than the label has.
+        CheckpointImportError: the file says another one, or its layer takes no more numbers than the label has.
     """
     config, tells = conversion.config, "discriminator" in layout.networks(content)
     norm = getattr(layout, "LABEL_NORM", None)
     if tells or norm is None or config.label_size:
         if label_size not in (None, config.label_size):
-            raise ImportFailure(f"label_size: got {label_size}, expected {config.label_size} as the file says")
+            raise CheckpointImportError(f"label_size: got {label_size}, expected {config.label_size} as the file says")
         return conversion
     if label_size is None:
         told = "a label cannot be told from z without the discriminator: read as unconditional (--label-size says else)"
@@ -141,7 +143,7 @@ def with_labels(conversion: Conversion, layout: ModuleType, content: Any, label_
     if not label_size:
         return conversion
     if label_size >= config.latent_size:
-        raise ImportFailure(
+        raise CheckpointImportError(
             f"label_size: got {label_size}, expected fewer than the {config.latent_size} numbers of its first layer"
         )
     labelled = replace(config, label_size=label_size, latent_size=config.latent_size - label_size, latent_norm=norm)
@@ -154,16 +156,16 @@ def build_from(
 ) -> tuple[Conversion, Any]:
     """Return a layout's conversion and our network of it; failures name the file."""
     if network not in layout.networks(content):
-        raise ImportFailure(f"{path}: no {network} in this {layout.NAME} file, {describe(content)}")
+        raise CheckpointImportError(f"{path}: no {network} in this {layout.NAME} file, {describe(content)}")
     try:
         conversion = with_labels(layout.convert(content, network), layout, content, label_size)
         return conversion, build(conversion, network)
-    except ImportFailure as error:
-        raise ImportFailure(f"{path}: {layout.NAME} {network}: {error}") from None
+    except CheckpointImportError as error:
+        raise CheckpointImportError(f"{path}: {layout.NAME} {network}: {error}") from None
     except (
         KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError,
     ) as error:  # fmt: skip
         # a file that looked like the layout but holds other things where its layers should be
-        raise ImportFailure(
+        raise CheckpointImportError(
             f"{path}: {layout.NAME} {network} that is not whole ({type(error).__name__}: {error}); {describe(content)}"
         ) from None

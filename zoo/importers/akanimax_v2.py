@@ -7,7 +7,7 @@ from torch import Tensor
 
 from zoo.architecture import ProGANConfig
 from zoo.importers.akanimax_v3 import convolution, discriminator_fields, generator_config, output_layers, projection
-from zoo.importers.content import ImportFailure
+from zoo.importers.content import CheckpointImportError
 from zoo.importers.conversion import Conversion, Layer
 from zoo.importers.equalized import is_equalized
 from zoo.importers.state import State, named_tensors
@@ -35,7 +35,7 @@ def convert(content: Any, network: str) -> Conversion:
     the file's name (GAN_GEN_SHADOW_8: 0 is 4x4), so it is left to the caller's `resolution`.
 
     Raises:
-        ImportFailure: tensors are missing, left over, or fit no such network.
+        CheckpointImportError: tensors are missing, left over, or fit no such network.
     """
     tensors = named_tensors(content)
     return _generator(tensors) if network == "generator" else _discriminator(tensors)
@@ -65,7 +65,7 @@ def _generator(tensors: dict[str, Tensor]) -> Conversion:
 
 def _discriminator(tensors: dict[str, Tensor]) -> Conversion:
     if "final_block.conv_1.conv.weight" in tensors:
-        raise ImportFailure(
+        raise CheckpointImportError(
             "final_block.conv_1.conv.weight: of the program's first version, which drew its scales anew at each start "
             "and kept a map of deviations; a discriminator of its later versions is wanted"
         )

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from zoo.architecture import ProGANConfig
-from zoo.importers.content import ImportFailure
+from zoo.importers.content import CheckpointImportError
 from zoo.importers.conversion import Conversion, Layer, he_scale, width_fields
 from zoo.importers.equalized import dense_of_transposed
 from zoo.importers.state import State, named_tensors
@@ -32,7 +32,7 @@ def convert(content: Any, network: str) -> Conversion:
     """Return a network of the file in our names; of generators the moving average, shadow_generator, if there is one.
 
     Raises:
-        ImportFailure: tensors are missing, left over, or fit no such network.
+        CheckpointImportError: tensors are missing, left over, or fit no such network.
     """
     if network == "discriminator":
         conf, tensors = _part(content, "discriminator")
@@ -45,7 +45,7 @@ def convert(content: Any, network: str) -> Conversion:
         ("num_channels", conversion.config.image_channels),
     ):
         if conf.get(key, found) != found:
-            raise ImportFailure(f"conf has {key} {conf[key]!r}, the layers {found}: the same is wanted")
+            raise CheckpointImportError(f"conf has {key} {conf[key]!r}, the layers {found}: the same is wanted")
     return conversion
 
 
@@ -60,7 +60,7 @@ def _part(content: Any, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def _is_equalized(conf: dict[str, Any]) -> bool:
     """Return whether weights are multiplied by He's constant at run time, as conf says."""
     if not isinstance(conf.get("use_eql"), bool):
-        raise ImportFailure(f"conf has use_eql {conf.get('use_eql')!r}, True or False is wanted")
+        raise CheckpointImportError(f"conf has use_eql {conf.get('use_eql')!r}, True or False is wanted")
     return conf["use_eql"]
 
 

@@ -16,7 +16,7 @@ MOST_PARTS = 200_000
 """Most values in nested data; a pickle of a few hundred bytes can mean billions, by naming the same list twice."""
 
 
-class ImportFailure(ModelError):
+class CheckpointImportError(ModelError):
     """A file that cannot be imported; one line: the file, what was found in it, what is wanted."""
 
 
@@ -90,35 +90,41 @@ class PartCount:
         """Count one more, so deep.
 
         Raises:
-            ImportFailure: more than MOST_PARTS, or deeper than any checkpoint's.
+            CheckpointImportError: more than MOST_PARTS, or deeper than any checkpoint's.
         """
         self.parts += 1
         if self.parts > MOST_PARTS:
-            raise ImportFailure(f"more than {MOST_PARTS} values, a checkpoint's few hundred are wanted: refused")
+            raise CheckpointImportError(
+                f"more than {MOST_PARTS} values, a checkpoint's few hundred are wanted: refused"
+            )
         if depth > 20:
-            raise ImportFailure("data nested more than 20 deep, a checkpoint's few levels are wanted: refused")
+            raise CheckpointImportError("data nested more than 20 deep, a checkpoint's few levels are wanted: refused")
 
 
 def check_tensors(value: Any, depth: int = 0, count: PartCount | None = None) -> int:
     """Check every tensor of nested plain data before anything computes with it; return their bytes.
 
     Raises:
-        ImportFailure: a tensor that is larger than its storage (a view that repeats it), sparse, or of a subclass;
-            too many values; more bytes than MOST_BYTES. The message lacks the file's name.
+        CheckpointImportError: a tensor that is larger than its storage (a view that repeats it), sparse, or of a
+            subclass; too many values; more bytes than MOST_BYTES. The message lacks the file's name.
     """
     count = count or PartCount()
     count.add(depth)
     if isinstance(value, Tensor):
         if type(value) not in (Tensor, torch.nn.Parameter) or value.layout is not torch.strided:
-            raise ImportFailure(f"a {type(value).__name__} of layout {value.layout}, plain dense tensors are wanted")
+            raise CheckpointImportError(
+                f"a {type(value).__name__} of layout {value.layout}, plain dense tensors are wanted"
+            )
         size = value.numel() * value.element_size()
         if value.device.type != "cpu" or size > value.untyped_storage().nbytes():
-            raise ImportFailure(f"a tensor {tuple(value.shape)} without the data for it, whole tensors are wanted")
+            raise CheckpointImportError(
+                f"a tensor {tuple(value.shape)} without the data for it, whole tensors are wanted"
+            )
         return size
     if isinstance(value, Record):
         value = value.fields
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple | set) else ()
     total = sum(check_tensors(part, depth + 1, count) for part in parts)
     if total > MOST_BYTES:
-        raise ImportFailure(f"{total} bytes of tensors, at most {MOST_BYTES} are wanted")
+        raise CheckpointImportError(f"{total} bytes of tensors, at most {MOST_BYTES} are wanted")
     return total

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.architecture import ProGANConfig
-from zoo.importers.content import ImportFailure
+from zoo.importers.content import CheckpointImportError
 from zoo.layers import EqualizedConv2d, EqualizedLinear
 from zoo.progan import Discriminator, Generator
 
@@ -54,7 +54,9 @@ def width_fields(widths: Sequence[int], hidden: int | None = None) -> dict[str, 
     """
     resolution = 4 << (len(widths) - 1)
     if not 1 <= len(widths) <= 12 or min(widths) < 1:
-        raise ImportFailure(f"{len(widths)} resolutions of {list(widths)[:12]} feature maps, 1 to 12 are wanted")
+        raise CheckpointImportError(
+            f"{len(widths)} resolutions of {list(widths)[:12]} feature maps, 1 to 12 are wanted"
+        )
     sizes: dict[str, Any] = {
         "resolution": resolution,
         "fmap_base": max(1, widths[-1] * resolution // 2),
@@ -76,7 +78,7 @@ def build(conversion: Conversion, network: str) -> Generator | Discriminator:
         network: "generator" or "discriminator".
 
     Raises:
-        ImportFailure: a layer is missing, superfluous, of another shape, or not of finite numbers.
+        CheckpointImportError: a layer is missing, superfluous, of another shape, or not of finite numbers.
     """
     with torch.device("meta"):  # no random numbers, not even for a moment
         result = NETWORKS[network](conversion.config)
@@ -89,7 +91,7 @@ def build(conversion: Conversion, network: str) -> Generator | Discriminator:
             differences += _differences(name, conversion.layers[name], modules[name])
     if differences:
         more = f" (and {len(differences) - 3} more)" if len(differences) > 3 else ""
-        raise ImportFailure(f"does not fit together: {'; '.join(differences[:3])}{more}")
+        raise CheckpointImportError(f"does not fit together: {'; '.join(differences[:3])}{more}")
     state = {}
     for name, module in modules.items():
         layer = conversion.layers[name]
@@ -99,7 +101,7 @@ def build(conversion: Conversion, network: str) -> Generator | Discriminator:
         state[f"{name}.bias"] = layer.bias.float().contiguous()
     wrong = next((key for key, value in state.items() if not torch.isfinite(value).all()), None)
     if wrong:
-        raise ImportFailure(f"{wrong} is not finite, finite weights are wanted")
+        raise CheckpointImportError(f"{wrong} is not finite, finite weights are wanted")
     # its own memory: a view into a file that is closed or an array that others change must not stay
     result.load_state_dict({key: value.clone() for key, value in state.items()}, strict=True, assign=True)
     return result.eval().requires_grad_(False)
@@ -126,15 +128,17 @@ def joint_config(generator: ProGANConfig, discriminator: ProGANConfig) -> ProGAN
     """Return one config for a generator and its discriminator, as a model folder has one.
 
     Raises:
-        ImportFailure: the two are of different sizes.
+        CheckpointImportError: the two are of different sizes.
     """
     for name in ("resolution", "image_channels", "label_size"):
         ours, theirs = getattr(generator, name), getattr(discriminator, name)
         if ours != theirs:
-            raise ImportFailure(f"generator of {name} {ours}, discriminator of {theirs}: a pair has the same")
+            raise CheckpointImportError(f"generator of {name} {ours}, discriminator of {theirs}: a pair has the same")
     widths = [[config.feature_maps(r) for r in config.resolutions] for config in (generator, discriminator)]
     if widths[0] != widths[1]:
-        raise ImportFailure(f"generator of {widths[0]} feature maps, discriminator of {widths[1]}: a pair has the same")
+        raise CheckpointImportError(
+            f"generator of {widths[0]} feature maps, discriminator of {widths[1]}: a pair has the same"
+        )
     joint = replace(
         generator,
         discriminator_leak=discriminator.discriminator_leak,

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from zoo.architecture import ProGANConfig
-from zoo.importers.content import ImportFailure, Record, as_state_dict, describe
+from zoo.importers.content import CheckpointImportError, Record, as_state_dict, describe
 from zoo.importers.conversion import Conversion, Layer, he_scale, width_fields
 
 NAME = "gan_zoo"
@@ -62,10 +62,10 @@ def convert(content: Any, network: str) -> Conversion:
             layers["blocks.4x4.dense1"] = layer("decisionLayer")
     unused = sorted(set(state) - used)
     if unused:
-        raise ImportFailure(f"tensors without a place, {describe({name: state[name] for name in unused})}")
+        raise CheckpointImportError(f"tensors without a place, {describe({name: state[name] for name in unused})}")
     alpha = float(options.get("alpha") or 0.0)
     if not 0 <= alpha <= 1:
-        raise ImportFailure(f"alpha: {alpha}, 0 to 1 is wanted")
+        raise CheckpointImportError(f"alpha: {alpha}, 0 to 1 is wanted")
     config = _config(network, layers, options, alpha if count > 1 else 0.0)
     fade = f"alpha {alpha:g} (its 1 is the lower resolution alone): half grown, it works as it stands"
     note = f"{network}: {key}, {fade if config.lod else 'fully grown'}"
@@ -84,10 +84,10 @@ def _config(network: str, layers: dict[str, Layer], options: dict[str, Any], alp
     names = [name for name in layers if "_rgb" in name]  # 4x4 first
     if network == "generator":
         if not options.get("perChannelNormalization", True):
-            raise ImportFailure("perChannelNormalization: False, with which its own program cannot paint")
+            raise CheckpointImportError("perChannelNormalization: False, with which its own program cannot paint")
         loss = options.get("lossCriterion", "WGANGP")
         if loss not in _TANH:
-            raise ImportFailure(f"lossCriterion: {loss!r}, {', '.join(_TANH)} are known")
+            raise CheckpointImportError(f"lossCriterion: {loss!r}, {', '.join(_TANH)} are known")
         return ProGANConfig(
             **width_fields([layers[name].weight.shape[1] for name in names]),
             latent_size=layers["blocks.4x4.dense"].weight.shape[1] - label_size,

@@ -27,7 +27,7 @@ def convert(content: Any, network: str) -> Conversion:
     """Return the generator in our names; ganseeing clips what it paints to [-1, 1], gandissect and ours do not.
 
     Raises:
-        ImportFailure: tensors are missing, left over, or fit no such network.
+        CheckpointImportError: tensors are missing, left over, or fit no such network.
     """
     state = State(chain_tensors(content))
     count = 0

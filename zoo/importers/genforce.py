@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from zoo.architecture import ProGANConfig
-from zoo.importers.content import ImportFailure
+from zoo.importers.content import CheckpointImportError
 from zoo.importers.conversion import Conversion, Layer, he_scale, width_fields
 from zoo.importers.equalized import dense_of_padded, is_equalized, upsampling_kernel
 from zoo.importers.state import State, named_tensors
@@ -43,7 +43,7 @@ def convert(content: Any, network: str) -> Conversion:
     """Return a network of the file in our names; of generators the moving average, generator_smooth, if there is one.
 
     Raises:
-        ImportFailure: tensors are missing, left over, or fit no such network.
+        CheckpointImportError: tensors are missing, left over, or fit no such network.
     """
     painter, critic = _parts(content)
     labels = label_size(critic) if critic else 0
@@ -110,7 +110,9 @@ def convert_generator(tensors: dict[str, Tensor], labels: int, notes: tuple[str,
     lod = state.take("lod", 0).item()
     state.finish()
     if inputs <= labels:
-        raise ImportFailure(f"layer0 takes {inputs} numbers, {labels} of them a label: a latent vector is wanted")
+        raise CheckpointImportError(
+            f"layer0 takes {inputs} numbers, {labels} of them a label: a latent vector is wanted"
+        )
     config = ProGANConfig(
         **width_fields(widths),
         latent_size=inputs - labels,

@@ -33,7 +33,7 @@ def convert(content: Any, network: str) -> Conversion:
     """Return the network in our names; sizes come from the shapes, and a label cannot be told from z.
 
     Raises:
-        ImportFailure: tensors are missing, left over, or fit no such network.
+        CheckpointImportError: tensors are missing, left over, or fit no such network.
     """
     tensors = named_tensors(content)
     if network == "generator":

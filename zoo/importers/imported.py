@@ -8,7 +8,7 @@ from typing import Any
 from zoo import weights
 from zoo.file_hash import sha256_of
 from zoo.folder import CONFIG_NAME, read_config
-from zoo.importers.content import ImportFailure
+from zoo.importers.content import CheckpointImportError
 from zoo.progan import Discriminator, Generator
 
 
@@ -47,11 +47,13 @@ class Imported:
             model_sha256 (and discriminator_sha256).
 
         Raises:
-            ImportFailure: there is no generator, and a model folder has one.
+            CheckpointImportError: there is no generator, and a model folder has one.
             ModelError: the disk is full.
         """
         if self.generator is None:
-            raise ImportFailure(f"{self.source}: a discriminator alone, a generator is wanted for a model folder")
+            raise CheckpointImportError(
+                f"{self.source}: a discriminator alone, a generator is wanted for a model folder"
+            )
         folder, provenance = Path(folder), self.provenance()
         if self.discriminator is not None:
             provenance["discriminator_sha256"] = sha256_of(weights.save(self.discriminator, folder))

@@ -37,7 +37,7 @@ def convert(content: Any, network: str) -> Conversion:
     first layer does so once more, as ours does. These programs do not blend: a fractional lod is rounded up.
 
     Raises:
-        ImportFailure: tensors are missing, left over, or fit no such network.
+        CheckpointImportError: tensors are missing, left over, or fit no such network.
     """
     tensors = named_tensors(content)
     return _generator(tensors) if network == "generator" else _discriminator(tensors)

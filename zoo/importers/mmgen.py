@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from zoo.architecture import ProGANConfig
-from zoo.importers.content import ImportFailure, as_state_dict
+from zoo.importers.content import CheckpointImportError, as_state_dict
 from zoo.importers.conversion import Conversion, Layer, he_scale, width_fields
 from zoo.importers.equalized import upsampling_kernel
 from zoo.importers.state import State, below, named_tensors
@@ -39,7 +39,7 @@ def convert(content: Any, network: str) -> Conversion:
     A file that was saved while growing gives the network of the resolution that it had reached.
 
     Raises:
-        ImportFailure: tensors are missing, left over, or fit no such network.
+        CheckpointImportError: tensors are missing, left over, or fit no such network.
     """
     tensors, settings = _tensors(content), _settings(content)
     growth = State({name: tensors[name] for name in ("_curr_scale_int", "_curr_transition_weight") if name in tensors})
@@ -50,7 +50,7 @@ def convert(content: Any, network: str) -> Conversion:
         fused = settings.get("fused_convdown", str(fused)) != "False"
         return _discriminator(below(tensors, "discriminator."), fused, growth, settings)
     if prefix is None:
-        raise ImportFailure(f"no tensors {' or '.join(_GENERATORS)}noise2feat...: expected a generator's")
+        raise CheckpointImportError(f"no tensors {' or '.join(_GENERATORS)}noise2feat...: expected a generator's")
     last = tensors.get("discriminator.decision.linear1.weight_orig")
     labels = 0 if last is None else last.shape[0] - 1
     return _generator(below(tensors, prefix), prefix, labels, growth, settings)
@@ -82,7 +82,7 @@ def _reached(growth: State, blocks: int) -> tuple[int, float]:
     scale = int(growth.take("_curr_scale_int", 0))
     reached = scale.bit_length() - 2
     if scale not in [4 << b for b in range(blocks)]:
-        raise ImportFailure(f"_curr_scale_int is {scale}, a resolution from 4 to {4 << (blocks - 1)} is wanted")
+        raise CheckpointImportError(f"_curr_scale_int is {scale}, a resolution from 4 to {4 << (blocks - 1)} is wanted")
     weight = growth.take("_curr_transition_weight", 0).item() if "_curr_transition_weight" in growth else 1.0
     return reached, min(max(weight, 0.0), 1.0) if reached > 1 else 1.0
 
@@ -107,7 +107,9 @@ def _generator(
         layers[f"to_rgb.{side}"] = rgb
     state.finish()
     if inputs <= labels:
-        raise ImportFailure(f"noise2feat takes {inputs} numbers, {labels} of them a label: a latent vector is wanted")
+        raise CheckpointImportError(
+            f"noise2feat takes {inputs} numbers, {labels} of them a label: a latent vector is wanted"
+        )
     reached, newest = _reached(growth, blocks)
     layers = _up_to(layers, reached)
     widths = [layers[f"to_rgb.{4 << b}x{4 << b}"].weight.shape[1] for b in range(reached)]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zoo.importers.content import ImportFailure, PartCount, Record
+from zoo.importers.content import CheckpointImportError, PartCount, Record
 from zoo.importers.pickle_audit import check_opcodes
 
 _CODES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
@@ -34,32 +34,34 @@ class _Dtype:
     def __init__(self, code: Any, *flags: Any) -> None:
         code = code.decode("latin1") if isinstance(code, bytes) else str(code)
         if code.startswith(("O", "|O")):
-            raise ImportFailure("an array of Python objects, arrays of numbers are wanted: refused")
+            raise CheckpointImportError("an array of Python objects, arrays of numbers are wanted: refused")
         if code not in _CODES:
-            raise ImportFailure(f"an array of {code[:20]!r}, numbers are wanted: refused")
+            raise CheckpointImportError(f"an array of {code[:20]!r}, numbers are wanted: refused")
         self.code, self.order = code, "<"
 
     def __setstate__(self, state: Any) -> None:
         order = state[1].decode("latin1") if isinstance(state[1], bytes) else state[1]
         if order not in ("<", ">", "|", "="):
-            raise ImportFailure(f"an array of byte order {order!r}, < or > is wanted")
+            raise CheckpointImportError(f"an array of byte order {order!r}, < or > is wanted")
         self.order = "<" if order in "|=" else order
 
     def numbers(self, data: Any, shape: Any, fortran: bool) -> np.ndarray:
         """Return the array (shape) that raw bytes hold.
 
         Raises:
-            ImportFailure: the bytes are not those of that shape.
+            CheckpointImportError: the bytes are not those of that shape.
         """
         dtype = np.dtype(self.order + self.code)
         if isinstance(data, str):  # Python 2 has no bytes
             data = data.encode("latin1")
         if not isinstance(data, bytes | bytearray):
-            raise ImportFailure(f"an array made of {type(data).__name__}, bytes are wanted")
+            raise CheckpointImportError(f"an array made of {type(data).__name__}, bytes are wanted")
         if not isinstance(shape, tuple) or len(shape) > 8 or any(type(n) is not int or n < 0 for n in shape):
-            raise ImportFailure(f"an array of shape {str(shape)[:60]}, whole numbers from 0 are wanted")
+            raise CheckpointImportError(f"an array of shape {str(shape)[:60]}, whole numbers from 0 are wanted")
         if math.prod(shape) * dtype.itemsize != len(data):
-            raise ImportFailure(f"an array {shape} of {dtype} in {len(data)} bytes, it takes another number of them")
+            raise CheckpointImportError(
+                f"an array {shape} of {dtype} in {len(data)} bytes, it takes another number of them"
+            )
         array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
         return np.array(array, dtype.newbyteorder("="), order="C")  # a copy: the bytes cannot be written to
 
@@ -73,7 +75,7 @@ class _Array:
     def __setstate__(self, state: Any) -> None:
         shape, dtype, fortran, data = state[-4:]  # a version number may come first
         if not isinstance(dtype, _Dtype):
-            raise ImportFailure(f"an array of {type(dtype).__name__}, numbers are wanted")
+            raise CheckpointImportError(f"an array of {type(dtype).__name__}, numbers are wanted")
         self.value = dtype.numbers(data, shape, bool(fortran))
 
 
@@ -90,7 +92,7 @@ def _frombuffer(data: Any, dtype: _Dtype, shape: Any, order: str) -> _Array:
 def _encode(text: str, encoding: str = "latin1") -> bytes:
     """_codecs.encode, which Python 3 writes for bytes in an old protocol."""
     if not isinstance(text, str) or encoding != "latin1":
-        raise ImportFailure("text encoded in a way that no checkpoint needs: refused")
+        raise CheckpointImportError("text encoded in a way that no checkpoint needs: refused")
     return text.encode("latin1")
 
 
@@ -98,7 +100,7 @@ class _Ndarray:
     """numpy.ndarray as an argument of _reconstruct: a name, nothing more."""
 
     def __setstate__(self, state: Any) -> None:
-        raise ImportFailure("a class that is given a state: refused")
+        raise CheckpointImportError("a class that is given a state: refused")
 
 
 class _Function:
@@ -113,7 +115,7 @@ class _Function:
         return self.function(*arguments)
 
     def __setstate__(self, state: Any) -> None:
-        raise ImportFailure("a function that is given a state: refused")
+        raise CheckpointImportError("a function that is given a state: refused")
 
 
 _KNOWN: dict[tuple[str, str], Any] = {
@@ -136,21 +138,21 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _KNOWN:
-            raise ImportFailure(
+            raise CheckpointImportError(
                 f"asks for {module[:60]}.{name[:60]}, only the released programs' networks and arrays of numbers are "
                 "wanted: refused, nothing was run"
             )
         return _KNOWN[module, name]
 
     def persistent_load(self, pid: Any) -> Any:
-        raise ImportFailure("refers to something outside itself: refused")
+        raise CheckpointImportError("refers to something outside itself: refused")
 
 
 def read_network_pickle(data: bytes) -> Any:
     """Return the content of a pickle; arrays as tensors, Network objects as Records.
 
     Raises:
-        ImportFailure: it asks for anything else; nothing of it has been run.
+        CheckpointImportError: it asks for anything else; nothing of it has been run.
     """
     check_opcodes(data)
     return _plain(_Unpickler(io.BytesIO(data), encoding="latin1").load())
@@ -162,7 +164,7 @@ def _plain(value: Any, depth: int = 0, count: PartCount | None = None) -> Any:
     count.add(depth)
     if isinstance(value, _Array):
         if value.value is None:
-            raise ImportFailure("an array without data, whole arrays are wanted")
+            raise CheckpointImportError("an array without data, whole arrays are wanted")
         return torch.from_numpy(value.value)
     if isinstance(value, Record):
         value.fields = _plain(value.fields, depth + 1, count)
@@ -173,4 +175,4 @@ def _plain(value: Any, depth: int = 0, count: PartCount | None = None) -> Any:
         return type(value)(_plain(item, depth + 1, count) for item in value)
     if value is None or isinstance(value, str | bytes | int | float | bool | torch.Tensor):
         return value  # a tensor: of a record that the file names twice
-    raise ImportFailure(f"a {type(value).__name__} in the data, tensors and plain data are wanted")
+    raise CheckpointImportError(f"a {type(value).__name__} in the data, tensors and plain data are wanted")

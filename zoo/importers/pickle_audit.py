@@ -7,7 +7,7 @@ import pickletools
 from collections.abc import Mapping
 from typing import Any
 
-from zoo.importers.content import ImportFailure
+from zoo.importers.content import CheckpointImportError
 
 _ITEM_SIZES = {
     "DoubleStorage": 8, "FloatStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2, "LongStorage": 8, "IntStorage": 4,
@@ -30,25 +30,25 @@ def check_opcodes(data: bytes) -> int:
     """Check a pickle's opcodes one by one; return where it ends.
 
     Raises:
-        ImportFailure: no pickle, or cut short: the message lists the first names in it; a memo index beyond the pickle,
-            for which the unpickler would make room.
+        CheckpointImportError: no pickle, or cut short: the message lists the first names in it; a memo index beyond the
+            pickle, for which the unpickler would make room.
     """
     end = 0
     names: list[str] = []
     try:
         for opcode, argument, position in pickletools.genops(data):
             if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and isinstance(argument, int) and argument > len(data):
-                raise ImportFailure(
+                raise CheckpointImportError(
                     f"a pickle that numbers its parts up to {argument}, it has {len(data)} bytes: refused"
                 )
             if isinstance(argument, str) and 2 < len(argument) < 60 and len(names) < 8:
                 names.append(argument)
             end = position or 0
     except ValueError as error:
-        if isinstance(error, ImportFailure):
+        if isinstance(error, CheckpointImportError):
             raise
         reason = str(error).splitlines()[0][:100]
-        raise ImportFailure(
+        raise CheckpointImportError(
             f"a pickle of {len(data)} bytes, damaged or cut short after byte {end} ({reason}); seen until there: "
             f"{', '.join(map(repr, names)) or 'no names'}; the whole checkpoint is wanted"
         ) from None
@@ -99,22 +99,22 @@ class StorageAudit(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> type:
         if name not in _NEEDED.get(module, ()):
-            raise ImportFailure(
+            raise CheckpointImportError(
                 f"asks for {module[:60]}.{name[:60]}, only tensors and plain data are wanted: refused, nothing was run"
             )
         return type(name, (_Inert,), {"__module__": module})
 
     def persistent_load(self, pid: Any) -> _Inert:
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
-            raise ImportFailure(f"a reference to {str(pid)[:60]!r}, the storages of a torch file are wanted")
+            raise CheckpointImportError(f"a reference to {str(pid)[:60]!r}, the storages of a torch file are wanted")
         _, kind, key, _, count = pid[:5]
         item = _ITEM_SIZES.get(getattr(kind, "__name__", ""))
         if item is None or type(count) is not int or count < 0 or not isinstance(key, str):
-            raise ImportFailure(f"a storage of {count!r} {getattr(kind, '__name__', kind)}, numbers are wanted")
+            raise CheckpointImportError(f"a storage of {count!r} {getattr(kind, '__name__', kind)}, numbers are wanted")
         self.declared[key] = item * count
         if self.sizes is not None and self.sizes.get(key, -math.inf) < item * count:
             found = self.sizes.get(key, "none")
-            raise ImportFailure(
+            raise CheckpointImportError(
                 f"storage {key[:40]!r}: {item * count} bytes declared, {found} in the file; the whole is wanted"
             )
         return _Inert()

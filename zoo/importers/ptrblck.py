@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from zoo.importers.content import ImportFailure
+from zoo.importers.content import CheckpointImportError
 from zoo.importers.conversion import Conversion, Layer, he_scale
 from zoo.importers.state import State
 from zoo.importers.wscale_chain import chain_tensors, convert_chain
@@ -28,7 +28,7 @@ def convert(content: Any, network: str) -> Conversion:
     """Return the generator in our names, with the scales that the file stores.
 
     Raises:
-        ImportFailure: tensors are missing, left over, or fit no such network.
+        CheckpointImportError: tensors are missing, left over, or fit no such network.
     """
     state, layers = State(chain_tensors(content)), []
     if "in_layer.1.weight" in state:  # the names of the program's first version
@@ -53,6 +53,6 @@ def _layer(state: State, weight_name: str, wscale: str, gain: float = math.sqrt(
     if f"{wscale}.scale" in state:
         stored = state.take(f"{wscale}.scale")
         if stored.numel() != 1 or stored.ndim > 1:
-            raise ImportFailure(f"{wscale}.scale is {tuple(stored.shape)}, one number is wanted")
+            raise CheckpointImportError(f"{wscale}.scale is {tuple(stored.shape)}, one number is wanted")
         scale = stored.item()
     return Layer(weight, state.take(f"{wscale}.b", 1), scale)

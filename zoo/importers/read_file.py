@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from zoo.importers.content import MOST_BYTES, ImportFailure, check_tensors
+from zoo.importers.content import MOST_BYTES, CheckpointImportError, check_tensors
 from zoo.importers.network_pickle import read_network_pickle
 from zoo.importers.other_families import family_of_pickle
 from zoo.importers.torch_file import LEGACY_MAGIC, read_legacy_torch, read_torch_zip
@@ -31,26 +31,28 @@ def read_file(path: Path) -> Any:
         Nested dicts, lists, tuples, strings, numbers, float and integer tensors on the CPU, and Records.
 
     Raises:
-        ImportFailure: the file cannot be read, is damaged, or wants anything else; nothing in it has been run.
+        CheckpointImportError: the file cannot be read, is damaged, or wants anything else; nothing in it has been run.
     """
     try:
         size = path.stat().st_size
         if not path.is_file():
-            raise ImportFailure("no file, a checkpoint is wanted")
+            raise CheckpointImportError("no file, a checkpoint is wanted")
         if size > MOST_BYTES:
-            raise ImportFailure(f"{size} bytes, at most {MOST_BYTES} are wanted")
+            raise CheckpointImportError(f"{size} bytes, at most {MOST_BYTES} are wanted")
         with path.open("rb") as file:
             start = file.read(512)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what torch and pickletools wonder about is said below, or does not matter
             content = _read(path, start)
         check_tensors(content)
-    except ImportFailure as error:
-        raise ImportFailure(f"{path}: {error}") from None
+    except CheckpointImportError as error:
+        raise CheckpointImportError(f"{path}: {error}") from None
     except OSError as error:
-        raise ImportFailure(f"{path}: cannot be read ({error.strerror or error}), a checkpoint is wanted") from None
+        raise CheckpointImportError(
+            f"{path}: cannot be read ({error.strerror or error}), a checkpoint is wanted"
+        ) from None
     except RecursionError:
-        raise ImportFailure(f"{path}: nested without end, a checkpoint's few levels are wanted") from None
+        raise CheckpointImportError(f"{path}: nested without end, a checkpoint's few levels are wanted") from None
     except (
         pickle.UnpicklingError,
         zipfile.BadZipFile,
@@ -68,7 +70,9 @@ def read_file(path: Path) -> Any:
         AssertionError,
     ) as error:  # fmt: skip - what the readers make of bytes that are not what they seem
         reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
-        raise ImportFailure(f"{path}: damaged or cut short ({reason}), the whole checkpoint is wanted") from None
+        raise CheckpointImportError(
+            f"{path}: damaged or cut short ({reason}), the whole checkpoint is wanted"
+        ) from None
     return content
 
 
@@ -76,16 +80,18 @@ def _read_pickle(data: bytes) -> Any:
     """Return the content of a plain pickle; one that is refused is called what it is where its words tell."""
     try:
         return read_network_pickle(data)
-    except ImportFailure:
+    except CheckpointImportError:
         if family := family_of_pickle(data):
-            raise ImportFailure(f"got {family}, expected a ProGAN; its own program loads it; nothing was run") from None
+            raise CheckpointImportError(
+                f"got {family}, expected a ProGAN; its own program loads it; nothing was run"
+            ) from None
         raise
 
 
 def _read(path: Path, start: bytes) -> Any:
     """Return the content, by the kind that the first bytes tell."""
     if not start:
-        raise ImportFailure("an empty file, a checkpoint is wanted")
+        raise CheckpointImportError("an empty file, a checkpoint is wanted")
     if start.startswith(b"PK\x03\x04"):
         return read_torch_zip(path)
     if start.startswith(LEGACY_MAGIC):
@@ -94,15 +100,15 @@ def _read(path: Path, start: bytes) -> Any:
         with safe_open(path, framework="pt", device="cpu") as file:
             return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
     if start[257:262] == b"ustar":
-        raise ImportFailure("a tar archive (of torch before 0.4?), a file saved by a newer torch is wanted")
+        raise CheckpointImportError("a tar archive (of torch before 0.4?), a file saved by a newer torch is wanted")
     text = start.lstrip().lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"{")):
-        raise ImportFailure("a web page or other text, not a checkpoint; the download went wrong?")
+        raise CheckpointImportError("a web page or other text, not a checkpoint; the download went wrong?")
     for magic, kind in _OTHER.items():
         if start.startswith(magic):
-            raise ImportFailure(f"{kind}; a torch file, a TensorFlow or Theano pickle or safetensors is wanted")
+            raise CheckpointImportError(f"{kind}; a torch file, a TensorFlow or Theano pickle or safetensors is wanted")
     if start[0] == 0x80 or start[:1] in b"(]}c":  # any protocol; a text protocol's tuple, list, dict or class
         return _read_pickle(path.read_bytes())
-    raise ImportFailure(
+    raise CheckpointImportError(
         f"begins with {start[:8].hex(' ')}, which is none of: torch file, TensorFlow or Theano pickle, safetensors"
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.importers.content import ImportFailure, as_state_dict
+from zoo.importers.content import CheckpointImportError, as_state_dict
 
 
 def named_tensors(value: Any) -> dict[str, Tensor]:
@@ -48,19 +48,19 @@ class State:
             ndim: how many dimensions it has; 4 for a convolution.
 
         Raises:
-            ImportFailure: it is not there, was taken before, or has other dimensions.
+            CheckpointImportError: it is not there, was taken before, or has other dimensions.
         """
         if name not in self._left:
-            raise ImportFailure(f"{name} is missing, among what is there: {self._names()}")
+            raise CheckpointImportError(f"{name} is missing, among what is there: {self._names()}")
         tensor = self._left.pop(name)
         if ndim is not None and tensor.ndim != ndim:
-            raise ImportFailure(f"{name} is {tuple(tensor.shape)}, {ndim} dimensions are wanted")
+            raise CheckpointImportError(f"{name} is {tuple(tensor.shape)}, {ndim} dimensions are wanted")
         return tensor
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor without using it; it must be there, as of take."""
         if name not in self._left:
-            raise ImportFailure(f"{name} is missing, among what is there: {self._names()}")
+            raise CheckpointImportError(f"{name} is missing, among what is there: {self._names()}")
         return tuple(self._left[name].shape)
 
     def count(self, pattern: str) -> int:
@@ -68,9 +68,9 @@ class State:
         return next(n for n in itertools.count() if pattern.format(n) not in self._left)
 
     def finish(self) -> None:
-        """Raise ImportFailure if anything was not used: a network with more in it is another network."""
+        """Raise CheckpointImportError if anything was not used: a network with more in it is another network."""
         if self._left:
-            raise ImportFailure(f"{len(self._left)} tensors that no layer takes: {self._names()}")
+            raise CheckpointImportError(f"{len(self._left)} tensors that no layer takes: {self._names()}")
 
     def _names(self) -> str:
         """Return the first names that are left."""

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from zoo.architecture import LEAK, ProGANConfig
-from zoo.importers.content import ImportFailure, Record, describe
+from zoo.importers.content import CheckpointImportError, Record, describe
 from zoo.importers.conversion import Conversion, Layer, he_scale, width_fields
 from zoo.importers.network_pickle import TensorFlowNetwork
 
@@ -123,10 +123,12 @@ def _network(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, dict[s
             layers[f"blocks.{size}.conv1"] = layer(f"{size}/Conv1_down" if fused else f"{size}/Conv1")
     unused = sorted(set(variables) - used)
     if unused:
-        raise ImportFailure(f"variables without a place, {describe({name: variables[name] for name in unused})}")
+        raise CheckpointImportError(
+            f"variables without a place, {describe({name: variables[name] for name in unused})}"
+        )
     pooled = [f"{size}/Conv1_down/weight" in variables for size in names[1:]]
     if len(set(pooled)) > 1 and network == "discriminator":
-        raise ImportFailure("blocks with and blocks without fused pooling, one kind is wanted")
+        raise CheckpointImportError("blocks with and blocks without fused pooling, one kind is wanted")
     group = int(options.get("mbstd_group_size", 4))
     config = config_of(network, layers, options, float(variables.get("lod", 0.0)), {
         "variant": "released",
@@ -164,5 +166,5 @@ def config_of(
         found |= width_fields([kernel.shape[0] for kernel in kernels], hidden)
         found |= {"image_channels": kernels[0].shape[1]}
     if not math.isfinite(lod):
-        raise ImportFailure(f"lod: {lod}, a number is wanted")
+        raise CheckpointImportError(f"lod: {lod}, a number is wanted")
     return ProGANConfig(**found, **rest, lod=min(max(lod, 0.0), len(names) - 1.0))

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from zoo.architecture import ProGANConfig
-from zoo.importers.content import ImportFailure, Record
+from zoo.importers.content import CheckpointImportError, Record
 from zoo.importers.conversion import Conversion, Layer
 from zoo.importers.network_pickle import TheanoNetwork
 from zoo.importers.tkarras import config_of, note, saved_networks
@@ -52,9 +52,9 @@ def _network(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, dict[s
     options = dict(fields["build_func_spec"])
     for name, wanted in _REFUSED.items():
         if options.get(name, wanted) != wanted:
-            raise ImportFailure(f"{name}: {options[name]!r}, {wanted!r} is wanted")
+            raise CheckpointImportError(f"{name}: {options[name]!r}, {wanted!r} is wanted")
     if options.get("tanh_at_end") not in (None, 1, True) or options.get("mbstat_avg", "all") not in ("all", None):
-        raise ImportFailure(
+        raise CheckpointImportError(
             f"tanh_at_end: {options.get('tanh_at_end')!r}, mbstat_avg: {options.get('mbstat_avg')!r}; "
             "None or 1, and 'all' or None, are wanted"
         )
@@ -65,7 +65,9 @@ def _network(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, dict[s
     def parameter() -> Any:
         for value in values:
             return value
-        raise ImportFailure(f"{len(fields['param_values'])} parameters, fewer than a network of {resolution} px has")
+        raise CheckpointImportError(
+            f"{len(fields['param_values'])} parameters, fewer than a network of {resolution} px has"
+        )
 
     def layer() -> Layer:
         weight = parameter()
@@ -100,7 +102,9 @@ def _network(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, dict[s
             torch.cat([head.weight * head.scale for head in heads]), torch.cat([head.bias for head in heads])
         )
     if next(values, None) is not None:
-        raise ImportFailure(f"{len(fields['param_values'])} parameters, more than a network of {resolution} px has")
+        raise CheckpointImportError(
+            f"{len(fields['param_values'])} parameters, more than a network of {resolution} px has"
+        )
     lod = (fields.get("toplevel_params") or {}).get("cur_lod", 0.0)
     config = config_of(network, layers, options, float(lod), {
         "stddev": None if options.get("mbstat_avg", "all") else "none",

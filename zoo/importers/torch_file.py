@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from zoo.importers.content import ImportFailure, Record
+from zoo.importers.content import CheckpointImportError, Record
 from zoo.importers.pickle_audit import StorageAudit, check_opcodes
 
 LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -26,11 +26,11 @@ def read_torch_zip(path: Path) -> Any:
     """Return the content of a file that torch since 1.6 wrote.
 
     Raises:
-        ImportFailure: entries that torch does not write (compressed, overlapping, with a path), storages that are
-            not there whole, or anything but tensors and plain data.
+        CheckpointImportError: entries that torch does not write (compressed, overlapping, with a path), storages that
+            are not there whole, or anything but tensors and plain data.
     """
     if not zipfile.is_zipfile(path):
-        raise ImportFailure(
+        raise CheckpointImportError(
             f"a torch file (zip) of {path.stat().st_size} bytes that is cut short; seen until there: "
             f"{_entries_from(path)}; the whole checkpoint is wanted"
         )
@@ -39,26 +39,28 @@ def read_torch_zip(path: Path) -> Any:
         for entry in entries:
             name = entry.filename
             if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or re.match(r"[A-Za-z]:", name):
-                raise ImportFailure(
+                raise CheckpointImportError(
                     f"an archive with the entry {name[:80]!r}, names without a path are wanted: refused"
                 )
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
-                raise ImportFailure(
+                raise CheckpointImportError(
                     f"an archive whose entry {name[:80]!r} holds {entry.file_size} bytes in {entry.compress_size}, "
                     "torch's files are not compressed: refused"
                 )
         if sum(entry.file_size for entry in entries) > path.stat().st_size:
-            raise ImportFailure("an archive whose entries are larger than the file together: refused")
+            raise CheckpointImportError("an archive whose entries are larger than the file together: refused")
         if len({entry.filename.lower() for entry in entries}) < len(entries):
-            raise ImportFailure(
+            raise CheckpointImportError(
                 "an archive with two entries of one name, which readers tell apart differently: refused"
             )
         pickles = [entry.filename for entry in entries if entry.filename.endswith("data.pkl")]
         if len(pickles) != 1:
             names = ", ".join(repr(entry.filename[:60]) for entry in entries[:5])
-            raise ImportFailure(f"a zip archive of {len(entries)} ({names}), a file that torch.save wrote is wanted")
+            raise CheckpointImportError(
+                f"a zip archive of {len(entries)} ({names}), a file that torch.save wrote is wanted"
+            )
         if any("/code/" in entry.filename or entry.filename.endswith("/constants.pkl") for entry in entries):
-            raise ImportFailure("a TorchScript program, a file of weights (torch.save) is wanted: refused")
+            raise CheckpointImportError("a TorchScript program, a file of weights (torch.save) is wanted: refused")
         data = archive.read(pickles[0])
         folder = pickles[0].removesuffix("data.pkl") + "data/"
         sizes = {entry.filename.removeprefix(folder): entry.file_size for entry in entries}
@@ -81,7 +83,7 @@ def read_legacy_torch(path: Path) -> Any:
     """Return the content of a file that torch before 1.6 wrote: pickles, then the storages one after the other.
 
     Raises:
-        ImportFailure: storages that are not there whole, or anything but tensors and plain data.
+        CheckpointImportError: storages that are not there whole, or anything but tensors and plain data.
     """
     data = path.read_bytes()
     ends = [0]
@@ -92,7 +94,9 @@ def read_legacy_torch(path: Path) -> Any:
     room = len(data) - ends[5]
     if sum(audit.declared.values()) > room:
         total = sum(audit.declared.values())
-        raise ImportFailure(f"{total} bytes of tensors declared, {room} in the file: cut short? The whole is wanted")
+        raise CheckpointImportError(
+            f"{total} bytes of tensors declared, {room} in the file: cut short? The whole is wanted"
+        )
     return _load(io.BytesIO(data))
 
 
@@ -104,4 +108,6 @@ def _load(file: Path | io.BytesIO) -> Any:
     except pickle.UnpicklingError as error:
         if isinstance(error.__cause__ or error.__context__, EOFError):
             raise
-        raise ImportFailure("torch finds more in it than tensors and plain data: refused, nothing was run") from None
+        raise CheckpointImportError(
+            "torch finds more in it than tensors and plain data: refused, nothing was run"
+        ) from None

@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from zoo.architecture import ProGANConfig
-from zoo.importers.content import ImportFailure
+from zoo.importers.content import CheckpointImportError
 from zoo.importers.conversion import Conversion, Layer, he_scale, width_fields
 from zoo.importers.state import State, named_tensors
 
@@ -36,24 +36,24 @@ def convert(content: Any, network: str) -> Conversion:
     left out.
 
     Raises:
-        ImportFailure: tensors are missing, left over, or fit no such network; a field says what cannot be.
+        CheckpointImportError: tensors are missing, left over, or fit no such network; a field says what cannot be.
     """
     config = content["config"]
     if config.get("init"):
-        raise ImportFailure(
+        raise CheckpointImportError(
             f"of a run that began with --init {config['init']}, whose architecture is not in the file; "
             "use the model folder of the run instead"
         )
     critic = named_tensors(content["discriminator"])
     last = critic["blocks.4x4.dense1.weight"]
     if last.ndim != 2 or last.shape[0] < 1:
-        raise ImportFailure(f"blocks.4x4.dense1.weight is {tuple(last.shape)}, (1 + labels, features) expected")
+        raise CheckpointImportError(f"blocks.4x4.dense1.weight is {tuple(last.shape)}, (1 + labels, features) expected")
     labels = last.shape[0] - 1
     rgb = "to_rgb" if network == "generator" else "from_rgb"
     state = State(named_tensors(content["g_ema"]) if network == "generator" else critic)
     blocks = sum(f"{rgb}.{4 << b}x{4 << b}.bias" in state for b in range(12))
     if not blocks:
-        raise ImportFailure(f"{rgb}.4x4.bias is missing")
+        raise CheckpointImportError(f"{rgb}.4x4.bias is missing")
     reached = _reached(content, blocks)
     layers: dict[str, Layer] = {}
     for b in range(blocks):
@@ -91,7 +91,7 @@ def _reached(content: dict[str, Any], blocks: int) -> int:
         return blocks
     stage = content.get("stage")
     if not isinstance(stage, int) or not 0 <= stage // 2 < blocks:
-        raise ImportFailure(f"stage is {stage!r}, a number from 0 to {2 * blocks - 2} expected")
+        raise CheckpointImportError(f"stage is {stage!r}, a number from 0 to {2 * blocks - 2} expected")
     return stage // 2 + 1
 
 

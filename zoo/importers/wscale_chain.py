@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from zoo.architecture import ProGANConfig
-from zoo.importers.content import ImportFailure
+from zoo.importers.content import CheckpointImportError
 from zoo.importers.conversion import Conversion, Layer, width_fields
 from zoo.importers.equalized import dense_of_padded
 from zoo.importers.state import named_tensors
@@ -28,10 +28,10 @@ def convert_chain(layers: list[Layer], output: Layer, notes: tuple[str, ...] = (
         notes: of the conversion.
 
     Raises:
-        ImportFailure: an odd number of layers.
+        CheckpointImportError: an odd number of layers.
     """
     if not layers or len(layers) % 2:
-        raise ImportFailure(f"{len(layers)} layers, two a resolution are wanted")
+        raise CheckpointImportError(f"{len(layers)} layers, two a resolution are wanted")
     latent_size = layers[0].weight.shape[1]
     chain = [replace(layers[0], weight=dense_of_padded(layers[0].weight)), *layers[1:]]
     names = [("dense", "conv") if n == 0 else ("conv0", "conv1") for n in range(len(layers) // 2)]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from celebahq.errors import CelebAHQError
 from zoo.folder import ModelError
 from zoo.remote.web_page import is_web_page, read_page
 
@@ -26,7 +27,7 @@ BACKOFF = 0.5
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 
 
-class FetchError(Exception):
+class FetchError(CelebAHQError):
     """This address does not give the file; half a sentence that says why. Another may.
 
     Args:
@@ -38,7 +39,7 @@ class FetchError(Exception):
         self.reached = reached
 
 
-class _Interrupted(Exception):
+class _BrokenOffError(CelebAHQError):
     """An attempt that broke off; what came is kept. wait: seconds that the server asks for, if it does."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
@@ -93,7 +94,7 @@ def fetch(
         headers = _continuing(partial, note, origin, verified or size is not None)
         try:
             leads_to = _attempt(client, url, headers, partial, size, advance, begun)
-        except _Interrupted as error:
+        except _BrokenOffError as error:
             now = partial.stat().st_size if partial.exists() else 0
             fruitless = 0 if now > furthest else fruitless + 1
             furthest = max(furthest, now)
@@ -130,12 +131,12 @@ def _attempt(
         with client.stream("GET", url, headers=headers) as answer:
             _check_way(answer)
             if answer.status_code in BUSY:
-                raise _Interrupted(_status(answer), _retry_after(answer.headers.get("Retry-After")))
+                raise _BrokenOffError(_status(answer), _retry_after(answer.headers.get("Retry-After")))
             if answer.status_code == 416 and answer.headers.get("Content-Range") == f"bytes */{have}":
                 return None  # it was whole: the process died before it got its name
             if answer.status_code == 416 or (answer.status_code == 206 and _range_start(answer) != have):
                 partial.unlink()
-                raise _Interrupted("cannot be continued where it broke off", 0.0)
+                raise _BrokenOffError("cannot be continued where it broke off", 0.0)
             if answer.status_code not in (200, 206):
                 raise FetchError(_status(answer))
             if answer.status_code == 200:
@@ -170,14 +171,14 @@ def _attempt(
         raise FetchError(str(error)) from None
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
         if have:  # it was there a moment ago
-            raise _Interrupted(f"no connection any more ({error})") from None
+            raise _BrokenOffError(f"no connection any more ({error})") from None
         raise FetchError(f"no connection ({error})") from None
     except httpx2.TimeoutException:
-        raise _Interrupted(f"no byte for {client.timeout.read:g} seconds") from None
+        raise _BrokenOffError(f"no byte for {client.timeout.read:g} seconds") from None
     except httpx2.TransportError as error:
-        raise _Interrupted(f"the connection broke ({error})") from None
+        raise _BrokenOffError(f"the connection broke ({error})") from None
     if size is not None and have < size:  # a server that says no length ends as if all were well
-        raise _Interrupted(f"ended after {have:,} of {size:,} bytes")
+        raise _BrokenOffError(f"ended after {have:,} of {size:,} bytes")
     return None
 
 

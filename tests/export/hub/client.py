@@ -41,9 +41,9 @@ class Ran:
     @property
     def refusal(self) -> str:
         """The one line that says why."""
-        lines = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        lines = [line for line in self.err.splitlines() if line.startswith("python -m export: ")]
         assert len(lines) == 1 and "Traceback" not in self.err, self.err
-        return lines[0].removeprefix("error: ")
+        return lines[0].removeprefix("python -m export: ")
 
 
 class Client:

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from export.__main__ import main
+from export.__main__ import main, run
 from export.sample import latents, load_onnx
 
 
@@ -16,14 +16,14 @@ def refused(capsys, *arguments) -> str:
         main(["web", *map(str, arguments)])
     assert error.value.code == 2
     message = capsys.readouterr().err.strip().splitlines()[-1]
-    assert message.startswith("error: ")
+    assert message.startswith("python -m export: ")
     return message
 
 
 def test_a_model_folder_becomes_a_page_of_the_wanted_resolution(model, runtime, tmp_path, capsys):
     output = tmp_path / "page"
     arguments = ["--model", model, "--output", output, "--runtime", runtime, "--resolution", 8, "--directions", 2]
-    main(["web", *map(str, arguments)])
+    run(["web", *map(str, arguments)])
     assert "8x8" in capsys.readouterr().out
     facts = json.loads((output / "page.json").read_text())
     assert (facts["resolution"], facts["latent_size"], facts["directions"]) == (8, 32, 2)
@@ -39,7 +39,7 @@ def test_a_generator_above_256_is_exported_at_256_with_a_message(save_model, run
     folder = save_model(tmp_path / "model", resolution=512, fmap_base=64, fmap_max=4)
     output = tmp_path / "page"
     arguments = ["--model", folder, "--runtime", runtime, "--directions", 0]
-    main(["web", *map(str, arguments), "--output", str(output)])
+    run(["web", *map(str, arguments), "--output", str(output)])
     assert "a generator of 512x512, exported at 256x256" in capsys.readouterr().err
     assert json.loads((output / "page.json").read_text())["resolution"] == 256
     message = refused(capsys, *arguments, "--output", tmp_path / "other", "--resolution", 512)
@@ -74,10 +74,10 @@ def test_what_is_there_is_kept(onnx_file, page_folder, runtime, tmp_path, capsys
 
 def test_a_page_is_replaced_when_asked(onnx_file, runtime, tmp_path):
     arguments = ["web", "--model", str(onnx_file), "--runtime", str(runtime), "--output", str(tmp_path / "page")]
-    main([*arguments, "--directions", "0"])
+    run([*arguments, "--directions", "0"])
     (tmp_path / "page" / "CNAME").write_text("faces.example.org")
     (tmp_path / "page" / "runtime" / "left.js").touch()  # of another version
-    main([*arguments, "--directions", "0", "--title", "New", "--overwrite"])
+    run([*arguments, "--directions", "0", "--title", "New", "--overwrite"])
     assert (tmp_path / "page" / "CNAME").read_text() == "faces.example.org"
     assert not (tmp_path / "page" / "runtime" / "left.js").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["page"]

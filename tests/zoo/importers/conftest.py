@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.importers import LAYOUTS, ImportFailure, import_checkpoint, import_networks
+from zoo.importers import LAYOUTS, CheckpointImportError, import_checkpoint, import_networks
 from zoo.importers.read_file import read_file
 
 
@@ -124,7 +124,7 @@ def refuses_damage(tmp_path) -> Callable[..., None]:
 
         def refused(damaged: dict[str, Tensor], what: str) -> None:
             torch.save(wrap(damaged), path)
-            with pytest.raises(ImportFailure) as failure:
+            with pytest.raises(CheckpointImportError) as failure:
                 import_checkpoint(path, network)
                 pytest.fail(f"imported with {what}")
             assert str(path) in str(failure.value) and "\n" not in str(failure.value), what

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import ImportFailure, import_checkpoint
+from zoo.importers import CheckpointImportError, import_checkpoint
 
 
 def normalized(x):
@@ -142,7 +142,7 @@ def test_a_damaged_file_is_refused(refuses_damage):
 def test_a_discriminator_of_the_first_version_is_refused_with_the_reason(tmp_path):
     p = {key.replace(".weight", ".conv.weight"): value for key, value in discriminator_file(1, (9, 7)).items()}
     torch.save(p, tmp_path / "GAN_DIS_4.pth")
-    with pytest.raises(ImportFailure, match="first version"):
+    with pytest.raises(CheckpointImportError, match="first version"):
         import_checkpoint(tmp_path / "GAN_DIS_4.pth", network="discriminator")
 
 

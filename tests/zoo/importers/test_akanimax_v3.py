@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import ImportFailure, import_checkpoint
+from zoo.importers import CheckpointImportError, import_checkpoint
 
 
 def normalized(x):
@@ -132,7 +132,7 @@ def test_a_projection_discriminator_is_refused_with_the_reason(tmp_path):
     d["state_dict"]["layers.1.label_embedder.weight"] = torch.randn(10, 12)
     torch.save({"generator": g, "discriminator": d}, tmp_path / "depth_3.bin")
     assert import_checkpoint(tmp_path / "depth_3.bin").config.label_size == 0
-    with pytest.raises(ImportFailure, match="label_embedder"):
+    with pytest.raises(CheckpointImportError, match="label_embedder"):
         import_checkpoint(tmp_path / "depth_3.bin", network="discriminator")
 
 
@@ -146,5 +146,5 @@ def test_a_damaged_file_is_refused(refuses_damage):
 def test_a_file_that_does_not_say_whether_it_is_equalized_is_refused(tmp_path, use_eql):
     g, _ = networks(1, (9, 7))
     torch.save({"generator": {**g, "conf": {**g["conf"], "use_eql": use_eql}}}, tmp_path / "file")
-    with pytest.raises(ImportFailure, match="use_eql"):
+    with pytest.raises(CheckpointImportError, match="use_eql"):
         import_checkpoint(tmp_path / "file")

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import ImportFailure, import_checkpoint
+from zoo.importers import CheckpointImportError, import_checkpoint
 
 NOISE = 10
 
@@ -218,11 +218,11 @@ def test_every_name_and_file_format_that_it_has_had(tmp_path, rename, zipped):
 )
 def test_what_is_not_whole_or_cannot_be_is_refused(tmp_path, fields, change, message):
     torch.save({"config": settings(**fields), "avgG": weights(1, "G", (9, 7)) | change}, tmp_path / "any.pth")
-    with pytest.raises(ImportFailure, match=message):
+    with pytest.raises(CheckpointImportError, match=message):
         import_checkpoint(tmp_path / "any.pth")
 
 
 def test_a_file_without_a_discriminator_says_what_it_holds(tmp_path):
     torch.save({"config": settings(), "avgG": weights(1, "G", (9, 7))}, tmp_path / "any.pth")
-    with pytest.raises(ImportFailure, match=re.escape("no discriminator in this gan_zoo file, dict of 2")):
+    with pytest.raises(CheckpointImportError, match=re.escape("no discriminator in this gan_zoo file, dict of 2")):
         import_checkpoint(tmp_path / "any.pth", "discriminator")

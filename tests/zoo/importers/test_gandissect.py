@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import ImportFailure, import_checkpoint
+from zoo.importers import CheckpointImportError, import_checkpoint
 
 
 def normalized(x):
@@ -58,7 +58,7 @@ def test_published_vector_is_painted(real_data):
 
 def test_there_is_no_discriminator_and_the_error_says_so(tmp_path):
     torch.save(weights(1, (12, 8)), tmp_path / "g.pth")
-    with pytest.raises(ImportFailure, match="discriminator"):
+    with pytest.raises(CheckpointImportError, match="discriminator"):
         import_checkpoint(tmp_path / "g.pth", network="discriminator")
 
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from zoo import weights
-from zoo.importers import ImportFailure, import_checkpoint, import_networks
+from zoo.importers import CheckpointImportError, import_checkpoint, import_networks
 
 
 def normalized(x):
@@ -189,7 +189,7 @@ def test_a_label_that_the_file_does_not_tell_is_said_by_the_user(tmp_path, wrap)
     torch.testing.assert_close(generator(z, label), paint(g, z, label), atol=1e-4, rtol=0)
     assert any("--label-size" in note for note in import_networks(path).notes)
     assert not any("--label-size" in note for note in import_networks(path, label_size=0).notes)
-    with pytest.raises(ImportFailure, match=r"label_size: got 14, expected fewer than the 14 numbers"):
+    with pytest.raises(CheckpointImportError, match=r"label_size: got 14, expected fewer than the 14 numbers"):
         import_checkpoint(path, label_size=14)
     for wrong in (-1, 2.0, True, "4"):
         with pytest.raises(ValueError, match=r"label_size: got .*, expected a whole number from 0"):
@@ -200,7 +200,7 @@ def test_a_label_that_the_file_tells_is_not_said_otherwise(tmp_path):
     g, d = networks(1, (12, 8), labels=4)
     torch.save({"generator": g, "discriminator": d}, tmp_path / "file")
     assert import_checkpoint(tmp_path / "file", label_size=4).config.label_size == 4
-    with pytest.raises(ImportFailure, match="label_size: got 3, expected 4 as the file says"):
+    with pytest.raises(CheckpointImportError, match="label_size: got 3, expected 4 as the file says"):
         import_checkpoint(tmp_path / "file", label_size=3)
 
 
@@ -246,7 +246,7 @@ def test_each_form_is_recognised_as_what_it_is(tmp_path, layouts_of):
 def test_a_fade_state_that_cannot_be_is_refused(tmp_path, lod, network):
     g, d = networks(1, (9, 7), lod=lod)
     torch.save({"generator": g, "discriminator": d}, tmp_path / "file")
-    with pytest.raises(ImportFailure, match="lod"):
+    with pytest.raises(CheckpointImportError, match="lod"):
         import_checkpoint(tmp_path / "file", network)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import ImportFailure, import_checkpoint
+from zoo.importers import CheckpointImportError, import_checkpoint
 
 
 def normalized(x):
@@ -182,5 +182,5 @@ def test_each_form_is_recognised_as_what_it_is(tmp_path, layouts_of):
 @pytest.mark.parametrize("lod", [-1.0, 2.0, torch.inf, torch.nan])
 def test_a_fade_state_that_cannot_be_is_refused(tmp_path, lod):
     torch.save(generator_file(1, (9, 7), lod=0.0) | {"lod": torch.tensor(lod)}, tmp_path / "file")
-    with pytest.raises(ImportFailure):
+    with pytest.raises(CheckpointImportError):
         import_checkpoint(tmp_path / "file")

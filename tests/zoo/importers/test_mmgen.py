@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import ImportFailure, import_checkpoint
+from zoo.importers import CheckpointImportError, import_checkpoint
 
 
 def normalized(x, eps):
@@ -210,5 +210,5 @@ def test_a_current_scale_that_the_network_lacks_is_refused(tmp_path, scale):
     content, *_ = checkpoint((9, 7))
     content["state_dict"]["_curr_scale_int"] = torch.tensor(scale)
     torch.save(content, tmp_path / "file")
-    with pytest.raises(ImportFailure, match="_curr_scale_int"):
+    with pytest.raises(CheckpointImportError, match="_curr_scale_int"):
         import_checkpoint(tmp_path / "file")

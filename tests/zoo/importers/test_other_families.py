@@ -7,7 +7,7 @@ import types
 import pytest
 import torch
 
-from zoo.importers import ImportFailure, import_checkpoint
+from zoo.importers import CheckpointImportError, import_checkpoint
 
 BOMB = "raise SystemError('the source in a pickle was run')\n"
 
@@ -40,7 +40,7 @@ def persistent(source, class_name="Generator"):
 
 def refusal(path, content, protocol=4):
     path.write_bytes(pickle.dumps(content, protocol=protocol))
-    with pytest.raises(ImportFailure) as failure:
+    with pytest.raises(CheckpointImportError) as failure:
         import_checkpoint(path)
     assert str(failure.value).startswith(str(path))
     assert "\n" not in str(failure.value)
@@ -112,6 +112,6 @@ def test_tensors_of_another_family_are_called_by_it(tmp_path, names, family):
         {"g_ema": {f"module.{name}": torch.zeros(2) for name in names}},
     ):
         torch.save(content, tmp_path / "file.pt")
-        with pytest.raises(ImportFailure, match="expected a ProGAN") as failure:
+        with pytest.raises(CheckpointImportError, match="expected a ProGAN") as failure:
             import_checkpoint(tmp_path / "file.pt")
         assert f"tensors of {family}" in str(failure.value)

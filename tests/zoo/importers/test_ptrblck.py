@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import ImportFailure, import_checkpoint
+from zoo.importers import CheckpointImportError, import_checkpoint
 
 
 def normalized(x):
@@ -85,7 +85,7 @@ def test_a_damaged_file_is_refused(refuses_damage, names):
 @pytest.mark.parametrize("scale", [torch.rand(2), torch.rand(1, 1), torch.tensor([torch.nan]), torch.zeros(1)])
 def test_a_stored_scale_is_one_finite_number(tmp_path, scale):
     torch.save(features_names(*weights(1, (9, 7))) | {"features.1.wscale.scale": scale}, tmp_path / "file")
-    with pytest.raises(ImportFailure, match="scale"):
+    with pytest.raises(CheckpointImportError, match="scale"):
         import_checkpoint(tmp_path / "file")
 
 

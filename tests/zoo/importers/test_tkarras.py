@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import ImportFailure, import_checkpoint
+from zoo.importers import CheckpointImportError, import_checkpoint
 
 LATENT = 10
 
@@ -271,5 +271,5 @@ def test_a_network_that_is_not_whole_is_refused(tmp_path, change, message):
     change(g)
     path = tmp_path / "any.pkl"
     path.write_bytes(pickle.dumps(Network(list(g.items()))))
-    with pytest.raises(ImportFailure, match=message):
+    with pytest.raises(CheckpointImportError, match=message):
         import_checkpoint(path)

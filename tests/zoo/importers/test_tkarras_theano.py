@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zoo.importers import ImportFailure, import_checkpoint, import_networks
+from zoo.importers import CheckpointImportError, import_checkpoint, import_networks
 
 LATENT = 10
 
@@ -223,5 +223,5 @@ def test_the_file_is_what_python_2_wrote(tmp_path):
 )
 def test_what_our_networks_cannot_be_is_refused(tmp_path, spec, message):
     write(tmp_path / "any.pkl", Network(values(1, "G", (8, 6)), **{"func": "G_paper", "resolution": 8, **spec}))
-    with pytest.raises(ImportFailure, match=message):
+    with pytest.raises(CheckpointImportError, match=message):
         import_checkpoint(tmp_path / "any.pkl")

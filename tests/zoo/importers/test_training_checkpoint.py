@@ -11,7 +11,7 @@ from train.config import TrainConfig
 from train.loop import train
 from zoo import weights
 from zoo.folder import label_names, read_config
-from zoo.importers import ImportFailure, import_checkpoint, import_networks
+from zoo.importers import CheckpointImportError, import_checkpoint, import_networks
 
 TINY = {
     "stable_kimg": 0.016, "fade_kimg": 0.016, "minibatch": 8, "fmap_base": 32, "fmap_max": 8, "latent_size": 8,
@@ -76,7 +76,7 @@ def test_a_conditional_run_keeps_its_labels(tmp_path):
 def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line(tmp_path, changed, said):
     _, path = run(tmp_path, 0.008)
     torch.save(torch.load(path, weights_only=True) | changed, path)
-    with pytest.raises(ImportFailure, match=said) as failure:
+    with pytest.raises(CheckpointImportError, match=said) as failure:
         import_checkpoint(path)
     assert "\n" not in str(failure.value)
 
@@ -86,5 +86,5 @@ def test_a_run_that_began_with_other_networks_is_refused_with_what_to_use(tmp_pa
     state = torch.load(path, weights_only=True)
     state["config"]["init"] = "celebahq-1024"
     torch.save(state, path)
-    with pytest.raises(ImportFailure, match=r"--init celebahq-1024.* use the model folder of the run"):
+    with pytest.raises(CheckpointImportError, match=r"--init celebahq-1024.* use the model folder of the run"):
         import_checkpoint(path)
