@@ -76,15 +76,15 @@ class HubConfig:
     def check(self) -> None:
         """Raise UsageError where options contradict each other. (Not at birth: tyro would frame the line.)"""
         if not REPO_ID.fullmatch(self.repo) or "--" in self.repo or ".." in self.repo:
-            raise UsageError(f"--repo: {self.repo!r}, org/name of letters, digits, '-', '_' and '.' is wanted")
+            raise UsageError(f"--repo: got {self.repo!r}, expected org/name of letters, digits, '-', '_' and '.'")
         if self.output is not None:
             from export.model_file import folder_named
 
             folder_named(self.output, "--output")
         if self.pr and self.tag:
-            raise UsageError("--tag: given with --pr, a commit on a branch is wanted (tag it once it is merged)")
+            raise UsageError("--tag: got it with --pr, expected a commit on a branch; tag it once it is merged")
         if self.pr and self.revision != "main":
             raise UsageError(f"--revision: {self.revision} given with --pr, which the Hub opens against main alone")
         for flag, name in (("--revision", self.revision), ("--tag", self.tag)):
             if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)*", name, re.ASCII):
-                raise UsageError(f"{flag}: {name!r}, a name of letters, digits, '-', '_', '.' and '/' is wanted")
+                raise UsageError(f"{flag}: got {name!r}, expected a name of letters, digits, '-', '_', '.' and '/'")

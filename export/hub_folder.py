@@ -85,15 +85,15 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
     except ModelError as error:
         raise UsageError(str(error)) from None
     if (kind := stated.get("class", "Generator")) != "Generator":
-        raise UsageError(f"{model}: a model of class {kind}, a Generator is wanted")
+        raise UsageError(f"{model}: got a model of class {kind}, expected a Generator")
     if output.exists() and (not output.is_dir() or output.resolve() == model.resolve()):
         what = "the model itself" if output.is_dir() else "a file"
-        raise UsageError(f"--output: {output} is {what}, a folder of its own is wanted")
+        raise UsageError(f"--output: got {output}, {what}, expected a folder of its own")
     licence = choose_licence(stated, config.license, config.data_license, config.license_link)
     notes = []
     if licence.weights is None:
         refusal = (
-            f"--license: none given, and {config.model} states none; an identifier of the Hub is wanted, "
+            f"--license: got none, and {config.model} states none, expected an identifier of the Hub, "
             "cc-by-nc-4.0 say (CelebA's photographs are for non-commercial research)"
         )
         if not config.dry_run:
@@ -106,7 +106,7 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
         others = {file.name for file in output.iterdir()} - {"README.md"} if output.exists() else set()
         if others and "sample.py" not in others:  # another model's, perhaps
             raise UsageError(
-                f"--output: {output} holds {min(others)} and was not made by this command, a new folder is wanted"
+                f"--output: got {output} with {min(others)}, not made by this command, expected a new folder"
             )
         output.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(sample.__file__, output / "sample.py")  # first: by it the next run knows a folder of its own
@@ -144,7 +144,7 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
     except OSError as error:
         where = error.filename2 or error.filename or output  # of a copy, the second is the one that is written
         raise UsageError(
-            f"{where}: cannot be written ({error.strerror}), a writable --output with room is wanted"
+            f"{where}: cannot be written ({error.strerror}), expected a writable --output with room"
         ) from None
     size, training = described["architecture"]["resolution"], said.get("training") or {}
     summary = f"ProGAN generator, {size}x{size}" + (f", {training['kimg']:g} kimg" if training.get("kimg") else "")
@@ -206,7 +206,7 @@ def _write_card(
         try:
             text = fill_in(found, metadata(facts))
         except ValueError as error:
-            raise UsageError(f"README.md of {place}: {error}, mend it or --overwrite-card is wanted") from None
+            raise UsageError(f"README.md of {place}: {error}; mend it, or give --overwrite-card") from None
         filled = "kept" if text == found else "kept, metadata that it lacked filled in"
         notes.append(f"README.md: {place} holds one that somebody edited, {filled} (--overwrite-card replaces it)")
         if facts.figures and "model-index:" in found and _stale(found, metadata(facts)):

@@ -50,16 +50,16 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
     """
     # The request, before anything is loaded.
     if config.batch < 1:
-        raise UsageError(f"--batch: {config.batch}, at least 1 is wanted")
+        raise UsageError(f"--batch: got {config.batch}, expected at least 1")
     if not 0 <= config.interpolate <= MAX_BETWEEN:
-        raise UsageError(f"--interpolate: {config.interpolate}, 0 to {MAX_BETWEEN} is wanted")
+        raise UsageError(f"--interpolate: got {config.interpolate}, expected 0 to {MAX_BETWEEN}")
     as_grid = config.output.suffix.lower() in FORMATS
     if not as_grid:
         refuse_other_files(config.output)
     if config.grid and not as_grid:
-        raise UsageError(f"--grid: --output is the folder {config.output}, a .png, .jpg or .webp file is wanted")
+        raise UsageError(f"--grid: got the folder {config.output} as --output, expected a .png, .jpg or .webp file")
     if config.output.exists() and not as_grid and not config.output.is_dir():
-        raise UsageError(f"--output: {config.output} is a file, a folder or a .png, .jpg or .webp is wanted")
+        raise UsageError(f"--output: got the file {config.output}, expected a folder, or a .png, .jpg or .webp")
     grid = parse_grid(config.grid) if config.grid else None
     fill = grid and not config.interpolate
     seeds = parse_seeds(config.seeds or (f"0-{grid[0] * grid[1] - 1}" if fill else "0-15"))
@@ -70,7 +70,7 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
     if columns * rows != len(places):
         what = "faces, those between seeds included" if config.interpolate else "seeds"
         raise UsageError(
-            f"--grid: {columns}x{rows} has {columns * rows} places for {len(places)} {what}, as many of both are wanted"
+            f"--grid: got {columns}x{rows}, {columns * rows} places for {len(places)} {what}, expected as many of both"
         )
 
     latents([], 1, config.truncation)  # refuses what cannot be drawn

@@ -105,8 +105,8 @@ def choose_licence(
         stated = {}
     if weights and stated.get("weights") and slug(weights) != slug(stated["weights"]):
         raise UsageError(
-            f"--license: {weights} given, the model's config.json states {stated['weights']}; "
-            "that one is wanted, or a config.json that its author changed"
+            f"--license: got {weights}, expected {stated['weights']} as the model's config.json states; "
+            "only its author can change that"
         )
     chosen, terms = weights or stated.get("weights"), data or stated.get("data")
     non_commercial = stated.get("non_commercial")

@@ -27,7 +27,7 @@ def place_onnx(
         model: model folder, run folder, name of a published model, or .onnx file.
         target: the .onnx file to write.
         resolution: side of the images; None is the generator's own, or largest where that is smaller.
-        largest: the largest resolution that is wanted there.
+        largest: the largest resolution that is of use there.
         precision: "fp32" or "fp16", of an export.
 
     Raises:
@@ -35,18 +35,18 @@ def place_onnx(
         export.parity.ParityError: the export does not paint what PyTorch paints.
     """
     if resolution is not None and largest is not None and resolution > largest:
-        raise UsageError(f"--resolution: {resolution}, at most {largest} is wanted")
+        raise UsageError(f"--resolution: got {resolution}, expected at most {largest}")
     if Path(model).suffix == ".onnx" and not Path(model).is_dir() and not is_address(model):
         if Path(f"{model}.data").is_file():
-            raise UsageError(f"{model}: its weights lie beside it, an export without --external-data is wanted")
+            raise UsageError(f"{model}: got weights that lie beside it, expected an export without --external-data")
         paint = load_onnx(model, "cpu")
         if paint.is_uint8:
-            raise UnusableModelError(f"{model}: it gives uint8 pictures, an export without --uint8 is wanted")
+            raise UnusableModelError(f"{model}: got one that gives uint8 images, expected an export without --uint8")
         if precision != "fp32" or resolution not in (None, paint.resolution):
-            raise UsageError(f"{model}: --resolution and --precision choose an export, a model folder is wanted")
+            raise UsageError(f"--resolution, --precision: got them with {model}, expected a model folder to export")
         if largest is not None and paint.resolution > largest:
             raise UsageError(
-                f"{model}: images of {paint.resolution}x{paint.resolution}, at most {largest} is wanted: "
+                f"{model}: got images of {paint.resolution}x{paint.resolution}, expected at most {largest}: "
                 f"a model folder, or python -m export onnx --resolution {largest}"
             )
         shutil.copyfile(model, target)
@@ -57,7 +57,7 @@ def place_onnx(
     except ModelError as error:
         raise UsageError(f"--model: {error}") from None
     if config.get("class") != "Generator":
-        raise UsageError(f"--model: {model} is of class {config.get('class')}, a Generator is wanted")
+        raise UsageError(f"--model: got {model} of class {config.get('class')}, expected a Generator")
     own = config["architecture"].get("resolution")
     if resolution is None and largest is not None and isinstance(own, int) and own > largest:
         resolution = largest

@@ -23,7 +23,7 @@ def load_generator(model: str, device: str) -> Any:
     if path.suffix == ".onnx" and not path.is_dir() and "//" not in model:  # an address is a model of the Hub
         return load_onnx(path, device)
     if path.is_file():
-        raise UsageError(f"--model: {path} is a file, a model folder or an .onnx file is wanted")
+        raise UsageError(f"--model: got the file {path}, expected a model folder or an .onnx file")
     from export.torch_generator import TorchGenerator
 
     return TorchGenerator(model, device)

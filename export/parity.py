@@ -55,12 +55,14 @@ def parity(
         ours, theirs = paint(*inputs), reference(*inputs)
         if np.isnan(theirs).any():
             raise ParityError(
-                f"--model: PyTorch itself paints NaN, of {', '.join(kinds)} latents; other weights are wanted"
+                f"--model: got NaN from PyTorch itself, of {', '.join(kinds)} latents, expected numbers: damaged?"
             )
         is_uint8 = ours.dtype == np.uint8
         found = ours.transpose(0, 3, 1, 2) if is_uint8 else ours
         if found.shape != theirs.shape:
-            raise ParityError(f"images of shape {found.shape} for a batch of {len(z)}, PyTorch gives {theirs.shape}")
+            raise ParityError(
+                f"images: got {found.shape} for a batch of {len(z)}, expected {theirs.shape} as of PyTorch"
+            )
         for kind, a, b in zip(kinds, found, theirs, strict=True):
             scale = max(1.0, np.abs(b).max())
             if is_uint8:
@@ -76,7 +78,7 @@ def check(worst: dict[str, float], name: str, precision: str = "fp32") -> None:
     allowed = TOLERANCE[precision]
     bad = [f"{kind} latents by {error:.1e}" for kind, error in worst.items() if not error <= allowed]
     if bad:
-        raise ParityError(f"{name}: differs from PyTorch on {', '.join(bad)}, at most {allowed:.0e} is wanted")
+        raise ParityError(f"{name}: differs from PyTorch on {', '.join(bad)}, expected at most {allowed:.0e}")
 
 
 def _batches(latent_size: int, label_size: int) -> Iterator[tuple[tuple[str, ...], np.ndarray, np.ndarray | None]]:

@@ -32,10 +32,11 @@ def check_size(path: Path, width: int, height: int) -> None:
     kind = FORMATS[path.suffix.lower()]
     if max(width, height) > LARGEST[kind]:
         raise UsageError(
-            f"{path}: {width}x{height} pixels, {kind} holds {LARGEST[kind]} a side, a .png or fewer are wanted"
+            f"{path}: got {width}x{height} pixels, expected at most {LARGEST[kind]} a side for {kind}; "
+            "give a .png or fewer images"
         )
     if width * height > LARGEST_AREA:
-        raise UsageError(f"{path}: {width}x{height} pixels, at most {LARGEST_AREA:,} in one picture are wanted")
+        raise UsageError(f"{path}: got {width}x{height} pixels, expected at most {LARGEST_AREA:,} in one picture")
 
 
 def refuse_other_files(path: Path) -> None:
@@ -54,7 +55,7 @@ def check_place(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UsageError(f"{folder}: cannot be written ({error.strerror}), a writable folder is wanted") from None
+        raise UsageError(f"{folder}: cannot be written ({error.strerror}), expected a writable folder") from None
 
 
 def write_picture(path: Path, picture: np.ndarray, caption: dict[str, str]) -> None:
@@ -91,7 +92,7 @@ def write_picture(path: Path, picture: np.ndarray, caption: dict[str, str]) -> N
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
-            f"{path}: cannot be written ({error.strerror or error}), a writable folder with room is wanted"
+            f"{path}: cannot be written ({error.strerror or error}), expected a writable folder with room"
         ) from None
 
 
@@ -122,4 +123,6 @@ def is_painted(path: Path, caption: dict[str, str], overwrite: bool) -> bool:
         return True
     if overwrite and path.is_file():
         return False
-    raise UsageError(f"{path}: already there and another picture, another --output or --overwrite is wanted")
+    raise UsageError(
+        f"{path}: got another image there already, expected the same; give another --output or --overwrite"
+    )

@@ -18,7 +18,7 @@ def parse_grid(text: str) -> tuple[int, int]:
     """
     match = re.fullmatch(r"\s*([1-9][0-9]{0,3})[xX×]([1-9][0-9]{0,3})\s*", text)
     if not match:
-        raise UsageError(f"--grid: {text!r}, columns and rows like 4x4 are wanted")
+        raise UsageError(f"--grid: got {text!r}, expected columns and rows like 4x4")
     return int(match[1]), int(match[2])
 
 

@@ -66,7 +66,7 @@ def push_to_hub(config: HubConfig) -> str:
     published = None
     if not config.dry_run:
         if get_token() is None:
-            raise UsageError(f"--repo: no token of the Hugging Face Hub here, one that may write is wanted: {LOGIN}")
+            raise UsageError(f"--repo: got no token of the Hugging Face Hub, expected one that may write: {LOGIN}")
         with _refusals(config):
             published = look_up(api, config)
         _check(config, published)
@@ -144,8 +144,8 @@ def send(api: "HfApi", config: HubConfig, folder: HubFolder, published: Publishe
     if config.tag and published.tags.get(config.tag) != commit.oid:
         if config.tag in published.tags:
             raise PublishError(
-                f"--tag: {config.tag} already names {published.tags[config.tag][:8]}, not {commit.oid[:8]} "
-                "that is now there; another name is wanted"
+                f"--tag: got {config.tag}, which names {published.tags[config.tag][:8]}, not {commit.oid[:8]} "
+                "that is now there, expected another name"
             )
         api.create_tag(config.repo, tag=config.tag, revision=commit.oid)
         lines.append(f"{config.repo}: {commit.oid[:8]} is now {config.tag}")
@@ -158,12 +158,12 @@ def send(api: "HfApi", config: HubConfig, folder: HubFolder, published: Publishe
 def _check(config: HubConfig, published: Published) -> None:
     """Refuse what cannot end well while nothing is sent yet."""
     if config.pr and published.private is None:
-        raise UsageError(f"--pr: {config.repo} is not there yet, without --pr it is made")
+        raise UsageError(f"--pr: got {config.repo}, which is not there, expected a repository; without --pr it is made")
     named = published.tags.get(config.tag) if config.tag else None
     if named and named != published.head:
-        raise UsageError(f"--tag: {config.tag} already names {named[:8]}, another name is wanted")
+        raise UsageError(f"--tag: got {config.tag}, which names {named[:8]}, expected another name")
     if config.revision in published.tags:
-        raise UsageError(f"--revision: {config.revision} is a tag there, the name of a branch is wanted")
+        raise UsageError(f"--revision: got {config.revision}, a tag there, expected the name of a branch")
 
 
 @contextlib.contextmanager
@@ -182,7 +182,7 @@ def _refusals(config: HubConfig) -> Iterator[None]:
         if not text.startswith(("Invalid metadata", "LFS batch API")):
             raise
         wanted = "a card that it takes" if text.startswith("Invalid metadata") else "room for large files"
-        raise PublishError(f"{config.repo}: {text.rstrip('.')}, {wanted} is wanted") from None
+        raise PublishError(f"{config.repo}: got {text.rstrip('.')}, expected {wanted}") from None
 
 
 @contextlib.contextmanager

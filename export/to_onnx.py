@@ -98,7 +98,7 @@ def export_onnx(
         output = file_beside_the_caller(model, "".join(f"-{option}" for option in options) + ".onnx")
     output = Path(output or folder / f"{'-'.join(['model', *options])}.onnx")
     if output.suffix != ".onnx" or output.is_dir():
-        raise UsageError(f"--output: {output}, the name of an .onnx file is wanted")
+        raise UsageError(f"--output: got {output}, expected the name of an .onnx file")
     properties = describe(generator, config, folder / WEIGHTS_NAMES["Generator"])
     properties |= {
         "resolution": str(resolution or generator.config.resolution),
@@ -110,7 +110,7 @@ def export_onnx(
     if output.exists() and not overwrite:
         if not is_export_of(output, properties):
             raise UsageError(
-                f"{output}: already there and no export of these weights, another --output or --overwrite is wanted"
+                f"{output}: got no export of these weights there, expected one; give another --output or --overwrite"
             )
         return _checked(output, generator, stop, precision, written=False)
 
@@ -136,7 +136,7 @@ def export_onnx(
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise UsageError(
-            f"{output}: cannot be written ({error.strerror}), a writable place with room is wanted"
+            f"{output}: cannot be written ({error.strerror}), expected a writable place with room"
         ) from None
     return report
 
@@ -155,7 +155,7 @@ def trained_resolution(generator: Generator, resolution: int | None) -> int | No
     trained = [] if config.last_rgb_only else [r for r in config.resolutions if r <= grown]
     if resolution not in trained:
         wanted = ", ".join(map(str, sorted({*trained, config.resolution})))
-        raise UsageError(f"--resolution: {resolution}, one that the generator gives is wanted: {wanted}")
+        raise UsageError(f"--resolution: got {resolution}, expected one that the generator gives: {wanted}")
     return resolution
 
 

@@ -30,7 +30,7 @@ class TorchGenerator:
             UsageError: the model cannot be used, or CUDA was asked for and is not there.
         """
         if device == "cuda" and not torch.cuda.is_available():
-            raise UsageError("--device cuda: PyTorch finds no CUDA device, --device cpu or a GPU is wanted")
+            raise UsageError("--device cuda: PyTorch finds no CUDA device, expected --device cpu or a GPU")
         try:
             folder = zoo.model_folder(model)
             self._generator = weights.load(folder)

@@ -57,19 +57,19 @@ def make_video(config: VideoConfig) -> VideoReport:
     try:
         import av
     except ImportError:
-        raise UsageError(
-            "python -m export video: PyAV is not installed, pip install av (or celebahq[video]) is wanted"
-        ) from None
+        raise UsageError("PyAV: not installed, expected it for films: pip install av (or celebahq[video])") from None
 
     # The generator, the size of the picture, and what the film will say of itself.
     paint = load_generator(config.model, config.device)
     label = parse_label(config.label, paint.label_size, paint.label_names)
     side = config.resolution or paint.resolution
     if side < 1 or (paint.resolution % side and side % paint.resolution):
-        raise UsageError(f"--resolution: {side}, {paint.resolution}, a multiple or a whole fraction of it is wanted")
+        raise UsageError(
+            f"--resolution: got {side}, expected {paint.resolution}, a multiple or an integer fraction of it"
+        )
     width, height = columns * side, rows * side
     if max(width, height) > LARGEST_SIDE or width % 2 or height % 2:
-        raise UsageError(f"--grid: {width}x{height} pixels, even numbers of at most {LARGEST_SIDE} are wanted")
+        raise UsageError(f"--grid: got {width}x{height} pixels, expected even numbers of at most {LARGEST_SIDE}")
     described = {"model_sha256": model_sha256(paint, config.model), "resolution": side}
     described |= {name: getattr(config, name) for name in ("seconds", "fps", "grid", "seed", "style", "loop", "crf")}
     said = None if label is None else label_caption(label)
@@ -113,7 +113,7 @@ def make_video(config: VideoConfig) -> VideoReport:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
-            f"{config.output}: cannot be written ({error.strerror or error}), a writable folder with room is wanted"
+            f"{config.output}: cannot be written ({error.strerror or error}), expected a writable folder with room"
         ) from None
     return VideoReport(config.output, frames, config.fps, width, height, clock.total, clock.seconds, paint.runs_on)
 
@@ -125,16 +125,16 @@ def check_options(config: VideoConfig) -> int:
         UsageError: an option cannot be used.
     """
     if config.output.suffix.lower() != ".mp4" or config.output.is_dir():
-        raise UsageError(f"--output: {config.output}, the name of an .mp4 file is wanted")
+        raise UsageError(f"--output: got {config.output}, expected the name of an .mp4 file")
     for name, least, most in (("fps", 1, 240), ("seconds", 0, 3600), ("crf", 0, 51), ("batch", 1, 4096)):
         value = getattr(config, name)
         if not (math.isfinite(value) and least <= value <= most):
-            raise UsageError(f"--{name}: {value}, {least} to {most} is wanted")
+            raise UsageError(f"--{name}: got {value}, expected {least} to {most}")
     if not 0 <= config.seed <= MAX_SEED:
-        raise UsageError(f"--seed: {config.seed}, 0 to {MAX_SEED} is wanted")
+        raise UsageError(f"--seed: got {config.seed}, expected 0 to {MAX_SEED}")
     frames = round(config.seconds * config.fps)
     if frames < 2:
-        raise UsageError(f"--seconds: {config.seconds} at {config.fps:g} fps is no film, 2 frames or more are wanted")
+        raise UsageError(f"--seconds: got {config.seconds} at {config.fps:g} fps, expected 2 frames or more")
     return frames
 
 
@@ -154,7 +154,9 @@ def is_filmed(output: Path, caption: str, overwrite: bool) -> bool:
                 return True
     except (OSError, ValueError):  # no film at all
         pass
-    raise UsageError(f"{output}: already there and another film, another --output or --overwrite is wanted")
+    raise UsageError(
+        f"{output}: got another film there already, expected the same; give another --output or --overwrite"
+    )
 
 
 def filmed(

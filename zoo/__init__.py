@@ -25,7 +25,7 @@ def model_folder(name_or_path: str | Path, revision: str | None = None) -> Path:
         return locate(name_or_path, revision)
     except OSError as error:  # folders that are closed to us, names that no file can have
         raise ModelError(
-            f"{error.filename or name_or_path}: {error.strerror}, a model that can be read is wanted"
+            f"{error.filename or name_or_path}: {error.strerror}, expected a model that can be read"
         ) from None
 
 

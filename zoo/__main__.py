@@ -76,7 +76,7 @@ def pull_models(config: PullConfig) -> None:
     from zoo.locate import locate
 
     if not config.models:
-        raise ModelError("NAME: none given, a name of python -m zoo list is wanted")
+        raise ModelError("NAME: got none, expected a name of python -m zoo list")
     for name in config.models:
         entry = read_catalog().entries.get(name)
         # a name to pull means the catalogue's, even where a folder of that name lies about
@@ -91,10 +91,10 @@ def verify(config: VerifyConfig) -> int:
     from zoo.remote.cache import is_cached
 
     if config.model is None:
-        raise ModelError("MODEL: none given, a model (or --online) is wanted")
+        raise ModelError("MODEL: got none, expected a model (or --online)")
     name = config.model
     if name in read_catalog().entries and not Path(name).exists() and not is_cached(name, config.cache):
-        raise ModelError(f"{name}: not in the cache, python -m zoo pull {name} is wanted first")
+        raise ModelError(f"{name}: not in the cache, run python -m zoo pull {name} first")
     folder = locate(name, cache=config.cache)
     if config.record and is_somebodys(name, folder):
         raise ModelError(f"--record: got {name}, which is not yours to change, expected a model folder or a run folder")
@@ -119,9 +119,9 @@ def ask_addresses(config: VerifyConfig) -> int:
 
     entries = read_catalog().entries
     if config.model and config.model not in entries:
-        raise ModelError(f"{config.model}: not in the catalogue, a name of python -m zoo list is wanted")
+        raise ModelError(f"{config.model}: not in the catalogue, expected a name of python -m zoo list")
     if offline():
-        raise ModelError("HF_HUB_OFFLINE: set, so no address is asked; HF_HUB_OFFLINE=0 is wanted")
+        raise ModelError("HF_HUB_OFFLINE: got 1, with which no address is asked, expected 0")
     verdicts: Counter[str] = Counter()
     for answer in check_addresses([entries[config.model]] if config.model else entries.values()):
         verdicts[answer.verdict] += 1

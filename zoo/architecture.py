@@ -93,17 +93,17 @@ class ProGANConfig:
         for name, hint in get_type_hints(type(self)).items():
             object.__setattr__(self, name, _checked(name, getattr(self, name), hint))
         if self.resolution < 4 or self.resolution & (self.resolution - 1):
-            raise ValueError(f"resolution: {self.resolution}, a power of two from 4 is wanted")
+            raise ValueError(f"resolution: got {self.resolution}, expected a power of two from 4")
         for name in ("latent_size", "image_channels", "fmap_base", "fmap_max", "stddev_group", "discriminator_hidden"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{name}: {value}, at least 1 is wanted")
+                raise ValueError(f"{name}: got {value}, expected at least 1")
         if self.label_size < 0:
-            raise ValueError(f"label_size: {self.label_size}, 0 or more is wanted")
+            raise ValueError(f"label_size: got {self.label_size}, expected 0 or more")
         if self.widths is not None and (len(self.widths) != len(self.resolutions) or min(self.widths) < 1):
-            raise ValueError(f"widths: {self.widths}, {len(self.resolutions)} numbers, at least 1 each, are wanted")
+            raise ValueError(f"widths: got {self.widths}, expected {len(self.resolutions)} numbers, at least 1 each")
         if self.lod > len(self.resolutions) - 1:
-            raise ValueError(f"lod: {self.lod}, at most {len(self.resolutions) - 1} is wanted")
+            raise ValueError(f"lod: got {self.lod}, expected at most {len(self.resolutions) - 1}")
         sizes = ("resolution", "latent_size", "label_size", "image_channels", "fmap_max", "discriminator_hidden")
         limits = dict.fromkeys((*sizes, "stddev_group"), LARGEST) | {"fmap_base": LARGEST_FMAP_BASE}
         factors = ("latent_epsilon", "pixelnorm_epsilon", "generator_leak", "discriminator_leak", "from_rgb_leak")
@@ -189,7 +189,7 @@ def read_architecture(folder: str | Path) -> ProGANConfig:
     folder = Path(folder)
     config = read_config(folder)
     if config.get("class", "Generator") != "Generator":
-        raise ModelError(f"{folder / CONFIG_NAME}: of a network {config['class']}, a Generator is wanted")
+        raise ModelError(f"{folder / CONFIG_NAME}: got a network {config['class']}, expected a Generator")
     try:
         return ProGANConfig.from_dict(config["architecture"])
     except (TypeError, ValueError) as error:
@@ -212,13 +212,13 @@ def _checked(name: str, value: Any, hint: Any) -> Any:
     elif hint is bool:
         right, wanted = type(value) is bool, "true or false"
     elif hint is int:
-        right, wanted = type(value) is int, "a whole number"
+        right, wanted = type(value) is int, "an integer"
     elif hint is float:
         right, wanted = type(value) in (int, float) and 0 <= value < float("inf"), "a number from 0"
         value = float(value) if right else value
     else:
-        right, wanted = type(value) in (list, tuple) and all(type(x) is int for x in value), "a list of whole numbers"
+        right, wanted = type(value) in (list, tuple) and all(type(x) is int for x in value), "a list of integers"
         value = tuple(value) if right else value
     if not right:
-        raise ValueError(f"{name}: {value!r}, {wanted} is wanted")
+        raise ValueError(f"{name}: got {value!r}, expected {wanted}")
     return value

@@ -142,7 +142,7 @@ def _entry(model: dict[str, Any], tables: dict[str, Any], layouts: dict[str, Lay
     name = model["name"]
     match = NAME.fullmatch(name)
     if not match:
-        raise ValueError(f"{name}: dataset-resolution[.origin] is wanted")
+        raise ValueError(f"{name}: got another form, expected dataset-resolution[.origin]")
     merged = {**tables["family"][model["family"]], **model}
     layout = merged.pop("layout")
     sources = tuple(_source(name, source, layout, layouts) for source in merged.pop("sources"))
@@ -164,7 +164,7 @@ def _entry(model: dict[str, Any], tables: dict[str, Any], layouts: dict[str, Lay
 
 def _source(name: str, table: dict[str, Any], layout: str, layouts: dict[str, Layout]) -> Source:
     if sum(key in table for key in ("url", "hub", "manual")) != 1:
-        raise ValueError(f"{name}: a source with one of url, hub and manual is wanted, not {table}")
+        raise ValueError(f"{name}: got the source {table}, expected one with just one of url, hub and manual")
     file = table.get("file") or unquote(urlsplit(table.get("url", "")).path.rpartition("/")[2])
     source = _made(Source, name, {"layout": layout, **table, "file": file})
     if source.layout not in layouts:

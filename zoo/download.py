@@ -68,7 +68,7 @@ def by_hand(entry: Entry, folder: Path, refusals: dict[str, list[str]]) -> str:
     source = next((source for source in entry.sources if source.manual or source.url), entry.sources[0])
     why = f"cannot be downloaded ({reasons})" if refusals else "to be fetched by hand"
     return (
-        f"{entry.name}: {why}, {source.inside or source.file} from {source.address} is wanted as {folder / source.file}"
+        f"{entry.name}: {why}, expected {source.inside or source.file} from {source.address} as {folder / source.file}"
     )
 
 

@@ -40,18 +40,18 @@ def check_file(path: Path, source: Source, record: Path | None = None) -> str:
     """
     size = path.stat().st_size
     if source.size is not None and size != source.size:
-        raise WrongFileError(f"{size:,} bytes, {source.size:,} are wanted")
+        raise WrongFileError(f"{size:,} bytes, expected {source.size:,}")
     sha256 = sha256_of(path)
     wanted = source.sha256 or source.sha256_prefix
     if wanted and not sha256.startswith(wanted):
-        raise WrongFileError(f"sha256 begins {sha256[:8]}, {wanted[:8]} is wanted")
+        raise WrongFileError(f"sha256 begins {sha256[:8]}, expected {wanted[:8]}")
     if source.git_blob_prefix:
         blob = git_blob_of(path)
         if not blob.startswith(source.git_blob_prefix):
-            raise WrongFileError(f"git blob begins {blob[:8]}, {source.git_blob_prefix} is wanted")
+            raise WrongFileError(f"git blob begins {blob[:8]}, expected {source.git_blob_prefix}")
     first = read_record(record) if record else None
     if first and sha256 != first:
-        raise WrongFileError(f"sha256 begins {sha256[:8]}, {first[:8]} is wanted as on first use (see {record})")
+        raise WrongFileError(f"sha256 begins {sha256[:8]}, expected {first[:8]} as on first use (see {record})")
     return sha256
 
 

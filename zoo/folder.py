@@ -55,7 +55,7 @@ def folder_at(path: str | Path) -> Path:
         return path
     if (path / "checkpoints").is_dir():
         raise ModelError(f"{path}: a run that has not published a model yet, let python -m train reach its first tick")
-    raise ModelError(f"{path}: no {CONFIG_NAME} in it, a model folder or a run folder is wanted")
+    raise ModelError(f"{path}: no {CONFIG_NAME} in it, expected a model folder or a run folder")
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
@@ -69,12 +69,12 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(
-            f"{folder}: no {CONFIG_NAME} in it, a model folder (made by python -m train) is wanted"
+            f"{folder}: no {CONFIG_NAME} in it, expected a model folder (made by python -m train)"
         ) from None
     except (OSError, ValueError, RecursionError) as error:  # no text, no JSON, numbers or nesting without end
-        raise ModelError(f"{path}: cannot be read ({error}), the JSON that python -m train writes is wanted") from None
+        raise ModelError(f"{path}: cannot be read ({error}), expected the JSON that python -m train writes") from None
     if not isinstance(config, dict) or not isinstance(config.get("architecture"), dict):
-        raise ModelError(f"{path}: no 'architecture' in it, the JSON that python -m train writes is wanted")
+        raise ModelError(f"{path}: no 'architecture' in it, expected the JSON that python -m train writes")
     if not isinstance(config.get("class", ""), str):
-        raise ModelError(f"{path}: class {config['class']!r}, the name of a network is wanted")
+        raise ModelError(f"{path}: got class {config['class']!r}, expected the name of a network")
     return config

@@ -34,16 +34,16 @@ def locate(name_or_path: str | Path, revision: str | None = None, cache: str | P
 
         return pull(entry, cache)
     if hub and hub["revision"] and revision:
-        raise ModelError(f"{name}: revision {revision!r} given as well, one of the two is wanted")
+        raise ModelError(f"{name}: got revision {revision!r} as well, expected one of the two")
     if hub:
         from zoo.remote.hub import snapshot
 
         return snapshot(hub["id"], hub["revision"] or revision)
     if "/" in name or "\\" in name:
-        raise ModelError(f"{name}: not there, a model folder or a run folder is wanted")
+        raise ModelError(f"{name}: not there, expected a model folder or a run folder")
     near = " or ".join(read_catalog().near(name))
     meant = f" (did you mean {near}?)" if near else ""
-    wanted = "a model folder, a run folder, a name of python -m zoo list or a Hugging Face id is wanted"
+    wanted = "expected a model folder, a run folder, a name of python -m zoo list or a Hugging Face id"
     raise ModelError(f"{name}: not there{meant}, {wanted}")
 
 

@@ -130,7 +130,7 @@ class Generator(nn.Module):
         alpha = 1.0 if alpha is None else alpha
         if self.config.last_rgb_only and (resolution < self.config.resolution or is_fading(alpha)):
             only = self.config.resolution
-            raise ValueError(f"resolution: {resolution} at alpha {alpha}, {only} at 1 is wanted, its only output")
+            raise ValueError(f"resolution: got {resolution} at alpha {alpha}, expected {only} at 1, its only output")
         x = join_label(self.config, z, label).to(self.compute_dtype)
         previous = x
         for r in self.config.resolutions:

@@ -56,7 +56,7 @@ def load_restoration(folder: str | Path) -> ArtifactRemover | SuperResolver:
     config = read_config(folder)
     if config.get("class") not in _CLASSES:
         kinds = " or ".join(_CLASSES)
-        raise ModelError(f"{folder / CONFIG_NAME}: class {config.get('class')!r}, {kinds} is wanted")
+        raise ModelError(f"{folder / CONFIG_NAME}: got class {config.get('class')!r}, expected {kinds}")
     network, options = _CLASSES[config["class"]]
     architecture = {
         key: tuple(value) if isinstance(value, list) else value for key, value in config["architecture"].items()
@@ -78,7 +78,7 @@ def shipped_folder(name: str) -> Path:
     shipped = {path.parent.name: path.parent for path in PRETRAINED.glob(f"*/{WEIGHTS_NAME}")}
     networks = sorted(found for found in shipped if found.startswith(("artifacts-", "superres-")))
     if name not in networks:
-        wanted = f"one of those that ship is wanted: {', '.join(networks) or 'none'}"
+        wanted = f"expected one of those that ship: {', '.join(networks) or 'none'}"
         raise ModelError(f"{PRETRAINED / name}: no {WEIGHTS_NAME} of a restoration network in it, {wanted}")
     return shipped[name]
 

@@ -115,7 +115,7 @@ def fill(network: Network, path: str | Path) -> Network:
     try:
         tensors = read_tensors(path)[0]
     except FileNotFoundError as error:
-        raise ModelError(f"{path}: {error.strerror}, the weights that python -m train writes are wanted") from None
+        raise ModelError(f"{path}: {error.strerror}, expected the weights that python -m train writes") from None
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be read as safetensors ({error}); damaged or incomplete?") from None
     wanted = {key: value.shape for key, value in network.state_dict().items()}
@@ -144,7 +144,7 @@ def _check_shapes(path: Path, wanted: dict[str, torch.Size], found: dict[str, to
     wrong = [f"{key} is missing" for key in wanted if key not in found]
     wrong += [f"{key} is not part of this architecture" for key in found if key not in wanted]
     wrong += [
-        f"{key} is {tuple(found[key])}, {tuple(wanted[key])} is wanted"
+        f"{key} is {tuple(found[key])}, expected {tuple(wanted[key])}"
         for key in wanted
         if key in found and found[key] != wanted[key]
     ]

@@ -54,7 +54,7 @@ def latents_of(seeds: list[float | None], truncation: float) -> np.ndarray:
     """Return the latents of seeds; a Gradio error, which the page shows, for what is no seed."""
     try:
         if any(seed is None or seed != int(seed) or not 0 <= seed <= MAX_SEED for seed in seeds):
-            raise UsageError(f"A seed is a whole number from 0 to {MAX_SEED}.")
+            raise UsageError(f"A seed is an integer from 0 to {MAX_SEED}.")
         truncation = None if truncation >= UNTRUNCATED else truncation
         return latents([int(seed) for seed in seeds], generator().latent_size, truncation)
     except UsageError as error:

@@ -35,8 +35,8 @@ def run_demo(config: DemoConfig) -> str:
         return write_space(config, config.space)
     if importlib.util.find_spec("gradio") is None:
         raise UsageError(
-            f"gradio: not installed; pip install gradio=={gradio_version()}, or --space DIR and an environment of its "
-            "own with its requirements.txt, is wanted"
+            f"gradio: not installed, expected it: pip install gradio=={gradio_version()}, or --space DIR and an "
+            "environment of its own with its requirements.txt"
         )
     check_port(config.port)
     with tempfile.TemporaryDirectory(prefix="demo-") as scratch:
@@ -82,10 +82,12 @@ def answers(port: int, application: "subprocess.Popen[bytes]") -> bool:
 def check_port(port: int) -> None:
     """Raise UsageError where nothing can listen at a port of this machine."""
     if not 1 <= port <= 65535:
-        raise UsageError(f"--port: {port}, 1 to 65535 is wanted")
+        raise UsageError(f"--port: got {port}, expected 1 to 65535")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise UsageError(f"--port: {port} cannot be used ({error.strerror}), a free port is wanted") from None
+            raise UsageError(
+                f"--port: got {port}, which cannot be used ({error.strerror}), expected a free port"
+            ) from None

@@ -33,7 +33,7 @@ def write_space(config: DemoConfig, folder: Path) -> str:
     """
     folder_named(folder, "--space")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise UsageError(f"--space: {folder} is there already, a new folder is wanted")
+        raise UsageError(f"--space: got {folder}, which is there already, expected a new folder")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}.partial-") as scratch:
@@ -47,7 +47,7 @@ def write_space(config: DemoConfig, folder: Path) -> str:
     except OSError as error:
         where = error.filename2 or error.filename or folder  # of a copy, the second is the one that is written
         raise UsageError(
-            f"{where}: cannot be written ({error.strerror}), a writable place with room is wanted"
+            f"{where}: cannot be written ({error.strerror}), expected a writable place with room"
         ) from None
     sizes = [file.stat().st_size for file in folder.iterdir()]
     quoted = shlex.quote(str(folder))

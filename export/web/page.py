@@ -57,15 +57,15 @@ def build_page(config: WebConfig) -> WebReport:
     """
     # The request, before anything is loaded.
     if config.directions < 0:
-        raise UsageError(f"--directions: {config.directions}, at least 0 is wanted")
+        raise UsageError(f"--directions: got {config.directions}, expected at least 0")
     output = config.output
     folder_named(output, "--output")
     is_page = (output / "page.json").is_file() and (output / "worker.js").is_file()
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
         if not is_page:
-            raise UsageError(f"--output: {output} is there and no page, a new folder is wanted")
+            raise UsageError(f"--output: got {output}, which is there and no page, expected a new folder")
         if not config.overwrite:
-            raise UsageError(f"--output: {output} is a page already, another folder or --overwrite is wanted")
+            raise UsageError(f"--output: got {output}, which is a page already, expected another folder or --overwrite")
 
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def build_page(config: WebConfig) -> WebReport:
     except OSError as error:
         where = error.filename2 or error.filename or output  # of a copy, the second is the one that is written
         raise UsageError(
-            f"{where}: cannot be written ({error.strerror}), a writable place with room is wanted"
+            f"{where}: cannot be written ({error.strerror}), expected a writable place with room"
         ) from None
     return report
 
@@ -108,7 +108,9 @@ def _write(page: Path, config: WebConfig) -> WebReport:
     )
     generator = load_onnx(page / "model.onnx", "cpu")
     if config.directions > generator.latent_size:
-        raise UsageError(f"--directions: {config.directions}, at most {generator.latent_size} of this model is wanted")
+        raise UsageError(
+            f"--directions: got {config.directions}, expected at most {generator.latent_size} of this model"
+        )
     if generator.label_size:
         label = one_hot(0, generator.label_size, 1)
         paint = lambda z: generator(z, np.repeat(label, len(z), 0))  # noqa: E731

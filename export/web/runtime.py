@@ -65,7 +65,7 @@ def copy_runtime(target: Path, source: Path | None = None) -> None:
         else:
             problem = "" if hashlib.sha256(data).hexdigest() == SHA256[name] else "is of another version, or damaged"
         if problem:
-            remedy = f"the npm package {PACKAGE}@{VERSION}, unpacked, is wanted" if given else "remove that folder"
+            remedy = f"expected the npm package {PACKAGE}@{VERSION}, unpacked" if given else "remove that folder"
             raise UsageError(f"{'--runtime: ' if given else ''}{source / original}: {problem}; {remedy}")
         (target / name).write_bytes(data)
 
@@ -82,7 +82,7 @@ def cached_runtime() -> Path:
     folder = cache / f"{PACKAGE}-{VERSION}"
     if folder.is_dir():
         return folder
-    remedy = f"npm and a network, or --runtime with an unpacked {PACKAGE}@{VERSION}, are wanted"
+    remedy = f"expected npm and a network, or --runtime with an unpacked {PACKAGE}@{VERSION}"
     npm = shutil.which("npm")
     if npm is None:
         raise UsageError(f"{PACKAGE}: npm is not installed; {remedy}")
@@ -103,7 +103,7 @@ def cached_runtime() -> Path:
         raise UsageError(f"{PACKAGE}: npm did not fetch it within 15 minutes; {remedy}") from None
     except OSError as error:
         if not folder.is_dir():  # else another process was faster
-            raise UsageError(f"{cache}: cannot be written ({error.strerror}), a writable place is wanted") from None
+            raise UsageError(f"{cache}: cannot be written ({error.strerror}), expected a writable place") from None
     return folder
 
 
@@ -116,7 +116,7 @@ def unpack(archive: Path, folder: Path) -> None:
     data = archive.read_bytes()
     found = "sha512-" + base64.b64encode(hashlib.sha512(data).digest()).decode()
     if found != INTEGRITY:
-        raise UsageError(f"{PACKAGE}@{VERSION}: what npm fetched has the integrity {found}, {INTEGRITY} is wanted")
+        raise UsageError(f"{PACKAGE}@{VERSION}: got the integrity {found} from npm, expected {INTEGRITY}")
     folder.mkdir()
     with tarfile.open(archive) as package:
         for original in FILES.values():

@@ -52,7 +52,7 @@ def test_wrong_seeds_are_refused(text, message):
 
 @pytest.mark.parametrize("text", ["", "4", "4x", "0x4", "4x-1", "2x2x2", "four"])
 def test_wrong_grids_are_refused(text):
-    with pytest.raises(UsageError, match="columns and rows like 4x4 are wanted"):
+    with pytest.raises(UsageError, match="expected columns and rows like 4x4"):
         parse_grid(text)
 
 
@@ -113,17 +113,17 @@ def test_what_cannot_be_written_is_refused_before_anything_is_painted(
     monkeypatch.setattr("export.sample.OnnxGenerator.__call__", unwanted)
     (tmp_path / "file").touch()
     for output, grid, message in [
-        ("wide.webp", "1025x1", "16400x16 pixels, WEBP holds 16383 a side, a .png or fewer are wanted"),
-        ("file/grid.png", "1x1", "cannot be written (File exists), a writable folder is wanted"),
-        ("file/folder", None, "cannot be written (Not a directory), a writable folder is wanted"),
+        ("wide.webp", "1025x1", "16400x16 pixels, expected at most 16383 a side for WEBP"),
+        ("file/grid.png", "1x1", "cannot be written (File exists), expected a writable folder"),
+        ("file/folder", None, "cannot be written (Not a directory), expected a writable folder"),
     ]:
         args = [] if grid is None else ["--grid", grid]
         found = refusal(capsys, "--model", onnx_file, *args, "--output", tmp_path / output, "--device", "cpu")
         assert found.endswith(message)
-    with pytest.raises(UsageError, match=r"23552x23552 pixels, at most 536,870,912 in one picture are wanted"):
+    with pytest.raises(UsageError, match=r"23552x23552 pixels, expected at most 536,870,912 in one picture"):
         check_size(tmp_path / "large.png", 23 * 1024, 23 * 1024)
     message = refusal(capsys, "--model", onnx_file, "--output", tmp_path / "file")
-    assert message.endswith("is a file, a folder or a .png, .jpg or .webp is wanted")
+    assert message.endswith("expected a folder, or a .png, .jpg or .webp")
 
 
 def test_a_hundred_seeds_fill_ten_rows(onnx_file, tmp_path, images, picture):
@@ -181,12 +181,12 @@ def test_a_refused_seed_stops_before_anything_is_painted(onnx_file, tmp_path, ca
     [
         (["--grid", "4x4", "--output", "g.png", "--seeds", "0-2"], "--grid: 4x4 has 16 places for 3 seeds"),
         (["--grid", "4x4", "--output", "folder"], "--grid: --output is the folder folder, a .png, .jpg or .webp"),
-        (["--grid", "4", "--output", "g.png"], "--grid: '4', columns and rows like 4x4 are wanted"),
-        (["--interpolate", "-1"], "--interpolate: -1, 0 to 9999 is wanted"),
-        (["--truncation", "0"], "--truncation: 0.0, at least 0.01 is wanted"),
-        (["--batch", "0"], "--batch: 0, at least 1 is wanted"),
+        (["--grid", "4", "--output", "g.png"], "--grid: got '4', expected columns and rows like 4x4"),
+        (["--interpolate", "-1"], "--interpolate: got -1, expected 0 to 9999"),
+        (["--truncation", "0"], "--truncation: got 0.0, expected at least 0.01"),
+        (["--batch", "0"], "--batch: got 0, expected at least 1"),
         (["--seeds", "x"], "--seeds: 'x', seeds like"),
-        (["--seeds", "0-999998,5"], "--seeds: 5 comes twice, each seed once is wanted"),
+        (["--seeds", "0-999998,5"], "--seeds: got 5 twice, expected each seed once"),
         (["--output", "x.gif"], "--output: got x.gif, expected a folder, or one .png, .jpg or .webp"),
         (["--output", "x.tiff"], "--output: got x.tiff, expected a folder, or one .png"),
         (["--output", "x.PDF"], "--output: got x.PDF, expected a folder, or one .png"),

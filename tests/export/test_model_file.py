@@ -41,11 +41,11 @@ def test_a_model_folder_is_exported_at_the_largest_that_is_wanted(model, tmp_pat
     [
         (
             {"largest": 8},
-            "images of 16x16, at most 8 is wanted: a model folder, or .* onnx --resolution 8",
+            "images of 16x16, expected at most 8: a model folder, or .* onnx --resolution 8",
         ),
-        ({"resolution": 8}, "--resolution and --precision choose an export, a model folder is wanted"),
-        ({"precision": "fp16"}, "--resolution and --precision choose an export, a model folder is wanted"),
-        ({"resolution": 512, "largest": 256}, "--resolution: 512, at most 256 is wanted"),
+        ({"resolution": 8}, "--resolution, --precision: got them with .*, expected a model folder"),
+        ({"precision": "fp16"}, "--resolution, --precision: got them with .*, expected a model folder"),
+        ({"resolution": 512, "largest": 256}, "--resolution: got 512, expected at most 256"),
     ],
 )
 def test_what_an_onnx_file_cannot_become_is_refused(onnx_file, tmp_path, options, message):
@@ -63,5 +63,5 @@ def test_an_onnx_file_whose_weights_lie_elsewhere_is_refused(onnx_file, tmp_path
 
 def test_a_network_that_paints_no_faces_is_refused(tmp_path):
     folder = ROOT / "zoo" / "pretrained" / "artifacts-fast"
-    with pytest.raises(UsageError, match=r"--model: .* is of class ArtifactRemover, a Generator is wanted"):
+    with pytest.raises(UsageError, match=r"--model: got .* of class ArtifactRemover, expected a Generator"):
         place_onnx(str(folder), tmp_path / "model.onnx")

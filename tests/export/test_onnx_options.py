@@ -81,7 +81,7 @@ def test_a_resolution_that_it_grew_through_is_exported_as_it_paints(model, tmp_p
 def test_a_resolution_that_it_never_gave_is_refused(save_model, tmp_path, architecture, resolution, wanted):
     folder = save_model(tmp_path / "model", **architecture)
     with pytest.raises(
-        UsageError, match=f"--resolution: {resolution}, one that the generator gives is wanted: {wanted}$"
+        UsageError, match=f"--resolution: got {resolution}, expected one that the generator gives: {wanted}$"
     ):
         export_onnx(folder, tmp_path / "a.onnx", resolution=resolution)
 
@@ -113,7 +113,7 @@ def test_weights_beside_the_file_belong_to_it(model, tmp_path, onnx_file, monkey
 def test_an_option_gives_a_file_of_its_own_name(save_model, tmp_path):
     folder = save_model(tmp_path)
     assert export_onnx(folder, resolution=8, uint8=True, precision="fp16").path.name == "model-8-uint8-fp16.onnx"
-    with pytest.raises(UsageError, match="already there and no export of these weights"):
+    with pytest.raises(UsageError, match="got no export of these weights there"):
         export_onnx(folder, folder / "model-8-uint8-fp16.onnx", resolution=8, uint8=True)
 
 
@@ -127,7 +127,7 @@ def test_a_picture_that_is_a_level_off_is_noticed(model):
         return np.minimum(to_uint8(reference(z)), 254) + np.uint8(1)
 
     check(parity(lambda z: to_uint8(reference(z)), reference, 32, 0), "right.onnx")
-    with pytest.raises(ParityError, match=r"at most 1e-04 is wanted"):
+    with pytest.raises(ParityError, match=r"expected at most 1e-04"):
         check(parity(brighter, reference, 32, 0), "bright.onnx")
-    with pytest.raises(ParityError, match="--model: PyTorch itself paints NaN, of random latents"):
+    with pytest.raises(ParityError, match="--model: got NaN from PyTorch itself, of random latents"):
         parity(reference, lambda z: reference(z) * np.float32(np.nan), 32, 0)

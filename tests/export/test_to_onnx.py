@@ -183,7 +183,7 @@ def test_a_batch_that_was_frozen_is_noticed():
     def frozen(z):
         return np.zeros((2, 3, 4, 4), np.float32)
 
-    with pytest.raises(ParityError, match=r"images of shape \(2, 3, 4, 4\) for a batch of 1"):
+    with pytest.raises(ParityError, match=r"images: got \(2, 3, 4, 4\) for a batch of 1"):
         parity(frozen, lambda z: np.zeros((len(z), 3, 4, 4), np.float32), 8, 0)
 
 
@@ -215,20 +215,20 @@ def test_another_file_of_that_name_is_replaced_only_when_asked(model, save_model
     for content in foreign:
         path.write_bytes(content)
         assert refusal(capsys, "--model", model, "--output", path).startswith(
-            f"python -m export: {path}: already there and no export"
+            f"python -m export: {path}: got no export of these weights there"
         )
         assert path.read_bytes() == content
     path.write_bytes(onnx_file.read_bytes())
-    assert "already there and no export" in refusal(capsys, "--model", other, "--output", path)
+    assert "got no export of these weights there" in refusal(capsys, "--model", other, "--output", path)
     export(["onnx", "--model", str(other), "--output", str(path), "--overwrite"])
     digest = hashlib.sha256((other / "model.safetensors").read_bytes()).hexdigest()
     assert load_onnx(path).metadata["source_sha256"] == digest
 
 
 def test_wrong_models_and_outputs_are_one_line_each(model, tmp_path, capsys):
-    assert "not there, a model folder or a run folder is wanted" in refusal(capsys, "--model", tmp_path / "nowhere")
+    assert "not there, expected a model folder or a run folder" in refusal(capsys, "--model", tmp_path / "nowhere")
     assert "no config.json in it" in refusal(capsys, "--model", tmp_path)
-    assert "the name of an .onnx file is wanted" in refusal(capsys, "--model", model, "--output", tmp_path)
+    assert "expected the name of an .onnx file" in refusal(capsys, "--model", model, "--output", tmp_path)
     blocked = tmp_path / "file"
     blocked.write_bytes(b"")
     assert "cannot be written (" in refusal(capsys, "--model", model, "--output", blocked / "faces.onnx")

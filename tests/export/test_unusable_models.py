@@ -44,7 +44,7 @@ def generator_file(size: int = 4, index: int = 0, opset: int = 18, ir_version: i
             foreign("z"),
             "got z ['n', 4], label ['batch', 0], images ['n', 4], expected (batch, latent), ",
         ),
-        (foreign("z", TensorProto.DOUBLE), "z is tensor(double) and images is tensor(double), float32 is wanted"),
+        (foreign("z", TensorProto.DOUBLE), "got z tensor(double), images tensor(double), expected float32"),
         (foreign("z", shape=(1, 4)), "got z [1, 4], label ['batch', 0], images [1, 4], expected (batch, latent), "),
         (foreign("z", shape=("n", 4, 2)), "got z ['n', 4, 2], label "),
         (
@@ -70,9 +70,9 @@ def test_a_truncated_onnx_is_one_line(onnx_file, tmp_path, capsys, part, refusal
 
 def test_a_model_that_is_not_there_is_one_line(model, tmp_path, capsys, refusal):
     assert "expected an .onnx file" in refusal(capsys, "--model", tmp_path / "faces.onnx")
-    assert "a model folder or a run folder is wanted" in refusal(capsys, "--model", tmp_path / "nowhere")
+    assert "expected a model folder or a run folder" in refusal(capsys, "--model", tmp_path / "nowhere")
     weights = model / "model.safetensors"
-    assert refusal(capsys, "--model", weights).endswith("is a file, a model folder or an .onnx file is wanted")
+    assert refusal(capsys, "--model", weights).endswith("expected a model folder or an .onnx file")
     with pytest.raises(UnusableModelError):
         load_onnx(tmp_path / "faces.onnx")
 

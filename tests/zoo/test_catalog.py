@@ -118,10 +118,10 @@ MODEL = '[[model]]\nname = "faces-32.ours"\nfamily = "ours"\nsources = [{ url = 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (MODEL.replace("url", "ulr"), "a source with one of url, hub and manual is wanted"),
+        (MODEL.replace("url", "ulr"), "expected one with just one of url, hub and manual"),
         (MODEL.replace('faces.pth"', 'faces.pth", sha265 = "0"'), "unknown field sha265"),
         (MODEL.replace("[{", '[{ layout = "theirs",'), "layout 'theirs' is not described"),
-        (MODEL.replace("faces-32.ours", "faces_32"), r"dataset-resolution\[\.origin\] is wanted"),
+        (MODEL.replace("faces-32.ours", "faces_32"), r"expected dataset-resolution\[\.origin\]"),
         (MODEL.replace('"http://x/faces.pth"', '"http://x/", file = "../faces.pth"'), "as the name of a file"),
         (MODEL * 2, "comes twice"),
     ],

@@ -147,7 +147,7 @@ def test_a_file_that_changes_under_way_is_not_patched_together(server, tmp_path,
         ("busy-for-an-hour", "503 Service Unavailable, and it asks to be left alone for 60 minutes"),
         (
             "wrong",
-            f"sha256 begins {hashlib.sha256(CONTENT[::-1]).hexdigest()[:8]}, {SHA256[:8]} is wanted",
+            f"sha256 begins {hashlib.sha256(CONTENT[::-1]).hexdigest()[:8]}, expected {SHA256[:8]}",
         ),
         ("none", "404 Not Found"),
         ("leads-to-a-file", "file://"),
@@ -157,13 +157,13 @@ def test_refusal_says_why_which_file_is_wanted_and_where_to_put_it(server, tmp_p
     message = refusal(tmp_path, f"{server.url}/{path}")
     assert said in message
     assert (
-        f"faces.pth from {server.url}/{path} is wanted as {tmp_path / 'downloads' / 'faces-32.drill' / 'faces.pth'}"
+        f"expected faces.pth from {server.url}/{path} as {tmp_path / 'downloads' / 'faces-32.drill' / 'faces.pth'}"
         in message
     )
 
 
 def test_a_file_of_another_size_is_refused_before_it_is_fetched(server, tmp_path, refusal):
-    assert "524,294 bytes, 524,290 are wanted" in refusal(tmp_path, f"{server.url}/larger", size=len(CONTENT))
+    assert "524,294 bytes, expected 524,290" in refusal(tmp_path, f"{server.url}/larger", size=len(CONTENT))
 
 
 def test_a_file_without_end_is_given_up(server, tmp_path, refusal, monkeypatch):
@@ -175,7 +175,7 @@ def test_a_machine_without_network_names_file_and_place(tmp_path, monkeypatch, r
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     message = refusal(tmp_path, "http://weights.invalid/faces.pth")
     assert "HF_HUB_OFFLINE is set" in message
-    assert "faces.pth from http://weights.invalid/faces.pth is wanted as" in message
+    assert "expected faces.pth from http://weights.invalid/faces.pth as" in message
 
 
 def test_a_proxy_is_used(server, tmp_path, monkeypatch, entry):
@@ -186,7 +186,7 @@ def test_a_proxy_is_used(server, tmp_path, monkeypatch, entry):
 
 def test_a_proxy_of_an_unknown_kind_is_said(tmp_path, monkeypatch, refusal):
     monkeypatch.setenv("https_proxy", "gopher://127.0.0.1:9")
-    assert refusal(tmp_path, "https://weights.invalid/faces.pth").endswith("http://HOST:PORT is wanted")
+    assert refusal(tmp_path, "https://weights.invalid/faces.pth").endswith("expected http://HOST:PORT")
 
 
 # What is known of a file.
@@ -198,7 +198,7 @@ def test_published_prefix_is_enough_and_the_whole_hash_counts_from_then_on(serve
     assert json.loads((path.parent / "faces.pth.json").read_text())["sha256"] == SHA256
     path.unlink()
     changed = entry(f"{server.url}/wrong", size=len(CONTENT))
-    with pytest.raises(ModelError, match=f"{SHA256[:8]} is wanted as on first use"):
+    with pytest.raises(ModelError, match=f"expected {SHA256[:8]} as on first use"):
         download(changed, tmp_path)
 
 
@@ -211,9 +211,9 @@ def test_git_s_hash_of_a_file_is_checked(server, tmp_path, entry, refusal):
 
 def test_a_file_put_there_by_hand_is_taken_and_checked(tmp_path, entry):
     manual = replace(entry("x"), sources=(Source(file="faces.pth", layout="ours", manual="http://x/", sha256=SHA256),))
-    with pytest.raises(ModelError, match=r"to be fetched by hand, faces\.pth from http://x/ is wanted as") as error:
+    with pytest.raises(ModelError, match=r"to be fetched by hand, expected faces\.pth from http://x/ as") as error:
         download(manual, tmp_path)
-    place = Path(str(error.value).partition("is wanted as ")[2])
+    place = Path(str(error.value).partition(" as ")[2])
     place.write_bytes(CONTENT)
     assert download(manual, tmp_path).path == place
     place.write_bytes(CONTENT[:1000])
@@ -249,7 +249,7 @@ def test_a_disk_that_is_too_small_is_noticed_before_and_said(server, small_disk,
     cache, _ = small_disk
     message = refusal(cache, f"{server.url}/good")
     assert "1 MB to come, 0 MB free" in message
-    assert "--cache or CELEBAHQ_ZOO_CACHE with a writable, roomy place is wanted" in message
+    assert "expected --cache or CELEBAHQ_ZOO_CACHE with a writable, roomy place" in message
 
 
 def test_a_disk_that_fills_up_under_way_ends_with_a_sentence_too(server, small_disk, monkeypatch, refusal):

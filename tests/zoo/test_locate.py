@@ -50,7 +50,7 @@ def test_a_folder_of_that_name_wins_over_the_hub(asked, tmp_path, monkeypatch):
 def test_a_mistyped_path_is_no_hub_id(asked, name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("here").mkdir()
-    with pytest.raises(ModelError, match="not there, a model folder or a run folder is wanted"):
+    with pytest.raises(ModelError, match="not there, expected a model folder or a run folder"):
         zoo.model_folder(name)
     assert not asked
 
@@ -65,7 +65,7 @@ def test_a_name_that_is_nearly_one_of_the_catalogue_is_guessed():
     [
         ("celebahq-1024", "v1", "only a Hugging Face id org/name has revisions"),
         (".", "v1", "only a Hugging Face id org/name has revisions"),
-        ("org/name@v1", "v2", "revision 'v2' given as well, one of the two is wanted"),
+        ("org/name@v1", "v2", "got revision 'v2' as well, expected one of the two"),
     ],
 )
 def test_a_revision_that_cannot_be_is_refused(asked, name, revision, said):
@@ -97,5 +97,5 @@ def test_finding_a_model_imports_no_torch(tmp_path):
 
 
 def test_a_name_that_no_file_can_have_is_a_model_error():
-    with pytest.raises(ModelError, match="File name too long, a model that can be read is wanted"):
+    with pytest.raises(ModelError, match="File name too long, expected a model that can be read"):
         zoo.model_folder("x" * 5000)

@@ -134,7 +134,7 @@ def test_an_import_that_cannot_be_written_names_its_output(command, foreign, tmp
     (tmp_path / "file").touch()
     code, _, err = command("import", foreign, "--output", "file/model")
     assert code == 2
-    assert "python -m zoo: file/model: cannot be written (File exists), another --output is wanted\n" in err
+    assert "python -m zoo: file/model: cannot be written (File exists), expected another --output\n" in err
 
 
 def test_what_a_model_says_of_itself_does_not_reach_the_terminal_as_commands(command, trained):
@@ -182,7 +182,9 @@ def test_import_once_more_leaves_it_alone_and_never_mixes_files(command, foreign
     other = real_data / "zoo_vectors" / "gandissect_64.pth"
     code, _, err = command("import", other, "--output", "faces")
     assert code == 2
-    assert err.endswith("already there and no import of gandissect_64.pth, another --output or --overwrite is wanted\n")
+    assert err.endswith(
+        "got no import of gandissect_64.pth there, expected one; give another --output or --overwrite\n"
+    )
     Path("faces/mine.txt").write_text("mine")
     assert command("import", other, "--output", "faces", "--overwrite")[0] == 0
     assert not Path("faces/discriminator.safetensors").exists()  # gandissect's file has none: no mixture
@@ -239,15 +241,15 @@ def test_a_download_of_another_size_is_not_taken_for_the_model(command, real_dat
     ("arguments", "said"),
     [
         (("show", "celebahq1024"), "did you mean celebahq-1024"),
-        (("import", "nothing.pth"), "nothing.pth: not there, a checkpoint file is wanted"),
-        (("import", "."), "a folder, a checkpoint file is wanted"),
+        (("import", "nothing.pth"), "nothing.pth: not there, expected a checkpoint file"),
+        (("import", "."), "a folder, expected a checkpoint file"),
         (("import", "page.pth"), "page.pth: a web page or other text, not a checkpoint"),
         (("pull", "celeba-128.tfhub"), "celeba-128.tfhub: nothing here reads it"),
-        (("verify", "celebahq-1024"), "not in the cache, python -m zoo pull celebahq-1024 is wanted first"),
-        (("import", "pipe"), "pipe: no file, a checkpoint file is wanted"),
-        (("pull",), "NAME: none given, a name of python -m zoo list is wanted"),
+        (("verify", "celebahq-1024"), "not in the cache, run python -m zoo pull celebahq-1024 first"),
+        (("import", "pipe"), "pipe: no file, expected a checkpoint file"),
+        (("pull",), "NAME: got none, expected a name of python -m zoo list"),
         (("show", "x" * 5000), "File name too long"),
-        (("verify",), "MODEL: none given, a model (or --online) is wanted"),
+        (("verify",), "MODEL: got none, expected a model (or --online)"),
         (("verify", "nothing", "--online"), "nothing: not in the catalogue"),
     ],
 )

@@ -167,12 +167,12 @@ def test_bfloat16_stays_inside_the_blocks(variant):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"resolution": 48}, "resolution: 48, a power of two from 4 is wanted"),
-        ({"resolution": 2}, "resolution: 2, a power of two from 4 is wanted"),
-        ({"latent_size": 0}, "latent_size: 0, at least 1 is wanted"),
-        ({"latent_size": 8.0}, "latent_size: 8.0, a whole number is wanted"),
-        ({"label_size": -1}, "label_size: -1, 0 or more is wanted"),
-        ({"variant": "stylegan"}, "variant: 'stylegan', 'paper' or 'released' is wanted"),
+        ({"resolution": 48}, "resolution: got 48, expected a power of two from 4"),
+        ({"resolution": 2}, "resolution: got 2, expected a power of two from 4"),
+        ({"latent_size": 0}, "latent_size: got 0, expected at least 1"),
+        ({"latent_size": 8.0}, "latent_size: got 8.0, expected an integer"),
+        ({"label_size": -1}, "label_size: got -1, expected 0 or more"),
+        ({"variant": "stylegan"}, "variant: got 'stylegan', expected 'paper' or 'released'"),
         ({"depth": 3}, "architecture: unknown depth"),
     ],
 )

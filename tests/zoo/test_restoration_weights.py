@@ -61,7 +61,7 @@ def test_damaged_weights_are_refused_in_one_line(folder):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"class": "Generator"}, "class 'Generator', ArtifactRemover or SuperResolver is wanted"),
+        ({"class": "Generator"}, "class 'Generator', expected ArtifactRemover or SuperResolver"),
         ({"architecture": {"depth": 3}}, "'architecture' cannot be built"),
     ],
 )

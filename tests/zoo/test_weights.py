@@ -113,7 +113,7 @@ def test_an_extra_tensor_is_refused(folder):
 
 def test_a_tensor_of_another_shape_is_refused(folder):
     edit_weights(folder, lambda tensors: tensors.update({"to_rgb.8x8.bias": torch.zeros(1)}))
-    assert refusal(folder).endswith("to_rgb.8x8.bias is (1,), (3,) is wanted")
+    assert refusal(folder).endswith("to_rgb.8x8.bias is (1,), expected (3,)")
 
 
 def test_a_foreign_file_is_refused_with_the_first_differences(folder):
@@ -155,8 +155,8 @@ def test_a_folder_or_a_pipe_in_the_place_of_weights_is_no_file(folder):
         ("[]", "config.json: no 'architecture' in it"),
         ("{}", "config.json: no 'architecture' in it"),
         ('{"architecture": {"resolution": 8, "depth": 3}}', "config.json: architecture: unknown depth"),
-        ('{"architecture": {"resolution": 9}}', "config.json: resolution: 9, a power of two from 4 is wanted"),
-        ('{"architecture": {"resolution": "8"}}', "config.json: resolution: '8', a whole number is wanted"),
+        ('{"architecture": {"resolution": 9}}', "config.json: resolution: got 9, expected a power of two from 4"),
+        ('{"architecture": {"resolution": "8"}}', "config.json: resolution: got '8', expected an integer"),
     ],
 )
 def test_a_config_that_is_not_ours_is_refused(folder, text, message):
@@ -195,24 +195,24 @@ def test_a_run_without_a_model_is_told_to_train_on(tmp_path):
 
 
 def test_a_folder_that_is_neither_is_refused(tmp_path):
-    with pytest.raises(ModelError, match=r"no config\.json in it, a model folder or a run folder is wanted"):
+    with pytest.raises(ModelError, match=r"no config\.json in it, expected a model folder or a run folder"):
         zoo.load(tmp_path)
 
 
 def test_a_path_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="not there, a model folder or a run folder is wanted"):
+    with pytest.raises(ModelError, match="not there, expected a model folder or a run folder"):
         zoo.load(tmp_path / "nowhere")
 
 
 def test_a_file_is_refused(folder):
-    with pytest.raises(ModelError, match="a model folder or a run folder is wanted"):
+    with pytest.raises(ModelError, match="expected a model folder or a run folder"):
         zoo.load(folder / "model.safetensors")
 
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
 def test_a_restoration_network_is_no_generator(network):
     assert refusal(PRETRAINED / "superres-fast-psnr", network).endswith(
-        "config.json: of a network SuperResolver, a Generator is wanted"
+        "config.json: got a network SuperResolver, expected a Generator"
     )
 
 

@@ -48,13 +48,13 @@ def import_model(
     """
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no file" if path.exists() else "not there"
-        raise ModelError(f"{path}: {found}, a checkpoint file is wanted")
+        raise ModelError(f"{path}: got {found}, expected a checkpoint file")
     try:
         sha256 = sha256_of(path)
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}), a checkpoint file is wanted") from None
+        raise ModelError(f"{path}: cannot be read ({error.strerror}), expected a checkpoint file") from None
     if label_size is not None and label_size < 0:
-        raise ModelError(f"--label-size: got {label_size}, expected a whole number from 0")
+        raise ModelError(f"--label-size: got {label_size}, expected an integer from 0")
     if folder.exists() and not overwrite:
         if _import_of(folder) == sha256:
             if label_size not in (None, _label_size(folder)):
@@ -64,13 +64,13 @@ def import_model(
                 )
             return folder
         raise ModelError(
-            f"{folder}: already there and no import of {path.name}, another --output or --overwrite is wanted"
+            f"{folder}: got no import of {path.name} there, expected one; give another --output or --overwrite"
         )
     if folder.exists() and not ((folder / CONFIG_NAME).is_file() or (folder.is_dir() and not any(folder.iterdir()))):
-        raise ModelError(f"{folder}: no model folder, --overwrite replaces nothing else; another --output is wanted")
+        raise ModelError(f"{folder}: got no model folder, expected one to --overwrite; give another --output")
     imported = import_networks(path, 0 if entry and label_size is None and _is_alone(entry) else label_size)
     if imported.generator is None:
-        raise ModelError(f"{path}: no generator in this {imported.layout} file, one with a generator is wanted")
+        raise ModelError(f"{path}: no generator in this {imported.layout} file, expected one with a generator")
     card = _card(path, sha256, imported.generator.config.resolution, entry) | {"source": address}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def import_model(
     except OSError as error:
         if address:  # it was to go into the cache
             raise cannot_write(folder, error) from None
-        raise ModelError(f"{folder}: cannot be written ({error.strerror}), another --output is wanted") from None
+        raise ModelError(f"{folder}: cannot be written ({error.strerror}), expected another --output") from None
     return folder
 
 

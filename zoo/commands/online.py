@@ -74,7 +74,7 @@ def _ask(client: Any, source: Source) -> tuple[bool, str, bool]:
     except httpx2.HTTPError as error:
         return False, str(error) or type(error).__name__, not isinstance(error, httpx2.TransportError)
     if size is not None and source.size is not None and size != source.size:
-        return False, f"a file of {size:,} bytes, {source.size:,} are wanted", True
+        return False, f"a file of {size:,} bytes, expected {source.size:,}", True
     return True, "a file" if size is None else f"a file of {size / 1e6:.1f} MB", True
 
 

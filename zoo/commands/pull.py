@@ -26,7 +26,7 @@ def pull(entry: Entry, cache: str | Path | None = None, again: bool = False) -> 
     layout = read_catalog().layouts[entry.layout]
     if layout.missing:
         raise ModelError(
-            f"{entry.name}: nothing here reads it ({layout.missing}), another of python -m zoo list is wanted"
+            f"{entry.name}: nothing here reads it ({layout.missing}), expected another of python -m zoo list"
         )
     say(licence(entry))
     checkpoint = download(entry, cache)

@@ -76,7 +76,7 @@ def _hashes(folder: Path) -> list[Finding]:
         path = folder / name
         found = sha256_of(path) if path.is_file() else None
         text = f"{name}: {f'sha256 {found[:8]}' if found else 'not there'}"
-        findings.append(Finding(found == sha256, text if found == sha256 else f"{text}, {sha256[:8]} is wanted"))
+        findings.append(Finding(found == sha256, text if found == sha256 else f"{text}, expected {sha256[:8]}"))
     if "file_sha256" in imported:
         findings.append(Finding(True, f"imported from {imported.get('file')}, sha256 {imported['file_sha256'][:8]}"))
     return findings
@@ -95,7 +95,7 @@ def _images(folder: Path, network: torch.nn.Module) -> Finding:
         return Finding(bool(torch.isfinite(images).all()), f"{text}; painted {tuple(images.shape)}, all of it finite")
     good = difference <= TOLERANCE
     text = f"images: {difference:.1e} of their range from the check image"
-    return Finding(good, text + ("" if good else f", at most {TOLERANCE:.0e} is wanted"))
+    return Finding(good, text + ("" if good else f", expected at most {TOLERANCE:.0e}"))
 
 
 @torch.inference_mode()

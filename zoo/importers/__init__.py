@@ -120,9 +120,9 @@ def recognise(path: Path, content: Any) -> ModuleType:
 
 
 def check_label_size(label_size: int | None) -> None:
-    """Raise ValueError unless label_size is None or a whole number from 0."""
+    """Raise ValueError unless label_size is None or an integer from 0."""
     if label_size is not None and (type(label_size) is not int or label_size < 0):
-        raise ValueError(f"label_size: got {label_size!r}, expected a whole number from 0")
+        raise ValueError(f"label_size: got {label_size!r}, expected an integer from 0")
 
 
 def with_labels(conversion: Conversion, layout: ModuleType, content: Any, label_size: int | None) -> Conversion:

@@ -67,7 +67,7 @@ def _discriminator(tensors: dict[str, Tensor]) -> Conversion:
     if "final_block.conv_1.conv.weight" in tensors:
         raise CheckpointImportError(
             "final_block.conv_1.conv.weight: of the program's first version, which drew its scales anew at each start "
-            "and kept a map of deviations; a discriminator of its later versions is wanted"
+            "and kept a map of deviations; expected a discriminator of its later versions"
         )
     state = State(tensors)
     blocks = state.count("rgb_to_features.{}.weight")

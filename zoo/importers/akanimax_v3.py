@@ -45,7 +45,7 @@ def convert(content: Any, network: str) -> Conversion:
         ("num_channels", conversion.config.image_channels),
     ):
         if conf.get(key, found) != found:
-            raise CheckpointImportError(f"conf has {key} {conf[key]!r}, the layers {found}: the same is wanted")
+            raise CheckpointImportError(f"conf has {key} {conf[key]!r}, expected {found} as of the layers")
     return conversion
 
 
@@ -60,7 +60,7 @@ def _part(content: Any, name: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
 def _is_equalized(conf: dict[str, Any]) -> bool:
     """Return whether weights are multiplied by He's constant at run time, as conf says."""
     if not isinstance(conf.get("use_eql"), bool):
-        raise CheckpointImportError(f"conf has use_eql {conf.get('use_eql')!r}, True or False is wanted")
+        raise CheckpointImportError(f"conf has use_eql {conf.get('use_eql')!r}, expected True or False")
     return conf["use_eql"]
 
 

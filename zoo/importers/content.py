@@ -17,7 +17,7 @@ MOST_PARTS = 200_000
 
 
 class CheckpointImportError(ModelError):
-    """A file that cannot be imported; one line: the file, what was found in it, what is wanted."""
+    """A file that cannot be imported; one line: the file, what was found in it, what was expected."""
 
 
 class Record:
@@ -94,11 +94,9 @@ class PartCount:
         """
         self.parts += 1
         if self.parts > MOST_PARTS:
-            raise CheckpointImportError(
-                f"more than {MOST_PARTS} values, a checkpoint's few hundred are wanted: refused"
-            )
+            raise CheckpointImportError(f"more than {MOST_PARTS} values, expected a checkpoint's few hundred: refused")
         if depth > 20:
-            raise CheckpointImportError("data nested more than 20 deep, a checkpoint's few levels are wanted: refused")
+            raise CheckpointImportError("data nested more than 20 deep, expected a checkpoint's few levels: refused")
 
 
 def check_tensors(value: Any, depth: int = 0, count: PartCount | None = None) -> int:
@@ -113,12 +111,12 @@ def check_tensors(value: Any, depth: int = 0, count: PartCount | None = None) ->
     if isinstance(value, Tensor):
         if type(value) not in (Tensor, torch.nn.Parameter) or value.layout is not torch.strided:
             raise CheckpointImportError(
-                f"a {type(value).__name__} of layout {value.layout}, plain dense tensors are wanted"
+                f"a {type(value).__name__} of layout {value.layout}, expected plain dense tensors"
             )
         size = value.numel() * value.element_size()
         if value.device.type != "cpu" or size > value.untyped_storage().nbytes():
             raise CheckpointImportError(
-                f"a tensor {tuple(value.shape)} without the data for it, whole tensors are wanted"
+                f"a tensor {tuple(value.shape)} without the data for it, expected complete tensors"
             )
         return size
     if isinstance(value, Record):
@@ -126,5 +124,5 @@ def check_tensors(value: Any, depth: int = 0, count: PartCount | None = None) ->
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple | set) else ()
     total = sum(check_tensors(part, depth + 1, count) for part in parts)
     if total > MOST_BYTES:
-        raise CheckpointImportError(f"{total} bytes of tensors, at most {MOST_BYTES} are wanted")
+        raise CheckpointImportError(f"{total} bytes of tensors, expected at most {MOST_BYTES}")
     return total

@@ -54,9 +54,7 @@ def width_fields(widths: Sequence[int], hidden: int | None = None) -> dict[str, 
     """
     resolution = 4 << (len(widths) - 1)
     if not 1 <= len(widths) <= 12 or min(widths) < 1:
-        raise CheckpointImportError(
-            f"{len(widths)} resolutions of {list(widths)[:12]} feature maps, 1 to 12 are wanted"
-        )
+        raise CheckpointImportError(f"{len(widths)} resolutions of {list(widths)[:12]} feature maps, expected 1 to 12")
     sizes: dict[str, Any] = {
         "resolution": resolution,
         "fmap_base": max(1, widths[-1] * resolution // 2),
@@ -101,7 +99,7 @@ def build(conversion: Conversion, network: str) -> Generator | Discriminator:
         state[f"{name}.bias"] = layer.bias.float().contiguous()
     wrong = next((key for key, value in state.items() if not torch.isfinite(value).all()), None)
     if wrong:
-        raise CheckpointImportError(f"{wrong} is not finite, finite weights are wanted")
+        raise CheckpointImportError(f"{wrong} is not finite, expected finite weights")
     # its own memory: a view into a file that is closed or an array that others change must not stay
     result.load_state_dict({key: value.clone() for key, value in state.items()}, strict=True, assign=True)
     return result.eval().requires_grad_(False)
@@ -110,17 +108,17 @@ def build(conversion: Conversion, network: str) -> Generator | Discriminator:
 def _differences(name: str, layer: Layer, module: EqualizedConv2d | EqualizedLinear) -> list[str]:
     """Return what of a layer is not as our module wants it."""
     found = [
-        f"{name}.{part} is {tuple(theirs.shape)}, {tuple(ours.shape)} is wanted"
+        f"{name}.{part} is {tuple(theirs.shape)}, expected {tuple(ours.shape)}"
         for part, theirs, ours in (("weight", layer.weight, module.weight), ("bias", layer.bias, module.bias))
         if theirs.shape != ours.shape
     ]
     found += [
-        f"{name}.{part} is of {str(theirs.dtype).removeprefix('torch.')}, floating point is wanted"
+        f"{name}.{part} is of {str(theirs.dtype).removeprefix('torch.')}, expected floating point"
         for part, theirs in (("weight", layer.weight), ("bias", layer.bias))
         if not theirs.dtype.is_floating_point
     ]
     if not math.isfinite(layer.scale) or layer.scale == 0:
-        found.append(f"{name} is scaled by {layer.scale}, a finite number other than 0 is wanted")
+        found.append(f"{name} is scaled by {layer.scale}, expected a finite number other than 0")
     return found
 
 

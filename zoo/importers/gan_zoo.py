@@ -65,7 +65,7 @@ def convert(content: Any, network: str) -> Conversion:
         raise CheckpointImportError(f"tensors without a place, {describe({name: state[name] for name in unused})}")
     alpha = float(options.get("alpha") or 0.0)
     if not 0 <= alpha <= 1:
-        raise CheckpointImportError(f"alpha: {alpha}, 0 to 1 is wanted")
+        raise CheckpointImportError(f"alpha: got {alpha}, expected 0 to 1")
     config = _config(network, layers, options, alpha if count > 1 else 0.0)
     fade = f"alpha {alpha:g} (its 1 is the lower resolution alone): half grown, it works as it stands"
     note = f"{network}: {key}, {fade if config.lod else 'fully grown'}"

@@ -111,7 +111,7 @@ def convert_generator(tensors: dict[str, Tensor], labels: int, notes: tuple[str,
     state.finish()
     if inputs <= labels:
         raise CheckpointImportError(
-            f"layer0 takes {inputs} numbers, {labels} of them a label: a latent vector is wanted"
+            f"layer0 takes {inputs} numbers, {labels} of them a label, expected a latent vector too"
         )
     config = ProGANConfig(
         **width_fields(widths),

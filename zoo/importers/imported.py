@@ -52,7 +52,7 @@ class Imported:
         """
         if self.generator is None:
             raise CheckpointImportError(
-                f"{self.source}: a discriminator alone, a generator is wanted for a model folder"
+                f"{self.source}: got a discriminator alone, expected a generator for a model folder"
             )
         folder, provenance = Path(folder), self.provenance()
         if self.discriminator is not None:

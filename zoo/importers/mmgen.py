@@ -82,7 +82,7 @@ def _reached(growth: State, blocks: int) -> tuple[int, float]:
     scale = int(growth.take("_curr_scale_int", 0))
     reached = scale.bit_length() - 2
     if scale not in [4 << b for b in range(blocks)]:
-        raise CheckpointImportError(f"_curr_scale_int is {scale}, a resolution from 4 to {4 << (blocks - 1)} is wanted")
+        raise CheckpointImportError(f"_curr_scale_int is {scale}, expected a resolution from 4 to {4 << (blocks - 1)}")
     weight = growth.take("_curr_transition_weight", 0).item() if "_curr_transition_weight" in growth else 1.0
     return reached, min(max(weight, 0.0), 1.0) if reached > 1 else 1.0
 
@@ -108,7 +108,7 @@ def _generator(
     state.finish()
     if inputs <= labels:
         raise CheckpointImportError(
-            f"noise2feat takes {inputs} numbers, {labels} of them a label: a latent vector is wanted"
+            f"noise2feat takes {inputs} numbers, {labels} of them a label, expected a latent vector too"
         )
     reached, newest = _reached(growth, blocks)
     layers = _up_to(layers, reached)

@@ -34,15 +34,15 @@ class _Dtype:
     def __init__(self, code: Any, *flags: Any) -> None:
         code = code.decode("latin1") if isinstance(code, bytes) else str(code)
         if code.startswith(("O", "|O")):
-            raise CheckpointImportError("an array of Python objects, arrays of numbers are wanted: refused")
+            raise CheckpointImportError("an array of Python objects, expected arrays of numbers: refused")
         if code not in _CODES:
-            raise CheckpointImportError(f"an array of {code[:20]!r}, numbers are wanted: refused")
+            raise CheckpointImportError(f"an array of {code[:20]!r}, expected numbers: refused")
         self.code, self.order = code, "<"
 
     def __setstate__(self, state: Any) -> None:
         order = state[1].decode("latin1") if isinstance(state[1], bytes) else state[1]
         if order not in ("<", ">", "|", "="):
-            raise CheckpointImportError(f"an array of byte order {order!r}, < or > is wanted")
+            raise CheckpointImportError(f"an array of byte order {order!r}, expected < or >")
         self.order = "<" if order in "|=" else order
 
     def numbers(self, data: Any, shape: Any, fortran: bool) -> np.ndarray:
@@ -55,9 +55,9 @@ class _Dtype:
         if isinstance(data, str):  # Python 2 has no bytes
             data = data.encode("latin1")
         if not isinstance(data, bytes | bytearray):
-            raise CheckpointImportError(f"an array made of {type(data).__name__}, bytes are wanted")
+            raise CheckpointImportError(f"an array made of {type(data).__name__}, expected bytes")
         if not isinstance(shape, tuple) or len(shape) > 8 or any(type(n) is not int or n < 0 for n in shape):
-            raise CheckpointImportError(f"an array of shape {str(shape)[:60]}, whole numbers from 0 are wanted")
+            raise CheckpointImportError(f"an array of shape {str(shape)[:60]}, expected whole numbers from 0")
         if math.prod(shape) * dtype.itemsize != len(data):
             raise CheckpointImportError(
                 f"an array {shape} of {dtype} in {len(data)} bytes, it takes another number of them"
@@ -75,7 +75,7 @@ class _Array:
     def __setstate__(self, state: Any) -> None:
         shape, dtype, fortran, data = state[-4:]  # a version number may come first
         if not isinstance(dtype, _Dtype):
-            raise CheckpointImportError(f"an array of {type(dtype).__name__}, numbers are wanted")
+            raise CheckpointImportError(f"an array of {type(dtype).__name__}, expected numbers")
         self.value = dtype.numbers(data, shape, bool(fortran))
 
 
@@ -164,7 +164,7 @@ def _plain(value: Any, depth: int = 0, count: PartCount | None = None) -> Any:
     count.add(depth)
     if isinstance(value, _Array):
         if value.value is None:
-            raise CheckpointImportError("an array without data, whole arrays are wanted")
+            raise CheckpointImportError("an array without data, expected complete arrays")
         return torch.from_numpy(value.value)
     if isinstance(value, Record):
         value.fields = _plain(value.fields, depth + 1, count)
@@ -175,4 +175,4 @@ def _plain(value: Any, depth: int = 0, count: PartCount | None = None) -> Any:
         return type(value)(_plain(item, depth + 1, count) for item in value)
     if value is None or isinstance(value, str | bytes | int | float | bool | torch.Tensor):
         return value  # a tensor: of a record that the file names twice
-    raise CheckpointImportError(f"a {type(value).__name__} in the data, tensors and plain data are wanted")
+    raise CheckpointImportError(f"a {type(value).__name__} in the data, expected tensors and plain data")

@@ -50,7 +50,7 @@ def check_opcodes(data: bytes) -> int:
         reason = str(error).splitlines()[0][:100]
         raise CheckpointImportError(
             f"a pickle of {len(data)} bytes, damaged or cut short after byte {end} ({reason}); seen until there: "
-            f"{', '.join(map(repr, names)) or 'no names'}; the whole checkpoint is wanted"
+            f"{', '.join(map(repr, names)) or 'no names'}; expected the complete checkpoint"
         ) from None
     return end + 1
 
@@ -100,21 +100,21 @@ class StorageAudit(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type:
         if name not in _NEEDED.get(module, ()):
             raise CheckpointImportError(
-                f"asks for {module[:60]}.{name[:60]}, only tensors and plain data are wanted: refused, nothing was run"
+                f"asks for {module[:60]}.{name[:60]}, expected only tensors and plain data: refused, nothing was run"
             )
         return type(name, (_Inert,), {"__module__": module})
 
     def persistent_load(self, pid: Any) -> _Inert:
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
-            raise CheckpointImportError(f"a reference to {str(pid)[:60]!r}, the storages of a torch file are wanted")
+            raise CheckpointImportError(f"a reference to {str(pid)[:60]!r}, expected the storages of a torch file")
         _, kind, key, _, count = pid[:5]
         item = _ITEM_SIZES.get(getattr(kind, "__name__", ""))
         if item is None or type(count) is not int or count < 0 or not isinstance(key, str):
-            raise CheckpointImportError(f"a storage of {count!r} {getattr(kind, '__name__', kind)}, numbers are wanted")
+            raise CheckpointImportError(f"a storage of {count!r} {getattr(kind, '__name__', kind)}, expected numbers")
         self.declared[key] = item * count
         if self.sizes is not None and self.sizes.get(key, -math.inf) < item * count:
             found = self.sizes.get(key, "none")
             raise CheckpointImportError(
-                f"storage {key[:40]!r}: {item * count} bytes declared, {found} in the file; the whole is wanted"
+                f"storage {key[:40]!r}: {item * count} bytes declared, {found} in the file, expected all of them"
             )
         return _Inert()

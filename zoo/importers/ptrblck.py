@@ -53,6 +53,6 @@ def _layer(state: State, weight_name: str, wscale: str, gain: float = math.sqrt(
     if f"{wscale}.scale" in state:
         stored = state.take(f"{wscale}.scale")
         if stored.numel() != 1 or stored.ndim > 1:
-            raise CheckpointImportError(f"{wscale}.scale is {tuple(stored.shape)}, one number is wanted")
+            raise CheckpointImportError(f"{wscale}.scale is {tuple(stored.shape)}, expected one number")
         scale = stored.item()
     return Layer(weight, state.take(f"{wscale}.b", 1), scale)

@@ -36,9 +36,9 @@ def read_file(path: Path) -> Any:
     try:
         size = path.stat().st_size
         if not path.is_file():
-            raise CheckpointImportError("no file, a checkpoint is wanted")
+            raise CheckpointImportError("no file, expected a checkpoint")
         if size > MOST_BYTES:
-            raise CheckpointImportError(f"{size} bytes, at most {MOST_BYTES} are wanted")
+            raise CheckpointImportError(f"{size} bytes, expected at most {MOST_BYTES}")
         with path.open("rb") as file:
             start = file.read(512)
         with warnings.catch_warnings():
@@ -49,10 +49,10 @@ def read_file(path: Path) -> Any:
         raise CheckpointImportError(f"{path}: {error}") from None
     except OSError as error:
         raise CheckpointImportError(
-            f"{path}: cannot be read ({error.strerror or error}), a checkpoint is wanted"
+            f"{path}: cannot be read ({error.strerror or error}), expected a checkpoint"
         ) from None
     except RecursionError:
-        raise CheckpointImportError(f"{path}: nested without end, a checkpoint's few levels are wanted") from None
+        raise CheckpointImportError(f"{path}: nested without end, expected a checkpoint's few levels") from None
     except (
         pickle.UnpicklingError,
         zipfile.BadZipFile,
@@ -71,7 +71,7 @@ def read_file(path: Path) -> Any:
     ) as error:  # fmt: skip - what the readers make of bytes that are not what they seem
         reason = (str(error).splitlines() or [""])[0][:200] or type(error).__name__
         raise CheckpointImportError(
-            f"{path}: damaged or cut short ({reason}), the whole checkpoint is wanted"
+            f"{path}: damaged or cut short ({reason}), expected the complete checkpoint"
         ) from None
     return content
 
@@ -91,7 +91,7 @@ def _read_pickle(data: bytes) -> Any:
 def _read(path: Path, start: bytes) -> Any:
     """Return the content, by the kind that the first bytes tell."""
     if not start:
-        raise CheckpointImportError("an empty file, a checkpoint is wanted")
+        raise CheckpointImportError("an empty file, expected a checkpoint")
     if start.startswith(b"PK\x03\x04"):
         return read_torch_zip(path)
     if start.startswith(LEGACY_MAGIC):
@@ -100,13 +100,13 @@ def _read(path: Path, start: bytes) -> Any:
         with safe_open(path, framework="pt", device="cpu") as file:
             return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
     if start[257:262] == b"ustar":
-        raise CheckpointImportError("a tar archive (of torch before 0.4?), a file saved by a newer torch is wanted")
+        raise CheckpointImportError("a tar archive (of torch before 0.4?), expected a file saved by a newer torch")
     text = start.lstrip().lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"{")):
         raise CheckpointImportError("a web page or other text, not a checkpoint; the download went wrong?")
     for magic, kind in _OTHER.items():
         if start.startswith(magic):
-            raise CheckpointImportError(f"{kind}; a torch file, a TensorFlow or Theano pickle or safetensors is wanted")
+            raise CheckpointImportError(f"{kind}; expected a torch file, a TensorFlow or Theano pickle or safetensors")
     if start[0] == 0x80 or start[:1] in b"(]}c":  # any protocol; a text protocol's tuple, list, dict or class
         return _read_pickle(path.read_bytes())
     raise CheckpointImportError(

@@ -54,7 +54,7 @@ class State:
             raise CheckpointImportError(f"{name} is missing, among what is there: {self._names()}")
         tensor = self._left.pop(name)
         if ndim is not None and tensor.ndim != ndim:
-            raise CheckpointImportError(f"{name} is {tuple(tensor.shape)}, {ndim} dimensions are wanted")
+            raise CheckpointImportError(f"{name} is {tuple(tensor.shape)}, expected {ndim} dimensions")
         return tensor
 
     def shape(self, name: str) -> tuple[int, ...]:

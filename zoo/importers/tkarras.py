@@ -128,7 +128,7 @@ def _network(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, dict[s
         )
     pooled = [f"{size}/Conv1_down/weight" in variables for size in names[1:]]
     if len(set(pooled)) > 1 and network == "discriminator":
-        raise CheckpointImportError("blocks with and blocks without fused pooling, one kind is wanted")
+        raise CheckpointImportError("blocks with and blocks without fused pooling, expected one kind")
     group = int(options.get("mbstd_group_size", 4))
     config = config_of(network, layers, options, float(variables.get("lod", 0.0)), {
         "variant": "released",
@@ -166,5 +166,5 @@ def config_of(
         found |= width_fields([kernel.shape[0] for kernel in kernels], hidden)
         found |= {"image_channels": kernels[0].shape[1]}
     if not math.isfinite(lod):
-        raise CheckpointImportError(f"lod: {lod}, a number is wanted")
+        raise CheckpointImportError(f"lod: got {lod}, expected a number")
     return ProGANConfig(**found, **rest, lod=min(max(lod, 0.0), len(names) - 1.0))

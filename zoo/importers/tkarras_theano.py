@@ -52,11 +52,11 @@ def _network(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, dict[s
     options = dict(fields["build_func_spec"])
     for name, wanted in _REFUSED.items():
         if options.get(name, wanted) != wanted:
-            raise CheckpointImportError(f"{name}: {options[name]!r}, {wanted!r} is wanted")
+            raise CheckpointImportError(f"{name}: got {options[name]!r}, expected {wanted!r}")
     if options.get("tanh_at_end") not in (None, 1, True) or options.get("mbstat_avg", "all") not in ("all", None):
         raise CheckpointImportError(
             f"tanh_at_end: {options.get('tanh_at_end')!r}, mbstat_avg: {options.get('mbstat_avg')!r}; "
-            "None or 1, and 'all' or None, are wanted"
+            "expected None or 1, and 'all' or None"
         )
     resolution = int(options.get("resolution", 32))
     names = [f"{4 << i}x{4 << i}" for i in range(resolution.bit_length() - 2)]

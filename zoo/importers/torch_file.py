@@ -32,7 +32,7 @@ def read_torch_zip(path: Path) -> Any:
     if not zipfile.is_zipfile(path):
         raise CheckpointImportError(
             f"a torch file (zip) of {path.stat().st_size} bytes that is cut short; seen until there: "
-            f"{_entries_from(path)}; the whole checkpoint is wanted"
+            f"{_entries_from(path)}; expected the complete checkpoint"
         )
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
@@ -40,7 +40,7 @@ def read_torch_zip(path: Path) -> Any:
             name = entry.filename
             if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or re.match(r"[A-Za-z]:", name):
                 raise CheckpointImportError(
-                    f"an archive with the entry {name[:80]!r}, names without a path are wanted: refused"
+                    f"an archive with the entry {name[:80]!r}, expected names without a path: refused"
                 )
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
                 raise CheckpointImportError(
@@ -57,10 +57,10 @@ def read_torch_zip(path: Path) -> Any:
         if len(pickles) != 1:
             names = ", ".join(repr(entry.filename[:60]) for entry in entries[:5])
             raise CheckpointImportError(
-                f"a zip archive of {len(entries)} ({names}), a file that torch.save wrote is wanted"
+                f"a zip archive of {len(entries)} ({names}), expected a file that torch.save wrote"
             )
         if any("/code/" in entry.filename or entry.filename.endswith("/constants.pkl") for entry in entries):
-            raise CheckpointImportError("a TorchScript program, a file of weights (torch.save) is wanted: refused")
+            raise CheckpointImportError("a TorchScript program, expected a file of weights (torch.save): refused")
         data = archive.read(pickles[0])
         folder = pickles[0].removesuffix("data.pkl") + "data/"
         sizes = {entry.filename.removeprefix(folder): entry.file_size for entry in entries}
@@ -95,7 +95,7 @@ def read_legacy_torch(path: Path) -> Any:
     if sum(audit.declared.values()) > room:
         total = sum(audit.declared.values())
         raise CheckpointImportError(
-            f"{total} bytes of tensors declared, {room} in the file: cut short? The whole is wanted"
+            f"{total} bytes of tensors declared, {room} in the file: cut short? Expected the complete file"
         )
     return _load(io.BytesIO(data))
 

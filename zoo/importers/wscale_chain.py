@@ -31,7 +31,7 @@ def convert_chain(layers: list[Layer], output: Layer, notes: tuple[str, ...] = (
         CheckpointImportError: an odd number of layers.
     """
     if not layers or len(layers) % 2:
-        raise CheckpointImportError(f"{len(layers)} layers, two a resolution are wanted")
+        raise CheckpointImportError(f"{len(layers)} layers, expected two a resolution")
     latent_size = layers[0].weight.shape[1]
     chain = [replace(layers[0], weight=dense_of_padded(layers[0].weight)), *layers[1:]]
     names = [("dense", "conv") if n == 0 else ("conv0", "conv1") for n in range(len(layers) // 2)]

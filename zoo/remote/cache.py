@@ -64,5 +64,5 @@ def cannot_write(path: Path, error: OSError) -> ModelError:
     """Return the error of a cache that is read-only or full."""
     reason = error.strerror or str(error)
     return ModelError(
-        f"{path}: cannot be written ({reason}), --cache or {VARIABLE} with a writable, roomy place is wanted"
+        f"{path}: cannot be written ({reason}), expected --cache or {VARIABLE} with a writable, roomy place"
     )

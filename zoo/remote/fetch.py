@@ -60,7 +60,7 @@ def open_client(timeout: float = TIMEOUT) -> Any:
         return httpx2.Client(follow_redirects=True, max_redirects=10, timeout=timeout, headers=headers)
     except (ImportError, ValueError) as error:  # SOCKS, which takes a package more, or no address
         reason = str(error).partition(". ")[0]
-        raise ModelError(f"HTTPS_PROXY or ALL_PROXY: {reason}; http://HOST:PORT is wanted") from None
+        raise ModelError(f"HTTPS_PROXY or ALL_PROXY: {reason}; expected http://HOST:PORT") from None
 
 
 Advance = Callable[[int, int | None], None]
@@ -76,7 +76,7 @@ def fetch(
         url: http or https.
         partial: grows; kept when it breaks off, with a .json beside it that says which version of which address it is.
         advance: called with the bytes that are there and the bytes that there will be, None where nobody says.
-        size: bytes that are wanted, where known.
+        size: bytes that are expected, where known.
         verified: the caller knows a hash of the whole. Without one, a part is continued only where the server vouches
             for having the same file still.
 
@@ -153,7 +153,7 @@ def _attempt(
             plain = length is not None and length.isdigit() and "Content-Encoding" not in answer.headers
             total = have + int(length) if plain else None
             if total is not None and size is not None and total != size:
-                raise FetchError(f"a file of {total:,} bytes, {size:,} are wanted")
+                raise FetchError(f"a file of {total:,} bytes, expected {size:,}")
             _check_room(partial, (total or size or 0) - have)
             begun(answer)
             with partial.open("ab" if have else "wb", buffering=0) as file:  # what has come survives a kill

@@ -38,7 +38,7 @@ def snapshot(repo_id: str, revision: str | None = None) -> Path:
         raise ModelError(explain(error, repo_id, revision)) from None
     if not (folder / CONFIG_NAME).is_file():
         raise ModelError(
-            f"{repo_id}: no {CONFIG_NAME} in it, a model that python -m export hub pushed is wanted "
+            f"{repo_id}: no {CONFIG_NAME} in it, expected a model that python -m export hub pushed "
             "(checkpoints of other programs: python -m zoo import)"
         )
     return folder

@@ -146,12 +146,12 @@ def test_what_cannot_be_built_is_one_line(copied, what):
     stated = json.loads((model / "config.json").read_text())
     if what == "class":
         (model / "config.json").write_text(json.dumps({**stated, "class": "SuperResolver"}))
-        message = f"{model}: a model of class SuperResolver, a Generator is wanted"
+        message = f"{model}: got a model of class SuperResolver, expected a Generator"
     elif what == "itself":
-        output, message = model, f"--output: {model} is the model itself, a folder of its own is wanted"
+        output, message = model, f"--output: got {model}, the model itself, expected a folder of its own"
     elif what == "another":
         output = shutil.copytree(model, output.with_name("another"))
-        message = f"--output: {output} holds config.json and was not made by this command, a new folder is wanted"
+        message = f"--output: got {output} with config.json, not made by this command, expected a new folder"
     elif what == "file":
         output, message = model / "config.json", f"--output: {model / 'config.json'} is a file"
     elif what == "damaged":

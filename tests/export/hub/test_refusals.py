@@ -31,7 +31,7 @@ def test_a_token_that_may_only_read(hub, push):
     for repo in ("me/read", "me/new-one"):
         refused = refusal_of(push(repo, token="read"))
         assert refused.startswith(f"{repo}: the token may not write there (You have read access")
-        assert "write access to me is wanted" in refused
+        assert "expected one with write access to me" in refused
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_somebody_who_pushed_in_between_is_not_overwritten(hub, push, monkeypatc
     hub.add("me/busy", {"config.json": b"{}"})
     monkeypatch.setattr(hub, "before_commit", lambda repo: repo.commit("main", {"other.txt": b"!"}, "in between"))
     refused = refusal_of(push("me/busy"))
-    assert refused == "me/busy: somebody pushed to it in between, the same command once more is wanted"
+    assert refused == "me/busy: somebody pushed to it in between; run the same command again"
     monkeypatch.setattr(hub, "before_commit", None)
     assert push("me/busy").code == 0
     files = hub.repos["me/busy"].commits[hub.repos["me/busy"].branches["main"]]
@@ -69,7 +69,7 @@ def test_somebody_who_pushed_in_between_is_not_overwritten(hub, push, monkeypatc
 
 @pytest.mark.parametrize(("endpoint", "offline", "sentence"), [
     (DEAD, "0", "me/x@main: 127.0.0.1:9 cannot be reached (Connection refused), a connection"),
-    (DEAD, "1", "me/x@main: HF_HUB_OFFLINE is set, a connection and HF_HUB_OFFLINE=0 are wanted"),
+    (DEAD, "1", "me/x@main: HF_HUB_OFFLINE is set, expected a connection and HF_HUB_OFFLINE=0"),
 ])  # fmt: skip
 def test_pushing_without_a_network_fails_before_the_folder_is_built(new_client, trained, endpoint, offline, sentence):
     client = new_client(endpoint, HF_HUB_OFFLINE=offline)
@@ -104,9 +104,9 @@ except ModelError as error:
         (("me/nothing",), "", "me/nothing: no folder of that name here, and not on 127.0.0.1"),
         (("me/secret",), "", "(or private), the right spelling or a token that may (`hf auth login`"),
         (("me/secret",), "expired", "does not know the token (expired or revoked?)"),
-        (("me/models", "v9"), "", "me/models: no branch, tag or commit 'v9', main or v1 is wanted"),
-        (("me/models", "0" * 40), "", f"me/models: no branch, tag or commit '{'0' * 40}', main or v1 is wanted"),
-        (("me/models",), "", "me/models: no config.json in it, a model that python -m export hub pushed is wanted"),
+        (("me/models", "v9"), "", "me/models: no branch, tag or commit 'v9', expected main or v1"),
+        (("me/models", "0" * 40), "", f"me/models: no branch, tag or commit '{'0' * 40}', expected main or v1"),
+        (("me/models",), "", "me/models: no config.json in it, expected a model that python -m export hub pushed"),
         (("me--x/models",), "", "me--x/models: no name that a repository can have"),
         (("me/gated",), "", "me/gated: gated, its conditions accepted on https://127.0.0.1"),
     ],

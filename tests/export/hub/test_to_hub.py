@@ -60,7 +60,7 @@ def test_a_push_that_would_move_a_tag_says_that_it_did_not(hub, push):
     first = hub.repos["me/moved"].tags["v1"]
     (push.output / "README.md").write_text("# By hand\n")
     refused = push("me/moved", "--tag", "v1")
-    assert refused.code == 1 and "another name is wanted" in refused.refusal
+    assert refused.code == 1 and "expected another name" in refused.refusal
     assert hub.repos["me/moved"].tags == {"v1": first} and hub.repos["me/moved"].branches["main"] != first
 
 

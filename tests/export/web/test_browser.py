@@ -85,7 +85,7 @@ def test_seed_is_typed_stepped_and_kept_in_the_address(open_page, serve, page_fo
     says(page, "Face of seed 4294967294")
     page.fill("#seed", "1.5")
     page.keyboard.press("Tab")
-    says(page, "A seed is a whole number from 0 to 4294967295.")
+    says(page, "A seed is an integer from 0 to 4294967295.")
     assert page.get_attribute("#seed", "aria-invalid") == "true"
     page.click("#previous")
     says(page, "Face of seed 4294967293")

@@ -175,7 +175,7 @@ def refused(capsys, *arguments) -> str:
 
 
 def test_what_the_demo_cannot_use_is_refused_in_a_line(onnx_file, space, tmp_path, capsys, monkeypatch):
-    assert "is there already, a new folder is wanted" in refused(capsys, "--model", onnx_file, "--space", space)
+    assert "is there already, expected a new folder" in refused(capsys, "--model", onnx_file, "--space", space)
     assert "expected an .onnx file" in refused(capsys, "--model", "nothing.onnx", "--space", tmp_path / "space")
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -224,7 +224,7 @@ def test_a_port_that_is_taken_is_refused():
 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UsageError, match=f"--port: {port} cannot be used .*, a free port is wanted"):
+        with pytest.raises(UsageError, match=f"--port: got {port}, which cannot be used .*, expected a free port"):
             check_port(port)
-    with pytest.raises(UsageError, match="--port: 0, 1 to 65535 is wanted"):
+    with pytest.raises(UsageError, match="--port: got 0, expected 1 to 65535"):
         check_port(0)

@@ -43,7 +43,7 @@ def test_a_generator_above_256_is_exported_at_256_with_a_message(save_model, run
     assert "a generator of 512x512, exported at 256x256" in capsys.readouterr().err
     assert json.loads((output / "page.json").read_text())["resolution"] == 256
     message = refused(capsys, *arguments, "--output", tmp_path / "other", "--resolution", 512)
-    assert "--resolution: 512, at most 256 is wanted" in message
+    assert "--resolution: got 512, expected at most 256" in message
     assert not (tmp_path / "other").exists()
 
 
@@ -88,8 +88,8 @@ def test_what_cannot_be_used_leaves_nothing(onnx_file, runtime, tmp_path, capsys
     output = tmp_path / "page"
     arguments = ["--output", output, "--runtime", runtime]
     assert "at most 32 of this model" in refused(capsys, *arguments, "--model", onnx_file, "--directions", 33)
-    assert "at least 0 is wanted" in refused(capsys, *arguments, "--model", onnx_file, "--directions", -1)
-    assert "a model folder is wanted" in refused(capsys, *arguments, "--model", onnx_file, "--resolution", 8)
+    assert "expected at least 0" in refused(capsys, *arguments, "--model", onnx_file, "--directions", -1)
+    assert "expected a model folder" in refused(capsys, *arguments, "--model", onnx_file, "--resolution", 8)
     assert "nothing" in refused(capsys, *arguments, "--model", tmp_path / "nothing")
     assert "--runtime" in refused(capsys, "--output", output, "--runtime", tmp_path, "--model", onnx_file)
     assert list(tmp_path.iterdir()) == []

@@ -56,7 +56,7 @@ def test_a_changed_or_missing_file_is_refused_and_named(runtime, tmp_path):
 
 def test_a_package_that_is_not_the_published_one_is_not_unpacked(npm, tmp_path):
     npm('for last; do :; done; echo "not the package" > "$last/onnxruntime-web.tgz"')
-    with pytest.raises(UsageError, match=f"onnxruntime-web@{VERSION}: what npm fetched has the integrity sha512-"):
+    with pytest.raises(UsageError, match=f"onnxruntime-web@{VERSION}: got the integrity sha512-"):
         cached_runtime()
     assert left_behind(tmp_path) == []
 
@@ -71,5 +71,5 @@ def test_npm_that_fails_is_quoted_with_the_other_way(npm, tmp_path):
 def test_without_npm_the_other_way_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(UsageError, match="npm is not installed; npm and a network, or --runtime"):
+    with pytest.raises(UsageError, match="npm is not installed; expected npm and a network, or --runtime"):
         cached_runtime()

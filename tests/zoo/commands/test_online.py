@@ -34,7 +34,7 @@ def ask(drill_server, entry_of):
     [
         ("good", {}, (True, "a file of 0.0 MB")),
         ("good", {"size": SIZE}, (True, "a file of 0.0 MB")),
-        ("good", {"size": 5000}, (False, "a file of 4,000 bytes, 5,000 are wanted")),
+        ("good", {"size": 5000}, (False, "a file of 4,000 bytes, expected 5,000")),
         ("redirects", {}, (True, "a file of 0.0 MB")),
         ("confirm", {}, (True, "asks for a confirmation")),
         ("none", {}, (False, "404 Not Found")),

@@ -209,8 +209,8 @@ def test_every_name_and_file_format_that_it_has_had(tmp_path, rename, zipped):
     [
         ({"perChannelNormalization": False}, {}, "perChannelNormalization: False"),
         ({"lossCriterion": "Hinge"}, {}, "lossCriterion: 'Hinge', DCGAN, MSE"),
-        ({"alpha": 2.0}, {}, "alpha: 2.0, 0 to 1 is wanted"),
-        ({}, {"groupScale0.0.module.bias": torch.zeros(3)}, r"blocks.4x4.conv.bias is \(3,\), \(9,\) is wanted"),
+        ({"alpha": 2.0}, {}, "alpha: got 2.0, expected 0 to 1"),
+        ({}, {"groupScale0.0.module.bias": torch.zeros(3)}, r"blocks.4x4.conv.bias is \(3,\), expected \(9,\)"),
         ({}, {"extra.weight": torch.zeros(3)}, r"without a place.*extra.weight"),
         ({}, {"scaleLayers.0.1.module.weight": torch.full((7, 7, 3, 3), float("nan"))}, "not finite"),
         ({}, {"scaleLayers.0.1.module.weight": torch.ones((7, 7, 3, 3), dtype=torch.int64)}, "int64, floating point"),

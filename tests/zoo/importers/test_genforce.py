@@ -192,7 +192,7 @@ def test_a_label_that_the_file_does_not_tell_is_said_by_the_user(tmp_path, wrap)
     with pytest.raises(CheckpointImportError, match=r"label_size: got 14, expected fewer than the 14 numbers"):
         import_checkpoint(path, label_size=14)
     for wrong in (-1, 2.0, True, "4"):
-        with pytest.raises(ValueError, match=r"label_size: got .*, expected a whole number from 0"):
+        with pytest.raises(ValueError, match=r"label_size: got .*, expected an integer from 0"):
             import_checkpoint(path, label_size=wrong)
 
 

@@ -215,7 +215,7 @@ def test_the_file_is_what_python_2_wrote(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"use_batchnorm": True}, "use_batchnorm: True, False is wanted"),
+        ({"use_batchnorm": True}, "use_batchnorm: got True, expected False"),
         ({"tanh_at_end": 0.5}, "tanh_at_end: 0.5"),
         ({"resolution": 16}, "fewer than a network of 16 px has"),
         ({"resolution": 4}, "more than a network of 4 px has"),
