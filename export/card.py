@@ -121,7 +121,7 @@ def is_generated(text: str) -> bool:
     """Whether model_card wrote this text and nobody changed it since."""
     text = text.replace("\r\n", "\n")
     mark = MARK.search(text)
-    return bool(mark) and mark[1] == _digest(text[: mark.start()])
+    return mark is not None and mark[1] == _digest(text[: mark.start()])
 
 
 def fill_in(text: str, fields: dict[str, Any]) -> str:

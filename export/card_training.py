@@ -29,7 +29,7 @@ def training_section(config: dict[str, Any], dataset_id: str | None) -> str:
         ("data", data_named(data, in_table=True) if data.get("sha256_4x4") else _prose(data.get("name") or dataset_id)),
         ("preset", code(training["preset"], in_table=True) if training.get("preset") else None),
         ("length", f"{training['kimg']:,g} kimg (thousand real images shown)" if training.get("kimg") else None),
-        ("mirrored reals", {True: "yes", False: "no"}.get(training.get("mirror"))),
+        ("mirrored reals", {True: "yes", False: "no", None: None}[training.get("mirror")]),
         ("device", _prose(training.get("device"))),
         ("precision", _prose(training.get("precision"))),
         ("time", _duration(training["seconds"]) if training.get("seconds") else None),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import zoo
+from celebahq.files import atomic_path
 from export import sample
 from export.card import CardFacts, fill_in, is_generated, metadata, model_card
 from export.card_fields import known_fields
@@ -244,12 +245,8 @@ def _parameters(weights: Path) -> int:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy a large file, which appears whole or not at all."""
-    partial = target.with_name(f"{target.name}.partial")
-    try:
+    with atomic_path(target) as partial:
         shutil.copyfile(source, partial)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

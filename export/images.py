@@ -1,18 +1,21 @@
 """python -m export images: seeds to pictures, top to bottom."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from celebahq.progress import progress
 from export.config import ImagesConfig, UsageError
-from export.painting import Clock, load_generator, model_sha256
+from export.generators import AnyGenerator, Clock, load_generator, model_sha256
 from export.pictures import FORMATS, check_place, check_size, is_painted, refuse_other_files, write_picture
 from export.sample import grid_picture, latents, parse_label, parse_seeds, squarest_grid
 from export.seeds import Place, label_caption, parse_grid, walk, walk_latents
+
+_log = logging.getLogger("celebahq.export")
 
 MAX_BETWEEN = 9999
 """Most faces between two seeds."""
@@ -61,8 +64,9 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
     if config.output.exists() and not as_grid and not config.output.is_dir():
         raise UsageError(f"--output: got the file {config.output}, expected a folder, or a .png, .jpg or .webp")
     grid = parse_grid(config.grid) if config.grid else None
-    fill = grid and not config.interpolate
-    seeds = parse_seeds(config.seeds or (f"0-{grid[0] * grid[1] - 1}" if fill else "0-15"))
+    seeds = parse_seeds(
+        config.seeds or (f"0-{grid[0] * grid[1] - 1}" if grid is not None and not config.interpolate else "0-15")
+    )
     if config.interpolate and len(seeds) < 2:
         raise UsageError(f"--interpolate: got one seed, {seeds[0]}, expected two or more in --seeds to go between")
     places = walk(seeds, config.interpolate)
@@ -87,35 +91,38 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
         caption["truncation"] = str(config.truncation)
 
     # One grid, or one file a face.
-    clock = Clock(len(places))
     if as_grid:
         caption |= {"seeds": ",".join(place.name.removeprefix("seed") for place in places), "grid": f"{columns}x{rows}"}
         check_size(config.output, columns * paint.resolution, rows * paint.resolution)
         todo = [] if is_painted(config.output, caption, config.overwrite) else places
         if todo:
             check_place(config.output.parent)
-        pictures = [picture for _, picture in painted(paint, todo, config, clock, label)]
+        with progress(str(config.output), len(todo), "images") as bar:
+            clock = Clock(bar)
+            pictures = [picture for _, picture in painted(paint, todo, config, clock, label)]
         if todo:
             write_picture(config.output, grid_picture(np.stack(pictures), columns), caption)
     else:
         files = {place: config.output / f"{place.name}.{config.format}" for place in places}
         captions = {place: caption | {"seed": place.name.removeprefix("seed")} for place in places}
         todo = [place for place in places if not is_painted(files[place], captions[place], config.overwrite)]
-        clock.total = len(todo)
         if todo:
             check_place(config.output)
-        for place, picture in painted(paint, todo, config, clock, label):
-            write_picture(files[place], picture, captions[place])
+        with progress(str(config.output), len(todo), "images") as bar:
+            clock = Clock(bar)
+            for place, picture in painted(paint, todo, config, clock, label):
+                write_picture(files[place], picture, captions[place])
     return ImagesReport(
         config.output, len(todo), len(places) - len(todo), paint.resolution, clock.seconds, paint.runs_on
     )
 
 
 def painted(
-    paint: Any, places: Sequence[Place], config: ImagesConfig, clock: Clock, label: np.ndarray | None
+    paint: AnyGenerator, places: Sequence[Place], config: ImagesConfig, clock: Clock, label: np.ndarray | None
 ) -> Iterator[tuple[Place, np.ndarray]]:
     """Yield each place with its picture (R, R, C) uint8; say first where CUDA was hoped for and the CPU paints."""
-    clock.say(paint.note if places else "")
+    if paint.note and places:
+        _log.warning(paint.note)
     for first in range(0, len(places), config.batch):
         batch = places[first : first + config.batch]
         z = walk_latents(batch, paint.latent_size, config.truncation)

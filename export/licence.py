@@ -51,7 +51,7 @@ class Licence:
         Args:
             page: address of the model's page: its card tells the terms where nothing else does.
         """
-        if self.hub_id != "other":
+        if self.weights is None or self.hub_id != "other":
             return {"license": self.hub_id}
         name = slug(self.weights)
         return {"license": "other", "license_name": name, "license_link": self.link or f"{page}#licence"}

@@ -1,13 +1,15 @@
 """A MODEL as one .onnx file of a given place and size: what the page, the demo and its Space carry."""
 
+import logging
 import shutil
-import sys
 from pathlib import Path
 
 import zoo
 from export.sample import UnusableModelError, UsageError, load_onnx
 from zoo.folder import ModelError, check_folder_name, read_config
 from zoo.remote.hub_address import is_address
+
+_log = logging.getLogger("celebahq.export")
 
 
 def folder_named(folder: Path, flag: str) -> None:
@@ -61,7 +63,7 @@ def place_onnx(
     own = config["architecture"].get("resolution")
     if resolution is None and largest is not None and isinstance(own, int) and own > largest:
         resolution = largest
-        print(f"{model}: a generator of {own}x{own}, exported at {largest}x{largest}", file=sys.stderr, flush=True)
+        _log.warning(f"{model}: a generator of {own}x{own}, exported at {largest}x{largest}")
     from export.to_onnx import export_onnx  # torch, which an .onnx file does without
 
     export_onnx(folder, target, resolution=resolution, precision=precision)

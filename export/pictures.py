@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from celebahq.files import atomic_path
 from export.sample import UsageError
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -70,10 +71,9 @@ def write_picture(path: Path, picture: np.ndarray, caption: dict[str, str]) -> N
         UsageError: it cannot be written.
     """
     kind = FORMATS[path.suffix.lower()]
-    partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with atomic_path(path) as partial:
             image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
             if kind == "PNG":
                 text = PngImagePlugin.PngInfo()
@@ -87,9 +87,6 @@ def write_picture(path: Path, picture: np.ndarray, caption: dict[str, str]) -> N
                     image.save(partial, format=kind, exif=exif, quality=95, subsampling="4:4:4")
                 else:
                     image.save(partial, format=kind, exif=exif, quality=95)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written ({error.strerror or error}), expected a writable folder with room"
@@ -102,8 +99,8 @@ def read_caption(path: Path) -> dict[str, str] | None:
     try:
         with Image.open(path, formats=[FORMATS[path.suffix.lower()]]) as image:
             image.load()  # to the end: a truncated file is not the picture that it says it is
-            if image.format == "PNG":
-                return dict(image.text)
+            if isinstance(image, PngImagePlugin.PngImageFile):
+                return {str(key): str(value) for key, value in image.text.items()}
             return json.loads(image.getexif().get(IMAGE_DESCRIPTION, ""))
     except (OSError, SyntaxError, ValueError):
         return None

@@ -194,17 +194,19 @@ def average_by_product(graph: Graph) -> bool:
     """Rewrite one ReduceMean over the channels of pictures as a product; False if there is none."""
     for mean in graph.proto.node:
         shape = graph.shapes.get(mean.input[0], []) if mean.op_type == "ReduceMean" else []
-        if len(shape) != 4 or not all(shape[1:]) or graph.constant(mean.input[1]).tolist() != [1]:
+        if len(shape) != 4 or not all(shape[1:]) or not is_constant(graph, mean.input[1], [1]):
             continue
         _, channels, height, width = shape
         value, name = mean.input[0], mean.output[0]
         power = graph.made_by.get(value)
-        is_square = power is not None and power.op_type == "Pow" and np.all(graph.constant(power.input[1]) == 2)
+        squared = None
+        if power is not None and power.op_type == "Pow" and is_constant(graph, power.input[1], 2):
+            squared = power.input[0]
         flat = graph.add(f"flat.{channels}", np.array([0, channels, -1], np.int64))
         row = graph.add(f"mean.{channels}", np.full((1, channels), 1 / channels, np.float32))
         square = graph.add(f"mean.{height}x{width}", np.array([0, 1, height, width], np.int64))
-        nodes = [helper.make_node("Reshape", [power.input[0] if is_square else value, flat], [f"{name}.flat"])]
-        if is_square:  # half the time of Pow
+        nodes = [helper.make_node("Reshape", [squared or value, flat], [f"{name}.flat"])]
+        if squared:  # half the time of Pow
             nodes.append(helper.make_node("Mul", [f"{name}.flat"] * 2, [f"{name}.squares"]))
         nodes += [
             helper.make_node("MatMul", [row, nodes[-1].output[0]], [f"{name}.product"]),
@@ -220,7 +222,9 @@ def normalize_after_output(graph: Graph) -> bool:
     for mul in graph.proto.node:
         conv = graph.only_taker(mul.output[0], "Conv") if mul.op_type == "Mul" else None
         weight = graph.tensors.get(conv.input[1]) if conv is not None else None
-        if weight is None or weight.dims[2:] != [1, 1] or graph.shapes.get(mul.input[1], [])[1:2] != [1]:
+        if conv is None or weight is None or weight.dims[2:] != [1, 1]:
+            continue
+        if graph.shapes.get(mul.input[1], [])[1:2] != [1]:
             continue
         name, bias = conv.output[0], conv.input[2]
         axes = graph.add("rows_columns", np.array([1, 2], np.int64))
@@ -241,7 +245,13 @@ def is_doubling(graph: Graph, node: onnx.NodeProto) -> bool:
         return False
     found = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     wanted = {"mode": b"nearest", "nearest_mode": b"floor", "coordinate_transformation_mode": b"asymmetric"}
-    return wanted.items() <= found.items() and graph.constant(node.input[2]).tolist() == [1, 1, 2, 2]
+    return wanted.items() <= found.items() and is_constant(graph, node.input[2], [1, 1, 2, 2])
+
+
+def is_constant(graph: Graph, name: str, value: int | list[int]) -> bool:
+    """Whether a value of the graph is a constant with these numbers."""
+    found = graph.constant(name)
+    return found is not None and found.squeeze().tolist() in (value, np.squeeze(value).tolist())
 
 
 def is_plain_3x3(conv: onnx.NodeProto) -> bool:

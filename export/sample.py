@@ -75,7 +75,7 @@ def latents(seeds: Iterable[int], latent_size: int, truncation: float | None = N
         random = np.random.RandomState(seed)
         z = random.randn(latent_size)
         while truncation is not None and (outside := np.abs(z) > truncation).any():
-            z[outside] = random.randn(np.count_nonzero(outside))
+            z[outside] = random.randn(int(np.count_nonzero(outside)))
         rows.append(z)
     return np.asarray(rows, np.float32).reshape(-1, latent_size)
 

@@ -1,16 +1,17 @@
 """python -m export hub: a model folder built, shown and published as one commit, top to bottom."""
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from celebahq.errors import CelebAHQError
+from celebahq.version import version
 from export.config import UsageError
 from export.hub_config import HubConfig
 from export.hub_folder import HubFolder, build_folder
@@ -18,6 +19,8 @@ from zoo.remote.hub_errors import LOGIN, explain, network_errors
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
+
+_log = logging.getLogger("celebahq.export")
 
 HUGGING_FACE = "huggingface.co"
 
@@ -60,7 +63,7 @@ def push_to_hub(config: HubConfig) -> str:
     if not sys.stderr.isatty():  # its bars redraw themselves in place: not in a log file
         utils.disable_progress_bars()
     page = f"{constants.ENDPOINT}/{config.repo}"
-    api = HfApi(library_name="celebahq", library_version=_version())
+    api = HfApi(library_name="celebahq", library_version=version())
 
     # What is there, before minutes go into the .onnx.
     published = None
@@ -78,7 +81,9 @@ def push_to_hub(config: HubConfig) -> str:
             folder = build_folder(config, output, page, published.card if published else None)
         except ParityError as error:
             raise PublishError(str(error)) from None
-        print("\n".join([str(folder), *(f"note: {note}" for note in folder.notes)]), flush=True)
+        _log.info(str(folder))
+        for note in folder.notes:
+            _log.warning(f"note: {note}")
         if published is None:
             kept = f"{output} is kept" if config.output else "give --output to keep the folder"
             return f"dry run: nothing was sent; {kept}"
@@ -200,15 +205,8 @@ def _without_xet_on_other_hubs() -> None:
     if not host or host == HUGGING_FACE or host.endswith("." + HUGGING_FACE):
         return
     if os.environ.get("HF_HUB_DISABLE_XET", "").lower() not in ("1", "true", "yes", "on"):
-        print(f"note: {host} is not {HUGGING_FACE}: large files go by Git LFS, not Xet", file=sys.stderr)
+        _log.warning(f"note: {host} is not {HUGGING_FACE}: large files go by Git LFS, not Xet")
     os.environ["HF_HUB_DISABLE_XET"] = "1"
     from huggingface_hub import constants
 
     constants.HF_HUB_DISABLE_XET = True  # it reads the environment only once, perhaps before now
-
-
-def _version() -> str | None:
-    try:
-        return metadata.version("celebahq")
-    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
-        return None

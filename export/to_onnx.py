@@ -1,14 +1,12 @@
 """Export a generator to ONNX: one file, batch free, no local path in it, checked against PyTorch before it is named."""
 
 import contextlib
-import hashlib
 import json
+import logging
 import math
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -17,6 +15,8 @@ import onnx
 import torch
 
 import zoo
+from celebahq.files import sha256_of
+from celebahq.version import version
 from export.config import UsageError
 from export.parity import BATCHES, check, parity
 from export.rewriting import rewrite, store_weights_as_float16
@@ -26,6 +26,8 @@ from zoo import weights
 from zoo.folder import WEIGHTS_NAMES, ModelError, label_names, read_config
 from zoo.locate import file_beside_the_caller, is_somebodys
 from zoo.progan import Generator, growth_of
+
+_log = logging.getLogger("celebahq.export")
 
 LARGEST_FILE = 2**31 - 2**20
 """Bytes of weights above which they go beside the .onnx: a protobuf holds less than 2 GiB."""
@@ -192,14 +194,12 @@ def describe(generator: Generator, config: dict[str, Any], weights_path: Path) -
     config = without_local_paths(config)
     licence = config.get("license") or config.get("licence")
     names = label_names(config, generator.config.label_size)
-    with weights_path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "config": json.dumps(config, sort_keys=True),
-        "source_sha256": digest,
+        "source_sha256": sha256_of(weights_path),
         "latent_size": str(generator.config.latent_size),
         "label_size": str(generator.config.label_size),
-        "package": f"celebahq {_package_version()}",
+        "package": f"celebahq {version()}",
         **({"label_names": json.dumps(names)} if names else {}),
         **({"license": licence if isinstance(licence, str) else json.dumps(licence)} if licence else {}),
     }
@@ -238,7 +238,7 @@ def _checked(
     images = sum(map(len, BATCHES))
     worst = {}
     for paint in painters:
-        print(f"{name}: painting {images} images with {paint.runs_on} and with PyTorch, to compare", file=sys.stderr)
+        _log.info(f"{name}: painting {images} images with {paint.runs_on} and with PyTorch, to compare")
         worst[paint.runs_on] = parity(paint, _as_numpy(generator, stop), config.latent_size, config.label_size)
         check(worst[paint.runs_on], str(name), precision)
     label = f", label (batch, {config.label_size})" if config.label_size else ""
@@ -263,10 +263,3 @@ def _as_numpy(generator: Generator, stop: int | None) -> Callable[..., np.ndarra
         return generator(torch.from_numpy(z), None if label is None else torch.from_numpy(label), stop).numpy()
 
     return paint
-
-
-def _package_version() -> str:
-    try:
-        return metadata.version("celebahq")
-    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
-        return "(source tree)"

@@ -1,12 +1,13 @@
 """Paint images from a model folder with PyTorch, called as an .onnx generator is."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import zoo
+from celebahq.device import choose_device
+from celebahq.files import sha256_of
 from export.config import UsageError
 from export.sample import to_uint8
 from zoo import weights
@@ -27,16 +28,15 @@ class TorchGenerator:
         """Load a model folder, run folder or published model onto "cpu", "cuda", or "auto": CUDA where there is one.
 
         Raises:
-            UsageError: the model cannot be used, or CUDA was asked for and is not there.
+            UsageError: the model cannot be used.
+            celebahq.errors.DeviceError: CUDA was asked for and is not there.
         """
-        if device == "cuda" and not torch.cuda.is_available():
-            raise UsageError("--device cuda: PyTorch finds no CUDA device, expected --device cpu or a GPU")
+        self._device = choose_device(device)
         try:
             folder = zoo.model_folder(model)
             self._generator = weights.load(folder)
         except ModelError as error:
             raise UsageError(str(error)) from None
-        self._device = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
         self._generator.to(self._device)
         torch.backends.cudnn.allow_tf32 = False  # the same face on every machine, as far as float32 goes
         config = self._generator.config
@@ -46,8 +46,7 @@ class TorchGenerator:
         self.resolution = config.resolution
         name = torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "CPU"
         self.runs_on = f"PyTorch on {name}"
-        with (folder / WEIGHTS_NAMES["Generator"]).open("rb") as file:
-            self.metadata = {"source_sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        self.metadata = {"source_sha256": sha256_of(folder / WEIGHTS_NAMES["Generator"])}
 
     @torch.inference_mode()
     def __call__(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:

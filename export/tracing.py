@@ -64,6 +64,7 @@ def trace(generator: Generator, resolution: int | None = None, *, uint8: bool = 
             )
     finally:
         logger.setLevel(level)
+    assert program is not None, "of dynamo=True"
     model = program.model_proto
     strip_traces(model)  # also what is new in later forms: metadata_props of nodes and of the graph
     model.ir_version = IR_VERSION

@@ -1,21 +1,25 @@
 """python -m export video: a film of faces that turn into each other."""
 
 import json
+import logging
 import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from celebahq.files import atomic_path
+from celebahq.progress import progress
 from export.config import UsageError, VideoConfig
+from export.generators import AnyGenerator, Clock, load_generator, model_sha256
 from export.latent_path import latent_path
-from export.painting import Clock, load_generator, model_sha256
 from export.sample import MAX_SEED, grid_picture, parse_label
 from export.seeds import label_caption, parse_grid
+
+_log = logging.getLogger("celebahq.export")
 
 LARGEST_SIDE = 8192
 """Pixels a side above which hardly any player decodes H.264."""
@@ -75,9 +79,9 @@ def make_video(config: VideoConfig) -> VideoReport:
     said = None if label is None else label_caption(label)
     described["label"] = int(said) if said and said.isdecimal() else said
     caption = json.dumps(described)
-    clock = Clock(0 if is_filmed(config.output, caption, config.overwrite) else frames * columns * rows)
-    report = VideoReport(config.output, frames, config.fps, width, height, clock.total, 0.0, paint.runs_on)
-    if not clock.total:
+    images = 0 if is_filmed(config.output, caption, config.overwrite) else frames * columns * rows
+    report = VideoReport(config.output, frames, config.fps, width, height, images, 0.0, paint.runs_on)
+    if not images:
         return report
 
     # Latents, then frame by frame to disk.
@@ -90,32 +94,33 @@ def make_video(config: VideoConfig) -> VideoReport:
         style=config.style,
         loop=config.loop,
     )
-    clock.say(paint.note)
-    partial = config.output.with_name(config.output.name + ".partial")
+    if paint.note:
+        _log.warning(paint.note)
     try:
         config.output.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-                container.metadata["comment"] = caption
-                stream = container.add_stream("libx264", rate=Fraction(config.fps).limit_denominator(1001))
-                stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-                # Named, because players otherwise guess the colours from the size.
-                tags = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
-                stream.options = {"crf": str(config.crf), "preset": "medium", "x264-params": tags}
-                for pictures in filmed(paint, path, config, clock, label):
-                    picture = grid_picture(resized(pictures, side), columns)
-                    frame = av.VideoFrame.from_ndarray(np.repeat(picture, 3 // picture.shape[2], axis=2), "rgb24")
-                    frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
-                    container.mux(stream.encode(frame))
-                container.mux(stream.encode())
-            partial.replace(config.output)
-        finally:
-            partial.unlink(missing_ok=True)
+        with (
+            progress(str(config.output), images, "images") as bar,
+            atomic_path(config.output) as partial,
+            av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container,
+        ):
+            clock = Clock(bar)
+            container.metadata["comment"] = caption
+            stream = container.add_stream("libx264", rate=Fraction(config.fps).limit_denominator(1001))
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            # Named, because players otherwise guess the colours from the size.
+            tags = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
+            stream.options = {"crf": str(config.crf), "preset": "medium", "x264-params": tags}
+            for pictures in filmed(paint, path, config, clock, label):
+                picture = grid_picture(resized(pictures, side), columns)
+                frame = av.VideoFrame.from_ndarray(np.repeat(picture, 3 // picture.shape[2], axis=2), "rgb24")
+                frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
     except OSError as error:
         raise UsageError(
             f"{config.output}: cannot be written ({error.strerror or error}), expected a writable folder with room"
         ) from None
-    return VideoReport(config.output, frames, config.fps, width, height, clock.total, clock.seconds, paint.runs_on)
+    return VideoReport(config.output, frames, config.fps, width, height, images, clock.seconds, paint.runs_on)
 
 
 def check_options(config: VideoConfig) -> int:
@@ -160,7 +165,7 @@ def is_filmed(output: Path, caption: str, overwrite: bool) -> bool:
 
 
 def filmed(
-    paint: Any, path: np.ndarray, config: VideoConfig, clock: Clock, label: np.ndarray | None = None
+    paint: AnyGenerator, path: np.ndarray, config: VideoConfig, clock: Clock, label: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
     """Yield the faces of each frame, (faces, R, R, C) uint8; batches go over the bounds of frames."""
     frames, faces, latent_size = path.shape

@@ -1,18 +1,21 @@
 """A model's sources -> its checkpoint in the cache: in order, checked, one process at a time. No torch."""
 
 import contextlib
+import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from celebahq.progress import progress
 from zoo.catalog import Entry, Source
 from zoo.file_hash import WrongFileError, check_file, keep_record, record_of
 from zoo.folder import ModelError
 from zoo.remote.cache import cannot_write, downloads_folder, only_process
 from zoo.remote.fetch import TIMEOUT, FetchError, fetch, open_client
 from zoo.remote.hub_file import fetch_from_hub
-from zoo.remote.progress import download_progress, say
+
+_log = logging.getLogger("celebahq.zoo")
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def download(entry: Entry, cache: str | Path | None = None, timeout: float = TIM
                     except (FetchError, WrongFileError) as error:
                         refusals.setdefault(str(error), []).append(_host(source))
                         if source is not entry.sources[-1]:
-                            say(f"{source.file}: {_host(source)}: {error}; the next source is tried")
+                            _log.warning(f"{source.file}: {_host(source)}: {error}; the next source is tried")
         except OSError as error:
             raise cannot_write(folder, error) from None
     raise ModelError(by_hand(entry, folder, refusals))
@@ -106,9 +109,9 @@ def _from(source: Source, client: Any, folder: Path) -> Checkpoint:
     verified = bool(source.sha256 or source.sha256_prefix or source.git_blob_prefix)
     for attempt in ("continued", "anew"):
         began = partial.stat().st_size if partial.exists() else 0
-        say(f"{source.file}: from {_host(source)}")
-        with download_progress(source.file) as advance:
-            fetch(client, source.address, partial, advance, size=source.size, verified=verified)
+        _log.info(f"{source.file}: from {_host(source)}")
+        with progress(source.file, unit="B") as bar:
+            fetch(client, source.address, partial, bar.update, size=source.size, verified=verified)
         try:
             sha256 = check_file(partial, source, record_of(path))
             break
@@ -117,7 +120,7 @@ def _from(source: Source, client: Any, folder: Path) -> Checkpoint:
             partial.with_name(partial.name + ".json").unlink(missing_ok=True)
             if attempt == "anew" or not began:
                 raise
-            say(f"{source.file}: the continued download does not fit together, once more from the start")
+            _log.warning(f"{source.file}: the continued download does not fit together, once more from the start")
     partial.replace(path)
     partial.with_name(partial.name + ".json").unlink(missing_ok=True)
     keep_record(record_of(path), sha256, path, source.address)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from zoo.file_hash import sha256_of
+from celebahq.files import sha256_of
 from zoo.folder import WEIGHTS_NAMES
 
 METRICS_NAME = "metrics.json"

@@ -5,17 +5,12 @@ import json
 from pathlib import Path
 
 from celebahq.errors import CelebAHQError
+from celebahq.files import sha256_of, write_atomic
 from zoo.catalog import Source
 
 
 class WrongFileError(CelebAHQError):
     """A file with another hash or size than the published one; half a sentence with both."""
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def git_blob_of(path: Path) -> str:
@@ -63,9 +58,8 @@ def record_of(path: Path) -> Path:
 def keep_record(record: Path, sha256: str, path: Path, address: str) -> None:
     """Write down what a file was when it first came: that counts where only a prefix or nothing is published."""
     known = {"file": path.name, "sha256": sha256, "size": path.stat().st_size, "from": address}
-    partial = record.with_name(record.name + ".partial")
-    partial.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
-    partial.replace(record)
+    with write_atomic(record) as file:
+        file.write((json.dumps(known, indent=2) + "\n").encode())
 
 
 def read_record(record: Path) -> str | None:

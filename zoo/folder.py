@@ -38,8 +38,9 @@ def check_folder_name(folder: str | Path, flag: str) -> None:
 def label_names(config: dict[str, Any], label_size: int) -> list[str]:
     """Return the names of the classes that config.json gives as "label_names"; [] where it names none, or others."""
     names = config.get("label_names")
-    fits = isinstance(names, list) and len(names) == label_size and all(isinstance(name, str) for name in names)
-    return names if fits else []
+    if isinstance(names, list) and len(names) == label_size and all(isinstance(name, str) for name in names):
+        return names
+    return []
 
 
 def folder_at(path: str | Path) -> Path:

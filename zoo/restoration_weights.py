@@ -1,17 +1,16 @@
 """The restoration networks as model folders, and the trained ones that ship with the package (zoo/pretrained/)."""
 
 import dataclasses
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
+from celebahq.files import sha256_of, write_atomic
 from zoo.folder import CONFIG_NAME, ModelError, read_config
 from zoo.restoration import ArtifactRemover, ArtifactRemoverConfig, SuperResolver, SuperResolverConfig
-from zoo.weights import fill
+from zoo.weights import fill, save_tensors
 
 PRETRAINED = Path(__file__).with_name("pretrained")
 WEIGHTS_NAME = "model.safetensors"
@@ -26,7 +25,10 @@ def save_restoration(network: ArtifactRemover | SuperResolver, folder: str | Pat
 
     Args:
         folder: made if it is missing; each file appears whole or not at all.
-        card: further fields of config.json: training summary, data, licence, figures. Plain JSON types.
+        card: further fields of config.json: training summary, data, license, metrics. Plain JSON types.
+
+    Raises:
+        ModelError: the disk is full; a network already there is left alone.
     """
     architecture = dataclasses.asdict(network.config)
     config = json.dumps({"class": type(network).__name__, "architecture": architecture, **card}, indent=2) + "\n"
@@ -34,13 +36,9 @@ def save_restoration(network: ArtifactRemover | SuperResolver, folder: str | Pat
     tensors = {key: value.detach().to("cpu", torch.float16).contiguous() for key, value in network.state_dict().items()}
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / (WEIGHTS_NAME + ".partial")
-    save_file(tensors, partial, metadata={"format": "pt"})
-    partial.chmod(0o644)  # safetensors leaves it closed to everybody else
-    partial.replace(folder / WEIGHTS_NAME)
-    partial = folder / (CONFIG_NAME + ".partial")
-    partial.write_text(config, encoding="utf-8")
-    partial.replace(folder / CONFIG_NAME)
+    save_tensors(tensors, folder / WEIGHTS_NAME, {"format": "pt"})
+    with write_atomic(folder / CONFIG_NAME, durable=True) as file:
+        file.write(config.encode())
 
 
 def load_restoration(folder: str | Path) -> ArtifactRemover | SuperResolver:
@@ -85,4 +83,4 @@ def shipped_folder(name: str) -> Path:
 
 def weights_sha256(folder: str | Path) -> str:
     """Hex digest of a model folder's weights."""
-    return hashlib.sha256((Path(folder) / WEIGHTS_NAME).read_bytes()).hexdigest()
+    return sha256_of(Path(folder) / WEIGHTS_NAME)

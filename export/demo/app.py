@@ -5,6 +5,7 @@ python app.py
 
 import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 # Before gradio is imported: it would tell its makers of every start.
@@ -13,7 +14,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
 import numpy as np
-from sample import MAX_SEED, UsageError, grid_picture, latents, load_onnx, parse_label, slerp
+from sample import MAX_SEED, OnnxGenerator, UsageError, grid_picture, latents, load_onnx, parse_label, slerp
 
 HERE = Path(__file__).resolve().parent
 TITLE = "Painted faces"
@@ -22,12 +23,12 @@ UNTRUNCATED = 4
 """The slider's end: latents as they were drawn, the same faces as on every other machine."""
 
 # Fonts of the visitor's device; Gradio's own come from Google.
-FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+FONT, FONT_MONO = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
 LARGE = ".picture img {width: 100%; height: 100%; object-fit: contain}"  # a face of 64 pixels too
 
 
 @functools.cache
-def generator():
+def generator() -> OnnxGenerator:
     """Load the network once."""
     return load_onnx(HERE / "model.onnx")
 
@@ -50,13 +51,13 @@ def names() -> list[str]:
     return generator().label_names or [str(i) for i in range(generator().label_size)]
 
 
-def latents_of(seeds: list[float | None], truncation: float) -> np.ndarray:
+def latents_of(seeds: Sequence[float | None], truncation: float) -> np.ndarray:
     """Return the latents of seeds; a Gradio error, which the page shows, for what is no seed."""
     try:
-        if any(seed is None or seed != int(seed) or not 0 <= seed <= MAX_SEED for seed in seeds):
+        known = [int(seed) for seed in seeds if seed is not None and seed == int(seed) and 0 <= seed <= MAX_SEED]
+        if len(known) < len(seeds):
             raise UsageError(f"A seed is an integer from 0 to {MAX_SEED}.")
-        truncation = None if truncation >= UNTRUNCATED else truncation
-        return latents([int(seed) for seed in seeds], generator().latent_size, truncation)
+        return latents(known, generator().latent_size, None if truncation >= UNTRUNCATED else truncation)
     except UsageError as error:
         raise gr.Error(str(error)) from None
 
@@ -74,7 +75,7 @@ def face(seed: float, truncation: float, label: str | None) -> np.ndarray:
 def grid(first: float, columns: int, rows: int, truncation: float, label: str | None) -> np.ndarray:
     """Paint the faces of the seeds from first on, as one picture."""
     count = int(columns) * int(rows)
-    seeds = [first + i for i in range(count)] if first is not None else [None]
+    seeds: list[float | None] = [first + i for i in range(count)] if first is not None else [None]
     return as_picture(grid_picture(paint(latents_of(seeds, truncation), label), int(columns)))
 
 
@@ -100,15 +101,20 @@ def build() -> gr.Blocks:
     )
 
     def picture(label: str) -> gr.Image:
-        buttons = ["download", "fullscreen"]
         return gr.Image(
-            label=label, format="png", interactive=False, height=480, buttons=buttons, elem_classes="picture"
+            label=label,
+            format="png",
+            interactive=False,
+            height=480,
+            buttons=["download", "fullscreen"],
+            elem_classes="picture",
         )
 
     with gr.Blocks(title=TITLE, analytics_enabled=False) as app:
         gr.Markdown(f"# {TITLE}\n{size}×{size} pixels, painted by {generator().runs_on}. These people do not exist.")
-        options = {"label": "Label", "info": typed, "allow_custom_value": True}
-        label = gr.Dropdown(classes, value=classes[0], **options) if classes else gr.State(None)
+        label: gr.Dropdown | gr.State = gr.State(None)
+        if classes:
+            label = gr.Dropdown(classes, value=classes[0], label="Label", info=typed, allow_custom_value=True)
         truncation = gr.Slider(
             0.2, UNTRUNCATED, value=UNTRUNCATED, step=0.1, label="Truncation", info=note, render=False
         )
@@ -120,8 +126,10 @@ def build() -> gr.Blocks:
                 one = gr.Button("Paint", variant="primary", elem_id="paint")
             shown = picture("Face")
             gr.on([one.click, seed.submit], face, [seed, *shared], shown, api_name="face")
-            app.load(face, [seed, *shared], shown, api_name=False)
-            another.click(random_seed, None, seed, api_name=False).then(face, [seed, *shared], shown, api_name=False)
+            app.load(face, [seed, *shared], shown, api_visibility="private")
+            another.click(random_seed, None, seed, api_visibility="private").then(
+                face, [seed, *shared], shown, api_visibility="private"
+            )
         with gr.Tab("Grid"):
             with gr.Row():
                 first = gr.Number(0, precision=0, minimum=0, maximum=MAX_SEED, label="First seed")
@@ -142,4 +150,4 @@ def build() -> gr.Blocks:
 
 
 if __name__ == "__main__":
-    build().launch(theme=gr.themes.Soft(**FONTS), css=LARGE, footer_links=["api", "settings"])
+    build().launch(theme=gr.themes.Soft(font=FONT, font_mono=FONT_MONO), css=LARGE, footer_links=["api", "settings"])

@@ -2,6 +2,7 @@
 
 import http.client
 import importlib.util
+import logging
 import os
 import signal
 import socket
@@ -15,6 +16,8 @@ from celebahq.errors import CelebAHQError
 from export.demo.config import DemoConfig
 from export.demo.space import gradio_version, write_space
 from export.sample import UsageError
+
+_log = logging.getLogger("celebahq.export")
 
 
 class DemoError(CelebAHQError, RuntimeError):
@@ -52,7 +55,7 @@ def run_demo(config: DemoConfig) -> str:
         signal.signal(signal.SIGTERM, lambda *_: application.terminate())
         try:
             if answers(config.port, application):
-                print(f"http://127.0.0.1:{config.port} until Ctrl-C", file=sys.stderr, flush=True)
+                _log.info(f"http://127.0.0.1:{config.port} until Ctrl-C")
             code = application.wait()
         except KeyboardInterrupt:  # which the application got too
             application.terminate()

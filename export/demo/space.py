@@ -69,7 +69,9 @@ def fill(folder: Path, title: str) -> None:
 
 def gradio_version() -> str:
     """Return the version that the application was tested with."""
-    return re.search(r"^gradio==(\S+)$", (HERE / "requirements.txt").read_text(), re.MULTILINE)[1]
+    found = re.search(r"^gradio==(\S+)$", (HERE / "requirements.txt").read_text(), re.MULTILINE)
+    assert found, "requirements.txt pins it"
+    return found[1]
 
 
 def space_card(model: Path, title: str) -> str:

@@ -5,9 +5,7 @@ import json
 import shlex
 import shutil
 import string
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from celebahq.progress import progress
 from export.licence import choose_licence, stated_config
 from export.model_file import folder_named, place_onnx
 from export.sample import MAX_SEED, OnnxGenerator, UsageError, latents, load_onnx, one_hot, to_uint8
@@ -124,9 +123,8 @@ def _write(page: Path, config: WebConfig) -> WebReport:
     square.resize((64, 64), Image.Resampling.LANCZOS).save(page / "icon.png")
     directions = np.zeros((0, generator.latent_size), np.float32)
     if config.directions:
-        directions = principal_directions(
-            paint, generator.latent_size, config.directions, on_progress=_progress(config.model)
-        )
+        with progress(f"{config.model}: directions", unit="images") as bar:
+            directions = principal_directions(paint, generator.latent_size, config.directions, on_progress=bar.update)
     (page / "directions.bin").write_bytes(directions.astype("<f4").tobytes())
 
     # The page itself.
@@ -181,18 +179,3 @@ def _html(config: WebConfig, generator: OnnxGenerator) -> str:
     }
     template = string.Template((STATIC / "index.html").read_text(encoding="utf-8"))
     return template.substitute({name: html.escape(word) for name, word in words.items()})
-
-
-def _progress(model: str) -> Callable[[int, int], None]:
-    """Return what prints how far the measuring of directions is, every 10 s."""
-    start = shown = time.perf_counter()
-
-    def show(done: int, total: int) -> None:
-        nonlocal shown
-        now = time.perf_counter()
-        if now - shown > 10:
-            shown = now
-            left = (now - start) / done * (total - done)
-            print(f"{model}: directions, {done} of {total} images, {left:.0f} s to go", file=sys.stderr, flush=True)
-
-    return show

@@ -2,15 +2,18 @@
 
 import base64
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from pathlib import Path
 
+from celebahq.files import sha256_of
 from export.sample import UsageError
+
+_log = logging.getLogger("celebahq.export")
 
 PACKAGE = "onnxruntime-web"
 VERSION = "1.30.0"
@@ -59,15 +62,13 @@ def copy_runtime(target: Path, source: Path | None = None) -> None:
     source = source / "dist" if (source / "dist").is_dir() else source
     for name, original in FILES.items():
         try:
-            data = (source / original).read_bytes()
+            problem = "" if sha256_of(source / original) == SHA256[name] else "is of another version, or damaged"
         except OSError as error:
             problem = error.strerror or "cannot be read"
-        else:
-            problem = "" if hashlib.sha256(data).hexdigest() == SHA256[name] else "is of another version, or damaged"
         if problem:
             remedy = f"expected the npm package {PACKAGE}@{VERSION}, unpacked" if given else "remove that folder"
             raise UsageError(f"{'--runtime: ' if given else ''}{source / original}: {problem}; {remedy}")
-        (target / name).write_bytes(data)
+        shutil.copyfile(source / original, target / name)
 
 
 def cached_runtime() -> Path:
@@ -89,7 +90,7 @@ def cached_runtime() -> Path:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix="fetching-") as scratch:
-            print(f"{PACKAGE}@{VERSION}: fetching 33 MB with npm, once", file=sys.stderr, flush=True)
+            _log.info(f"{PACKAGE}@{VERSION}: fetching 33 MB with npm, once")
             command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent", "--pack-destination", scratch]
             done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=900)
             archives = list(Path(scratch).glob("*.tgz"))
@@ -121,4 +122,5 @@ def unpack(archive: Path, folder: Path) -> None:
     with tarfile.open(archive) as package:
         for original in FILES.values():
             content = package.extractfile(f"package/dist/{original}")
+            assert content is not None, "a file: the archive is the published one"
             (folder / original).write_bytes(content.read())

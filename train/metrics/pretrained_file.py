@@ -12,12 +12,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from celebahq.progress import progress
 from train.metrics.refusal import MetricError
 from zoo.download import offline
 from zoo.folder import ModelError
 from zoo.remote.cache import only_process
 from zoo.remote.fetch import FetchError, fetch, open_client
-from zoo.remote.progress import download_progress
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def _fetch(file: PretrainedFile, path: Path) -> None:
     note = partial.with_name(f"{partial.name}.json")
     while True:
         began = partial.exists()
-        with contextlib.closing(open_client()) as client, download_progress(file.name) as advance:
-            fetch(client, file.url, partial, advance, verified=True)
+        with contextlib.closing(open_client()) as client, progress(file.name, unit="B") as bar:
+            fetch(client, file.url, partial, bar.update, verified=True)
         found = _sha256(partial)
         if found.startswith(file.sha256_prefix):
             break

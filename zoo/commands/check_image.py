@@ -9,8 +9,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from celebahq.files import sha256_of
 from zoo import weights
-from zoo.file_hash import sha256_of
 from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
 from zoo.progan import Generator
 

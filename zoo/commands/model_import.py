@@ -1,21 +1,22 @@
 """A checkpoint of another program -> a model folder of ours: converted, licensed, sampled, every hash written down."""
 
+import logging
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from celebahq.files import printable
+from celebahq.files import printable, sha256_of
 from zoo.catalog import Entry
 from zoo.commands.check_image import CHECK_NAME, record_check
 from zoo.commands.recognition import recognise_file
 from zoo.commands.sample_picture import SAMPLES_NAME, save_samples
 from zoo.figures import METRICS_NAME
-from zoo.file_hash import sha256_of
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
 from zoo.importers import Imported, import_networks
 from zoo.remote.cache import cannot_write
-from zoo.remote.progress import say
+
+_log = logging.getLogger("celebahq.zoo")
 
 PARTS = (*WEIGHTS_NAMES.values(), CONFIG_NAME, SAMPLES_NAME, CHECK_NAME, METRICS_NAME, "model.onnx")
 """Files that belong to the weights of a model folder; whatever else lies there is the user's."""
@@ -94,9 +95,9 @@ def _write(imported: Imported, folder: Path, card: dict[str, Any]) -> None:
     assert imported.generator is not None, "checked by import_model"
     imported.save(folder, **card)
     side = imported.generator.config.resolution
-    say(f"{imported.source}: {imported.layout}, {side}x{side}, painting its samples and its check image")
+    _log.info(f"{imported.source}: {imported.layout}, {side}x{side}, painting its samples and its check image")
     for note in imported.notes:
-        say(f"  {printable(note)}")
+        _log.warning(f"  {printable(note)}")
     save_samples(folder, imported.generator)
     record_check(folder, imported.generator)
 
@@ -143,7 +144,7 @@ def _card(path: Path, sha256: str, resolution: int, entry: Entry | None) -> dict
     if entry is None:
         found = recognise_file(path, sha256)
         if found is None or (found.entry.resolution != resolution and not found.by_hash):
-            say(f"{path.name}: not of the catalogue, so its licence is not known: ask who published it")
+            _log.warning(f"{path.name}: not of the catalogue, so its licence is not known: ask who published it")
             return {"license": {"weights": "unknown", "data": "unknown", "non_commercial": True}, "catalog": None}
         entry, by = found.entry, "published hash" if found.by_hash else "name of the file"
     if entry.resolution != resolution:

@@ -1,12 +1,14 @@
 """A name of the catalogue -> its model folder in the cache: downloaded, its licence stated once, converted."""
 
+import logging
 from pathlib import Path
 
 from zoo.catalog import Entry, read_catalog
 from zoo.download import download
 from zoo.folder import ModelError
 from zoo.remote.cache import cached_model, is_cached, only_process
-from zoo.remote.progress import say
+
+_log = logging.getLogger("celebahq.zoo")
 
 
 def pull(entry: Entry, cache: str | Path | None = None, again: bool = False) -> Path:
@@ -28,7 +30,7 @@ def pull(entry: Entry, cache: str | Path | None = None, again: bool = False) -> 
         raise ModelError(
             f"{entry.name}: nothing here reads it ({layout.missing}), expected another of python -m zoo list"
         )
-    say(licence(entry))
+    _log.warning(licence(entry))
     checkpoint = download(entry, cache)
     with only_process(folder):
         if again or not is_cached(entry.name, cache):  # another process may have been faster

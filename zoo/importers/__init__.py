@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from zoo.file_hash import sha256_of
+from celebahq.files import sha256_of
 from zoo.importers import (
     akanimax_v2,
     akanimax_v3,

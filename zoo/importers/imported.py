@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from celebahq.files import sha256_of, write_atomic
 from zoo import weights
-from zoo.file_hash import sha256_of
 from zoo.folder import CONFIG_NAME, read_config
 from zoo.importers.content import CheckpointImportError
 from zoo.progan import Discriminator, Generator
@@ -58,9 +58,7 @@ class Imported:
         if self.discriminator is not None:
             provenance["discriminator_sha256"] = sha256_of(weights.save(self.discriminator, folder))
         provenance["model_sha256"] = sha256_of(weights.save(self.generator, folder, **card))
-        partial = folder / (CONFIG_NAME + ".partial")
-        partial.write_text(
-            json.dumps(read_config(folder) | {"imported": provenance}, indent=2) + "\n", encoding="utf-8"
-        )
-        partial.replace(folder / CONFIG_NAME)
+        config = json.dumps(read_config(folder) | {"imported": provenance}, indent=2) + "\n"
+        with write_atomic(folder / CONFIG_NAME, durable=True) as file:
+            file.write(config.encode())
         return folder

@@ -1,12 +1,14 @@
 """Where downloaded checkpoints and converted models are kept, and one process at a time in there. No torch."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from zoo.folder import CONFIG_NAME, ModelError
-from zoo.remote.progress import say
+
+_log = logging.getLogger("celebahq.zoo")
 
 VARIABLE = "CELEBAHQ_ZOO_CACHE"
 
@@ -50,7 +52,7 @@ def only_process(path: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0.1)
         except filelock.Timeout:
-            say(f"{path.name}: another process is at it, waiting for it to finish")
+            _log.info(f"{path.name}: another process is at it, waiting for it to finish")
             lock.acquire()
     except OSError as error:
         raise cannot_write(path.parent, error) from None

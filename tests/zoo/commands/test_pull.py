@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import zoo
+from celebahq.files import sha256_of
 from zoo.catalog import Catalog, Source, read_catalog
 from zoo.commands import pull as pull_module
 from zoo.commands.pull import pull
-from zoo.file_hash import sha256_of
 from zoo.folder import ModelError
 
 ROOT = Path(__file__).resolve().parents[2]
