@@ -12,7 +12,8 @@ def text_to_paths(options: Any) -> None:
     Args:
         options: a dataclass, frozen or not. Fields that take text as well as a path, and None, are left alone.
     """
-    for name, (one, many) in _path_fields(type(options)).items():
+    cls: Any = type(options)
+    for name, (one, many) in _path_fields(cls).items():
         value = getattr(options, name)
         if one and isinstance(value, str):
             object.__setattr__(options, name, Path(value))

@@ -1,5 +1,6 @@
 """What the tests of the zoo share: random numbers, biases that hide no mistake."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,20 @@ def with_random_biases_fixture():
 @pytest.fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def logged():
+    """What the zoo's functions say while a test runs: a list of lines."""
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger = logging.getLogger("celebahq.zoo")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield lines
+    logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

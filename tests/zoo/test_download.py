@@ -100,10 +100,10 @@ def test_a_server_that_asks_for_a_second_is_given_it(server, tmp_path, monkeypat
     assert waits == [1.0]
 
 
-def test_a_mirror_takes_over_where_the_first_source_fails(server, tmp_path, capsys, entry):
+def test_a_mirror_takes_over_where_the_first_source_fails(server, tmp_path, logged, entry):
     both = entry(f"{server.url}/gone", f"{server.url}/quota", f"{server.url}/good")
     assert download(both, tmp_path).source.url.endswith("/good")
-    assert "404 Not Found" in capsys.readouterr().err
+    assert "404 Not Found" in "".join(logged)
 
 
 def test_what_a_killed_process_had_is_continued(server, tmp_path, entry):
