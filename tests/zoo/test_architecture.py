@@ -50,7 +50,7 @@ def test_a_foreign_pair_survives_the_model_folder(tmp_path):
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("widths", [8, 8], r"widths: \(8, 8\), 3 numbers"),
+        ("widths", [8, 8], r"widths: got \(8, 8\), expected 3 numbers"),
         ("widths", [8, 0, 8], "at least 1 each"),
         ("widths", [8, 8.0, 8], "expected a list of integers"),
         ("widths", "888", "expected a list of integers"),

@@ -216,7 +216,7 @@ def test_overwrite_replaces_models_and_nothing_else(command, foreign):
     Path("photos").mkdir()
     Path("photos/cat.jpg").write_bytes(b"cat")
     code, _, err = command("import", foreign, "--output", "photos", "--overwrite")
-    assert code == 2 and "photos: no model folder, --overwrite replaces nothing else" in err
+    assert code == 2 and "photos: got no model folder, expected one to --overwrite" in err
     assert Path("photos/cat.jpg").exists()
 
 
@@ -241,12 +241,12 @@ def test_a_download_of_another_size_is_not_taken_for_the_model(command, real_dat
     ("arguments", "said"),
     [
         (("show", "celebahq1024"), "did you mean celebahq-1024"),
-        (("import", "nothing.pth"), "nothing.pth: not there, expected a checkpoint file"),
+        (("import", "nothing.pth"), "nothing.pth: got nothing, expected a checkpoint file"),
         (("import", "."), "a folder, expected a checkpoint file"),
         (("import", "page.pth"), "page.pth: a web page or other text, not a checkpoint"),
         (("pull", "celeba-128.tfhub"), "celeba-128.tfhub: nothing here reads it"),
         (("verify", "celebahq-1024"), "not in the cache, run python -m zoo pull celebahq-1024 first"),
-        (("import", "pipe"), "pipe: no file, expected a checkpoint file"),
+        (("import", "pipe"), "pipe: got no file, expected a checkpoint file"),
         (("pull",), "NAME: got none, expected a name of python -m zoo list"),
         (("show", "x" * 5000), "File name too long"),
         (("verify",), "MODEL: got none, expected a model (or --online)"),

@@ -132,17 +132,17 @@ def test_a_truncated_weights_file_is_refused(folder, keep):
 def test_weights_that_are_not_there_are_named(folder):
     (folder / "discriminator.safetensors").unlink()
     path = folder / "discriminator.safetensors"
-    assert refusal(folder, "discriminator").startswith(f"{path}: not there, the weights")
+    assert refusal(folder, "discriminator").startswith(f"{path}: not there, expected the weights")
 
 
 def test_a_folder_or_a_pipe_in_the_place_of_weights_is_no_file(folder):
     path = folder / "model.safetensors"
     path.unlink()
     path.mkdir()
-    assert refusal(folder).startswith(f"{path}: not a file, the weights")
+    assert refusal(folder).startswith(f"{path}: not a file, expected the weights")
     path.rmdir()
     os.mkfifo(path)  # reading it would wait for ever
-    assert refusal(folder).startswith(f"{path}: not a file, the weights")
+    assert refusal(folder).startswith(f"{path}: not a file, expected the weights")
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_folder_or_a_pipe_in_the_place_of_weights_is_no_file(folder):
         ("{", "config.json: cannot be read ("),
         ("[" * 100_000, "config.json: cannot be read (maximum recursion depth"),
         ('{"architecture": {"resolution": %s}}' % ("9" * 5000), "config.json: cannot be read (Exceeds the limit"),
-        ('{"architecture": {}, "class": ["Generator"]}', "config.json: class ['Generator'], the name of a network"),
+        ('{"architecture": {}, "class": ["Generator"]}', "config.json: got class ['Generator'], expected the name of a network"),
         ("[]", "config.json: no 'architecture' in it"),
         ("{}", "config.json: no 'architecture' in it"),
         ('{"architecture": {"resolution": 8, "depth": 3}}', "config.json: architecture: unknown depth"),

@@ -48,7 +48,7 @@ def import_model(
         ModelError: the file cannot be imported, or the folder holds something else; one line.
     """
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "no file" if path.exists() else "not there"
+        found = "a folder" if path.is_dir() else "no file" if path.exists() else "nothing"
         raise ModelError(f"{path}: got {found}, expected a checkpoint file")
     try:
         sha256 = sha256_of(path)
