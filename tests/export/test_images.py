@@ -101,7 +101,7 @@ def test_a_suffix_names_the_format_and_a_second_run_knows_its_pictures(
     assert np.corrcoef(*pairs)[0, 1] > 0.8  # of noise, the colours of which are stored at half the resolution
     assert sorted(path.name for path in folder.iterdir()) == [f"seed000{i}.{suffix}" for i in range(4)]
     other = ["--model", onnx_file, "--seeds", "4-7", "--device", "cpu"]
-    assert "already there and another picture" in refusal(capsys, *other, "--output", one)
+    assert "got another image there already" in refusal(capsys, *other, "--output", one)
 
 
 def test_what_cannot_be_written_is_refused_before_anything_is_painted(
@@ -113,7 +113,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_painted(
     monkeypatch.setattr("export.sample.OnnxGenerator.__call__", unwanted)
     (tmp_path / "file").touch()
     for output, grid, message in [
-        ("wide.webp", "1025x1", "16400x16 pixels, expected at most 16383 a side for WEBP"),
+        ("wide.webp", "1025x1", "16400x16 pixels, expected at most 16383 a side for WEBP; give a .png or fewer images"),
         ("file/grid.png", "1x1", "cannot be written (File exists), expected a writable folder"),
         ("file/folder", None, "cannot be written (Not a directory), expected a writable folder"),
     ]:
@@ -154,7 +154,7 @@ def test_the_same_command_again_paints_only_what_is_missing(
     assert np.abs(picture(tmp_path / "seed0002.png")).any()
     truncated.write_bytes(whole[:-40])
     message = refusal(capsys, "--model", onnx_file, "--seeds", "0-3", "--output", tmp_path)
-    assert message.startswith(f"{truncated}: already there and another picture")
+    assert message.startswith(f"{truncated}: got another image there already")
 
 
 def test_another_picture_is_replaced_only_when_asked(onnx_file, save_model, tmp_path, capsys, images, refusal):
@@ -163,7 +163,7 @@ def test_another_picture_is_replaced_only_when_asked(onnx_file, save_model, tmp_
     images("--model", onnx_file, "--seeds", "0-3", "--output", path)
     before = path.read_bytes()
     for args in (["--model", other, "--seeds", "0-3"], ["--model", onnx_file, "--seeds", "4-7"]):
-        assert "already there and another picture" in refusal(capsys, *args, "--output", path)
+        assert "got another image there already" in refusal(capsys, *args, "--output", path)
         assert path.read_bytes() == before
     images("--model", other, "--seeds", "0-3", "--output", path, "--overwrite")
     assert path.read_bytes() != before
@@ -179,13 +179,16 @@ def test_a_refused_seed_stops_before_anything_is_painted(onnx_file, tmp_path, ca
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--grid", "4x4", "--output", "g.png", "--seeds", "0-2"], "--grid: 4x4 has 16 places for 3 seeds"),
-        (["--grid", "4x4", "--output", "folder"], "--grid: --output is the folder folder, a .png, .jpg or .webp"),
+        (["--grid", "4x4", "--output", "g.png", "--seeds", "0-2"], "--grid: got 4x4, 16 places for 3 seeds"),
+        (
+            ["--grid", "4x4", "--output", "folder"],
+            "--grid: got the folder folder as --output, expected a .png, .jpg or .webp",
+        ),
         (["--grid", "4", "--output", "g.png"], "--grid: got '4', expected columns and rows like 4x4"),
         (["--interpolate", "-1"], "--interpolate: got -1, expected 0 to 9999"),
         (["--truncation", "0"], "--truncation: got 0.0, expected at least 0.01"),
         (["--batch", "0"], "--batch: got 0, expected at least 1"),
-        (["--seeds", "x"], "--seeds: 'x', seeds like"),
+        (["--seeds", "x"], "--seeds: got 'x', expected seeds like"),
         (["--seeds", "0-999998,5"], "--seeds: got 5 twice, expected each seed once"),
         (["--output", "x.gif"], "--output: got x.gif, expected a folder, or one .png, .jpg or .webp"),
         (["--output", "x.tiff"], "--output: got x.tiff, expected a folder, or one .png"),

@@ -57,7 +57,7 @@ def test_what_an_onnx_file_cannot_become_is_refused(onnx_file, tmp_path, options
 def test_an_onnx_file_whose_weights_lie_elsewhere_is_refused(onnx_file, tmp_path):
     source = tmp_path / "source.onnx"
     onnx.save(onnx.load(onnx_file), source, save_as_external_data=True, location="source.onnx.data", size_threshold=0)
-    with pytest.raises(UsageError, match="its weights lie beside it"):
+    with pytest.raises(UsageError, match="got weights that lie beside it"):
         place_onnx(str(source), tmp_path / "model.onnx")
 
 

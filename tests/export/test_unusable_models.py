@@ -90,7 +90,7 @@ def test_an_operator_that_fails_while_it_paints_is_one_line(tmp_path, capsys, re
     path = tmp_path / "fails.onnx"
     path.write_bytes(generator_file(index=99))
     assert refusal(capsys, "--model", path, "--output", tmp_path / "a.png", "--device", "cpu").startswith(
-        "--model: onnxruntime failed while it painted ("
+        "--model: onnxruntime failed while it ran ("
     )
 
 

@@ -96,7 +96,7 @@ def test_the_same_command_again_keeps_the_film_and_another_is_refused(loop, onnx
     capsys.readouterr()
     video(*same)
     assert "already there, 48 frames" in capsys.readouterr().out
-    assert "already there and another film" in refusal(capsys, *same, "--no-loop")
+    assert "got another film there already" in refusal(capsys, *same, "--no-loop")
     assert loop.read_bytes() == before
     assert [path.name for path in loop.parent.iterdir()] == ["loop.mp4"]
 
@@ -121,14 +121,14 @@ def test_a_smaller_film_shows_the_mean_of_its_pixels(save_model, tmp_path):
     ("args", "message"),
     [
         (["--output", "film.avi"], "--output: got film.avi, expected the name of an .mp4 file"),
-        (["--seconds", "0.01"], "--seconds: 0.01 at 30 fps is no film"),
+        (["--seconds", "0.01"], "--seconds: got 0.01 at 30 fps, expected 2 frames"),
         (["--seconds", "nan"], "--seconds: got nan, expected 0 to 3600"),
         (["--fps", "0"], "--fps: got 0.0, expected 1 to 240"),
         (["--crf", "52"], "--crf: got 52, expected 0 to 51"),
         (["--seed", "-1"], "--seed: got -1, expected 0 to 4294967295"),
         (["--resolution", "12"], "--resolution: got 12, expected 16, a multiple or an integer fraction of it"),
         (["--grid", "1000x1"], "--grid: got 16000x16 pixels, expected even numbers of at most 8192"),
-        (["--grid", "3"], "--grid: '3', columns and rows"),
+        (["--grid", "3"], "--grid: got '3', expected columns and rows"),
         (["--label", "0"], "--label: got 0, expected none, the model is unconditional"),
     ],
 )

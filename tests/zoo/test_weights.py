@@ -151,7 +151,10 @@ def test_a_folder_or_a_pipe_in_the_place_of_weights_is_no_file(folder):
         ("{", "config.json: cannot be read ("),
         ("[" * 100_000, "config.json: cannot be read (maximum recursion depth"),
         ('{"architecture": {"resolution": %s}}' % ("9" * 5000), "config.json: cannot be read (Exceeds the limit"),
-        ('{"architecture": {}, "class": ["Generator"]}', "config.json: got class ['Generator'], expected the name of a network"),
+        (
+            '{"architecture": {}, "class": ["Generator"]}',
+            "config.json: got class ['Generator'], expected the name of a network",
+        ),
         ("[]", "config.json: no 'architecture' in it"),
         ("{}", "config.json: no 'architecture' in it"),
         ('{"architecture": {"resolution": 8, "depth": 3}}', "config.json: architecture: unknown depth"),

@@ -153,7 +153,7 @@ def test_what_cannot_be_built_is_one_line(copied, what):
         output = shutil.copytree(model, output.with_name("another"))
         message = f"--output: got {output} with config.json, not made by this command, expected a new folder"
     elif what == "file":
-        output, message = model / "config.json", f"--output: {model / 'config.json'} is a file"
+        output, message = model / "config.json", f"--output: got {model / 'config.json'}, a file"
     elif what == "damaged":
         (model / "model.safetensors").write_bytes(b"torn")
         message = f"{output / 'model.safetensors'}: cannot be read as safetensors"

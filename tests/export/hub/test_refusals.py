@@ -16,14 +16,12 @@ def test_a_push_without_a_token_is_refused_before_anything_is_asked(hub, push):
     before = len(hub.requests)
     refused = push("me/x", token=None)
     assert refused.code == 2 and len(hub.requests) == before
-    assert (
-        refused.refusal.startswith("--repo: no token of the Hugging Face Hub here") and "hf auth login" in refused.err
-    )
+    assert refused.refusal.startswith("--repo: got no token of the Hugging Face Hub") and "hf auth login" in refused.err
 
 
 def test_an_expired_token_is_told_from_a_missing_repository(push):
     refused = refusal_of(push("me/x", token="expired"))
-    assert "does not know the token (expired or revoked?), a new one (`hf auth login`" in refused
+    assert "does not know the token (expired or revoked?), expected a new one (`hf auth login`" in refused
 
 
 def test_a_token_that_may_only_read(hub, push):
@@ -38,10 +36,10 @@ def test_a_token_that_may_only_read(hub, push):
     ("route", "status", "words", "sentence"),
     [
         ("POST /me/x.git/info/lfs", 403, "Private repository storage limit reached", "no room for it (Private repo"),
-        ("PUT /lfs/", 413, "Payload Too Large", "no room for it (Payload Too Large), old files deleted or"),
+        ("PUT /lfs/", 413, "Payload Too Large", "no room for it (Payload Too Large); delete old files"),
         ("POST /api/models/me/x/commit", 413, "Commit too large", "no room for it (Commit too large)"),
-        ("POST /api/models/me/x/commit", 500, "Internal Error", "is out of order (500: Internal Error), the same"),
-        ("GET /api/models/me/x", 503, "Maintenance", "is out of order (503: Maintenance), the same command later"),
+        ("POST /api/models/me/x/commit", 500, "Internal Error", "is out of order (500: Internal Error); run the same"),
+        ("GET /api/models/me/x", 503, "Maintenance", "is out of order (503: Maintenance); run the same command later"),
         ("GET /api/models/me/x", 429, "Slow down", "too many requests for 127.0.0.1"),
         ("POST /api/models/me/x/preupload", 403, "Forbidden for me", "may not write there (Forbidden for me)"),
     ],
@@ -52,7 +50,7 @@ def test_the_hub_says_no(hub, push, monkeypatch, route, status, words, sentence)
     monkeypatch.setattr(hub, "refuse", {route: (status, {"message": words, "Retry_After": "31"})})
     refused = refusal_of(push("me/x"))
     assert refused.startswith("me/x: ") and sentence in refused
-    assert status != 429 or "31 seconds of patience" in refused
+    assert status != 429 or "wait 31 seconds" in refused
     assert len(hub.repos["me/x"].commits) == 1
 
 
@@ -68,7 +66,7 @@ def test_somebody_who_pushed_in_between_is_not_overwritten(hub, push, monkeypatc
 
 
 @pytest.mark.parametrize(("endpoint", "offline", "sentence"), [
-    (DEAD, "0", "me/x@main: 127.0.0.1:9 cannot be reached (Connection refused), a connection"),
+    (DEAD, "0", "me/x@main: 127.0.0.1:9 cannot be reached (Connection refused), expected a connection"),
     (DEAD, "1", "me/x@main: HF_HUB_OFFLINE is set, expected a connection and HF_HUB_OFFLINE=0"),
 ])  # fmt: skip
 def test_pushing_without_a_network_fails_before_the_folder_is_built(new_client, trained, endpoint, offline, sentence):
@@ -83,7 +81,9 @@ def test_a_large_file_that_xet_may_not_move_is_no_network_error():
         "Network error: Request error: HTTP status client error (403 Forbidden), domain: "
         "https://huggingface.co/api/models/me/x/xet-write-token/main"
     )
-    assert "refused the transfer of a large file (403 Forbidden), a token that may do it" in explain(said, "me/x")
+    assert "refused the transfer of a large file (403 Forbidden), expected a token that may do it" in explain(
+        said, "me/x"
+    )
 
 
 SNAPSHOT = """
@@ -94,7 +94,7 @@ from zoo.remote.hub import snapshot
 try:
     snapshot(*{arguments!r})
 except ModelError as error:
-    sys.exit("error: " + str(error))
+    sys.exit("python -m export: " + str(error))
 """
 
 
@@ -102,13 +102,13 @@ except ModelError as error:
     ("arguments", "token", "sentence"),
     [
         (("me/nothing",), "", "me/nothing: no folder of that name here, and not on 127.0.0.1"),
-        (("me/secret",), "", "(or private), the right spelling or a token that may (`hf auth login`"),
+        (("me/secret",), "", "(or private), expected the right spelling or a token that may (`hf auth login`"),
         (("me/secret",), "expired", "does not know the token (expired or revoked?)"),
         (("me/models", "v9"), "", "me/models: no branch, tag or commit 'v9', expected main or v1"),
         (("me/models", "0" * 40), "", f"me/models: no branch, tag or commit '{'0' * 40}', expected main or v1"),
         (("me/models",), "", "me/models: no config.json in it, expected a model that python -m export hub pushed"),
         (("me--x/models",), "", "me--x/models: no name that a repository can have"),
-        (("me/gated",), "", "me/gated: gated, its conditions accepted on https://127.0.0.1"),
+        (("me/gated",), "", "me/gated: gated; accept its conditions on https://127.0.0.1"),
     ],
 )
 def test_what_cannot_be_pulled(hub, client, monkeypatch, arguments, token, sentence):

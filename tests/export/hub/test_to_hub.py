@@ -51,7 +51,7 @@ def test_tags_name_the_commit_once(hub, push):
     assert push("me/tags", "--tag", "v1").code == 0  # the same again is no mistake
     hub.repos["me/tags"].commit("main", {"README.md": b"---\nlicense: mit\n---\nchanged"}, "an edit")
     refused = push("me/tags", "--tag", "v1")
-    assert refused.code == 2 and refused.refusal.startswith("--tag: v1 already names ")
+    assert refused.code == 2 and refused.refusal.startswith("--tag: got v1, which names ")
     assert len(hub.repos["me/tags"].commits) == 3
 
 
@@ -94,7 +94,7 @@ def test_a_card_edited_on_the_hub_is_kept_and_its_metadata_filled_in(hub, push):
     (push.output / "README.md").unlink()
     said = push("me/edited")
     card = held(hub, "me/edited")["README.md"]
-    assert said.code == 0 and "the Hub holds one that somebody edited" in said.out
+    assert said.code == 0 and "the Hub holds one that somebody edited" in said.err
     assert card.startswith(b"---\nlicense: mit\ntags:\n- mine\nlibrary_name: celebahq\n")
     assert card.endswith(b"---\n# By hand\n\nMore about it.\n") and b"license_name" not in card
     assert push("me/edited", "--overwrite-card").code == 0
@@ -139,10 +139,10 @@ def test_another_hub_is_not_asked_for_xet_and_the_command_says_so(hub, push, bui
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--repo", "progan"), "--repo: 'progan', org/name of letters"),
-        (("--repo", "a/b", "--pr", "--tag", "v1"), "--tag: given with --pr"),
-        (("--repo", "a/b", "--tag", "two words"), "--tag: 'two words', a name of"),
-        (("--repo", "a/new", "--pr", "--license", "mit"), "--pr: a/new is not there yet"),
+        (("--repo", "progan"), "--repo: got 'progan', expected org/name of letters"),
+        (("--repo", "a/b", "--pr", "--tag", "v1"), "--tag: got it with --pr"),
+        (("--repo", "a/b", "--tag", "two words"), "--tag: got 'two words', expected a name of"),
+        (("--repo", "a/new", "--pr", "--license", "mit"), "--pr: got a/new, which is not there"),
         (("--repo", "a/b", "--model", "nowhere"), "nowhere: not there"),
     ],
 )
@@ -154,5 +154,5 @@ def test_options_that_cannot_be_are_one_line(client, trained, options, message):
 
 def test_nothing_is_published_under_a_licence_that_nobody_chose(hub, client, trained, built):
     refused = client.export("hub", "--model", trained, "--repo", "me/unknown")
-    assert refused.code == 2 and refused.refusal.startswith(f"--license: none given, and {trained} states none")
+    assert refused.code == 2 and refused.refusal.startswith(f"--license: got none, and {trained} states none")
     assert "me/unknown" not in hub.repos
