@@ -153,7 +153,7 @@ def test_a_folder_or_a_pipe_in_the_place_of_weights_is_no_file(folder):
         ('{"architecture": {"resolution": %s}}' % ("9" * 5000), "config.json: cannot be read (Exceeds the limit"),
         (
             '{"architecture": {}, "class": ["Generator"]}',
-            "config.json: got class ['Generator'], expected the name of a network",
+            "config.json: got class ['Generator'], expected the name",
         ),
         ("[]", "config.json: no 'architecture' in it"),
         ("{}", "config.json: no 'architecture' in it"),
