@@ -161,9 +161,7 @@ def test_a_lost_epsilon_shows_on_zero_and_tiny_latents_only(onnx_file, model, tm
     assert np.isnan(worst["zero"])
     assert worst["tiny"] > 1e-2
     assert worst["random"] < 1e-4 and worst["huge"] < 1e-4  # an ordinary check would have passed
-    with pytest.raises(
-        ParityError, match=r"differs from PyTorch on zero latents by nan, tiny latents by .*, expected"
-    ):
+    with pytest.raises(ParityError, match=r"differs from PyTorch on zero latents by nan, tiny latents by .*, expected"):
         check(worst, "broken.onnx")
 
 

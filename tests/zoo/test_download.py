@@ -266,9 +266,7 @@ def test_a_read_only_cache_is_read_and_never_written(server, small_disk, entry):
     close()
     here = entry(f"{server.url}/good", size=1000)
     assert download(here, cache).path == place
-    with pytest.raises(
-        ModelError, match=r"cannot be written \(Read-only file system\), expected --cache or CELEBAHQ"
-    ):
+    with pytest.raises(ModelError, match=r"cannot be written \(Read-only file system\), expected --cache or CELEBAHQ"):
         download(replace(here, name="faces-64.drill"), cache)
 
 

@@ -81,9 +81,7 @@ def test_a_large_file_that_xet_may_not_move_is_no_network_error():
         "Network error: Request error: HTTP status client error (403 Forbidden), domain: "
         "https://huggingface.co/api/models/me/x/xet-write-token/main"
     )
-    assert "refused the transfer of a large file (403 Forbidden), expected a token that" in explain(
-        said, "me/x"
-    )
+    assert "refused the transfer of a large file (403 Forbidden), expected a token that" in explain(said, "me/x")
 
 
 SNAPSHOT = """
