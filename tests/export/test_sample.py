@@ -170,7 +170,7 @@ def test_sample_py_works_alone_beside_its_model(onnx_file, tmp_path, images, pic
     alone.mkdir()
     shutil.copy(sample.__file__, alone)
     shutil.copy(onnx_file, alone / "model.onnx")
-    blocked = WITHOUT_TORCH.replace('"zoo"', '"zoo", "export", "PIL"').splitlines()[:-2]
+    blocked = WITHOUT_TORCH.replace('"zoo"', '"zoo", "export", "celebahq", "PIL"').splitlines()[:-2]
     code = "\n".join([*blocked, "sys.argv[0] = 'sample.py'", "runpy.run_path('sample.py', run_name='__main__')"])
     args = ["--seeds", "0-5", "--output", "grid.png", "--device", "cpu", "--batch", "4"]
     done = subprocess.run([sys.executable, "-c", code, *args], cwd=alone, capture_output=True, text=True, check=False)
