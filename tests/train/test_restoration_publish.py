@@ -14,6 +14,8 @@ from train.restoration.checkpoint import save_weights
 from train.restoration.evaluate import BEGIN, END, EvaluateConfig, evaluate, find_weights, verdict
 from train.restoration.protocol import artifacts_psnr, clean_psnr, superres_psnr, where_needed
 from train.restoration.publish import PublishConfig, publish
+from zoo.commands.check_image import check_difference, load_network
+from zoo.commands.verify import verify_folder
 from zoo.restoration import build
 from zoo.restoration_weights import load_restoration
 
@@ -107,6 +109,9 @@ def test_published_folders_hold_weights_figures_and_card(trained, testsets, tmp_
     }
     entry = json.loads((folder / "metrics.json").read_text())["restoration"]
     assert entry["model_sha256"] == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert (
+        all(finding.good for finding in verify_folder(folder)) and check_difference(folder, load_network(folder)) == 0
+    )
     card = (folder / "README.md").read_text()
     assert "12 photographs of ours (CC0)" in card and f"| {entry['values']['Q10']:.2f} |" in card
     assert "/home/someone" not in card + (folder / "config.json").read_text()

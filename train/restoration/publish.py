@@ -14,6 +14,7 @@ from train.restoration.photos import read_photos, read_testset
 from train.restoration.protocol import restorer, where_needed
 from train.restoration.refusal import RestorationError
 from train.restoration.strip import save_strip
+from zoo.commands.check_image import load_network, record_check
 from zoo.restoration_weights import WEIGHTS_NAME, load_restoration, save_restoration
 
 
@@ -89,6 +90,7 @@ def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, set
     photos = list(read_photos(config.picture).values())[:1]
     save_strip(folder / "samples.jpg", where_needed(restore) if net == "artifacts" else restore, photos, net)
     verdicts = {column: verdict(name, column, figure) for column, figure in figures.items()}
+    record_check(folder, load_network(folder))
     card = card_text(name, size, kind, figures, verdicts, facts)
     (folder / "README.md").write_text(card, encoding="utf-8")
     return figures
