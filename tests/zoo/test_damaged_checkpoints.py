@@ -139,7 +139,7 @@ def test_a_file_cut_at_any_tenth_is_refused(whole_files, kind, refused):
     data = path.read_bytes()
     for tenth in range(10):
         path.write_bytes(data[: len(data) * tenth // 10])
-        refused(path, "wanted|empty")
+        refused(path, "expected|empty")
 
 
 def test_what_was_seen_of_a_file_that_is_cut_short_is_listed(whole_files, refused):

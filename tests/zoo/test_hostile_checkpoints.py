@@ -144,7 +144,7 @@ def array_pickle(shape="(2, 3)", code="f4", data=bytes(24), order="<", fortran=F
         ({"code": "O8", "data": [1] * 6, "order": "|"}, "Python objects"),
         ({"code": "S4"}, "an array of 'S4', expected numbers"),
         ({"code": "V4"}, "an array of 'V4', expected numbers"),
-        ({"shape": (-2, -3)}, r"shape \(-2, -3\), whole numbers from 0"),
+        ({"shape": (-2, -3)}, r"shape \(-2, -3\), expected whole numbers from 0"),
         ({"shape": (2**40, 2**40)}, "in 24 bytes"),
         ({"shape": (2, 4)}, "in 24 bytes"),
         ({"shape": (2.0, 3)}, "whole numbers from 0"),

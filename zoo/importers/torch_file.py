@@ -95,7 +95,7 @@ def read_legacy_torch(path: Path) -> Any:
     if sum(audit.declared.values()) > room:
         total = sum(audit.declared.values())
         raise CheckpointImportError(
-            f"{total} bytes of tensors declared, {room} in the file: cut short? Expected the complete file"
+            f"{total} bytes of tensors declared, {room} in the file, expected all of them: cut short?"
         )
     return _load(io.BytesIO(data))
 
