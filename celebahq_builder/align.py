@@ -240,7 +240,7 @@ def _sample_box(image: np.ndarray, quad: np.ndarray, side: float, resolution: in
 def _warp(image: np.ndarray, quad: np.ndarray, size: int, offset: float = 0.0) -> np.ndarray:
     """One bilinear sample a pixel of a size x size output, `offset` output pixels off its center, right and down."""
     right, down = (quad[3] - quad[0]) / size, (quad[1] - quad[0]) / size
-    # OpenCV counts pixel centres 0, 1, 2 ...; the corners are in pixel edges, so that the first center lies at 0.5.
+    # OpenCV counts pixel centers 0, 1, 2 ...; the corners are in pixel edges, so that the first center lies at 0.5.
     first = quad[0] + (0.5 + offset) * (right + down) - 0.5
     warp = np.stack([right, down, first], axis=1)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

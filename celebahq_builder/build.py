@@ -120,7 +120,7 @@ def _raise_what_is_left(config: BuildConfig, result: BuildResult, rows: list[Row
 
 def _write_report(folder: BuildFolder, config: BuildConfig, rows: list[Row], choice: Choice) -> Path:
     from celebahq_builder.report.build_report import report_path, shown_photos, write_fault, write_report
-    from celebahq_builder.report.photos import PhotoTask, photo_pictures
+    from celebahq_builder.report.photos import PhotoTask, photo_images
 
     path = report_path(config.output)
     _log.info(f"writing {printable(path)}")
@@ -128,7 +128,7 @@ def _write_report(folder: BuildFolder, config: BuildConfig, rows: list[Row], cho
         kept, refused = shown_photos(rows, choice)
         tasks = [PhotoTask(row.source, config, row, folder.read_face(row)) for row in kept]
         tasks += [PhotoTask(row.source, config, row, None) for row in refused]
-        write_report(path, config, rows, choice, folder.read_face, photo_pictures(config, tasks, limits(config)))
+        write_report(path, config, rows, choice, folder.read_face, photo_images(config, tasks, limits(config)))
     except (OSError, BuildError):
         raise
     except Exception as error:  # the faces are worth more than the page about them

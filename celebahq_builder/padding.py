@@ -3,42 +3,42 @@
 import cv2
 import numpy as np
 
-CELLS_PER_SIGMA = 3  # the blur is computed on cells of a third of its sigma: a small fraction of a grey level off
+CELLS_PER_SIGMA = 3  # the blur is computed on cells of a third of its sigma: a small fraction of a gray level off
 MEDIAN_SAMPLES = 384  # a side, at most: the median is taken over a grid of so many by so many pixels
 
 
 def extend(
-    picture: np.ndarray,
+    image: np.ndarray,
     pad: tuple[int, int, int, int],
     blur_px: float,
     region: tuple[int, int, int, int] | None = None,
 ) -> np.ndarray:
-    """Continue a picture beyond its edges: mirrored, ever more blurred, fading to its median colour.
+    """Continue an image beyond its edges: mirrored, ever more blurred, fading to its median color.
 
     The stages are the released program's (dataset_tool.py 542-555). With t the distance from the edge of the padded
-    picture in units of the padding (0 at that edge, 1 at the seam, more inside the picture), the blur's weight is
-    clip(4 - 3 t, 0, 1), so that it sets in a third of the padding inside the picture and is full at the seam; the
+    image in units of the padding (0 at that edge, 1 at the seam, more inside the image), the blur's weight is
+    clip(4 - 3 t, 0, 1), so that it sets in a third of the padding inside the image and is full at the seam; the
     median's weight is clip(1 - t, 0, 1).
 
     What is sharp is computed at full size and what is smooth is not: the background, blurred and faded, is made on
     cells of several pixels, and only `region` of the result is composed. That is where the speed comes from.
 
     Args:
-        picture: (H, W, 3) uint8.
-        pad: (left, top, right, bottom) pixels to add, each at least 1; more than the picture has repeats the mirror.
+        image: (H, W, 3) uint8.
+        pad: (left, top, right, bottom) pixels to add, each at least 1; more than the image has repeats the mirror.
         blur_px: standard deviation of the blur, pixels.
-        region: (left, top, right, bottom) of the padded picture to return; all of it when None.
+        region: (left, top, right, bottom) of the padded image to return; all of it when None.
 
     Returns:
         (H', W', 3) uint8, the region.
     """
     left, top, right, bottom = pad
-    width, height = left + picture.shape[1] + right, top + picture.shape[0] + bottom
+    width, height = left + image.shape[1] + right, top + image.shape[0] + bottom
 
     # Whole cells: the last row and column reach beyond the edge, where nothing of the blur is left to be seen.
     cell = max(int(blur_px / CELLS_PER_SIGMA), 1)
     rim = right + -width % cell, bottom + -height % cell
-    padded = cv2.copyMakeBorder(picture, top, rim[1], left, rim[0], cv2.BORDER_REFLECT_101)
+    padded = cv2.copyMakeBorder(image, top, rim[1], left, rim[0], cv2.BORDER_REFLECT_101)
     cells = (padded.shape[1] // cell, padded.shape[0] // cell)
     blur_x, fade_x = _weights(padded.shape[1], left, width, right)
     blur_y, fade_y = _weights(padded.shape[0], top, height, bottom)
@@ -48,14 +48,14 @@ def extend(
     means = cv2.resize(padded, cells, interpolation=cv2.INTER_AREA).astype(np.float32)
     blurred = cv2.GaussianBlur(means, (0, 0), sigmaX=sigma, borderType=cv2.BORDER_REFLECT)
 
-    # The median colour of the whole picture as it stands after the blur.
+    # The median color of the whole image as it stands after the blur.
     every = -(-max(cells) // MEDIAN_SAMPLES)
     at = slice(cell // 2, None, cell * every)
     sharp, smooth = padded[at, at], blurred[::every, ::every]
     weight = np.maximum.outer(blur_y[at], blur_x[at])[..., None]
     median = np.median(sharp + (smooth - sharp) * weight, axis=(0, 1)).astype(np.float32)
 
-    # The background fades from the blurred picture to that colour; over it lies the picture itself.
+    # The background fades from the blurred image to that color; over it lies the image itself.
     fade = np.maximum.outer(_cell_means(fade_y, cell), _cell_means(fade_x, cell))[..., None]
     background = np.clip(np.rint(blurred + (median - blurred) * fade), 0, 255).astype(np.uint8)
     background = cv2.resize(background, padded.shape[1::-1], interpolation=cv2.INTER_LINEAR)
@@ -65,7 +65,7 @@ def extend(
 
 
 def _weights(size: int, before: int, end: int, after: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of blur and median along an axis whose padded picture ends at `end`: two of (size,) float32 in [0, 1].
+    """Weights of blur and median along an axis whose padded image ends at `end`: two of (size,) float32 in [0, 1].
 
     The weight of a pixel is the greater of those of its column and its row: it is as far out as either says.
     """

@@ -26,8 +26,8 @@ def perceptual_hash(face: np.ndarray) -> str:
     if resolution < _SIDE:
         return ""
     k = resolution // _SIDE
-    grey = face.reshape(_SIDE, k, _SIDE, k, 3).mean((1, 3), dtype=np.float64) @ (0.299, 0.587, 0.114)
-    low = (_DCT @ grey @ _DCT.T).ravel()
+    gray = face.reshape(_SIDE, k, _SIDE, k, 3).mean((1, 3), dtype=np.float64) @ (0.299, 0.587, 0.114)
+    low = (_DCT @ gray @ _DCT.T).ravel()
     # The first coefficient is the mean, which says nothing about the face and would shift the median.
     bits = low > np.median(low[1:])
     return np.packbits(bits).tobytes().hex()

@@ -33,11 +33,11 @@ def decode_photo(data: bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndar
     """Decode a photo: upright as its EXIF says, sRGB as its profile says, on white where it is transparent.
 
     JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, AVIF and HEIC of every pixel format up to 16 bits; of an animation the first
-    picture, of a TIFF the largest page. A profile that is broken or does not fit the pixels is ignored, as browsers do.
+    image, of a TIFF the largest page. A profile that is broken or does not fit the pixels is ignored, as browsers do.
 
     Args:
         data: the bytes of the file.
-        max_megapixels: larger pictures are refused by their header, before anything is decoded, and so is one whose
+        max_megapixels: larger images are refused by their header, before anything is decoded, and so is one whose
             decoding would take more than photo_limits.MAX_DECODING_BYTES.
 
     Returns:
@@ -108,7 +108,7 @@ _DECODERS: dict[str, Callable[[bytes, float], Pixels]] = {
     "TIFF": decode_tiff,
     "AVIF": decode_avif,
     "HEIC": decode_heic,
-    "WebP": _plain("WEBP", 16),  # the decoder's canvas and frame, Pillow's picture, our array
+    "WebP": _plain("WEBP", 16),  # the decoder's canvas and frame, Pillow's image, our array
     "BMP": _plain("BMP", 8),
     "GIF": _plain("GIF", 12),
     "PNM": _plain("PPM", 12),

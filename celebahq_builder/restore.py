@@ -31,7 +31,7 @@ def remove_artifacts(photo: np.ndarray, size: str = "full", device: str | None =
 
     Returns:
         (H, W, 3) uint8 RGB. It does not depend on how the photo is cut into tiles but for roundings of single values,
-        at most 1 grey level.
+        at most 1 gray level.
 
     Raises:
         ValueError: another shape, dtype or size.
@@ -119,9 +119,9 @@ def _restore(photo: np.ndarray, name: str, device: str) -> np.ndarray:
     kind = name.partition("-")[0]
     is_gray = (photo[..., 0] == photo[..., 1]).all() and (photo[..., 1] == photo[..., 2]).all()
 
-    def restore(pictures: np.ndarray) -> np.ndarray:
-        made = forward(network, pictures)
-        if is_gray:  # or it came back with tints of up to 14 grey levels
+    def restore(images: np.ndarray) -> np.ndarray:
+        made = forward(network, images)
+        if is_gray:  # or it came back with tints of up to 14 gray levels
             made[:] = np.rint(made.mean(axis=3, dtype=np.float32, keepdims=True))
         return made
 
@@ -135,7 +135,7 @@ def _restore(photo: np.ndarray, name: str, device: str) -> np.ndarray:
     )
 
 
-def forward(network: "Network", pictures: np.ndarray, rounded: bool = True) -> np.ndarray:
+def forward(network: "Network", images: np.ndarray, rounded: bool = True) -> np.ndarray:
     """Run a network on (N, h, w, 3) uint8. Returns (N, h', w', 3): uint8, or not rounded as float32 in about [0, 1].
 
     Half precision where the device has arithmetic for it: float16 on CUDA; bfloat16 on a CPU that multiplies it, where
@@ -149,7 +149,7 @@ def forward(network: "Network", pictures: np.ndarray, rounded: bool = True) -> n
     try:
         with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=half):
             # (N, h, w, 3) seen as (N, 3, h, w) is channels_last without a copy.
-            given = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float().div_(255)
+            given = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float().div_(255)
             made = network(given).permute(0, 2, 3, 1)
             if rounded:
                 made = made.mul(255).round_().clamp_(0, 255).to(torch.uint8)

@@ -101,13 +101,13 @@ def restore_crop(photo: np.ndarray, crop: FaceCrop, *, size: str, device: str = 
         small = _cut(clean, around)
         large = super_resolve(small, size, "gan", device) if generate else _interpolated(small)
     large = _cut(large, tuple(SCALE * np.subtract(wanted, np.tile(around[:2], 2))))
-    # Landmarks are indices of pixels, whose centres lie half a pixel further.
+    # Landmarks are indices of pixels, whose centers lie half a pixel further.
     landmarks = (crop.landmarks - np.array(wanted[:2]) + 0.5) * SCALE - 0.5
     return Restored(clean, large, plan_face(large.shape[1::-1], landmarks, resolution, crop.geometry), True)
 
 
-def _interpolated(picture: np.ndarray) -> np.ndarray:
-    return cv2.resize(picture, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_LANCZOS4)
+def _interpolated(image: np.ndarray) -> np.ndarray:
+    return cv2.resize(image, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_LANCZOS4)
 
 
 def _needed(plan: CropPlan, photo: np.ndarray) -> Box:
@@ -127,9 +127,9 @@ def _grown(box: Box, margin: int, photo: np.ndarray) -> Box:
     return max(left - margin, 0), max(top - margin, 0), min(right + margin, width), min(bottom + margin, height)
 
 
-def _cut(picture: np.ndarray, box: Box) -> np.ndarray:
+def _cut(image: np.ndarray, box: Box) -> np.ndarray:
     left, top, right, bottom = box
-    return picture[top:bottom, left:right]
+    return image[top:bottom, left:right]
 
 
 @contextlib.contextmanager

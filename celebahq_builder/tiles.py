@@ -1,10 +1,10 @@
-"""Run a network over a picture of any size in bounded memory: tiles that overlap by what the network can see."""
+"""Run a network over an image of any size in bounded memory: tiles that overlap by what the network can see."""
 
 from collections.abc import Callable
 
 import numpy as np
 
-CELL = 4  # tiles begin at multiples of it: the artifact network sees a picture in cells of 4x4 pixels
+CELL = 4  # tiles begin at multiples of it: the artifact network sees an image in cells of 4x4 pixels
 
 Window = tuple[tuple[int, int], tuple[int, int]]
 """Of one axis: (begin, end) of what a tile is to give, and (begin, end) of what must be shown for it."""
@@ -20,7 +20,7 @@ def windows(length: int, tile: int, margin: int) -> list[Window]:
 
 def run_tiled(
     function: Callable[[np.ndarray], np.ndarray],
-    picture: np.ndarray,
+    image: np.ndarray,
     *,
     scale: int,
     tile: int,
@@ -28,25 +28,25 @@ def run_tiled(
     batch: int = 1,
     dtype: type = np.uint8,
 ) -> np.ndarray:
-    """Apply a function to a picture tile by tile, as if to the whole at once.
+    """Apply a function to an image tile by tile, as if to the whole at once.
 
     Args:
         function: (N, h, w, 3) uint8 -> (N, scale h, scale w, 3) of `dtype`; what it gives may depend on nothing that is
             more than `margin` pixels away.
-        picture: (H, W, 3) uint8.
-        tile: side of what one tile gives, pixels of the picture.
+        image: (H, W, 3) uint8.
+        tile: side of what one tile gives, pixels of the image.
         margin: a multiple of CELL where the function sees cells.
         batch: how many tiles of one size are worked on at once.
 
     Returns:
         (scale H, scale W, 3) of `dtype`.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     result = np.empty((scale * height, scale * width, 3), dtype)
     waiting: dict[tuple[int, int], list[tuple[Window, Window]]] = {}
 
     def work_off(places: list[tuple[Window, Window]]) -> None:
-        given = np.stack([picture[y0:y1, x0:x1] for (_, (y0, y1)), (_, (x0, x1)) in places])
+        given = np.stack([image[y0:y1, x0:x1] for (_, (y0, y1)), (_, (x0, x1)) in places])
         for made, ((rows, (y0, _)), (columns, (x0, _))) in zip(function(given), places, strict=True):
             (top, bottom), (left, right) = rows, columns
             result[scale * top : scale * bottom, scale * left : scale * right] = made[

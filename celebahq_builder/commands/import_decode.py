@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from celebahq_builder.pyramid import pyramid
 from celebahq_builder.sources.images import SourceError
 
-_CELEBA_SIZE, _CELEBA_CENTRE, _CELEBA_HALF = (178, 218), (89, 121), 64  # (x, y); the released create_celeba
+_CELEBA_SIZE, _CELEBA_CENTER, _CELEBA_HALF = (178, 218), (89, 121), 64  # (x, y); the released create_celeba
 _FILTERS = {"box": Image.Resampling.BOX, "lanczos": Image.Resampling.LANCZOS}
 _MOST_PIXELS = 1 << 27  # 11,585 a side
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # we have a bound of our own
@@ -116,5 +116,5 @@ def _crop(image: Image.Image, name: str, crop: str) -> Image.Image:
     if image.size != _CELEBA_SIZE:
         size = f"{image.width}x{image.height}"
         raise SourceError(f"{name}: got {size}, expected 178x218 for --crop celeba", reason=size)
-    x, y = _CELEBA_CENTRE
+    x, y = _CELEBA_CENTER
     return image.crop((x - _CELEBA_HALF, y - _CELEBA_HALF, x + _CELEBA_HALF, y + _CELEBA_HALF))

@@ -32,7 +32,7 @@ class OfficialConfig:
     output: Path = Path("celebahq.h5")
     """HDF5 file to make; with --format png the folder for imgHQ00000.png ..."""
     format: Literal["hdf5", "png"] = "hdf5"
-    """A dataset file of all levels in the authors' order, or a folder of pictures."""
+    """A dataset file of all levels in the authors' order, or a folder of images."""
     image_list: Path | None = None
     """image_list.txt; left out, it is looked for below --deltas and --celeba."""
     indices: str | None = None

@@ -1,4 +1,4 @@
-"""celebahq-data preview: one picture of the best, the worst and some other faces of a file."""
+"""celebahq-data preview: one image of the best, the worst and some other faces of a file."""
 
 import io
 import logging
@@ -28,7 +28,7 @@ class PreviewConfig:
     file: Annotated[Path, tyro.conf.Positional]
     """A dataset file."""
     output: Path
-    """Picture to make, .png or .jpg; never overwritten."""
+    """Image to make, .png or .jpg; never overwritten."""
     rows: int = 2
     """Lines of faces in each of the three parts."""
     columns: int = 10

@@ -76,7 +76,7 @@ def push(config: PushConfig) -> None:
 
 
 def _build(config: PushConfig, dataset: Dataset, folder: Path) -> str:
-    """Make the shards, unless an earlier run of this command left them; then the picture and the card."""
+    """Make the shards, unless an earlier run of this command left them; then the image and the card."""
     resolution = config.resolution or dataset.resolution
     status = config.file.stat()
     mark = {"file": config.file.name, "bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "resolution": resolution}

@@ -10,7 +10,7 @@ from celebahq_builder.decoding.orientation import UPRIGHT
 from celebahq_builder.decoding.pixels import Pixels
 
 _BAND_ROWS = 256
-_SAME = 2  # grey levels: sRGB by another maker, whose conversion would cost a rounding and mend nothing
+_SAME = 2  # gray levels: sRGB by another maker, whose conversion would cost a rounding and mend nothing
 _SPACES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 
 

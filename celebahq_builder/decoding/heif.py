@@ -11,14 +11,14 @@ from celebahq_builder.decoding.orientation import exif_orientation
 from celebahq_builder.decoding.pixels import Pixels, array_of
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 
-# The planes of the video decoder (of up to 16 bits), its reference, the RGB made of them, Pillow's picture, our array.
+# The planes of the video decoder (of up to 16 bits), its reference, the RGB made of them, Pillow's image, our array.
 _BYTES_A_PIXEL = 18
 _CONTAINERS = {b"meta": 4, b"iprp": 0, b"ipco": 0}  # boxes that hold boxes, and how many bytes come before these
 _MAX_BOXES = 5000
 
 
 def decode_avif(data: bytes, max_megapixels: float) -> Pixels:
-    """Decode an AVIF; of a sequence the first picture.
+    """Decode an AVIF; of a sequence the first image.
 
     Raises:
         UnusablePhotoError: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
@@ -37,7 +37,7 @@ def decode_avif(data: bytes, max_megapixels: float) -> Pixels:
 
 
 def decode_heic(data: bytes, max_megapixels: float) -> Pixels:
-    """Decode a HEIC: the primary picture. libheif turns it as the file says; its EXIF orientation is for others.
+    """Decode a HEIC: the primary image. libheif turns it as the file says; its EXIF orientation is for others.
 
     Raises:
         UnusablePhotoError: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
@@ -52,7 +52,7 @@ def decode_heic(data: bytes, max_megapixels: float) -> Pixels:
     file = pi_heif.open_heif(io.BytesIO(data))
     width, height = file.size
     check_size(width, height, _BYTES_A_PIXEL, 2 * len(data), max_megapixels)
-    codes = file.info.get("nclx_profile")  # of the primary picture; a gain map may have others
+    codes = file.info.get("nclx_profile")  # of the primary image; a gain map may have others
     return _pixels(
         file.to_pillow(), "HEIC", codes and (codes["color_primaries"], codes["transfer_characteristics"]), orientation=1
     )
@@ -89,7 +89,7 @@ def _color_codes(data: bytes) -> tuple[int, int] | None:
 
 
 def _properties(data: bytes, wanted: bytes) -> list[bytes]:
-    """Return the bodies of the boxes of one name among the properties of the pictures."""
+    """Return the bodies of the boxes of one name among the properties of the images."""
     found, spans, seen = [], [(0, len(data))], 0
     while spans and seen < _MAX_BOXES:
         at, end = spans.pop()

@@ -31,7 +31,7 @@ _PLAIN_INK_BELOW = 96
 
 
 def decode_jpeg(data: bytes, max_megapixels: float) -> Pixels:
-    """Decode the first picture of a JPEG file.
+    """Decode the first image of a JPEG file.
 
     Used: one without its last two bytes, one with anything between its segments or behind its end (telephones put a
     film there). Refused: data that end early or have a hole, which libjpeg fills with gray or garbage.
@@ -73,7 +73,7 @@ def _check_kind(segments: JpegSegments) -> None:
 
 
 def _several_scans(segments: JpegSegments) -> bool:
-    """A picture whose components come one after the other is kept whole by the decoder, like a progressive one."""
+    """An image whose components come one after the other is kept whole by the decoder, like a progressive one."""
     return segments.data.count(b"\xff\xda") > 1
 
 
@@ -114,7 +114,7 @@ def _ink(array: np.ndarray, segments: JpegSegments) -> np.ndarray:
 
     Adobe stores it inverted and says so in a marker. Without the marker, browsers take it for inverted, too, because
     most files that lack the marker have lost it; but programs that never knew Adobe store plain ink. A photograph's
-    black ink tells: most of a picture has little of it, so that it is mostly light when inverted and mostly dark when
+    black ink tells: most of an image has little of it, so that it is mostly light when inverted and mostly dark when
     not.
     """
     inverted = segments.adobe is not None or float(array[::4, ::4, 3].mean()) >= _PLAIN_INK_BELOW

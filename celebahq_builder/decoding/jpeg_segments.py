@@ -1,4 +1,4 @@
-"""The segments of a JPEG: where the picture ends in its file, what kind it is, and what its markers say."""
+"""The segments of a JPEG: where the image ends in its file, what kind it is, and what its markers say."""
 
 import re
 import struct
@@ -13,10 +13,10 @@ _MAX_SEGMENTS = 20_000
 
 @dataclass
 class JpegSegments:
-    """What the markers of the first picture in a JPEG file say.
+    """What the markers of the first image in a JPEG file say.
 
-    data: the picture alone, from SOI to EOI: nothing that lies between its segments or behind its end, such as a
-        telephone's film or a second picture. EOI is added where it is missing.
+    data: the image alone, from SOI to EOI: nothing that lies between its segments or behind its end, such as a
+        telephone's film or a second image. EOI is added where it is missing.
     """
 
     data: bytes = b""
@@ -33,7 +33,7 @@ class JpegSegments:
     profile: bytes | None = None
     has_end: bool = False
     complete: bool = True
-    """Every component was sent; of a progressive picture, to the last bit."""
+    """Every component was sent; of a progressive image, to the last bit."""
 
     @property
     def progressive(self) -> bool:
@@ -41,7 +41,7 @@ class JpegSegments:
 
     @property
     def coefficients(self) -> int:
-        """How many the decoder keeps of a progressive picture."""
+        """How many the decoder keeps of a progressive image."""
         across, down = (max(factors, default=1) for factors in zip(*self.sampling, strict=True))
         units = -(-self.width // (8 * across)) * -(-self.height // (8 * down))
         return 64 * units * sum(h * v for h, v in self.sampling)

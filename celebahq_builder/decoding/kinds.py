@@ -6,7 +6,7 @@ from pathlib import PurePath
 READ_KINDS = ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "PNM", "AVIF", "HEIC")
 _READ_EXTENSIONS = """.jpg .jpeg .jpe .jfif .jif .mpo .png .apng .webp .tif .tiff .bmp .dib .gif .pbm .pgm .ppm .pnm
 .avif .avifs .heic .heif .hif .heics .heifs"""
-_REFUSED_EXTENSIONS = ".jxl .jp2 .j2k .jpx .jpf .jls .pfm"  # pictures all the same: a row with a reason
+_REFUSED_EXTENSIONS = ".jxl .jp2 .j2k .jpx .jpf .jls .pfm"  # images all the same: a row with a reason
 EXTENSIONS = frozenset(f"{_READ_EXTENSIONS} {_REFUSED_EXTENSIONS}".split())
 
 _AVIF_BRANDS = {b"avif", b"avis"}
@@ -42,7 +42,7 @@ _FOREIGN = (
     (0, b"PF\n", "PFM (floating point)"),
     (0, b"Pf\n", "PFM (floating point)"),
     (0, b"P7\n", "PAM"),
-    (0, b"gimp xcf", "GIMP picture"),
+    (0, b"gimp xcf", "GIMP image"),
     (0, b"%PDF", "PDF"),
     (0, b"%!PS", "PostScript"),
     (0, b"<svg", "SVG"),

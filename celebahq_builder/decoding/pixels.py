@@ -48,7 +48,7 @@ def to_eight_bits(values: np.ndarray, white_is_zero: bool = False, full: int | N
 
 
 def array_of(image: Image.Image) -> np.ndarray:
-    """Return the pixels of a loaded picture, and let go of the picture's own."""
+    """Return the pixels of a loaded image, and let go of the image's own."""
     array = np.array(image)
     image.close()
     image.im = None  # type: ignore[assignment]  # its memory, which close() keeps

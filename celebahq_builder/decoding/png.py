@@ -1,4 +1,4 @@
-"""PNG photos: Pillow gets the chunks that make the picture, and we read those that say what its colors are."""
+"""PNG photos: Pillow gets the chunks that make the image, and we read those that say what its colors are."""
 
 import io
 import struct
@@ -24,7 +24,7 @@ _RGB, _GRAY_ALPHA, _RGB_ALPHA = 2, 4, 6
 
 
 def decode_png(data: bytes, max_megapixels: float) -> Pixels:
-    """Decode a PNG; of an animation, the picture that viewers without animations show.
+    """Decode a PNG; of an animation, the image that viewers without animations show.
 
     Text of any size is passed over. A color space is taken from cICP, else iCCP, else sRGB, else gAMA and cHRM, as
     browsers do.
@@ -43,7 +43,7 @@ def decode_png(data: bytes, max_megapixels: float) -> Pixels:
         raise UnusablePhotoError("truncated or corrupt file", f"{len(data)} bytes that begin like a PNG")
     width, height, depth, kind = struct.unpack(">IIBB", picture[0][1][:10])
     wide = depth == 16 and kind != 0
-    # Pillow's picture of 4 bytes a pixel and our array, or the samples of 16 bits and the array.
+    # Pillow's image of 4 bytes a pixel and our array, or the samples of 16 bits and the array.
     check_size(width, height, 12 if wide else 8, 3 * len(data), max_megapixels)
 
     whole = b"".join([SIGNATURE, *(_chunk(name, body) for name, body in picture), _chunk(b"IEND", b"")])
@@ -56,7 +56,7 @@ def decode_png(data: bytes, max_megapixels: float) -> Pixels:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield (name, body). Chunks that do not belong to the picture are left out when they are damaged."""
+    """Yield (name, body). Chunks that do not belong to the image are left out when they are damaged."""
     at = len(SIGNATURE)
     while at + 12 <= len(data):
         (length,) = struct.unpack(">I", data[at : at + 4])
@@ -70,7 +70,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             raise UnusablePhotoError("truncated or corrupt file", f"the checksum of {name.decode()} does not hold")
         if good:
             yield name, body
-    # IEND is missing; what makes the picture is judged by itself.
+    # IEND is missing; what makes the image is judged by itself.
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:

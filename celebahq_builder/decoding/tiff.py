@@ -33,7 +33,7 @@ def decode_tiff(data: bytes, max_megapixels: float) -> Pixels:
         )
     page = max(pages, key=lambda page: page.width * page.height)
     _check_kind(page)
-    # Pillow's picture and our array, or the samples of 16 bits and the array; and what the decoder unpacks at once.
+    # Pillow's image and our array, or the samples of 16 bits and the array; and what the decoder unpacks at once.
     held = 2 * page.samples * page.bits // 8 + 8
     check_size(page.width, page.height, held, 2 * len(data) + page.chunk_bytes, max_megapixels)
     if page is not everything[0]:

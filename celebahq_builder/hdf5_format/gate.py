@@ -1,7 +1,7 @@
 """The gate of every HDF5 file: what it refers to elsewhere, claims beyond its size or hides in damage is refused first.
 
 A dataset file of ours holds all its bytes itself, but for virtual levels that join shards beside it. A file of somebody
-else may read /etc/passwd as pictures (external storage, links), claim 149 GiB of labels in 25 kB, or send libhdf5 into
+else may read /etc/passwd as images (external storage, links), claim 149 GiB of labels in 25 kB, or send libhdf5 into
 an endless loop (one damaged heap in a hundred). So a child process goes through it first, with bounded time and memory.
 """
 

@@ -40,5 +40,5 @@ def level_resolutions(resolution: int) -> tuple[int, ...]:
 
 
 def chunk_rows(resolution: int, channels: int = 3) -> int:
-    """Images a chunk, as released: at least 128 bytes, so 1 from 8x8 up, 3 at 4x4, 11 at 2x2, 43 at 1x1 (in colour)."""
+    """Images a chunk, as released: at least 128 bytes, so 1 from 8x8 up, 3 at 4x4, 11 at 2x2, 43 at 1x1 (in color)."""
     return 1 if resolution >= 8 else -(-128 // (channels * resolution * resolution))

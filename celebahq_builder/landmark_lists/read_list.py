@@ -25,7 +25,7 @@ def read_landmark_list(path: Path) -> dict[str, np.ndarray]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: one line that says what it is instead: another form or order, or CelebA's list of aligned pictures.
+        ValueError: one line that says what it is instead: another form or order, or CelebA's list of aligned images.
     """
     path = Path(path)
     text = _decode(path.read_bytes())
@@ -35,7 +35,7 @@ def read_landmark_list(path: Path) -> dict[str, np.ndarray]:
         found = _read_csv(path, text, delimiter)
     else:
         found = _read_celeba(path, text)
-    _refuse_aligned_pictures(path, found)
+    _refuse_aligned_images(path, found)
     refuse_other_orders(path, found)
     return found
 
@@ -127,8 +127,8 @@ def _five_of_68(points: list) -> np.ndarray:
     return np.stack([p[36:42].mean(0), p[42:48].mean(0), p[30], p[48], p[54]]).astype(np.float32)
 
 
-def _refuse_aligned_pictures(path: Path, found: dict[str, np.ndarray]) -> None:
-    """Refuse the list of the aligned pictures: its faces all have their eyes in the same place."""
+def _refuse_aligned_images(path: Path, found: dict[str, np.ndarray]) -> None:
+    """Refuse the list of the aligned images: its faces all have their eyes in the same place."""
     if not found:
         return
     eyes = np.stack(list(found.values()))[:, :2]
@@ -136,5 +136,5 @@ def _refuse_aligned_pictures(path: Path, found: dict[str, np.ndarray]) -> None:
     if np.mean(away < 10) > 0.9:
         raise ValueError(
             f"{path}: got eyes near (69, 111) and (108, 111) in all faces, which is the list of the aligned 178x218 "
-            "pictures (list_landmarks_align_celeba), expected that of the photos in the wild, list_landmarks_celeba.txt"
+            "images (list_landmarks_align_celeba), expected that of the photos in the wild, list_landmarks_celeba.txt"
         )

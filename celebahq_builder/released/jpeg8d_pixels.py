@@ -33,7 +33,7 @@ def pixels(jpeg: JPEG) -> np.ndarray:
 
 
 def _plane(component: Component, blocks: np.ndarray, jpeg: JPEG) -> np.ndarray:
-    """(rows, columns) uint8 of one component at the picture's full size."""
+    """(rows, columns) uint8 of one component at the image's full size."""
     down, across = _transform(8 * jpeg.v_most // component.v), _transform(8 * jpeg.h_most // component.h)
     half = np.floor((down @ blocks + (1 << _FIRST_SHIFT - 1)) / (1 << _FIRST_SHIFT))
     full = np.floor((half @ across.T + (1 << _SECOND_SHIFT - 1)) / (1 << _SECOND_SHIFT)).astype(np.int64)

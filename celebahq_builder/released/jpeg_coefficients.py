@@ -23,7 +23,7 @@ class UnsupportedJPEGError(CelebAHQError, ValueError):
 
 @dataclass
 class Component:
-    """One colour component.
+    """One color component.
 
     Attributes:
         across, down: its blocks in the file, with those that only fill the last unit.
@@ -123,7 +123,7 @@ def _read(data: bytes, max_pixels: float) -> JPEG:
         elif marker == 0xDA:
             end = _SCAN_END.search(data, at)
             if end is None:
-                raise DamagedJPEGError("the picture's data end too early")
+                raise DamagedJPEGError("the image's data end too early")
             _read_scan(body, _RESTART.split(data[at : end.start()]), jpeg, huffman, restart)
             at = end.start()
     _refuse_unfinished(jpeg)
@@ -198,8 +198,8 @@ def _read_scan(body: bytes, stretches: list[bytes], jpeg: JPEG, huffman: dict[in
 
 
 def _refuse_unfinished(jpeg: JPEG) -> None:
-    """libjpeg smooths a progressive picture whose first coefficients did not all come: not done here."""
+    """libjpeg smooths a progressive image whose first coefficients did not all come: not done here."""
     if not jpeg.components:
-        raise DamagedJPEGError("no picture in it")
+        raise DamagedJPEGError("no image in it")
     if any(any(c.precision[:6]) for c in jpeg.components):
-        raise DamagedJPEGError("the picture's data end too early")
+        raise DamagedJPEGError("the image's data end too early")

@@ -73,7 +73,7 @@ class BitReader:
     def check(self) -> None:
         """DamagedJPEGError where more bits were taken than there are."""
         if 8 * self.position - self.count > self.size:
-            raise DamagedJPEGError("the picture's data end too early")
+            raise DamagedJPEGError("the image's data end too early")
 
     def bits(self, n: int) -> int:
         """The next n bits as a number."""

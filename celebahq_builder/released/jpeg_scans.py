@@ -47,7 +47,7 @@ def decode_scan(scan: Scan, chosen: list[tuple[Any, int]], readers: list[BitRead
     Args:
         chosen: (component, byte of its Huffman tables); see jpeg_coefficients.
         readers: a stretch of data each, from restart to restart.
-        width, height: of the picture, pixels.
+        width, height: of the image, pixels.
 
     Raises:
         DamagedJPEGError: codes that do not exist, or fewer data than blocks.
@@ -56,7 +56,7 @@ def decode_scan(scan: Scan, chosen: list[tuple[Any, int]], readers: list[BitRead
     units = _units(chosen)
     per_stretch = scan.restart or len(units)
     if len(readers) < -(-len(units) // per_stretch):
-        raise DamagedJPEGError("the picture's data end too early")
+        raise DamagedJPEGError("the image's data end too early")
     for number, reader in enumerate(readers):
         state = _State()
         for unit in units[number * per_stretch : (number + 1) * per_stretch]:

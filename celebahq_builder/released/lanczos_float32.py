@@ -34,12 +34,12 @@ def lanczos_taps(size_in: int, size_out: int) -> Taps:
     stretch = np.maximum(scale, np.float32(1))
     support = np.float32(_LOBES) * stretch
     inverse = np.float32(1.0 / float(stretch))
-    centre = ((np.arange(size_out) + 0.5) * float(scale)).astype(np.float32)
-    first = np.maximum(np.floor(centre - support).astype(np.int64), 0)
-    end = np.minimum(np.ceil(centre + support).astype(np.int64), size_in)
+    center = ((np.arange(size_out) + 0.5) * float(scale)).astype(np.float32)
+    first = np.maximum(np.floor(center - support).astype(np.int64), 0)
+    end = np.minimum(np.ceil(center + support).astype(np.int64), size_in)
 
     at = first[:, None] + np.arange(int((end - first).max()))
-    offset = (at.astype(np.float32) - centre[:, None]).astype(np.float64) + 0.5
+    offset = (at.astype(np.float32) - center[:, None]).astype(np.float64) + 0.5
     x = (offset * float(inverse)).astype(np.float32)
     inside = (x >= -_LOBES) & (x < _LOBES) & (at < end[:, None])
     weights = np.where(inside, _sinc(x) * _sinc(x / np.float32(_LOBES)) * inverse, np.float32(0))
@@ -92,25 +92,25 @@ def truncated(total: np.ndarray) -> np.ndarray:
     return total.astype(np.uint8)
 
 
-def resize(picture: np.ndarray, size: tuple[int, int], region: tuple[int, int, int, int] | None = None) -> np.ndarray:
+def resize(image: np.ndarray, size: tuple[int, int], region: tuple[int, int, int, int] | None = None) -> np.ndarray:
     """Resize as Pillow 3.1.1's ANTIALIAS: across first, rounded to bytes, then down.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         size: (width, height) of the whole result.
         region: (left, top, right, bottom) of the result to make; all of it when None.
 
     Returns:
         (bottom - top, right - left, 3) uint8.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     left, top, right, bottom = region or (0, 0, *size)
     if size == (width, height):
-        return picture[top:bottom, left:right]
+        return image[top:bottom, left:right]
     across, down = lanczos_taps(width, size[0]), lanczos_taps(height, size[1])
     y0, y1 = int(down.first[top]), int(down.end[top:bottom].max())
     x0, x1 = int(across.first[left]), int(across.end[left:right].max())
-    columns = np.ascontiguousarray(picture[y0:y1, x0:x1].transpose(1, 0, 2)).reshape(x1 - x0, -1)
+    columns = np.ascontiguousarray(image[y0:y1, x0:x1].transpose(1, 0, 2)).reshape(x1 - x0, -1)
     narrowed = resize_rows(columns, across, range(left, right), x0).reshape(right - left, y1 - y0, 3)
     rows = np.ascontiguousarray(narrowed.transpose(1, 0, 2)).reshape(y1 - y0, -1)
     return resize_rows(rows, down, range(top, bottom), y0).reshape(bottom - top, right - left, 3)

@@ -28,7 +28,7 @@ def has_jpeglib() -> bool:
 
 
 def decode_libjpeg8d(data: bytes) -> np.ndarray:
-    """Decode a colour JPEG: EXIF and ICC ignored, as the released program ignores them.
+    """Decode a color JPEG: EXIF and ICC ignored, as the released program ignores them.
 
     Args:
         data: the bytes of the file.
@@ -37,7 +37,7 @@ def decode_libjpeg8d(data: bytes) -> np.ndarray:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: no JPEG, a grey, CMYK or 12-bit one, or one that is cut short or damaged.
+        ValueError: no JPEG, a gray, CMYK or 12-bit one, or one that is cut short or damaged.
     """
     if not has_jpeglib():
         from celebahq_builder.released.jpeg8d_pixels import pixels

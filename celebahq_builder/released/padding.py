@@ -7,13 +7,13 @@ _UNCHANGED = np.ones(1)
 _EXACT_COUNTS = 1 << 24  # cv2.calcHist gives float32
 
 
-def extend_released(picture: np.ndarray, pad: tuple[int, int, int, int], blur_px: float) -> np.ndarray:
-    """Continue a picture beyond its edges as dataset_tool.py 542-555 does under NumPy 1.x and SciPy 0.19.
+def extend_released(image: np.ndarray, pad: tuple[int, int, int, int], blur_px: float) -> np.ndarray:
+    """Continue an image beyond its edges as dataset_tool.py 542-555 does under NumPy 1.x and SciPy 0.19.
 
     Everything is float32 but the sums of the blur, which are double, one axis after the other.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         pad: (left, top, right, bottom) pixels to add, each at least 1.
         blur_px: standard deviation of the blur, pixels.
 
@@ -21,9 +21,9 @@ def extend_released(picture: np.ndarray, pad: tuple[int, int, int, int], blur_px
         (H', W', 3) uint8.
     """
     left, top, right, bottom = pad
-    columns = _mirrored(-left, picture.shape[1] + right, picture.shape[1])
-    rows = _mirrored(-top, picture.shape[0] + bottom, picture.shape[0])
-    padded = picture[rows[:, None], columns]
+    columns = _mirrored(-left, image.shape[1] + right, image.shape[1])
+    rows = _mirrored(-top, image.shape[0] + bottom, image.shape[0])
+    padded = image[rows[:, None], columns]
     depth_x, depth_y = _depth(len(columns), left, right), _depth(len(rows), top, bottom)
     kernel = _gaussian(blur_px)
     for c in range(3):
@@ -43,7 +43,7 @@ def _mirrored(start: int, stop: int, size: int) -> np.ndarray:
 
 
 def _depth(size: int, before: int, after: int) -> np.ndarray:
-    """How deep in the picture a column or row lies, in paddings: 0 outermost, 1 at the seam. (size,) float32."""
+    """How deep in the image a column or row lies, in paddings: 0 outermost, 1 at the seam. (size,) float32."""
     at = np.arange(size, dtype=np.float32)
     return np.minimum(at / np.float32(before), (np.float32(size - 1) - at) / np.float32(after))
 

@@ -1,7 +1,7 @@
-"""The released program's last step: its box in the picture, to four times the output by bilinear samples, then Lanczos.
+"""The released program's last step: its box in the image, to four times the output by bilinear samples, then Lanczos.
 
-Pillow before 3.4 samples at the corner of each output pixel, not at its centre, and truncates. Both passes over the
-large picture are fused: it never exists as a whole.
+Pillow before 3.4 samples at the corner of each output pixel, not at its center, and truncates. Both passes over the
+large image are fused: it never exists as a whole.
 """
 
 import numpy as np
@@ -12,11 +12,11 @@ OVERSAMPLING = 4
 _ROWS = 8  # at a time: what is at work stays in a core's cache
 
 
-def sample_released(picture: np.ndarray, quad: np.ndarray, resolution: int) -> np.ndarray:
+def sample_released(image: np.ndarray, quad: np.ndarray, resolution: int) -> np.ndarray:
     """Return what the released program makes of a box, byte for byte.
 
     Args:
-        picture: (H, W, 3) uint8, the extended part of the photo.
+        image: (H, W, 3) uint8, the extended part of the photo.
         quad: (4, 2) float32 corners in it; inside by a pixel or more, as `plan_crop` leaves them.
         resolution: side of the output.
 
@@ -25,7 +25,7 @@ def sample_released(picture: np.ndarray, quad: np.ndarray, resolution: int) -> n
     """
     fine = OVERSAMPLING * resolution
     across = _Across(resolution)
-    table = _neighbours(picture)
+    table = _neighbours(image)
     samples = np.empty((3, _ROWS, OVERSAMPLING, resolution), np.float32)
     # Every fourth column together: what one tap of the filter reads lies side by side.
     x = np.arange(fine, dtype=np.float64).reshape(resolution, OVERSAMPLING).T.ravel()
@@ -34,7 +34,7 @@ def sample_released(picture: np.ndarray, quad: np.ndarray, resolution: int) -> n
     for top in range(0, fine, _ROWS):
         y = np.arange(top, min(top + _ROWS, fine), dtype=np.float64)
         block = samples[:, : len(y)]
-        _bilinear(table, picture.shape, at_x(y), at_y(y), block.reshape(3, len(y), fine))
+        _bilinear(table, image.shape, at_x(y), at_y(y), block.reshape(3, len(y), fine))
         across.resize(block, rows[top : top + len(y)].reshape(len(y), 3, resolution))
     face = resize_rows(rows, lanczos_taps(fine, resolution), range(resolution))
     return np.ascontiguousarray(face.reshape(resolution, 3, resolution).transpose(0, 2, 1))
@@ -62,12 +62,12 @@ def _along_rows(coefficients: list[float], x: np.ndarray):
     return positions
 
 
-def _neighbours(picture: np.ndarray) -> np.ndarray:
+def _neighbours(image: np.ndarray) -> np.ndarray:
     """(H * W,) uint64: the bytes R G B 0 of a pixel, then those of the one to its right."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     table = np.zeros((height, width, 2, 4), np.uint8)
-    table[:, :, 0, :3] = picture
-    table[:, :-1, 1, :3] = picture[:, 1:]
+    table[:, :, 0, :3] = image
+    table[:, :-1, 1, :3] = image[:, 1:]
     return table.reshape(-1, 8).view(np.uint64)[:, 0]
 
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from celebahq.files import write_atomic
 from celebahq_builder.config import BuildConfig, flag
-from celebahq_builder.report.images import ReadFace, face_picture
+from celebahq_builder.report.images import ReadFace, face_image
 from celebahq_builder.report.page import figure, histogram, page, section, text
-from celebahq_builder.report.photos import Pictures
+from celebahq_builder.report.photos import Images
 from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.manifest import Row
 
@@ -44,14 +44,14 @@ def shown_photos(rows: list[Row], choice: Choice) -> tuple[list[Row], list[Row]]
 
 
 def write_report(
-    path: Path, config: BuildConfig, rows: list[Row], choice: Choice, read_face: ReadFace, pictures: Pictures
+    path: Path, config: BuildConfig, rows: list[Row], choice: Choice, read_face: ReadFace, images: Images
 ) -> None:
     """Write the report as one self-contained file; an older one is replaced only by a whole one.
 
     Args:
         rows: every row of the manifest, in any order.
         read_face: gives the (R, R, 3) uint8 face of a kept row.
-        pictures: of the photos in shown_photos().
+        images: of the photos in shown_photos().
     """
     rows = sorted(rows, key=lambda row: row.key)
     parts = [_header(config), _numbers(config, rows, choice)]
@@ -59,9 +59,9 @@ def write_report(
         parts += [
             _contact_sheets(choice.kept, read_face),
             _scores(choice),
-            _strips(choice, pictures),
+            _strips(choice, images),
         ]
-    parts.append(_rejects(rows, pictures))
+    parts.append(_rejects(rows, images))
     if choice.duplicates:
         parts.append(_duplicates(choice, read_face))
     parts += [_settings(config), _licenses(config)]
@@ -103,13 +103,13 @@ def _numbers(config: BuildConfig, rows: list[Row], choice: Choice) -> str:
 
 def _contact_sheets(kept: list[Row], read_face: ReadFace) -> str:
     def sheet(first: int, rows: list[Row]) -> str:
-        pictures = (
+        images = (
             figure(
-                face_picture(read_face(row)), f"{i} · {row.score:.3f}", f"row {i}: {row.source}, face {row.face_index}"
+                face_image(read_face(row)), f"{i} · {row.score:.3f}", f"row {i}: {row.source}, face {row.face_index}"
             )
             for i, row in enumerate(rows, first)
         )
-        return f'<div class="sheet">{"".join(pictures)}</div>'
+        return f'<div class="sheet">{"".join(images)}</div>'
 
     caption = "Row in the file and quality score."
     if len(kept) <= 2 * _SHEET:
@@ -137,10 +137,10 @@ def _strip_rows(choice: Choice) -> list[Row]:
     return sorted(chosen, key=choice.kept.index)
 
 
-def _strips(choice: Choice, pictures: Pictures) -> str:
+def _strips(choice: Choice, images: Images) -> str:
     strips = []
     for row in _strip_rows(choice):
-        stages = pictures.get(row.key)
+        stages = images.get(row.key)
         if not stages:
             continue
         figures = "".join(figure(address, name, name) for name, address in stages)
@@ -161,10 +161,10 @@ def _by_reason(rows: list[Row]) -> dict[str, list[Row]]:
     return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def _rejects(rows: list[Row], pictures: Pictures) -> str:
+def _rejects(rows: list[Row], images: Images) -> str:
     parts = []
     for reason, refused in _by_reason(rows).items():
-        figures = "".join(_reject(row, pictures) for row in _spread(refused, _REJECTS_A_REASON))
+        figures = "".join(_reject(row, images) for row in _spread(refused, _REJECTS_A_REASON))
         parts.append(f'<h3><b>{len(refused):,}</b>{text(reason)}</h3><div class="rejects">{figures}</div>')
     if not parts:
         return ""
@@ -172,12 +172,12 @@ def _rejects(rows: list[Row], pictures: Pictures) -> str:
     return section("Refused", about, "".join(parts))
 
 
-def _reject(row: Row, pictures: Pictures) -> str:
-    picture = "no picture"
-    for _, address in pictures.get(row.key, []):
-        picture = f'<img src="{address}" alt="" loading="lazy">'
+def _reject(row: Row, images: Images) -> str:
+    image = "no image"
+    for _, address in images.get(row.key, []):
+        image = f'<img src="{address}" alt="" loading="lazy">'
     caption = f"{row.source}: {row.detail}" if row.detail else row.source
-    return f'<figure><div class="picture">{picture}</div><figcaption>{text(caption)}</figcaption></figure>'
+    return f'<figure><div class="image">{image}</div><figcaption>{text(caption)}</figcaption></figure>'
 
 
 def _duplicates(choice: Choice, read_face: ReadFace) -> str:
@@ -185,7 +185,7 @@ def _duplicates(choice: Choice, read_face: ReadFace) -> str:
     figures = []
     for row, shown in choice.duplicates[:_PAIRS]:
         caption = f"{row.source}: duplicate of row {kept[shown.key]}, {shown.source}"
-        figures.append(figure(face_picture(read_face(shown)), caption, caption))
+        figures.append(figure(face_image(read_face(shown)), caption, caption))
     about = f"{len(choice.duplicates):,} faces are duplicates of one with a higher score, which is shown."
     return section("Duplicates", about, f'<div class="pairs">{"".join(figures)}</div>')
 

@@ -1,4 +1,4 @@
-"""The small pictures of report.html: faces, photos and the stages between them, each as a data: address."""
+"""The small images of report.html: faces, photos and the stages between them, each as a data: address."""
 
 import base64
 import io
@@ -10,23 +10,23 @@ from PIL import Image, ImageDraw
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.state.manifest import Row
 
-_QUAD_COLOUR = (255, 200, 40)
-_POINT_COLOUR = (90, 220, 255)
+_QUAD_COLOR = (255, 200, 40)
+_POINT_COLOR = (90, 220, 255)
 _FINER = 2  # lines are drawn this much larger and shrunk, which smooths them
 
 
-def face_picture(face: np.ndarray, side: int = 200) -> str:
-    """Return a face (R, R, 3) uint8 as a small picture."""
+def face_image(face: np.ndarray, side: int = 200) -> str:
+    """Return a face (R, R, 3) uint8 as a small image."""
     return data_address(_fit(Image.fromarray(face), side, side))
 
 
-def photo_picture(photo: np.ndarray, height: int = 150) -> str:
-    """Return a photo (H, W, 3) uint8 as a picture of a given height, of at most three times the width."""
+def photo_image(photo: np.ndarray, height: int = 150) -> str:
+    """Return a photo (H, W, 3) uint8 as an image of a given height, of at most three times the width."""
     return data_address(_fit(Image.fromarray(photo), 3 * height, height))
 
 
-def stage_pictures(photo: np.ndarray, row: Row, config: BuildConfig, face: np.ndarray) -> list[tuple[str, str]]:
-    """Return what the paper's Fig. 8 shows, each as (name, picture).
+def stage_images(photo: np.ndarray, row: Row, config: BuildConfig, face: np.ndarray) -> list[tuple[str, str]]:
+    """Return what the paper's Fig. 8 shows, each as (name, image).
 
     The photo with its box; where it was restored, the part around the eyes before, between and after the networks; the
     extended photo with its box; the face.
@@ -35,7 +35,7 @@ def stage_pictures(photo: np.ndarray, row: Row, config: BuildConfig, face: np.nd
 
     landmarks, restored = np.array(row.landmarks), list[tuple[str, np.ndarray, np.ndarray]]()
     crop = plan_face(photo.shape[1::-1], landmarks, config.resolution, config.geometry)
-    pictures = [("photo", data_address(_with_box(photo, np.array(row.quad), landmarks)))]
+    images = [("photo", data_address(_with_box(photo, np.array(row.quad), landmarks)))]
     if config.restore != "off":
         from celebahq_builder.restore_face import restore_for
 
@@ -44,18 +44,18 @@ def stage_pictures(photo: np.ndarray, row: Row, config: BuildConfig, face: np.nd
         if done.enlarged:
             restored.append(("enlarged 4 times", done.photo, done.landmarks))
         photo, crop = done.photo, done.crop
-    pictures += [(name, _eyes(pixels, points)) for name, pixels, points in restored]
+    images += [(name, _eyes(pixels, points)) for name, pixels, points in restored]
     extended, quad_in_extended = extend_as_planned(photo, crop.plan, crop.geometry)
     leaves = (crop.quad < 0).any() or (crop.quad > photo.shape[1::-1]).any()
     name = "extended by its mirror image" if leaves else "around the box"
     boxed = _with_box(extended, np.asarray(quad_in_extended, float), np.empty((0, 2)))
-    return [*pictures, (name, data_address(boxed)), ("face", face_picture(face, 300))]
+    return [*images, (name, data_address(boxed)), ("face", face_image(face, 300))]
 
 
 def _eyes(photo: np.ndarray, landmarks: np.ndarray, side: int = 300) -> str:
     """The square around eyes and nose, enlarged pixel by pixel so that it shows what is there."""
-    centre, half = landmarks[:3].mean(axis=0) + 0.5, np.hypot(*(landmarks[1] - landmarks[0])) * 0.8
-    box = tuple(np.rint([*(centre - half), *(centre + half)]).astype(int).tolist())
+    center, half = landmarks[:3].mean(axis=0) + 0.5, np.hypot(*(landmarks[1] - landmarks[0])) * 0.8
+    box = tuple(np.rint([*(center - half), *(center + half)]).astype(int).tolist())
     return data_address(Image.fromarray(photo).crop(box).resize((side, side), Image.Resampling.NEAREST))
 
 
@@ -79,11 +79,11 @@ def _with_box(photo: np.ndarray, quad: np.ndarray, points: np.ndarray, height: i
     draw, shift = ImageDraw.Draw(canvas), np.array([left, top])
     corners = [tuple(point) for point in (quad + shift) * scale]
     # The thick side is the top of the face, so that a wrong turn shows.
-    draw.line([corners[0], corners[1], corners[2], corners[3]], fill=_QUAD_COLOUR, width=2 * _FINER, joint="curve")
-    draw.line([corners[3], corners[0]], fill=_QUAD_COLOUR, width=5 * _FINER)
+    draw.line([corners[0], corners[1], corners[2], corners[3]], fill=_QUAD_COLOR, width=2 * _FINER, joint="curve")
+    draw.line([corners[3], corners[0]], fill=_QUAD_COLOR, width=5 * _FINER)
     for x, y in (points + shift) * scale:
         r = 2.5 * _FINER
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=_POINT_COLOUR)
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=_POINT_COLOR)
     return canvas.resize((max(1, canvas.width // _FINER), max(1, canvas.height // _FINER)), Image.Resampling.BOX)
 
 

@@ -39,7 +39,7 @@ figcaption { color: var(--soft); font-size: 11.5px; line-height: 1.35; overflow:
 .strip p { grid-column: 1 / -1; margin: 0; font-size: 12.5px; color: var(--soft); overflow-wrap: anywhere; }
 .rejects { display: flex; flex-wrap: wrap; gap: 12px; }
 .rejects figure { width: 150px; }
-.rejects .picture { height: 112px; display: flex; align-items: center; justify-content: center; overflow: hidden;
+.rejects .image { height: 112px; display: flex; align-items: center; justify-content: center; overflow: hidden;
   background: var(--back); border-radius: 5px; color: var(--soft); font-size: 12px; }
 .rejects img { max-width: 100%; max-height: 100%; display: block; }
 .rejects figcaption, .pairs figcaption { white-space: normal; overflow-wrap: anywhere; }
@@ -104,7 +104,7 @@ def figure(address: str, caption: str, title: str) -> str:
 
 
 def histogram(kept: list[float], others: list[float], num_bins: int = 40) -> str:
-    """Return an SVG histogram of scores, the kept ones in one colour, on top of them the others in another."""
+    """Return an SVG histogram of scores, the kept ones in one color, on top of them the others in another."""
     width, height, base, left = 900, 230, 200, 40
     low, high = min([*kept, *others]), max([*kept, *others])
     span = (high - low) or 1.0

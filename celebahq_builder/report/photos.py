@@ -16,8 +16,8 @@ from celebahq_builder.state.manifest import Row
 
 _log = logging.getLogger("celebahq.build")
 
-Pictures = dict[tuple[str, int], list[tuple[str, str]]]
-"""(name, data: address) of each picture, by the key of a row; none for a row without."""
+Images = dict[tuple[str, int], list[tuple[str, str]]]
+"""(name, data: address) of each image, by the key of a row; none for a row without."""
 
 
 @dataclass(frozen=True)
@@ -36,30 +36,30 @@ def may_be_decoded(row: Row) -> bool:
     return row.width > 0 and not is_failure(row.reason)
 
 
-def photo_pictures(config: BuildConfig, tasks: Iterable[PhotoTask], limits: Limits) -> Pictures:
-    """Make the pictures, within the limits of the build. A photo that fails has none, and stderr says so."""
+def photo_images(config: BuildConfig, tasks: Iterable[PhotoTask], limits: Limits) -> Images:
+    """Make the images, within the limits of the build. A photo that fails has none, and stderr says so."""
     tasks = [task for task in tasks if may_be_decoded(task.row)]
-    pictures: Pictures = {}
+    images: Images = {}
     with progress("photos into the report", len(tasks)) as bar:
-        for task, result in run(make_pictures, tasks, min(config.workers, len(tasks)), limits):
+        for task, result in run(make_images, tasks, min(config.workers, len(tasks)), limits):
             if isinstance(result, Failure):
-                what = f"no picture of {printable(task.name)}: {result.reason}, {printable(result.detail)}"
+                what = f"no image of {printable(task.name)}: {result.reason}, {printable(result.detail)}"
                 _log.warning(f"report.html: {what}")
             else:
-                pictures[task.row.key] = result
+                images[task.row.key] = result
             bar.advance()
-    return pictures
+    return images
 
 
-def make_pictures(task: PhotoTask) -> list[tuple[str, str]]:
-    """Decode a photo and return its pictures: the stages of a kept row, or the photo alone. Runs in the workers."""
+def make_images(task: PhotoTask) -> list[tuple[str, str]]:
+    """Decode a photo and return its images: the stages of a kept row, or the photo alone. Runs in the workers."""
     from celebahq_builder.photos import decode_photo, read_photo
-    from celebahq_builder.report.images import photo_picture, stage_pictures
+    from celebahq_builder.report.images import photo_image, stage_images
 
     try:
         photo = decode_photo(read_photo(task.config.input, task.name))
     except UnusablePhotoError:  # gone since it was aligned
         return []
     if task.face is None:
-        return [("photo", photo_picture(photo))]
-    return stage_pictures(photo, task.row, task.config, task.face)
+        return [("photo", photo_image(photo))]
+    return stage_images(photo, task.row, task.config, task.face)

@@ -25,7 +25,7 @@ class Listing:
 def list_photos(root: Path, but: Path | None = None) -> Listing:
     """Find the photos of a folder, a zip, a tar, a list of paths (.txt, .lst, .list); or name the one photo that it is.
 
-    A photo is a file with a picture's extension, whatever is in it: one that is no picture becomes a row with a
+    A photo is a file with an image's extension, whatever is in it: one that is no image becomes a row with a
     reason; so does whatever a list names. Names that begin with a dot are skipped; pipes, sockets and devices too.
     Links are followed, each folder once. A folder that cannot be listed, and a link that leads nowhere, are returned
     by their own name, so that read_photo gives the reason. Names keep bytes that are not UTF-8 (surrogateescape).

@@ -177,17 +177,17 @@ def test_report_decodes_no_photo_that_was_never_decoded(made_photos, tmp_path, t
     assert sorted(shown) == ["b.jpg", "c.jpg", "d.jpg"]
 
 
-def test_picture_that_cannot_be_made_is_left_out_of_the_report_and_told(
+def test_image_that_cannot_be_made_is_left_out_of_the_report_and_told(
     made_photos, tmp_path, trouble, monkeypatch, logged
 ):
     from celebahq_builder.report import photos as report_photos
 
-    def make_pictures(task):
+    def make_images(task):
         raise KeyError(task.name)
 
-    monkeypatch.setattr(report_photos, "make_pictures", make_pictures)
+    monkeypatch.setattr(report_photos, "make_images", make_images)
     build(options(made_photos, tmp_path / "f.h5"))
-    line = "report.html: no picture of a.jpg: fault in this program, KeyError: 'a.jpg'"
+    line = "report.html: no image of a.jpg: fault in this program, KeyError: 'a.jpg'"
     assert line in [record.getMessage() for record in logged if record.levelname == "WARNING"]
     assert "a.jpg" in (tmp_path / "report.html").read_text()
 

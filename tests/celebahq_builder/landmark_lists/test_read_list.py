@@ -64,7 +64,7 @@ def test_aligned_list_is_refused_with_an_explanation(tmp_path):
         "000003.jpg 76  112  104  106  108  128   74  156   98  158",
         "000004.jpg 72  113  108  108  101  138   71  155  101  151",
     ]
-    with pytest.raises(ValueError, match=r"aligned 178x218 pictures.*expected .*list_landmarks_celeba.txt"):
+    with pytest.raises(ValueError, match=r"aligned 178x218 images.*expected .*list_landmarks_celeba.txt"):
         read_landmark_list(listed(tmp_path, rows))
 
 
