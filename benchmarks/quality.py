@@ -20,9 +20,9 @@ from celebahq_builder.quality import CALIBRATED, Constants, ring_power, score_sp
 
 OTHERS = {
     "softness": (1.0, 1.5, 2.0, 2.5, 3.0),
-    "dark": (9.0, 9.5, 10.0, 10.5, 11.0),
-    "faint": (6.0, 6.5, 7.0, 7.5, 8.0),
-    "reach_share": (0.0, 0.15, 0.25, 0.35, 0.5),
+    "noise_threshold": (9.0, 9.5, 10.0, 10.5, 11.0),
+    "faint_threshold": (6.0, 6.5, 7.0, 7.5, 8.0),
+    "reach_weight": (0.0, 0.15, 0.25, 0.35, 0.5),
     "roundness": (0.3, 0.4, 0.5, 0.6, 0.7),
 }
 
@@ -45,11 +45,14 @@ def main(data: Path) -> None:
 
     print(f"scores from {scores.min():.3f} to {scores.max():.3f}, standard deviation {scores.std():.4f}")
 
-    print(f"\nrho by reach (down) and detail (across); ours is {CALIBRATED.reach} and {CALIBRATED.detail}")
+    ours = f"{CALIBRATED.reach_threshold} and {CALIBRATED.detail_threshold}"
+    print(f"\nrho by reach_threshold (down) and detail_threshold (across); ours is {ours}")
     details = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
     print("       " + "".join(f"{detail:>8}" for detail in details))
     for reach in (8.0, 8.5, 9.0, 9.5, 10.0, 11.0):
-        line = (rho(places, rank(powers, Constants(reach=reach, detail=detail))) for detail in details)
+        line = (
+            rho(places, rank(powers, Constants(reach_threshold=reach, detail_threshold=detail))) for detail in details
+        )
         print(f"{reach:>6} " + "".join(f"{value:>8.3f}" for value in line))
     for name, values in OTHERS.items():
         print(f"\nrho by {name}; ours is {getattr(CALIBRATED, name)}")

@@ -31,7 +31,7 @@ CHOOSING_OPTIONS = ("keep", "dedupe", "compression")
 
 
 class BuildError(CelebAHQError):
-    """The build cannot begin or go on; the message is one line for the user: what was found and what is wanted."""
+    """The build cannot begin or go on; the message is one line for the user: what was found and what is expected."""
 
 
 class BuildIncompleteError(BuildError):
@@ -110,13 +110,13 @@ class BuildConfig:
     def __post_init__(self) -> None:
         text_to_paths(self)
         if self.resolution not in (16, 32, 64, 128, 256, 512, 1024):
-            raise BuildError(f"--resolution: {self.resolution}, a power of two from 16 to 1024 is wanted")
+            raise BuildError(f"--resolution: got {self.resolution}, expected a power of two from 16 to 1024")
         if not self.output.name:
-            raise BuildError(f"--output: {self.output}, the name of a file to make is wanted")
+            raise BuildError(f"--output: got {self.output}, expected the name of a file to make")
         if self.keep < 1:
-            raise BuildError(f"--keep: {self.keep}, at least 1 is wanted")
+            raise BuildError(f"--keep: got {self.keep}, expected at least 1")
         if self.workers < 0:
-            raise BuildError(f"--workers: {self.workers}, at least 1 is wanted (or 0: no further process)")
+            raise BuildError(f"--workers: got {self.workers}, expected at least 1 (or 0: no further process)")
         for name in ("photo_seconds", "photo_gib"):
             if not getattr(self, name) > 0:  # nan is not either
                 raise BuildError(f"{flag(name)}: got {getattr(self, name)}, expected a number above 0")
@@ -124,13 +124,13 @@ class BuildConfig:
             if (share := getattr(self, name)) is not None and not 0 <= share <= 1:
                 raise BuildError(f"{flag(name)}: got {share}, expected a share from 0 to 1")
         if not 1 <= self.min_face < math.inf:
-            raise BuildError(f"--min-face: {self.min_face}, a number of pixels from 1 up is wanted")
+            raise BuildError(f"--min-face: got {self.min_face}, expected a number of pixels from 1 up")
         if self.landmarks is not None and self.faces != "largest":
             raise BuildError(f"--faces: {self.faces} with --landmarks, which names one face a photo; leave one out")
         if self.image_list is not None and self.faces == "all":
             raise BuildError("--faces: got all with --image-list, expected largest or center: one face a photo")
         if self.dedupe == "near" and self.resolution < 32:
-            raise BuildError(f"--dedupe: near at --resolution {self.resolution}, at least 32 is wanted")
+            raise BuildError(f"--dedupe: got near at --resolution {self.resolution}, expected at least 32")
 
     @property
     def build_folder(self) -> Path:

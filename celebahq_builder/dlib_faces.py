@@ -45,7 +45,7 @@ def detect(image: Image.Image, scale: float, degrees: float, detector: Detector)
         middle = np.array([window[0] + window[2], window[1] + window[3]]) / 2
         for left, top, right, bottom, score in _boxes(np.ascontiguousarray(turned), detector):
             from_middle = np.array([left + right + 1 - turned.width, top + bottom + 1 - turned.height]) / 2
-            centre = (_turn_back(degrees) @ from_middle + middle) / scale
+            centre = (_inverse_rotation(degrees) @ from_middle + middle) / scale
             found.append(Detection(centre, (right - left + 1) / scale, degrees, score))
     if len(windows) > 1:
         found = _without_repeats(found)
@@ -139,7 +139,7 @@ def _read(
     mirrored = np.ascontiguousarray(upright[:, ::-1])
 
     scale = np.array([x1 - x0, y1 - y0]) / (2 * read_side)
-    x, y = (_turn_back(degrees).T @ ((centre - [x0, y0]) / scale - read_side)) + read_side
+    x, y = (_inverse_rotation(degrees).T @ ((centre - [x0, y0]) / scale - read_side)) + read_side
     readings = []
     for shift in shifts:
         for pixels, mirror in ((upright, False), (mirrored, True)):
@@ -154,7 +154,7 @@ def _read(
 
     sets = [np.delete(readings, i, axis=0) for i in range(len(readings))] if but_one else [np.array(readings)]
     mean, spread = min(map(_mean_and_spread, sets), key=lambda result: result[1])
-    in_crop = (mean - read_side) @ _turn_back(degrees).T + read_side
+    in_crop = (mean - read_side) @ _inverse_rotation(degrees).T + read_side
     return in_crop * scale + [x0, y0], spread
 
 
@@ -165,7 +165,7 @@ def _mean_and_spread(readings: np.ndarray) -> tuple[np.ndarray, float]:
     return mean, float(np.linalg.norm(readings - mean, axis=2).max()) / eye_distance
 
 
-def _turn_back(degrees: float) -> np.ndarray:
+def _inverse_rotation(degrees: float) -> np.ndarray:
     """Return the (2, 2) matrix from a picture turned counter-clockwise to the original; x right, y down."""
     angle = np.deg2rad(degrees)
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -19,10 +19,10 @@ _DETECTED_EYES_PX = 1.25 * SEEN_EYES_PX
 _MAX_ENLARGEMENT = 4.0
 _MAX_DETECTION_PX = {"hog": 4e6, "cnn": 1e6}  # bounds time and memory: about 0.4 and 4 s on one core
 
-# Detector scores: below _SURE, and in a tilted photo, three in four "faces" are shoes and sleeves; but on these the
-# readings of the landmarks do not agree with each other (see five_points), and on faces they do. On some faces one of
-# the four is astray, and only the other three have to agree (docs/photos.md, "Uncertain landmarks").
-_SURE = 0.3
+# Detector scores: below _CONFIDENT_SCORE, and in a tilted photo, three in four "faces" are shoes and sleeves; but on
+# these the readings of the landmarks do not agree with each other (see five_points), and on faces they do. On some
+# faces one of the four is astray, and only the other three have to agree (docs/photos.md, "Uncertain landmarks").
+_CONFIDENT_SCORE = 0.3
 _QUARTERS = (90, -90, 180)
 _TURNS = (0, 35, -35, *_QUARTERS)
 _MAX_SPREAD, _MAX_SPREAD_UNSURE = 0.12, 0.05
@@ -48,13 +48,13 @@ class _Bounds:
 
     eyes_to_mouth: tuple[float, float]  # eye-to-eye over eyes-to-mouth: small from the side, large from above or below
     agreement: float  # |e2e - rot90(e2m)| / (|e2e| + |e2m|): 1 when the two axes of the crop agree
-    nose_aside: float  # of the nose from the middle of the eyes, along their line: 0.5 is below an eye
+    nose_offset: float  # of the nose from the middle of the eyes, along their line: 0.5 is below an eye
 
 
 # A list was made by people, and its profiles were accepted by the released program: only nonsense is refused.
-_LISTED = _Bounds(eyes_to_mouth=(0.1, 5.0), agreement=0.9, nose_aside=np.inf)
+_LISTED = _Bounds(eyes_to_mouth=(0.1, 5.0), agreement=0.9, nose_offset=np.inf)
 # dlib never sees the far side of a profile and invents it.
-_DETECTED = _Bounds(eyes_to_mouth=(0.6, 1.8), agreement=0.97, nose_aside=0.55)
+_DETECTED = _Bounds(eyes_to_mouth=(0.6, 1.8), agreement=0.97, nose_offset=0.55)
 
 
 def find_faces(
@@ -99,16 +99,16 @@ def find_faces(
         if faces == "center":
             middle = np.array([image.width, image.height]) / 2
             detections.sort(key=lambda found: float(np.linalg.norm(found.centre - middle)))
-        judged: list[Face | UnusablePhotoError] = []
+        evaluated: list[Face | UnusablePhotoError] = []
         for found in detections:
-            verdict = _judge(image, found, min_face, check)
-            if isinstance(verdict, Face) and faces != "all":
-                return [verdict]
-            if verdict is not None:
-                judged.append(verdict)
-        if any(isinstance(verdict, Face) for verdict in judged):
-            return judged
-        refused = refused or judged
+            outcome = _evaluate_detection(image, found, min_face, check)
+            if isinstance(outcome, Face) and faces != "all":
+                return [outcome]
+            if outcome is not None:
+                evaluated.append(outcome)
+        if any(isinstance(outcome, Face) for outcome in evaluated):
+            return evaluated
+        refused = refused or evaluated
 
     if not refused:
         eyes = SEEN_EYES_PX / scale
@@ -136,7 +136,7 @@ def check_landmarks(
     """
     points = np.asarray(landmarks, np.float64)
     if points.shape != (5, 2):
-        raise ValueError(f"landmarks: shape {points.shape}, (5, 2) is wanted")
+        raise ValueError(f"landmarks: got shape {points.shape}, expected (5, 2)")
     if not np.isfinite(points).all():
         raise UnusablePhotoError("implausible landmarks", "a coordinate is not a number")
     bounds = _DETECTED if detected else _LISTED
@@ -158,28 +158,28 @@ def check_landmarks(
     agreement = float(np.hypot(eye_to_eye[0] + eye_to_mouth[1], eye_to_eye[1] - eye_to_mouth[0])) / (across + down)
     if agreement < bounds.agreement:
         raise UnusablePhotoError(
-            "implausible landmarks", f"axes agree to {agreement:.2f}, at least {bounds.agreement} is wanted"
+            "implausible landmarks", f"axes agree to {agreement:.2f}, expected at least {bounds.agreement}"
         )
-    aside = abs(float((nose - eyes) @ eye_to_eye)) / across**2
-    if aside > bounds.nose_aside:
+    offset = abs(float((nose - eyes) @ eye_to_eye)) / across**2
+    if offset > bounds.nose_offset:
         raise UnusablePhotoError(
-            "profile", f"nose {aside:.2f} eye distances aside, at most {bounds.nose_aside} is wanted"
+            "profile", f"nose {offset:.2f} eye distances aside, expected at most {bounds.nose_offset}"
         )
     ratio, (least, most) = across / down, bounds.eyes_to_mouth
     if not least <= ratio <= most:
         reason = "profile" if detected and ratio < least else "implausible landmarks"
-        raise UnusablePhotoError(reason, f"eye distance {ratio:.2f} of eyes to mouth, {least} to {most} is wanted")
+        raise UnusablePhotoError(reason, f"eye distance {ratio:.2f} of eyes to mouth, expected {least} to {most}")
     size = max(across, 0.9 * down)
     if size < min_face:
-        raise UnusablePhotoError("face too small", f"eyes {size:.1f} px apart, at least {min_face:g} are wanted")
+        raise UnusablePhotoError("face too small", f"eyes {size:.1f} px apart, expected at least {min_face:g}")
 
 
-def _judge(
+def _evaluate_detection(
     image: Image.Image, found: Detection, min_face: float, check: Callable[[np.ndarray], None]
 ) -> Face | UnusablePhotoError | None:
     """Return the face, the reason why it cannot be used, or None where there is no face at all."""
     landmarks, spread = five_points(image, found)
-    sure = found.score >= _SURE and not found.degrees  # even a good score may be of a face seen upside down
+    sure = found.score >= _CONFIDENT_SCORE and not found.degrees  # even a good score may be of a face seen upside down
     if not sure and spread > _MAX_SPREAD_UNSURE:
         return None
     if spread > _MAX_SPREAD:

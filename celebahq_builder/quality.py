@@ -45,20 +45,21 @@ _FLOORS = 2.0  # power is believed where it is above so many times that noise
 class Constants:
     """What calibration chose; benchmarks/quality.py prints how little the ranking depends on them.
 
-    All but softness, reach_share and roundness are distances in natural logarithms of power.
+    All but softness, reach_weight and roundness are distances in natural logarithms of power.
     """
 
-    reach: float = 9.5
-    """A ring counts half when its power is e^-reach of that of the lowest four rings."""
-    detail: float = 2.5
-    """One of the four highest rings counts half when its power is e^-detail of that of the two rings below them."""
+    reach_threshold: float = 9.5
+    """A ring counts half when its power is e^-reach_threshold of that of the lowest four rings."""
+    detail_threshold: float = 2.5
+    """One of the four highest rings counts half when its power is e^-detail_threshold of that of the two rings below
+    them."""
     softness: float = 2.0
     """From a half to three quarters takes 1.1 times this: less would make small changes of the photo large ones."""
-    dark: float = 10.0
+    noise_threshold: float = 10.0
     """A high ring this far below the lowest four is half lost: what is left down there is noise."""
-    faint: float = 7.0
+    faint_threshold: float = 7.0
     """Directions count half in a ring this far below the lowest four; so faint a ring is no reference for detail."""
-    reach_share: float = 0.25
+    reach_weight: float = 0.25
     """How much of the breadth is reach; the rest is detail."""
     roundness: float = 0.5
     """A ring less even than this lowers the score in proportion; photographs without a pattern lie above."""
@@ -89,16 +90,18 @@ def quality_score(face: np.ndarray, mask: np.ndarray | None = None) -> QualitySc
     """
     resolution = face.shape[0]
     if face.shape != (resolution, resolution, 3) or face.dtype != np.uint8:
-        raise ValueError(f"face: {face.shape} {face.dtype}, (R, R, 3) uint8 is wanted")
+        raise ValueError(f"face: got {face.shape} {face.dtype}, expected (R, R, 3) uint8")
     if resolution < MIN_RESOLUTION or resolution & (resolution - 1):
-        raise ValueError(f"face: {resolution} pixels a side, a power of two from {MIN_RESOLUTION} up is wanted")
+        raise ValueError(f"face: got {resolution} pixels a side, expected a power of two from {MIN_RESOLUTION} up")
     if mask is not None and (mask.shape != face.shape[:2] or mask.dtype != np.bool_):
         raise ValueError(f"mask: got {mask.shape} {mask.dtype}, expected {face.shape[:2]} bool")
     return score_spectrum(ring_power(face, mask))
 
 
 def ring_power(face: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-    """Return the usual power in half-octave rings and sectors, (K, 16) float64; NaN where a sector has no frequency.
+    """Return the power in half-octave rings and sectors, (K, 16) float64; NaN where a sector has no frequency.
+
+    A generalized mean over the blocks of the image: of cube roots, so that a few blocks of much detail do not decide.
 
     K is 12 at 1024: rings from 8 to 512 cycles an image, without 512 itself. Below 128 pixels the rings start lower, at
     an eighth of the highest frequency, so that there are six. White noise of variance v has power v.
@@ -125,8 +128,8 @@ def ring_power(face: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
             roots.append(root)
     if mask is not None and not mask.all():
         total = _without_invented(np.concatenate(roots, axis=1), _whole_blocks(mask, window, hop))
-    usual = (total / (resolution // hop) ** 2) ** 3
-    return np.where(empty, np.nan, usual).reshape(-1, _SECTORS)
+    generalized_mean = (total / (resolution // hop) ** 2) ** 3
+    return np.where(empty, np.nan, generalized_mean).reshape(-1, _SECTORS)
 
 
 def _whole_blocks(mask: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:
@@ -167,19 +170,21 @@ def score_spectrum(power: np.ndarray, constants: Constants = CALIBRATED) -> Qual
         depth = np.log(signal)
     depth -= depth[:4].mean()
 
-    reached = _share(depth + constants.reach, constants.softness).mean()
-    below = np.logaddexp(depth[-6:-4].mean(), -constants.faint)  # or the noise of a blurred face were detail
-    detail = _share(depth[-4:] - below + constants.detail, constants.softness) * _share(depth[-4:] + constants.dark)
-    breadth = float(constants.reach_share * reached + (1 - constants.reach_share) * detail.mean())
+    reached = _sigmoid(depth + constants.reach_threshold, constants.softness).mean()
+    below = np.logaddexp(depth[-6:-4].mean(), -constants.faint_threshold)  # or the noise of a blurred face were detail
+    detail = _sigmoid(depth[-4:] - below + constants.detail_threshold, constants.softness) * _sigmoid(
+        depth[-4:] + constants.noise_threshold
+    )
+    breadth = float(constants.reach_weight * reached + (1 - constants.reach_weight) * detail.mean())
 
     whole = np.nanmean(power, axis=1)
-    visible = _share(np.log(whole) - np.log(symmetric[:4]).mean() + constants.faint)
+    visible = _sigmoid(np.log(whole) - np.log(symmetric[:4]).mean() + constants.faint_threshold)
     evenness = 1 - visible * (1 - symmetric / whole)
     penalty = min(1.0, float(evenness.min()) / constants.roundness)
     return QualityScore(breadth * penalty, breadth, float(np.exp(np.log(evenness).mean())))
 
 
-def _share(above: np.ndarray, softness: float = 1.0) -> np.ndarray:
+def _sigmoid(above: np.ndarray, softness: float = 1.0) -> np.ndarray:
     """Return a smooth 0..1: 0.5 where a log power is on its threshold."""
     return 1 / (1 + np.exp(-above / softness))
 

@@ -10,7 +10,7 @@ class UnusablePhotoError(CelebAHQError):
 
     Args:
         reason: a short, stable phrase that the summary counts by, e.g. "no face found".
-        detail: what was found in this very photo, e.g. "eyes 11 px apart, at least 20 are wanted".
+        detail: what was found in this very photo, e.g. "eyes 11 px apart, at least 20 expected".
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:

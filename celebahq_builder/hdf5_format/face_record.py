@@ -69,7 +69,7 @@ def face_columns(records: list[FaceRecord], num_faces: int) -> dict[str, np.ndar
     if not records:
         return {}
     if len(records) != num_faces:
-        raise ValueError(f"faces: {len(records)} records for {num_faces} rows, one a row or none is wanted")
+        raise ValueError(f"faces: got {len(records)} records for {num_faces} rows, expected one a row or none")
     columns = {}
     for field in fields(FaceRecord):
         values = [getattr(record, field.name) for record in records]
@@ -77,13 +77,15 @@ def face_columns(records: list[FaceRecord], num_faces: int) -> dict[str, np.ndar
         if unknown == num_faces:
             continue
         if unknown:
-            raise ValueError(f"faces/{field.name}: unknown in {unknown} of {num_faces} rows, in all or none is wanted")
+            raise ValueError(
+                f"faces/{field.name}: got unknown in {unknown} of {num_faces} rows, expected in all or none"
+            )
         if field.name == "source":  # names of files are bytes: those that are no UTF-8 come back unchanged
             values = [value.encode("utf-8", "surrogateescape") for value in values]
         dtype, shape = _COLUMNS[field.name]
         columns[field.name] = np.array(values, dtype)
         if columns[field.name].shape[1:] != shape:
-            raise ValueError(f"faces/{field.name}: {columns[field.name].shape[1:]} a row, {shape} is wanted")
+            raise ValueError(f"faces/{field.name}: got {columns[field.name].shape[1:]} a row, expected {shape}")
     return columns
 
 

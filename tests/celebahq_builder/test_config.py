@@ -15,18 +15,18 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("option", "value", "text"),
     [
-        ("resolution", 1000, "--resolution: 1000, a power of two from 16 to 1024 is wanted"),
-        ("resolution", 8, "--resolution: 8, a power of two from 16 to 1024 is wanted"),
-        ("output", Path(), "--output: ., the name of a file to make is wanted"),
-        ("keep", 0, "--keep: 0, at least 1 is wanted"),
-        ("workers", -1, "--workers: -1, at least 1 is wanted"),
+        ("resolution", 1000, "--resolution: got 1000, expected a power of two from 16 to 1024"),
+        ("resolution", 8, "--resolution: got 8, expected a power of two from 16 to 1024"),
+        ("output", Path(), "--output: got ., expected the name of a file to make"),
+        ("keep", 0, "--keep: got 0, expected at least 1"),
+        ("workers", -1, "--workers: got -1, expected at least 1"),
         ("photo_seconds", 0.0, "--photo-seconds: got 0.0, expected a number above 0"),
         ("photo_seconds", float("nan"), "--photo-seconds: got nan, expected a number above 0"),
         ("photo_gib", -1.0, "--photo-gib: got -1.0, expected a number above 0"),
         # Below one pixel a listed face can have a box that is too small to crop.
-        ("min_face", 0.9, "--min-face: 0.9, a number of pixels from 1 up is wanted"),
-        ("min_face", float("nan"), "--min-face: nan, a number of pixels from 1 up is wanted"),
-        ("min_face", float("inf"), "--min-face: inf, a number of pixels from 1 up is wanted"),
+        ("min_face", 0.9, "--min-face: got 0.9, expected a number of pixels from 1 up"),
+        ("min_face", float("nan"), "--min-face: got nan, expected a number of pixels from 1 up"),
+        ("min_face", float("inf"), "--min-face: got inf, expected a number of pixels from 1 up"),
     ],
 )
 def test_senseless_option_is_refused_before_anything_is_touched(tmp_path, option, value, text):
@@ -43,7 +43,10 @@ def test_list_of_landmarks_with_a_choice_of_faces_is_refused(tmp_path):
 def test_command_ends_with_2_and_one_line(tmp_path):
     for arguments, text in (
         (["--input", tmp_path / "nowhere"], f"--input: got {tmp_path}/nowhere, which does not exist"),
-        (["--input", tmp_path, "--resolution", "100"], "--resolution: 100, a power of two from 16 to 1024 is wanted"),
+        (
+            ["--input", tmp_path, "--resolution", "100"],
+            "--resolution: got 100, expected a power of two from 16 to 1024",
+        ),
     ):
         done = subprocess.run(
             [sys.executable, "-m", "celebahq_builder", *map(str, arguments), "--output", str(tmp_path / "f.h5")],

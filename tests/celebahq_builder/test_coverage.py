@@ -57,7 +57,7 @@ def test_a_smaller_whole_face_is_taken_instead_of_a_larger_cut_one(monkeypatch):
 
     faces = [np.full((5, 2), 1.0), np.full((5, 2), 2.0)]
 
-    def judged(image, found, min_face, check):
+    def evaluated(image, found, min_face, check):
         try:
             check(faces[found])
         except UnusablePhotoError as refusal:
@@ -65,7 +65,7 @@ def test_a_smaller_whole_face_is_taken_instead_of_a_larger_cut_one(monkeypatch):
         return Face(faces[found])
 
     monkeypatch.setattr(landmarks, "detect", lambda *_: [0, 1])
-    monkeypatch.setattr(landmarks, "_judge", judged)
+    monkeypatch.setattr(landmarks, "_evaluate_detection", evaluated)
 
     def check(points):
         if points[0, 0] == 1:
