@@ -213,7 +213,7 @@ def test_every_name_and_file_format_that_it_has_had(tmp_path, rename, zipped):
         ({}, {"groupScale0.0.module.bias": torch.zeros(3)}, r"blocks.4x4.conv.bias is \(3,\), expected \(9,\)"),
         ({}, {"extra.weight": torch.zeros(3)}, r"without a place.*extra.weight"),
         ({}, {"scaleLayers.0.1.module.weight": torch.full((7, 7, 3, 3), float("nan"))}, "not finite"),
-        ({}, {"scaleLayers.0.1.module.weight": torch.ones((7, 7, 3, 3), dtype=torch.int64)}, "int64, expected floating point"),
+        ({}, {"scaleLayers.0.1.module.weight": torch.ones((7, 7, 3, 3), dtype=torch.int64)}, "int64, expected float"),
     ],
 )
 def test_what_is_not_whole_or_cannot_be_is_refused(tmp_path, fields, change, message):

@@ -262,7 +262,10 @@ def test_a_network_that_stylegans_program_saved_again(tmp_path, monkeypatch):
     [
         (lambda g: g.pop("8x8/Conv1/bias"), "8x8/Conv1/bias"),
         (lambda g: g.update({"16x16/Noise/weight": np.zeros(3, np.float32)}), "without a place.*16x16/Noise/weight"),
-        (lambda g: g.update({"4x4/Conv/bias": np.zeros(5, np.float32)}), r"blocks.4x4.conv.bias is \(5,\), expected \(8,\)"),
+        (
+            lambda g: g.update({"4x4/Conv/bias": np.zeros(5, np.float32)}),
+            r"blocks.4x4.conv.bias is \(5,\), expected \(8",
+        ),
         (lambda g: g.update({"lod": np.float32("nan")}), "lod: got nan"),
     ],
 )
