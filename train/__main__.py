@@ -25,7 +25,7 @@ def _main() -> int:
         default=TrainConfig(dataset=tyro.MISSING, preset=preset, **PRESETS[preset]),
         args=arguments,
         prog="celebahq-train",
-        description=inspect.cleandoc(TrainConfig.__doc__),  # tyro alone shows its first line
+        description=inspect.getdoc(TrainConfig),  # tyro alone shows its first line
     )
     return _train(config, given_options(arguments))
 

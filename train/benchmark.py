@@ -1,5 +1,6 @@
 """python -m train.benchmark: seconds a thousand images at each resolution, eager and captured, in each precision."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -79,7 +80,9 @@ def speed_table(config: BenchmarkConfig, resolutions: list[int]):
         yield row  # outside of the bar, which would take what is printed
 
 
-def _speed_row(config: BenchmarkConfig, resolution: int, cells: list[tuple[str, str]], device, bar: Progress) -> str:
+def _speed_row(
+    config: BenchmarkConfig, resolution: int, cells: Sequence[tuple[str, str]], device, bar: Progress
+) -> str:
     """Return one line: sec/kimg of every (precision, mode)."""
     import torch
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -58,7 +59,7 @@ def draw_panel(axes: Axes, panel: Panel, runs: Sequence[RunLog], names: Sequence
     elif panel.marks_growth:
         longest = max(runs, key=lambda run: len(run.growths))
         if all(run.growths == longest.growths[: len(run.growths)] for run in runs):
-            _mark_growths(axes, longest, axes.xaxis.label.get_color(), labeled=True)
+            _mark_growths(axes, longest, str(axes.xaxis.label.get_color()), labeled=True)
         else:  # schedules of their own, in the colors of the runs
             for i, run in enumerate(runs):
                 _mark_growths(axes, run, COLORS[i % len(COLORS)], labeled=run is longest)
@@ -85,8 +86,8 @@ def figure_of(runs: Sequence[RunLog], names: Sequence[str]) -> Figure:
 
 def panel_svg(panel: Panel, run: RunLog) -> str:
     """Return a diagram of one run as an <svg> to stand in a page, its ink of the page's color, its text text."""
-    ink = {"axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
-           "grid.color": INK, "svg.fonttype": "none", "svg.hashsalt": panel.title}  # fmt: skip
+    inked = ("axes.edgecolor", "axes.labelcolor", "text.color", "xtick.color", "ytick.color", "grid.color")
+    ink: Any = {**dict.fromkeys(inked, INK), "svg.fonttype": "none", "svg.hashsalt": panel.title}
     with rc_context(ink):
         figure = Figure(figsize=(5.2, 3.0), layout="constrained")
         draw_panel(figure.subplots(), panel, [run], [run.folder.name])

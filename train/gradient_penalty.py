@@ -7,7 +7,7 @@ from torch import Tensor
 from zoo.architecture import ProGANConfig
 from zoo.fading import fades, weighted
 from zoo.layers import EqualizedConv2d, stddev_groups, ungrouped, upsample
-from zoo.progan import Discriminator, size_key
+from zoo.progan import Discriminator
 
 
 def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int, alpha: Tensor | float) -> Tensor:
@@ -29,7 +29,7 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
     """
     config, dtype, leak = discriminator.config, discriminator.compute_dtype, discriminator.config.discriminator_leak
     tape = [x[-count:] for x in tape]
-    last = discriminator.blocks["4x4"]
+    last = discriminator.output()
     dense, conv, x = tape.pop().detach(), tape.pop().detach(), tape.pop()
 
     # 4x4, in float32: score, dense layer, convolution, minibatch stddev.
@@ -50,9 +50,9 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
         if r == resolution and fades(config, resolution, alpha):
             coarse = tape.pop().detach()
             g_coarse = _through_leaky_relu(weighted(g, 1 - alpha), coarse, config.entry_leak)
-            coarse_gradient = _through_pool(_through_conv(g_coarse, discriminator.from_rgb[size_key(r // 2)]))
+            coarse_gradient = _through_pool(_through_conv(g_coarse, discriminator.rgb(r // 2)))
             g = weighted(g, alpha)
-        block = discriminator.blocks[size_key(r)]
+        block = discriminator.block(r)
         activation, hidden = tape.pop().detach(), tape.pop().detach()
         if block.pool_first:
             g = _through_pool(_through_leaky_relu(g, activation, leak))
@@ -61,7 +61,7 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
         g = _through_leaky_relu(_through_conv(g, block.conv1), hidden, leak)
         g = _through_conv(g, block.conv0)
     g = _through_leaky_relu(g, tape.pop().detach(), config.entry_leak)
-    g = _through_conv(g, discriminator.from_rgb[size_key(resolution)])
+    g = _through_conv(g, discriminator.rgb(resolution))
     return g if coarse_gradient is None else g + coarse_gradient
 
 

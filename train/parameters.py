@@ -1,5 +1,7 @@
 """A network's parameters in one buffer, coarse layers first: what grows is a prefix, and updates are single kernels."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -42,7 +44,7 @@ class FlatParameters:
         """Return the part of the vector that holds them: a view."""
         return self.vector[: self._ends[self.resolutions.index(resolution)]]
 
-    def flatten(self, gradients: list[Tensor | None], resolution: int) -> Tensor:
+    def flatten(self, gradients: Sequence[Tensor | None], resolution: int) -> Tensor:
         """Return the gradients of active(resolution) as one vector; None (a layer not used now) becomes zeros."""
         parts = [
             torch.zeros(p.numel(), device=p.device) if g is None else self._physical(g)

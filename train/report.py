@@ -50,7 +50,8 @@ class Report:
             TextColumn("{task.fields[left]}"),
             disable=not (sys.stdout.isatty() and LOG.isEnabledFor(logging.INFO)),  # silent when called from Python
         )
-        self._task = self._bar.add_task("train", total=total_kimg, completed=nimg / 1000, where="", rate="", left="")
+        self._task = self._bar.add_task("train", total=total_kimg, where="", rate="", left="")
+        self._bar.update(self._task, completed=nimg / 1000)
         self._moved = 0.0
         if self._events is None:
             self.say("no TensorBoard events: tensorboard is not installed; log.jsonl holds the same numbers")

@@ -123,12 +123,12 @@ def newest_checkpoint(folder: Path, say: Callable[[str], None]) -> tuple[Path | 
         except DamagedCheckpointError as error:
             damaged.append((path, error))
             continue
-        for other, error in damaged:
-            say(f"{error}; set aside as {set_aside(other).name}, going on from {path.name}")
+        for other, fault in damaged:
+            say(f"{fault}; set aside as {set_aside(other).name}, going on from {path.name}")
         return path, state
     if damaged:
-        path, error = damaged[0]
-        raise DamagedCheckpointError(f"{error}; there is none before it, give --name for a new run")
+        _, fault = damaged[0]
+        raise DamagedCheckpointError(f"{fault}; there is none before it, give --name for a new run")
     return None, None
 
 

@@ -74,7 +74,7 @@ def save_run(facts: RunFacts, stepper: Stepper, position: Position, growth: Grow
         "seconds": position.seconds,
         **({} if stepper.ada is None else {"ada": stepper.ada.cpu().clone()}),
         **({} if stepper.power is None else {"power_ema": stepper.power.state_dict()}),
-        **gather(nets, stepper.adams, stepper.statistics),
+        **gather(nets, stepper.optimizers, stepper.statistics),
     }
     save_checkpoint(facts.config.run_folder / "checkpoints", position.nimg, state, facts.config.keep_checkpoints)
 

@@ -83,7 +83,7 @@ def check_minibatches(
     group = architecture.stddev_group_size if architecture.stddev_uneven == "refused" else None
     for i in range(last_resolution.bit_length() - first_resolution.bit_length() + 1):
         resolution = first_resolution << i
-        size = at_resolution(config.minibatch_at, resolution, config.minibatch)
+        size = int(at_resolution(config.minibatch_at, resolution, config.minibatch))
         if group and size > group and size % group:
             raise TrainError(
                 f"minibatch at {resolution}x{resolution}: got {size} images, expected a multiple of {group} (whole "
@@ -112,12 +112,11 @@ def make_networks(
     """
     torch.backends.cudnn.benchmark = not config.deterministic
     torch.backends.cudnn.deterministic = config.deterministic
-    sizes = {"resolution": resolution, "image_channels": image_channels, "label_size": label_size}
     if state:
         architecture = architecture_of_checkpoint(state)
     else:
         architecture = grown(initial.architecture, resolution) if initial else architecture_of(config)
-    architecture = replace(architecture, **sizes)
+    architecture = replace(architecture, resolution=resolution, image_channels=image_channels, label_size=label_size)
     put = (lambda *networks: fill(config, initial, *networks)) if initial else None
     return networks_of(architecture, seed=config.seed, device=device, precision=precision, put=put)
 

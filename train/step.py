@@ -146,7 +146,7 @@ def train_step(
             gp_target=settings.gp_target,
             drift=settings.drift,
         )
-    if logits is not None:
+    if logits is not None and batch.labels is not None and d_labels is not None:
         loss = loss + label_loss(logits[:n], batch.labels) + label_loss(logits[n : 2 * n], d_labels)
     d_loss = loss.mean()
     gradients = torch.autograd.grad(d_loss, nets.d_flat.active(resolution), allow_unused=True)
@@ -164,7 +164,7 @@ def train_step(
         loss = relativistic_loss(scores, compared)
     else:
         loss = generator_loss(scores)
-    if logits is not None:
+    if logits is not None and batch.g_labels is not None:
         loss = loss + label_loss(logits, batch.g_labels)
     g_loss = loss.mean()
     gradients = torch.autograd.grad(g_loss, nets.g_flat.active(resolution), allow_unused=True)

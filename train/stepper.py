@@ -9,6 +9,7 @@ from train.capture import Iteration
 from train.config import TrainConfig
 from train.data import RealFaces
 from train.memory import OutOfMemoryError, is_out_of_memory, release
+from train.optimizer import Adam
 from train.power_ema import PowerAverages
 from train.randomness import draw_noise
 from train.schedule import Growth, at_resolution, learning_rate_at
@@ -49,7 +50,7 @@ class Stepper:
         self.adams = restore(state, nets, config, self.statistics) if state else None
         self.power: PowerAverages | None = None
         """Power-law averages since the resolution came in; see train.ema."""
-        if self.adams and "power_ema" in state:
+        if state and self.adams and "power_ema" in state:
             self.power = PowerAverages.restored(state["power_ema"], nets.g_flat.vector)
         self._random = torch.Generator(device)
         self._shape: tuple[int, int] | None = None
@@ -67,6 +68,7 @@ class Stepper:
         self.alpha.fill_(growth.alpha)
         base = at_resolution(config.learning_rate_at, resolution, config.learning_rate)
         rate = learning_rate_at(nimg, base=base, rampup_kimg=config.rampup_kimg)
+        assert self.adams is not None, "made by _enter"
         g_adam, d_adam = self.adams
         alone = nimg < (config.discriminator_kimg or 0) * 1000  # a generator's rate of 0 leaves it as it is
         g_adam.learning_rate.fill_(0.0 if alone else rate)
@@ -98,6 +100,12 @@ class Stepper:
         return False
 
     @property
+    def optimizers(self) -> tuple[Adam, Adam]:
+        """Those of G and D; there are none before the first iteration."""
+        assert self.adams is not None, "of a run that has begun"
+        return self.adams
+
+    @property
     def resolution(self) -> int | None:
         """The resolution of the last iteration; None before the first."""
         return self._shape[0] if self._shape else None
@@ -118,10 +126,14 @@ class Stepper:
         if self._shape != (growth.resolution, size):
             self._shape, self._iteration = (growth.resolution, size), None  # frees the graph of the shape before
             captured = self.config.capture and self.device.type == "cuda"
-            step = (self.nets, self.adams, self.alpha, self.statistics, step_settings(self.config))
-            self._iteration = Iteration(*step, captured, self.ada)
+            assert self.adams is not None, "made at the first stage"
+            settings = step_settings(self.config)
+            self._iteration = Iteration(
+                self.nets, self.adams, self.alpha, self.statistics, settings, captured, self.ada
+            )
 
     def _show(self, nimg: int, resolution: int, size: int) -> None:
         batch = self.data.batch(resolution, nimg, size)
         config = self.config
+        assert self._iteration is not None, "made by _enter"
         self._iteration(batch, draw_noise(self._random, config.seed, nimg, size, config.latent_size, config.augments))

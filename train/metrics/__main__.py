@@ -21,9 +21,7 @@ def _main() -> None:
     if sys.argv[1:2] == ["mnist1k"]:
         write_mnist1k(tyro.cli(Mnist1kConfig, args=sys.argv[2:], prog="python -m train.metrics mnist1k"))
         return
-    config = tyro.cli(
-        MetricsConfig, prog="python -m train.metrics", description=inspect.cleandoc(MetricsConfig.__doc__)
-    )
+    config = tyro.cli(MetricsConfig, prog="python -m train.metrics", description=inspect.getdoc(MetricsConfig))
     _evaluate(config)
 
 

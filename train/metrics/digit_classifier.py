@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from celebahq.device import channels_last
 from train.metrics.mnist import read_mnist
 from train.metrics.pretrained_file import cache_folder
 from train.metrics.refusal import MetricError
@@ -86,7 +87,7 @@ def train_classifier(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = DigitClassifier().to(device, memory_format=torch.channels_last)
+        network = channels_last(DigitClassifier().to(device))
     random = torch.Generator().manual_seed(seed + 1)
     images = torch.from_numpy(digits).to(device)
     targets = torch.from_numpy(np.asarray(labels, np.int64)).to(device)
@@ -180,5 +181,5 @@ def _load(path: Path, device: torch.device | str) -> tuple[DigitClassifier, floa
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as problem:
         reason = str(problem).splitlines()[0]
         raise MetricError(f"{path}: cannot be read ({reason}); delete it, and it is trained again") from None
-    network = network.to(device, memory_format=torch.channels_last)
+    network = channels_last(network.to(device))
     return network.eval().requires_grad_(False), error

@@ -50,7 +50,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     fakes = Fakes(
         generator.to(device),
         seed=config.seed,
-        labels=reals.labels if generator.config.label_size else None,
+        labels=reals.labels if reals is not None and generator.config.label_size else None,
         keep_bytes=round(config.memory_gib * 2**30),
     )
     output = config.output or folder / METRICS_NAME

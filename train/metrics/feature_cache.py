@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from celebahq.files import write_atomic
 from train.metrics.pretrained_file import cache_folder
 
 
@@ -33,12 +33,9 @@ def cached(
         if str(file["key"]) == text:
             return {name: file[name] for name in file.files if name != "key"}
     arrays = compute()
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
+    named: dict[str, Any] = {"key": text, **arrays}
+    with contextlib.suppress(OSError):  # a cache that takes no file costs time, not the result
         folder.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            np.savez(file, key=text, **arrays)
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
+        with write_atomic(path, shared=True) as file:
+            np.savez(file, **named)
     return arrays

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from celebahq.device import channels_last
 from train.metrics.pretrained_file import PretrainedFile, find, read_tensors
 from train.metrics.refusal import MetricError
 
@@ -128,7 +129,8 @@ def _block_17(channels: int) -> _Mixed:
     """Figure 6, at 17x17: 7x7 as 1x7 and 7x1."""
     wide, high = (1, 7), (7, 1)
     one: Chain = [("branch7x7_1", channels, 1), ("branch7x7_2", channels, wide), ("branch7x7_3", 192, high)]
-    two: Chain = [(f"branch7x7dbl_{i}", channels, kernel) for i, kernel in enumerate([1, high, wide, high], start=1)]
+    kernels: list[int | tuple[int, int]] = [1, high, wide, high]
+    two: Chain = [(f"branch7x7dbl_{i}", channels, kernel) for i, kernel in enumerate(kernels, start=1)]
     return _Mixed(768, [[("branch1x1", 192, 1)], one, [*two, ("branch7x7dbl_5", 192, wide)]], "average", 192)
 
 
@@ -228,7 +230,7 @@ class InceptionFeatures:
     def __init__(self, weights: Path | None = None, device: torch.device | str = "cpu") -> None:
         network, self.sha256 = load_inception(weights)
         self.device = torch.device(device)
-        self._network = network.to(self.device, memory_format=torch.channels_last)
+        self._network = channels_last(network.to(self.device))
 
     @torch.no_grad()
     def __call__(self, images: np.ndarray | Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -46,6 +46,7 @@ class InceptionViews:
         """Return pool3 (N, 2048) of the first num_images reals, or of all when there are fewer; computed once ever."""
         if self._of_reals is None:
             reals = self._reals
+            assert reals is not None, "a metric that compares has a data set"
             count = min(self._num_images, len(reals))
             facts = {name: value for name, value in dataset_facts(reals.dataset).items() if name != "file"}
             key = {"dataset": facts, "resolution": reals.resolution, "mirror": reals.mirror, "seed": reals.seed}

@@ -47,8 +47,8 @@ def iterative_swd(
     distances: dict[int | str, float] = {}
     for resolution in reals.resolutions:
         directions = torch.from_numpy(unit_directions(reals.seed, resolution)).to(reals.device)
-        clouds = [_some_descriptors(d, resolution, descriptors) for d in (fakes, reals)]
-        distances[resolution] = sliced_transport(*clouds, directions, max_iterations).distance * 1e3
+        moved, fixed = (_some_descriptors(d, resolution, descriptors) for d in (fakes, reals))
+        distances[resolution] = sliced_transport(moved, fixed, directions, max_iterations).distance * 1e3
     distances["average"] = float(np.mean(list(distances.values())))
     return distances
 

@@ -30,6 +30,16 @@ class Subject:
     output: Path
     say: Callable[[str], None]
 
+    def required_reals(self) -> Reals:
+        """Return the reals, for a metric that needs them: config.__post_init__ has seen to a data set."""
+        assert self.reals is not None
+        return self.reals
+
+    def required_inception(self) -> InceptionViews:
+        """Return Inception's features, for a metric that needs them."""
+        assert self.inception is not None
+        return self.inception
+
 
 def measure_swd(subject: Subject, num_images: int) -> dict[str, Any]:
     """Sliced Wasserstein distance x 1e3 a level, and beside it the noise floor of as many reals against reals."""
@@ -49,7 +59,7 @@ def _distance_of_patches(subject: Subject, num_images: int, distance: Callable[.
     from train.metrics.noise_floor import swd_noise_floor
     from train.metrics.swd import collect
 
-    reals, seed, device = subject.reals, subject.config.seed, subject.device
+    reals, seed, device = subject.required_reals(), subject.config.seed, subject.device
     of_reals = collect(counted(reals.batches(num_images), num_images, "patches of reals"), seed, 0, device)
     floor, floor_of = swd_noise_floor(of_reals, reals, seed, device, distance)
     fakes = counted(subject.fakes.batches(num_images), num_images, "patches of fakes")
@@ -84,41 +94,41 @@ def measure_fid(subject: Subject, num_images: int) -> dict[str, Any]:
     """Frechet Inception distance; reals: as many as pictures, or all that there are."""
     from train.metrics.fid import Statistics, fid
 
-    reals = subject.inception.of_reals(num_images)
-    fakes, _ = subject.inception.of_fakes(num_images)
+    reals = subject.required_inception().of_reals(num_images)
+    fakes, _ = subject.required_inception().of_fakes(num_images)
     values = {"fid": fid(Statistics.of(reals), Statistics.of(fakes))}
-    return {"values": values, "num_reals": len(reals), "inception_sha256": subject.inception.sha256}
+    return {"values": values, "num_reals": len(reals), "inception_sha256": subject.required_inception().sha256}
 
 
 def measure_kid(subject: Subject, num_images: int) -> dict[str, Any]:
     """Kernel Inception distance and its standard deviation over 100 subsets of 1000."""
     from train.metrics.kid import kid
 
-    reals = subject.inception.of_reals(num_images)
-    fakes, _ = subject.inception.of_fakes(num_images)
+    reals = subject.required_inception().of_reals(num_images)
+    fakes, _ = subject.required_inception().of_fakes(num_images)
     mean, deviation = kid(reals, fakes, seed=subject.config.seed, device=subject.device)
     values = {"kid": mean, "deviation": deviation}
-    return {"values": values, "num_reals": len(reals), "inception_sha256": subject.inception.sha256}
+    return {"values": values, "num_reals": len(reals), "inception_sha256": subject.required_inception().sha256}
 
 
 def measure_is(subject: Subject, num_images: int) -> dict[str, Any]:
     """Inception score and its standard deviation over ten splits."""
     from train.metrics.inception_score import inception_score
 
-    _, logits = subject.inception.of_fakes(num_images)
+    _, logits = subject.required_inception().of_fakes(num_images)
     mean, deviation = inception_score(logits)
-    return {"values": {"is": mean, "deviation": deviation}, "inception_sha256": subject.inception.sha256}
+    return {"values": {"is": mean, "deviation": deviation}, "inception_sha256": subject.required_inception().sha256}
 
 
 def measure_precision_recall(subject: Subject, num_images: int) -> dict[str, Any]:
     """Precision and recall of the k-nearest-neighbour manifolds, k = 3."""
     from train.metrics.precision_recall import precision_recall
 
-    reals = subject.inception.of_reals(num_images)
-    fakes, _ = subject.inception.of_fakes(num_images)
+    reals = subject.required_inception().of_reals(num_images)
+    fakes, _ = subject.required_inception().of_fakes(num_images)
     found = precision_recall(reals, fakes, device=subject.device)
     values = {"precision": found.precision, "recall": found.recall}
-    return {"values": values, "num_reals": len(reals), "inception_sha256": subject.inception.sha256}
+    return {"values": values, "num_reals": len(reals), "inception_sha256": subject.required_inception().sha256}
 
 
 def measure_neighbours(subject: Subject, num_images: int) -> dict[str, Any]:
@@ -128,8 +138,9 @@ def measure_neighbours(subject: Subject, num_images: int) -> dict[str, Any]:
     fakes = np.concatenate(list(subject.fakes.batches(num_images)))
     # faces-32-metrics.json goes with faces-32-neighbours.png, metrics.json with neighbours.png
     name = f"{subject.output.stem.removesuffix('metrics')}neighbours.png"
-    dataset, path = subject.reals.dataset, subject.output.with_name(name)
-    found = nearest_reals(fakes, dataset, mirror=subject.reals.mirror, vgg=subject.config.vgg, device=subject.device)
+    reals, path = subject.required_reals(), subject.output.with_name(name)
+    dataset = reals.dataset
+    found = nearest_reals(fakes, dataset, mirror=reals.mirror, vgg=subject.config.vgg, device=subject.device)
     nearest_reals_picture(path, fakes, dataset, found)
     subject.say(f"the closest reals: {path}")
     values = {"smallest": float(found.distances.min()), "median": float(np.median(found.distances[:, 0]))}
@@ -182,6 +193,8 @@ def check_measurable(config: MetricsConfig, model: ProGANConfig, reals: Reals | 
                 f"--metrics modes: {config.model} paints {model.image_channels} channels of {side}, "
                 "a generator of three digits, 3 x 32x32, is wanted"
             )
+        if reals is None:
+            continue
         if name in NEED_EQUAL_REALS:
             reals.require(config.images_of(name))
         elif name in NEED_DATASET:

@@ -77,7 +77,8 @@ def nearest_reals(
     ways = table.reshape(-1, count, num_reals)
     table, turned = ways.min(axis=0), ways.argmin(axis=0) > 0
     rows = np.argsort(table, axis=1, kind="stable")[:, :k]
-    return Neighbours(rows, *(np.take_along_axis(each, rows, axis=1) for each in (table, turned)), features)
+    distances, mirrored = (np.take_along_axis(each, rows, axis=1) for each in (table, turned))
+    return Neighbours(rows, distances, mirrored, features)
 
 
 def nearest_reals_picture(

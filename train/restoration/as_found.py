@@ -44,11 +44,11 @@ def as_found_pair(
 
 def _grain(rng: np.random.Generator, side: int) -> np.ndarray:
     """Noise of 1 to 6 gray levels, (side, side, 3) float: half of it gray, half of it in blotches."""
-    noise = rng.normal(0.0, 1.0, (side, side, 3))
+    noise: np.ndarray = rng.normal(0.0, 1.0, (side, side, 3))
     if rng.random() < 0.5:
         noise[...] = noise[..., :1]
     if rng.random() < 0.5:
-        noise = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.5, 1.0))
+        noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.5, 1.0)))
     return noise * (rng.uniform(1.0, 6.0) / noise.std())
 
 

@@ -16,7 +16,7 @@ def jpeg(photo: np.ndarray, quality: int, subsampling: str = "4:2:0") -> np.ndar
     if not gray:
         options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, SUBSAMPLING[subsampling]]
     _, data = cv2.imencode(".jpg", photo if gray else cv2.cvtColor(photo, cv2.COLOR_RGB2BGR), options)
-    decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR)
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if gray else cv2.IMREAD_COLOR))
     return decoded if gray else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 

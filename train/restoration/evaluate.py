@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from train.device import use_device
 from train.restoration.checkpoint import load_weights
@@ -20,6 +21,7 @@ from train.restoration.protocol import (
 )
 from train.restoration.refusal import NoPhotosError, RestorationError
 from train.restoration.texture import texture_distance
+from zoo.restoration import SuperResolver
 from zoo.restoration_weights import WEIGHTS_NAME, load_restoration
 from zoo.without_mesh import WithoutMesh
 
@@ -27,7 +29,7 @@ BEGIN, END = "<!-- evaluate: begin -->", "<!-- evaluate: end -->"
 SETS = ("Classic5", "Set5", "Set14")
 QUALITIES = (10, 20, 30, 40)
 # FACTS of the literature: DnCNN, SwinIR, SRGAN papers; what a network that ships must reach, and what it should.
-PUBLISHED = {
+PUBLISHED: dict[str, dict[str, tuple[float, ...]]] = {
     "Classic5": {
         "JPEG": (27.82, 30.12, 31.48, 32.43),
         "ARCNN": (29.03, 31.15, 32.51, 33.34),
@@ -87,8 +89,8 @@ def find_weights(folder: Path) -> dict[str, Path]:
 
 
 def _restorer(name: str, path: Path, device: str) -> Restore:
-    network = load_restoration(path.parent) if path.name == WEIGHTS_NAME else load_weights(path)
-    if name.endswith("gan"):  # as the builder uses it
+    network: nn.Module = load_restoration(path.parent) if path.name == WEIGHTS_NAME else load_weights(path)
+    if isinstance(network, SuperResolver) and name.endswith("gan"):  # as the builder uses it
         network = WithoutMesh(network)
     return restorer(network.to(use_device(device)))
 
@@ -97,10 +99,10 @@ def measure(name: str, path: Path | None, sets: dict[str, list[np.ndarray]], dev
     """Figures of one network by column, dB and texture distance; path None measures doing nothing, or bicubic."""
     restore = None if path is None else _restorer(name, path, device)
     if name.startswith("artifacts"):
-        gated = restore and where_needed(restore)
+        gated = None if restore is None else where_needed(restore)
         figures = {f"Q{quality}": artifacts_psnr(gated, sets["Classic5"], quality) for quality in QUALITIES}
         undamaged = sets["Set5"] + sets["Set14"]
-        if restore is None:
+        if restore is None or gated is None:
             return figures
         return figures | {"clean": clean_psnr(gated, undamaged), "clean, alone": clean_psnr(restore, undamaged)}
     figures = {test: superres_psnr(restore, sets[test]) for test in ("Set5", "Set14")}
@@ -144,8 +146,8 @@ def evaluate(config: EvaluateConfig) -> str:
             ]
             lines.append(f"| {' | '.join([name, *cells])} |")
             print(lines[-1], flush=True)
-        for name, figures in published.items():
-            cells = [*map(_cell, figures), *[""] * (len(columns) - len(figures))]
+        for name, values in published.items():
+            cells = [*map(_cell, values), *[""] * (len(columns) - len(values))]
             lines.append(f"| published: {' | '.join([name, *cells])} |")
         tables.append("\n".join(lines) + "\n")
     if config.faces is not None:
@@ -163,7 +165,7 @@ def _face_table(found: dict[str, Path], faces: list[np.ndarray], device: str) ->
     for name, path in {"artifacts: JPEG": None, "superres: bicubic": None, **found}.items():
         restore = None if path is None else _restorer(name, path, device)
         if name.startswith("artifacts"):
-            gated = restore and where_needed(restore)
+            gated = None if restore is None else where_needed(restore)
             cells = [*(_cell(artifacts_psnr(gated, faces, quality)) for quality in (10, 20, 40)), "", ""]
         else:
             cells = ["", "", "", _cell(superres_psnr(restore, faces)), ""]

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from celebahq.device import channels_last
 from train.device import use_device
 from train.restoration.adversarial_step import AdversarialStep
 from train.restoration.batches import DrawnBatches, PooledBatches
@@ -86,7 +87,7 @@ def make_step(config: RestorationConfig, device: torch.device) -> Step:
 
 
 def _on(network: Module, device: torch.device) -> Module:
-    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
+    return channels_last(network.to(device))
 
 
 def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: bool = True) -> bool:

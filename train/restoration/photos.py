@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -120,7 +120,7 @@ class PhotoStore:
 
     @staticmethod
     def write(
-        folder: Path, photos: list[np.ndarray], faces: list[tuple[int, Box]] = (), faces_share: float = 0.0
+        folder: Path, photos: list[np.ndarray], faces: Sequence[tuple[int, Box]] = (), faces_share: float = 0.0
     ) -> "PhotoStore":
         """Write photos, each (H, W, 3) uint8, to a folder and open it; a torn store never opens.
 

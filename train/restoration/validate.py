@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from train.restoration.as_found import as_found_pair
 from train.restoration.checkpoint import load_weights
@@ -48,9 +49,9 @@ def validate_weights(config: ValidateConfig) -> dict[str, dict[str, float]]:
     held_out = [middle(photos[name], HELD_OUT_SIDE) for name in held_out_names(config.held_out, list(photos))]
     results = {}
     for path in config.weights:
-        network = load_weights(path)
+        network: nn.Module = load_weights(path)
         is_superres = isinstance(network, SuperResolver)
-        if path.stem.endswith("gan"):
+        if isinstance(network, SuperResolver) and path.stem.endswith("gan"):
             network = WithoutMesh(network)
         restore = restorer(network)
         figures = validate(restore, "superres" if is_superres else "artifacts", {"held-out": held_out})
