@@ -23,6 +23,8 @@ PROGRAMS = {
     "python -m train.metrics": "train.metrics.__main__",
     "python -m train.benchmark": "train.benchmark",
     "python -m train.ema": "train.ema",
+    "python -m train.film": "train.film",
+    "python -m train.plot": "train.plot",
     "python -m train.restoration": "train.restoration.__main__",
     "python -m export": "export.__main__",
     "python -m zoo": "zoo.__main__",
