@@ -165,6 +165,11 @@ def _check(config: FilmConfig, output: Path) -> None:
         raise TrainError(f"--seconds: got {config.seconds} at {config.fps:g} fps, expected 2 frames or more")
 
 
+def main() -> None:
+    """Parse, write the film."""
+    run_command(_main, "train.film")
+
+
 def _main() -> None:
     config = tyro.cli(FilmConfig, prog="python -m train.film", description=inspect.cleandoc(FilmConfig.__doc__ or ""))
     output, frames = make_film(config)
@@ -172,4 +177,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(_main, "train.film")
+    main()

@@ -65,6 +65,11 @@ def names_of(runs: Sequence[RunLog]) -> list[str]:
     ]
 
 
+def main() -> None:
+    """Parse, draw."""
+    run_command(_main, "train.plot")
+
+
 def _main() -> None:
     config = tyro.cli(PlotConfig, prog="python -m train.plot", description=inspect.cleandoc(PlotConfig.__doc__ or ""))
     if not config.runs:
@@ -73,4 +78,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(_main, "train.plot")
+    main()
