@@ -127,7 +127,13 @@ def load_completed_rows(folder: BuildFolder, header: dict, names: list[str], con
     if not before:  # killed before the first line was whole
         write_manifest(folder.manifest, header, [])
         return []
-    refuse_changed_options(folder.manifest, before, header)
+    added = [name for name in config.face_options() if name not in before]
+    refuse_changed_options(folder.manifest, before | {name: header[name] for name in added}, header)
+    if added:  # begun by an earlier version, whose faces were made and judged without these options
+        old = {row.source for row in rows if row.status == "aligned"}
+        rows = [row for row in rows if row.source not in old]
+        without = ", ".join(flag(name) for name in added)
+        _log.info(f"begun by an earlier version, without {without}: the faces of {len(old)} photos are made again")
 
     # What became of them is to be decided anew, with the photos and options of this run.
     rows = [replace(row, outcome="") for row in rows]

@@ -112,6 +112,23 @@ def test_finished_file_is_left_alone_when_only_its_build_folder_was_still_there(
     assert not (tmp_path / "f.h5.build").exists()
 
 
+def test_unfinished_build_of_an_earlier_version_goes_on_and_makes_its_faces_again(made_photos, tmp_path, trouble):
+    output, fresh = tmp_path / "f.h5", tmp_path / "fresh.h5"
+    build(options(made_photos, fresh))
+    build(options(made_photos, output, keep_build_folder=True))
+    output.unlink()
+    manifest = tmp_path / "f.h5.build" / "manifest.jsonl"
+    header, *rows = [json.loads(line) for line in manifest.read_text().splitlines()]
+    for name in ("max_padding", "max_invented"):  # options and numbers that came later
+        del header[name]
+    rows = [row | {"padding": None, "invented": None} for row in rows]
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in (header, *rows)))
+    del trouble["worked on"][:]
+    build(options(made_photos, output))
+    assert sorted(trouble["worked on"]) == list(NAMES)
+    assert sources(output) == sources(fresh)
+
+
 def test_photo_that_fails_when_it_is_aligned_again_makes_room_for_another(made_photos, tmp_path, trouble):
     output = tmp_path / "f.h5"
     build(options(made_photos, output, keep=1, keep_build_folder=True))
