@@ -60,6 +60,11 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: dict[str, 
     except DatasetError as error:
         raise BuildError(f"{error}; {remedy}") from None
     before, now = _options(found), _options(attributes)
+    # What an earlier version had no option for is no difference, where this command leaves that option alone.
+    defaults = BuildConfig(input=config.input).recipe() if before else {}
+    added = [name for name in now if name not in before and name in defaults and now[name] == defaults[name]]
+    for name in added:
+        del now[name]
     for name in [*now, *(name for name in _SOMETIMES if name in before and name not in now)]:
         if before.get(name) != now.get(name):
             found_value = f"was made with {before[name]}" if name in before else "was made without it"
@@ -75,7 +80,8 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: dict[str, 
         raise BuildError(f"{config.output}: {changed} of --input changed since this file was made; {remedy}")
     if _holds_more(config, names, header, faces):
         return "unfinished"
-    _log.info(f"{printable(config.output)}: already finished, {num_faces} faces")
+    without = f", by an earlier version, without {', '.join(map(flag, added))}" if added else ""
+    _log.info(f"{printable(config.output)}: already finished, {num_faces} faces{without}")
     if config.build_folder.exists() and not config.keep_build_folder:
         with BuildFolder(config.build_folder) as folder:
             folder.remove()
