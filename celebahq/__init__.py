@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from train.loop import train as train
     from train.metrics.ms_ssim import ms_ssim as ms_ssim
     from train.metrics.swd import swd as swd
+    from train.presets import preset_config as preset_config
     from zoo import import_checkpoint as import_checkpoint
     from zoo import load as load
 
@@ -44,6 +45,7 @@ _WHERE = {
     "load_onnx": "export.sample",
     "ms_ssim": "train.metrics.ms_ssim",
     "open_dataset": "celebahq_builder.hdf5",
+    "preset_config": "train.presets",
     "quality_score": "celebahq_builder.quality",
     "swd": "train.metrics.swd",
     "train": "train.loop",

@@ -1,6 +1,9 @@
 """Settings by name: what the paper and the released programs trained with, and two of ours for small machines."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from train.config import TrainConfig
 
 PAPER_MINIBATCH = ((256, 14), (512, 6), (1024, 3))
 """Appendix A.1: 16 up to 128x128, then what a GPU's memory held."""
@@ -79,3 +82,20 @@ PRESETS: dict[str, dict[str, Any]] = {
         "checkpoint_ticks": 2,
     },
 }
+
+
+def preset_config(preset: str, **options: Any) -> "TrainConfig":
+    """Return the options of a preset with some of one's own, as the command line `--preset NAME ...` does.
+
+    Args:
+        preset: a name in PRESETS.
+        options: fields of TrainConfig; `dataset` at least.
+
+    Raises:
+        TrainError: there is no such preset.
+    """
+    from train.config import TrainConfig, TrainError
+
+    if preset not in PRESETS:
+        raise TrainError(f"preset: got {preset!r}, expected one of {', '.join(PRESETS)}")
+    return TrainConfig(**({"preset": preset, **PRESETS[preset]} | options))

@@ -1,10 +1,12 @@
 """Presets against the paper's and the released programs' printed tables."""
 
+from pathlib import Path
+
 import pytest
 
 from train.config import TrainConfig, TrainError
 from train.options import changes, forbidden_change
-from train.presets import PRESETS
+from train.presets import PRESETS, preset_config
 from train.schedule import at_resolution, schedule_kimg
 from train.setup import check_minibatches
 
@@ -92,3 +94,11 @@ def test_minibatch_that_breaks_a_stddev_group_is_refused_before_any_work():
         check_minibatches(preset("released", minibatch_at=((4, 2), (8, 6))), 4, 8)
     check_minibatches(preset("released", minibatch_at=((4, 2), (8, 6))), 4, 4)  # fewer than a group are one group
     check_minibatches(preset("paper", minibatch_at=((8, 6),)), 4, 8)  # the paper's group is the whole batch
+
+
+def test_preset_from_python_is_that_of_the_command_line_and_a_wrong_name_is_refused():
+    config = preset_config("smoke", dataset="faces.h5", minibatch=8)
+    expected = TrainConfig(**{"dataset": Path("faces.h5"), "preset": "smoke", **PRESETS["smoke"], "minibatch": 8})
+    assert config == expected
+    with pytest.raises(TrainError, match="preset: got 'smok', expected one of paper"):
+        preset_config("smok", dataset="faces.h5")
