@@ -28,8 +28,8 @@ class TrainConfig:
     dataset: Path
     """HDF5 file made by celebahq-build, celebahq-data import, or the original 2017 program."""
     preset: str = "paper"
-    """Settings by name: paper, released, lsun256, table1-g, celeba128, smoke. The defaults below are paper's; the command
-    line puts another preset's in their place, as celebahq.preset_config does in Python: here it is only the name."""
+    """Settings by name: paper, released, lsun256, table1-g, celeba128, smoke. The defaults below are this preset's (in
+    Python, celebahq.preset_config puts a preset's values in their place: here it is only the name)."""
     outdir: Path = Path("runs")
     """Folder of all runs."""
     name: str | None = None
