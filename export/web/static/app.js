@@ -64,7 +64,7 @@ function readSeed(input, use) {
   const valid = input.value.trim() !== "" && Number.isInteger(seed) && seed >= 0 && seed <= MAX_SEED;
   input.setAttribute("aria-invalid", String(!valid));
   if (valid) use(seed);
-  else by("status").textContent = `A seed is a whole number from 0 to ${MAX_SEED}.`;
+  else by("status").textContent = `A seed is an integer from 0 to ${MAX_SEED}.`;
 }
 
 function setSeed(seed) {
