@@ -221,7 +221,7 @@ def test_what_model_or_data_cannot_have_is_refused_before_any_work(model, datase
         (["--metrics", "swd"], "--dataset: none given, --metrics swd wants the HDF5 file of the reals"),
         (["--metrics", "is", "--num-images", "1"], "--num-images: 1, --metrics is wants at least 10"),
         (["--metrics", ","], "--metrics: none given, some of swd"),
-        (["--metrics", "msssim", "--model", "nowhere"], "nowhere: not there, expected a model folder, a run folder, a name"),
+        (["--metrics", "msssim", "--model", "nowhere"], "nowhere: not there, expected a model folder, a run folder"),
         (["--metrics", "swd", "--dataset", "no.h5"], "no.h5: no such file"),
     ],
 )
