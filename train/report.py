@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -17,6 +17,9 @@ from PIL import Image
 from celebahq.files import write_atomic
 from celebahq.progress import clock
 from train.run_log import read_rows
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 LOG = logging.getLogger("celebahq.train")
 CURVES = ("d_loss", "g_loss", "real_score", "fake_score", "gradient_penalty", "d_overflow", "g_overflow",
@@ -115,12 +118,16 @@ class Report:
 
     def grid(self, path: Path, nimg: int) -> None:
         """Show a picture that was written: TensorBoard has all of them under one slider."""
+        if self._events is None:
+            return
         with Image.open(path) as image:
             self._events.add_image("fakes", np.asarray(image.convert("RGB")), nimg, dataformats="HWC")
         self._events.flush()
 
     def _show_options(self, folder: Path, nimg: int) -> None:
         """Give TensorBoard config.json and history.json as text, as they are at the start of this process."""
+        if self._events is None:
+            return
         for name in ("config", "history"):
             if (folder / f"{name}.json").is_file():
                 text = (folder / f"{name}.json").read_text(encoding="utf-8")
@@ -152,7 +159,7 @@ class Report:
                 self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _event_writer(folder: Path, nimg: int) -> Any:
+def _event_writer(folder: Path, nimg: int) -> "SummaryWriter | None":
     """TensorBoard's writer, which drops what is later than the checkpoint; None without the extra `tensorboard`."""
     try:
         from torch.utils.tensorboard import SummaryWriter

@@ -5,6 +5,7 @@ import logging
 import sys
 
 import pytest
+from PIL import Image
 
 from train.report import CURVES, Report
 
@@ -23,9 +24,12 @@ def test_the_log_is_the_same_without_tensorboard_and_one_line_says_so(tmp_path, 
     caplog.set_level(logging.INFO, "celebahq")
     if not installed:
         monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    (tmp_path / "config.json").write_text('{"preset": "smoke"}')
+    Image.new("RGB", (8, 8)).save(tmp_path / "fakes-1.png")
     with Report(tmp_path, nimg=0, total_kimg=2.0) as report:
         report.tick(row(1.0))
         report.metric(METRIC)
+        report.grid(tmp_path / "fakes-1.png", 1000)
     assert json.loads((tmp_path / "log.jsonl").read_text()) == row(1.0)
     assert json.loads((tmp_path / "metrics.jsonl").read_text())["values"] == {"average": 9.0}
     assert bool(list(tmp_path.glob("events.out.tfevents.*"))) == installed
