@@ -36,9 +36,10 @@ def programs(tmp_path_factory):
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv" / "bin" / "python"
     packages = Path(run([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder).strip())
-    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (wheel,) = folder.glob("*.whl")
     run([*pip, "--python", python, "install", "--no-deps", "--no-index", wheel], folder)
+    # Borrowed after the installation: pip takes a project that it finds there for installed, and installs nothing.
+    (packages / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return python.parent
 
 
