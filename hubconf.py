@@ -3,7 +3,7 @@
     generator = torch.hub.load("OWNER/REPOSITORY", "generator", "celebahq-1024")
     images = generator(torch.randn(4, generator.config.latent_size))  # (4, 3, 1024, 1024), nominally in [-1, 1]
 
-`python -m zoo list` has the names; each model's licence is stated at its first download.
+`python -m zoo list` has the names; each model's license is stated at its first download.
 """
 
 from typing import TYPE_CHECKING

@@ -75,10 +75,10 @@ def engine(name: str, model: Path, file: Path, threads: int):
         generator = generator.to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def paint(z):
+    def generate(z):
         return generator(torch.from_numpy(z)).numpy()
 
-    return paint
+    return generate
 
 
 def measure(model: Path, scratch: Path, options: argparse.Namespace) -> None:
@@ -92,14 +92,14 @@ def measure(model: Path, scratch: Path, options: argparse.Namespace) -> None:
     config = zoo.load(model).config
     z = np.random.RandomState(0).randn(options.batch, config.latent_size).astype(np.float32)
     engines = {name: engine(name, model, file, options.threads) for name in ENGINES}
-    images = {name: paint(z) for name, paint in engines.items()}  # warm, and the same pictures
+    images = {name: generate(z) for name, generate in engines.items()}  # warm, and the same images
     worst = max(float(np.abs(images[name] - images["eager"]).max()) for name in ENGINES)
     spent: dict[str, list[float]] = {name: [] for name in ENGINES}
     wall: dict[str, list[float]] = {name: [] for name in ENGINES}
     for _ in range(options.rounds):
-        for name, paint in engines.items():
+        for name, generate in engines.items():
             cpu, start = time.process_time(), time.perf_counter()
-            paint(z)
+            generate(z)
             spent[name].append((time.process_time() - cpu) / options.batch)
             wall[name].append((time.perf_counter() - start) / options.batch)
 
@@ -125,7 +125,7 @@ def measure(model: Path, scratch: Path, options: argparse.Namespace) -> None:
 
 
 def load_alone(name: str, where: str, options: argparse.Namespace) -> dict[str, float]:
-    """Load one engine and paint once; time of loading, and peak memory beyond the libraries."""
+    """Load one engine and generate once; time of loading, and peak memory beyond the libraries."""
     import numpy as np
 
     model, file = map(Path, where.split("|"))
@@ -136,10 +136,10 @@ def load_alone(name: str, where: str, options: argparse.Namespace) -> dict[str, 
 
         import zoo.weights  # noqa: F401
     before, cpu = memory_kib("VmRSS"), time.process_time()
-    paint = engine(name, model, file, options.threads)
+    generate = engine(name, model, file, options.threads)
     seconds = time.process_time() - cpu
     latent_size = json.loads((model / "config.json").read_text())["architecture"]["latent_size"]
-    paint(np.zeros((options.batch, latent_size), np.float32))
+    generate(np.zeros((options.batch, latent_size), np.float32))
     return {"cpu_seconds": seconds, "mib": (memory_kib("VmHWM") - before) / 1024}
 
 

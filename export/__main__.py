@@ -72,9 +72,9 @@ def run(args: Sequence[str] | None = None) -> None:
 
         print(make_video(config))
     else:
-        from export.images import paint_images
+        from export.images import generate_images
 
-        print(paint_images(config))
+        print(generate_images(config))
 
 
 def join_label(args: Sequence[str] | None) -> list[str]:

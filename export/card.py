@@ -11,7 +11,7 @@ from export.card_fields import known_fields, known_figures
 from export.card_figures import figures_section, model_index
 from export.card_limits import FACE_TAGS, limits_of_faces, limits_of_images
 from export.card_training import data_of, training_section
-from export.licence import Licence
+from export.license import License
 
 PAPER = "https://arxiv.org/abs/1710.10196"
 OLDEST_ONNXRUNTIME = "1.14"
@@ -29,10 +29,10 @@ class CardFacts:
         repo: org/name.
         page: address of the model's page.
         config: config.json.
-        licence: terms of weights and data.
+        license: terms of weights and data.
         figures: as zoo.figures.read_figures gives them.
-        dataset_id: the data set's id on the Hub, or the name of its file.
-        faces: whether it paints faces.
+        dataset_id: the dataset's id on the Hub, or the name of its file.
+        faces: whether it generates faces.
         parameters: of the generator.
         samples: seeds and grid of samples.png, as sample.py takes them: ("0-31", 8).
     """
@@ -40,7 +40,7 @@ class CardFacts:
     repo: str
     page: str
     config: dict[str, Any]
-    licence: Licence
+    license: License
     figures: list[dict[str, Any]]
     dataset_id: str | None
     faces: bool
@@ -56,7 +56,7 @@ def metadata(facts: CardFacts) -> dict[str, Any]:
     fields = {
         "library_name": "celebahq",
         "pipeline_tag": "unconditional-image-generation",
-        **facts.licence.metadata(facts.page),
+        **facts.license.metadata(facts.page),
         "tags": tags,
         # a name without its owner would be a link to nothing
         "datasets": [facts.dataset_id] if HUB_DATASET.fullmatch(facts.dataset_id or "") else None,
@@ -91,8 +91,8 @@ def model_card(facts: CardFacts) -> str:
             training_section(facts.config, facts.dataset_id),
             "## Figures\n",
             figures_section(measured(facts), facts.repo),
-            limits_of_faces(facts.licence, facts.repo) if facts.faces else limits_of_images(facts.repo),
-            "## Licence\n",
+            limits_of_faces(facts.license, facts.repo) if facts.faces else limits_of_images(facts.repo),
+            "## License\n",
             _terms(facts),
             "## Citation\n",
             *_citations(facts.config),
@@ -109,10 +109,10 @@ def _known(facts: CardFacts) -> CardFacts:
         config=known_fields(facts.config),
         figures=known_figures(facts.figures),
         dataset_id=plain(facts.dataset_id) if facts.dataset_id else None,
-        licence=dataclasses.replace(
-            facts.licence,
-            weights=plain(facts.licence.weights) if facts.licence.weights else None,
-            link=facts.licence.link if is_web_address(facts.licence.link) else None,
+        license=dataclasses.replace(
+            facts.license,
+            weights=plain(facts.license.weights) if facts.license.weights else None,
+            link=facts.license.link if is_web_address(facts.license.link) else None,
         ),
     )
 
@@ -171,24 +171,24 @@ def _what_it_is(facts: CardFacts) -> str:
     network, training = facts.config["architecture"], facts.config.get("training") or {}
     size, (seeds, columns) = network["resolution"], facts.samples
     things = "faces of people who do not exist" if facts.faces else "images"
-    channels = "" if network.get("image_channels", 3) == 3 else ", grey"
+    channels = "" if network.get("image_channels", 3) == 3 else ", gray"
     label = network.get("label_size") or 0
     conditional = f" It is conditional: a label of {label} classes goes with each latent vector." if label else ""
     data = facts.config.get("dataset") or {}
     learned = (
-        f", trained on the {data['faces']:,} pictures of {code(data['file'])}" if {"faces", "file"} <= set(data) else ""
+        f", trained on the {data['faces']:,} images of {code(data['file'])}" if {"faces", "file"} <= set(data) else ""
     )
     seen = f" until it had been shown {training['kimg'] * 1000:,.0f}" if learned and training.get("kimg") else ""
     width = min(1024, max(512, columns * size))
     return f"""\
-A progressively grown generator ([ProGAN]({PAPER})) that paints {things}, {size}×{size} pixels{channels}{learned}{seen}.
+A progressively grown generator ([ProGAN]({PAPER})) of {things}, {size}×{size} pixels{channels}{learned}{seen}.
 It has {facts.parameters / 1e6:.1f} million parameters and takes {network["latent_size"]} normally distributed \
 numbers.{conditional}
 
 <img src="samples.png" width="{width}" alt="Grid of {_count(seeds)} generated images, not selected">
 
 Seeds {seeds.replace("-", " to ")}, as they come: nothing was selected. \
-`python sample.py --seeds {seeds} --output samples.png{" --label 0" if label else ""}` paints them again.
+`python sample.py --seeds {seeds} --output samples.png{" --label 0" if label else ""}` generates them again.
 """
 
 
@@ -224,7 +224,7 @@ python sample.py --seeds 0-15 --output grid.png{flag}
 ```
 
 The latent vector of a seed is `numpy.random.RandomState(seed).randn({network["latent_size"]})`: the same \
-picture on every machine.
+image on every machine.
 """
 
 
@@ -239,13 +239,13 @@ def _citations(config: dict[str, Any]) -> list[str]:
 
 
 def _terms(facts: CardFacts) -> str:
-    licence, file = facts.licence, data_of(facts.config).get("file", "")
-    weights = prose(licence.weights) if licence.weights else "not stated: ask the author before you use them"
-    text = f" ({link('text', licence.link)})" if licence.link else ""
-    data = prose(licence.data) if licence.data else "terms not stated by the author"
-    if not licence.data and "celeb" in file.lower():
+    license, file = facts.license, data_of(facts.config).get("file", "")
+    weights = prose(license.weights) if license.weights else "not stated: ask the author before you use them"
+    text = f" ({link('text', license.link)})" if license.link else ""
+    data = prose(license.data) if license.data else "terms not stated by the author"
+    if not license.data and "celeb" in file.lower():
         data += "; by the file's name it is CelebA, whose photographs are for non-commercial research only"
     lines = [f"Weights: {weights}{text}.", f"Training data: {data}."]
-    if licence.non_commercial:
+    if license.non_commercial:
         lines.append("**Not for commercial use.**")
     return "\n".join(f"- {line}" for line in lines) + "\n"

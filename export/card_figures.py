@@ -89,9 +89,9 @@ def measured_on(entry: dict[str, Any]) -> str:
 
 
 def data_named(data: dict[str, Any], in_table: bool = False) -> str:
-    """Return a data set's file, size and hash in words."""
+    """Return a dataset's file, size and hash in words."""
     file, sha256 = (code(data.get(key) or "?", in_table) for key in ("file", "sha256_4x4"))
-    return f"{file} ({data.get('faces', 0):,} pictures, SHA-256 of its 4×4 level {sha256})"
+    return f"{file} ({data.get('faces', 0):,} images, SHA-256 of its 4×4 level {sha256})"
 
 
 def model_index(name: str, dataset_id: str, figures: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
@@ -99,7 +99,7 @@ def model_index(name: str, dataset_id: str, figures: list[dict[str, Any]]) -> li
 
     Args:
         name: of the model.
-        dataset_id: type of the data set: its id on the Hub, or its file's name.
+        dataset_id: type of the dataset: its id on the Hub, or its file's name.
         figures: as zoo.figures.read_figures gives them.
     """
     from huggingface_hub import EvalResult

@@ -22,7 +22,7 @@ def training_section(config: dict[str, Any], dataset_id: str | None) -> str:
 
     Args:
         config: config.json.
-        dataset_id: the data set's name where config.json has none.
+        dataset_id: the dataset's name where config.json has none.
     """
     training, data = config.get("training") or {}, data_of(config)
     rows = [

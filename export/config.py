@@ -12,12 +12,12 @@ from export.sample import UsageError as UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxConfig:
-    """Write a generator as one .onnx file that runs without PyTorch, and prove that it paints the same images.
+    """Write a generator as one .onnx file that runs without PyTorch, and prove that it generates the same images.
 
     The file takes latents z (batch, latent) float32 and gives images (batch, 3, R, R) float32, nominally in [-1, 1];
-    the batch is free. It carries the model's config, its licence and the sha256 of its weights. Before the file takes
-    its name, onnxruntime paints random, zero, tiny, huge and repeated latents with it, on each provider that works
-    here, and PyTorch must agree within 1e-4 (with --precision fp16 within one grey level). Run again, it checks the
+    the batch is free. It carries the model's config, its license and the sha256 of its weights. Before the file takes
+    its name, onnxruntime generates random, zero, tiny, huge and repeated latents with it, on each provider that works
+    here, and PyTorch must agree within 1e-4 (with --precision fp16 within one gray level). Run again, it checks the
     file that is there.
 
     Example: python -m export onnx --model runs/celebahq-paper
@@ -33,9 +33,9 @@ class OnnxConfig:
     resolution: Annotated[int | None, tyro.conf.arg(metavar="R")] = None
     """Side of the images: any that the generator grew through, 4 to its own. None is its own."""
     uint8: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Give pictures (batch, R, R, 3) uint8, rounded within the file, where [-1, 1] spans [0, 255]."""
+    """Give images (batch, R, R, 3) uint8, rounded within the file, where [-1, 1] spans [0, 255]."""
     precision: Literal["fp32", "fp16"] = "fp32"
-    """fp16 halves the file; z and images stay as they are, and images differ by at most one grey level of 255."""
+    """fp16 halves the file; z and images stay as they are, and images differ by at most one gray level of 255."""
     external_data: tyro.conf.FlagCreatePairsOff[bool] = False
     """Put the weights into FILE.onnx.data beside it. Above 2 GB, the most that one .onnx holds, it is done anyway."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -47,10 +47,10 @@ class OnnxConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagesConfig:
-    """Paint faces into pictures, with PyTorch from a model folder or with onnxruntime from an .onnx (no torch needed).
+    """Generate faces into images, with PyTorch from a model folder or with onnxruntime from an .onnx (no torch needed).
 
     The latents of a seed are numpy.random.RandomState(seed).randn(latent): the same face on every machine, for ever.
-    Pictures that the same command has painted already are left alone, so that it can be stopped and run again.
+    Images that the same command has generated already are left alone, so that it can be stopped and run again.
 
     Example: python -m export images --model model.onnx --seeds 0-99 --grid 10x10 --output faces.png
 
@@ -66,7 +66,7 @@ class ImagesConfig:
     output: Annotated[Path, tyro.conf.arg(metavar="DIR|FILE")] = Path("images")
     """A folder for seed0000.png, seed0001.png, ..., or one .png, .jpg or .webp for a grid of all."""
     grid: Annotated[str | None, tyro.conf.arg(metavar="WxH")] = None
-    """Columns and rows of the one picture, say 4x4. None is as square as the number of faces allows."""
+    """Columns and rows of the one image, say 4x4. None is as square as the number of faces allows."""
     format: Literal["png", "jpg", "webp"] = "png"
     """What a folder is filled with: PNG keeps every bit; JPEG and WebP, at quality 95, are far smaller."""
     interpolate: Annotated[int, tyro.conf.arg(metavar="INT")] = 0
@@ -75,14 +75,14 @@ class ImagesConfig:
     """Draw components of z again until none is larger in magnitude (BigGAN's truncation trick). ProGAN normalizes z,
     so it changes which face a seed gives and hardly narrows their variety."""
     label: Annotated[str | None, tyro.conf.arg(metavar="LABEL")] = None
-    """What to paint, where the model is conditional: a class by its number from 0 or its name, or all numbers of the
+    """What to generate, where the model is conditional: a class by its number from 0 or its name, or all numbers of the
     label, 0.3,-1 say."""
     batch: Annotated[int, tyro.conf.arg(metavar="INT")] = 4
-    """Images painted at once; more is faster on a GPU and takes memory."""
+    """Images generated at once; more is faster on a GPU and takes memory."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is CUDA where it works, else the CPU; what really runs is printed."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Replace existing pictures that show something else."""
+    """Replace existing images that show something else."""
 
     def __post_init__(self) -> None:
         text_to_paths(self)
@@ -123,10 +123,10 @@ class VideoConfig:
     crf: Annotated[int, tyro.conf.arg(metavar="INT")] = 18
     """Quality of H.264, from 0, best, to 51; 18 is hardly told from the original, 23 is half the size."""
     label: Annotated[str | None, tyro.conf.arg(metavar="LABEL")] = None
-    """What to paint, where the model is conditional: a class by its number from 0 or its name, or all numbers of the
+    """What to generate, where the model is conditional: a class by its number from 0 or its name, or all numbers of the
     label, 0.3,-1 say."""
     batch: Annotated[int, tyro.conf.arg(metavar="INT")] = 4
-    """Images painted at once; more is faster on a GPU and takes memory."""
+    """Images generated at once; more is faster on a GPU and takes memory."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto is CUDA where it works, else the CPU; what really runs is printed."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False

@@ -33,7 +33,7 @@ def folded_conv(conv: EqualizedConv2d) -> nn.Conv2d:
 
 @torch.no_grad()
 def fold_equalized_scale(generator: Generator) -> Generator:
-    """Return a copy that paints the same images, bit for bit, without multiplying weights at run time.
+    """Return a copy that generates the same images, bit for bit, without multiplying weights at run time.
 
     Neither PyTorch's exporter nor, in a browser, the runtime does it for us (paper, section 4.1: w' = w c).
     """

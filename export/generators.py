@@ -34,7 +34,7 @@ class AnyGenerator(Protocol):
     def __call__(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         """z: (N, latent_size) float32, label: (N, label_size) float32. Returns images as the model gives them."""
 
-    def pictures(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+    def uint8_images(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         """Return the images as (N, R, R, C) uint8."""
 
 

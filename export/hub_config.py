@@ -39,17 +39,17 @@ class HubConfig:
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where to build the folder, which is then kept: edit its README.md and send it. None is a temporary folder."""
     license: Annotated[str | None, tyro.conf.arg(metavar="ID")] = None
-    """Licence of the weights, an identifier of the Hub such as cc-by-nc-4.0, or the name of another licence. Wanted
-    where the model states none: nothing is published under a licence that nobody chose."""
+    """License of the weights, an identifier of the Hub such as cc-by-nc-4.0, or the name of another license. Wanted
+    where the model states none: nothing is published under a license that nobody chose."""
     license_link: Annotated[str | None, tyro.conf.arg(metavar="URL")] = None
-    """Where the text of a licence is that the Hub has no identifier for."""
+    """Where the text of a license is that the Hub has no identifier for."""
     data_license: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
-    """Terms of the pictures that it was trained on, for the card; None is what the model states."""
+    """Terms of the images that it was trained on, for the card; None is what the model states."""
     dataset_id: Annotated[str | None, tyro.conf.arg(metavar="ORG/NAME")] = None
-    """The data set's name on the Hub, which then links the two; None links to none and says the name of the file."""
+    """The dataset's name on the Hub, which then links the two; None links to none and says the name of the file."""
     faces: Literal["auto", "yes", "no"] = "auto"
-    """Whether it paints faces: the card then says what that obliges to. auto is yes, unless the data set's name is one
-    of LSUN, MNIST, CIFAR, DTD or aircraft."""
+    """Whether it generates faces: the card then says what that obliges to. auto is yes, unless the dataset's name
+    is one of LSUN, MNIST, CIFAR, DTD or aircraft."""
     discriminator: tyro.conf.FlagCreatePairsOff[bool] = False
     """Send the discriminator too, as large as the generator: others can then train on with --init ORG/NAME."""
     private: tyro.conf.FlagCreatePairsOff[bool] = False

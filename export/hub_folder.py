@@ -1,4 +1,4 @@
-"""Build on disk what the Hub is to hold: a model folder with its card, its .onnx, a script and a picture."""
+"""Build on disk what the Hub is to hold: a model folder with its card, its .onnx, a script and an image."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from export.card_fields import known_fields
 from export.card_training import data_of
 from export.config import UsageError
 from export.hub_config import HubConfig
-from export.licence import choose_licence
+from export.license import choose_license
 from zoo.figures import read_figures
 from zoo.folder import ModelError, read_config
 
@@ -75,7 +75,7 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
         published_card: README.md that the Hub holds now.
 
     Raises:
-        UsageError: the model or the folder cannot be used, or it is to be published and nobody chose a licence.
+        UsageError: the model or the folder cannot be used, or it is to be published and nobody chose a license.
         ParityError: onnxruntime and PyTorch disagree about the model.
     """
     from export.to_onnx import without_local_paths  # late: torch takes seconds
@@ -90,9 +90,9 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
     if output.exists() and (not output.is_dir() or output.resolve() == model.resolve()):
         what = "the model itself" if output.is_dir() else "a file"
         raise UsageError(f"--output: got {output}, {what}, expected a folder of its own")
-    licence = choose_licence(stated, config.license, config.data_license, config.license_link)
+    license = choose_license(stated, config.license, config.data_license, config.license_link)
     notes = []
-    if licence.weights is None:
+    if license.weights is None:
         refusal = (
             f"--license: got none, and {config.model} states none, expected an identifier of the Hub, "
             "cc-by-nc-4.0 say (CelebA's photographs are for non-commercial research)"
@@ -100,7 +100,7 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
         if not config.dry_run:
             raise UsageError(refusal)
         notes.append(refusal)
-    described = without_local_paths({**stated, **({"license": licence.to_config()} if licence.to_config() else {})})
+    described = without_local_paths({**stated, **({"license": license.to_config()} if license.to_config() else {})})
     figures = read_figures(model)
     try:
         # Weights and what describes them; then what is made of them.
@@ -125,7 +125,7 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
                 _write_json(output / name, without_local_paths(told))
         _put_onnx(model, output)
         seeds = _seeds(described["architecture"])
-        _paint_samples(output, seeds, described["architecture"].get("label_size") or 0)
+        _generate_samples(output, seeds, described["architecture"].get("label_size") or 0)
 
         # The card, unless somebody wrote one.
         said = known_fields(described)
@@ -134,10 +134,10 @@ def build_folder(config: HubConfig, output: Path, page: str, published_card: str
             repo=config.repo,
             page=page,
             config=described,
-            licence=licence,
+            license=license,
             figures=without_local_paths(figures),
             dataset_id=config.dataset_id or Path(data.get("file", "")).stem or data.get("name"),
-            faces=paints_faces(config, said),
+            faces=generates_faces(config, said),
             parameters=_parameters(output / "model.safetensors"),
             samples=seeds,
         )
@@ -174,8 +174,8 @@ def training_summary(model: Path, config: dict[str, Any]) -> dict[str, Any]:
     return {**summary, "last_tick": rows[-1]} if rows else summary
 
 
-def paints_faces(config: HubConfig, described: dict[str, Any]) -> bool:
-    """Return --faces; by itself it is no for a data set that is known to have none, a warning too few is worse."""
+def generates_faces(config: HubConfig, described: dict[str, Any]) -> bool:
+    """Return --faces; by itself it is no for a dataset that is known to have none, a warning too few is worse."""
     if config.faces != "auto":
         return config.faces == "yes"
     data, training = data_of(described), described.get("training") or {}
@@ -224,7 +224,7 @@ def _stale(text: str, fields: dict[str, Any]) -> bool:
     return not all(f"value: {value}" in text for value in values)
 
 
-def _paint_samples(folder: Path, seeds: tuple[str, int], label_size: int) -> None:
+def _generate_samples(folder: Path, seeds: tuple[str, int], label_size: int) -> None:
     """Run the folder's own script, as its reader will: what is published has run."""
     command = [sys.executable, "sample.py", "--seeds", seeds[0], "--output", "samples.png", "--device", "cpu"]
     subprocess.run(command + ["--label", "0"] * (label_size > 0), cwd=folder, check=True, capture_output=True)

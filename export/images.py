@@ -1,4 +1,4 @@
-"""python -m export images: seeds to pictures, top to bottom."""
+"""python -m export images: seeds to images, top to bottom."""
 
 import logging
 import time
@@ -11,9 +11,9 @@ import numpy as np
 from celebahq.progress import progress
 from export.config import ImagesConfig, UsageError
 from export.generators import AnyGenerator, Clock, load_generator, model_sha256
-from export.pictures import FORMATS, check_place, check_size, is_painted, refuse_other_files, write_picture
-from export.sample import grid_picture, latents, parse_label, parse_seeds, squarest_grid
-from export.seeds import Place, label_caption, parse_grid, walk, walk_latents
+from export.image_files import FORMATS, check_place, check_size, is_up_to_date, refuse_other_files, write_image
+from export.sample import image_grid, latents, parse_label, parse_seeds, squarest_grid
+from export.seeds import LatentPoint, interpolate, interpolate_latents, label_caption, parse_grid
 
 _log = logging.getLogger("celebahq.export")
 
@@ -23,10 +23,10 @@ MAX_BETWEEN = 9999
 
 @dataclass(frozen=True)
 class ImagesReport:
-    """What was painted, by what, how fast."""
+    """What was generated, by what, how fast."""
 
     output: Path
-    painted: int
+    generated: int
     already_there: int
     resolution: int
     seconds: float
@@ -36,17 +36,17 @@ class ImagesReport:
     def __str__(self) -> str:
         size = f"{self.resolution}x{self.resolution}"
         kept = f", {self.already_there} already there" if self.already_there else ""
-        if not self.painted:
-            return f"{self.output}: nothing to paint{kept}"
-        rate, images = self.painted / max(self.seconds, 1e-9), "image" if self.painted == 1 else "images"
+        if not self.generated:
+            return f"{self.output}: nothing to generate{kept}"
+        rate, images = self.generated / max(self.seconds, 1e-9), "image" if self.generated == 1 else "images"
         return (
-            f"{self.output}: {self.painted} {images} of {size} painted{kept}, {self.runs_on}, "
+            f"{self.output}: {self.generated} {images} of {size} generated{kept}, {self.runs_on}, "
             f"{self.seconds:.1f} s, {rate:.2f} images/s"
         )
 
 
-def paint_images(config: ImagesConfig) -> ImagesReport:
-    """Paint the images of seeds into a folder of pictures or one grid.
+def generate_images(config: ImagesConfig) -> ImagesReport:
+    """Generate the images of seeds into a folder of images or one grid.
 
     Raises:
         UsageError: an option, the model or the output cannot be used.
@@ -69,7 +69,7 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
     )
     if config.interpolate and len(seeds) < 2:
         raise UsageError(f"--interpolate: got one seed, {seeds[0]}, expected two or more in --seeds to go between")
-    places = walk(seeds, config.interpolate)
+    places = interpolate(seeds, config.interpolate)
     columns, rows = grid or squarest_grid(len(places))
     if columns * rows != len(places):
         what = "faces, those between seeds included" if config.interpolate else "seeds"
@@ -79,12 +79,12 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
 
     latents([], 1, config.truncation)  # refuses what cannot be drawn
 
-    # The generator and what each picture will say of itself.
-    paint = load_generator(config.model, config.device)
-    label = parse_label(config.label, paint.label_size, paint.label_names)
-    caption = {"model_sha256": model_sha256(paint, config.model)}
-    caption |= {key: paint.metadata[key] for key in ("precision",) if paint.metadata.get(key, "fp32") != "fp32"}
-    caption |= {"resolution": str(paint.resolution)}
+    # The generator and what each image will say of itself.
+    generator = load_generator(config.model, config.device)
+    label = parse_label(config.label, generator.label_size, generator.label_names)
+    caption = {"model_sha256": model_sha256(generator, config.model)}
+    caption |= {key: generator.metadata[key] for key in ("precision",) if generator.metadata.get(key, "fp32") != "fp32"}
+    caption |= {"resolution": str(generator.resolution)}
     if label is not None:
         caption["label"] = label_caption(label)
     if config.truncation is not None:
@@ -93,41 +93,41 @@ def paint_images(config: ImagesConfig) -> ImagesReport:
     # One grid, or one file a face.
     if as_grid:
         caption |= {"seeds": ",".join(place.name.removeprefix("seed") for place in places), "grid": f"{columns}x{rows}"}
-        check_size(config.output, columns * paint.resolution, rows * paint.resolution)
-        todo = [] if is_painted(config.output, caption, config.overwrite) else places
+        check_size(config.output, columns * generator.resolution, rows * generator.resolution)
+        todo = [] if is_up_to_date(config.output, caption, config.overwrite) else places
         if todo:
             check_place(config.output.parent)
         with progress(str(config.output), len(todo), "images") as bar:
             clock = Clock(bar)
-            pictures = [picture for _, picture in painted(paint, todo, config, clock, label)]
+            images = [image for _, image in generated(generator, todo, config, clock, label)]
         if todo:
-            write_picture(config.output, grid_picture(np.stack(pictures), columns), caption)
+            write_image(config.output, image_grid(np.stack(images), columns), caption)
     else:
         files = {place: config.output / f"{place.name}.{config.format}" for place in places}
         captions = {place: caption | {"seed": place.name.removeprefix("seed")} for place in places}
-        todo = [place for place in places if not is_painted(files[place], captions[place], config.overwrite)]
+        todo = [place for place in places if not is_up_to_date(files[place], captions[place], config.overwrite)]
         if todo:
             check_place(config.output)
         with progress(str(config.output), len(todo), "images") as bar:
             clock = Clock(bar)
-            for place, picture in painted(paint, todo, config, clock, label):
-                write_picture(files[place], picture, captions[place])
+            for place, image in generated(generator, todo, config, clock, label):
+                write_image(files[place], image, captions[place])
     return ImagesReport(
-        config.output, len(todo), len(places) - len(todo), paint.resolution, clock.seconds, paint.runs_on
+        config.output, len(todo), len(places) - len(todo), generator.resolution, clock.seconds, generator.runs_on
     )
 
 
-def painted(
-    paint: AnyGenerator, places: Sequence[Place], config: ImagesConfig, clock: Clock, label: np.ndarray | None
-) -> Iterator[tuple[Place, np.ndarray]]:
-    """Yield each place with its picture (R, R, C) uint8; say first where CUDA was hoped for and the CPU paints."""
-    if paint.note and places:
-        _log.warning(paint.note)
+def generated(
+    generator: AnyGenerator, places: Sequence[LatentPoint], config: ImagesConfig, clock: Clock, label: np.ndarray | None
+) -> Iterator[tuple[LatentPoint, np.ndarray]]:
+    """Yield each place with its image (R, R, C) uint8; say first where CUDA was hoped for and the CPU generates."""
+    if generator.note and places:
+        _log.warning(generator.note)
     for first in range(0, len(places), config.batch):
         batch = places[first : first + config.batch]
-        z = walk_latents(batch, paint.latent_size, config.truncation)
+        z = interpolate_latents(batch, generator.latent_size, config.truncation)
         labels = None if label is None else label[None].repeat(len(z), axis=0)
         start = time.perf_counter()
-        pictures = paint.pictures(z, labels)
+        images = generator.uint8_images(z, labels)
         clock.add(len(batch), time.perf_counter() - start)
-        yield from zip(batch, pictures, strict=True)
+        yield from zip(batch, images, strict=True)

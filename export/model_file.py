@@ -34,21 +34,21 @@ def place_onnx(
 
     Raises:
         UsageError: the model cannot be used, or is too large.
-        export.parity.ParityError: the export does not paint what PyTorch paints.
+        export.parity.ParityError: the export does not generate what PyTorch generates.
     """
     if resolution is not None and largest is not None and resolution > largest:
         raise UsageError(f"--resolution: got {resolution}, expected at most {largest}")
     if Path(model).suffix == ".onnx" and not Path(model).is_dir() and not is_address(model):
         if Path(f"{model}.data").is_file():
             raise UsageError(f"{model}: got weights that lie beside it, expected an export without --external-data")
-        paint = load_onnx(model, "cpu")
-        if paint.is_uint8:
+        generator = load_onnx(model, "cpu")
+        if generator.is_uint8:
             raise UnusableModelError(f"{model}: got one that gives uint8 images, expected an export without --uint8")
-        if precision != "fp32" or resolution not in (None, paint.resolution):
+        if precision != "fp32" or resolution not in (None, generator.resolution):
             raise UsageError(f"--resolution, --precision: got them with {model}, expected a model folder to export")
-        if largest is not None and paint.resolution > largest:
+        if largest is not None and generator.resolution > largest:
             raise UsageError(
-                f"{model}: got images of {paint.resolution}x{paint.resolution}, expected at most {largest}: "
+                f"{model}: got images of {generator.resolution}x{generator.resolution}, expected at most {largest}: "
                 f"a model folder, or python -m export onnx --resolution {largest}"
             )
         shutil.copyfile(model, target)

@@ -1,4 +1,4 @@
-"""Does the .onnx paint what PyTorch paints? The check without which no file is published."""
+"""Does the .onnx generate what PyTorch generates? The check without which no file is published."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,7 +8,7 @@ from celebahq.errors import CelebAHQError
 
 TOLERANCE = {"fp32": 1e-4, "fp16": 1 / 127.5}
 """Precision of the stored weights -> largest difference allowed, absolute on images within [-1, 1], in units of the
-largest value on larger ones. 1 / 127.5 is one grey level of 255."""
+largest value on larger ones. 1 / 127.5 is one gray level of 255."""
 
 KINDS = ("random", "zero", "tiny", "huge", "repeated")
 """zero and tiny latents are where an exporter that drops PixelNorm's epsilon shows: NaN, or faces that are wrong."""
@@ -32,27 +32,27 @@ class ParityError(CelebAHQError, RuntimeError):
 
 
 def parity(
-    paint: Callable[..., np.ndarray], reference: Callable[..., np.ndarray], latent_size: int, label_size: int
+    generator: Callable[..., np.ndarray], reference: Callable[..., np.ndarray], latent_size: int, label_size: int
 ) -> dict[str, float]:
     """Compare two generators on random, zero, tiny (1e-4), huge (1e15) and repeated latents.
 
     Args:
-        paint: z (N, latent_size) float32[, label (N, label_size) float32] -> images (N, C, R, R) float, or pictures
+        generate: z (N, latent_size) float32[, label (N, label_size) float32] -> images (N, C, R, R) float, or images
             (N, R, R, C) uint8, of which only what rounding cannot explain counts.
         reference: the same as images, the one that is right.
         latent_size: components of z.
         label_size: components of the label; 0 calls both without one.
 
     Returns:
-        kind of latent -> max |difference| / max(1, max |reference|), NaN where the first paints one.
+        kind of latent -> max |difference| / max(1, max |reference|), NaN where the first generates one.
 
     Raises:
-        ParityError: other shapes, or the reference paints NaN.
+        ParityError: other shapes, or the reference generates NaN.
     """
     worst = dict.fromkeys(KINDS, 0.0)
     for kinds, z, label in _batches(latent_size, label_size):
         inputs = (z,) if label is None else (z, label)
-        ours, theirs = paint(*inputs), reference(*inputs)
+        ours, theirs = generator(*inputs), reference(*inputs)
         if np.isnan(theirs).any():
             raise ParityError(
                 f"--model: got NaN from PyTorch itself, of {', '.join(kinds)} latents, expected numbers: damaged?"

@@ -2,8 +2,8 @@
 
 Three identities, each found by its pattern and left alone where the pattern is not there:
 
-- A 3x3 convolution of a picture that was doubled by repeating pixels sees at most 2x2 different pixels. Four 2x2
-  convolutions of the small picture, one for each place of an output pixel in its 2x2 cell, give the same with 4/9 of
+- A 3x3 convolution of an image that was doubled by repeating pixels sees at most 2x2 different pixels. Four 2x2
+  convolutions of the small image, one for each place of an output pixel in its 2x2 cell, give the same with 4/9 of
   the multiplications; the four outputs are then interleaved.
 - The mean over channels is a product with a row of 1/C, which runtimes compute many times faster than ReduceMean;
   the squares that it is taken of are products too.
@@ -191,7 +191,7 @@ def interleaving(graph: Graph, phased: str, output: str, channels: int, side: in
 
 
 def average_by_product(graph: Graph) -> bool:
-    """Rewrite one ReduceMean over the channels of pictures as a product; False if there is none."""
+    """Rewrite one ReduceMean over the channels of images as a product; False if there is none."""
     for mean in graph.proto.node:
         shape = graph.shapes.get(mean.input[0], []) if mean.op_type == "ReduceMean" else []
         if len(shape) != 4 or not all(shape[1:]) or not is_constant(graph, mean.input[1], [1]):

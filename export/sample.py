@@ -117,7 +117,7 @@ def parse_label(text: str | None, label_size: int, names: Sequence[str] = ()) ->
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Turn images (N, C, R, R) float into pictures (N, R, R, C) uint8: [-1, 1] is [0, 255], NaN a UsageError."""
+    """Turn images (N, C, R, R) float into images (N, R, R, C) uint8: [-1, 1] is [0, 255], NaN a UsageError."""
     if np.isnan(images).any():
         raise UsageError("--model: got NaN from it, expected numbers; its weights are damaged, fetch the file again")
     return np.clip(np.rint(images * 127.5 + 127.5), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
@@ -129,17 +129,17 @@ def squarest_grid(count: int) -> tuple[int, int]:
     return count // rows, rows
 
 
-def grid_picture(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """Lay out pictures (columns * rows, R, R, C) row by row, as one (rows * R, columns * R, C)."""
-    _, height, width, channels = pictures.shape
-    tiles = pictures.reshape(-1, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
+def image_grid(images: np.ndarray, columns: int) -> np.ndarray:
+    """Lay out images (columns * rows, R, R, C) row by row, as one (rows * R, columns * R, C)."""
+    _, height, width, channels = images.shape
+    tiles = images.reshape(-1, columns, height, width, channels).transpose(0, 2, 1, 3, 4)
     return tiles.reshape(-1, columns * width, channels)
 
 
-def write_png(path: str | Path, picture: np.ndarray) -> None:
-    """Write a picture, (H, W, 3) or (H, W, 1) uint8, as a PNG, with nothing but zlib."""
-    height, width, channels = picture.shape
-    rows = picture.reshape(height, width * channels)
+def write_png(path: str | Path, image: np.ndarray) -> None:
+    """Write an image, (H, W, 3) or (H, W, 1) uint8, as a PNG, with nothing but zlib."""
+    height, width, channels = image.shape
+    rows = image.reshape(height, width * channels)
     filtered = np.full((height, 1 + rows.shape[1]), 2, np.uint8)  # 2 before each row: differences from the one above
     filtered[:, 1:] = np.diff(rows, axis=0, prepend=np.zeros_like(rows[:1]))
     header = struct.pack(">2I5B", width, height, 8, 2 if channels == 3 else 0, 0, 0, 0)
@@ -153,7 +153,7 @@ class OnnxGenerator:
     """An .onnx generator: call it with latents.
 
     Attributes: latent_size, components of z; label_size, of the label, 0 is unconditional; label_names of its classes,
-    [] where nobody named them; resolution; is_uint8, whether it gives pictures (N, R, R, C) uint8, not images
+    [] where nobody named them; resolution; is_uint8, whether it gives images (N, R, R, C) uint8, not images
     (N, C, R, R) float32; metadata that the export wrote into the file (config, license, source_sha256 ...); note, a
     sentence where CUDA was hoped for and the CPU generates, else empty."""
 
@@ -184,7 +184,7 @@ class OnnxGenerator:
 
     def __call__(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         """Generate from z, (N, latent_size) ~ N(0, 1), and of a conditional model label, (N, label_size).
-        Returns (N, C, R, R) float32, nominally in [-1, 1]; of a file with is_uint8, pictures (N, R, R, C) uint8.
+        Returns (N, C, R, R) float32, nominally in [-1, 1]; of a file with is_uint8, images (N, R, R, C) uint8.
         ValueError: a shape is another, or a label is missing or too much."""
         feed = {"z": z} if label is None else {"z": z, "label": label}
         for name, size in (("z", self.latent_size), ("label", self.label_size)):
@@ -197,8 +197,8 @@ class OnnxGenerator:
         except Exception as error:  # onnxruntime's errors have no common class
             raise UnusableModelError(f"--model: onnxruntime failed while it ran ({reason_of(error)})") from None
 
-    def pictures(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
-        """Paint (N, R, R, C) uint8, whichever the file gives."""
+    def uint8_images(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        """Generate (N, R, R, C) uint8, whichever the file gives."""
         images = self(z, label)
         return images if self.is_uint8 else to_uint8(images)
 
@@ -267,7 +267,7 @@ def load_onnx(path: str | Path, device: str = "auto") -> OnnxGenerator:
 
 
 def main() -> int:
-    """Paint the pictures of seeds into one grid. Returns the exit code."""
+    """Generate the images of seeds into one grid. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     beside = Path(__file__).with_name("model.onnx")
     parser.add_argument("--model", type=Path, default=beside, help="an .onnx file; model.onnx beside this file")
@@ -281,18 +281,18 @@ def main() -> int:
     try:
         if options.output.suffix.lower() != ".png" or not options.output.parent.is_dir():
             raise UsageError(f"--output: got {options.output}, expected the name of a .png in a folder that is there")
-        seeds, paint = parse_seeds(options.seeds), load_onnx(options.model, options.device)
-        print(paint.note or f"{paint.runs_on} paints", file=sys.stderr)
-        label = parse_label(options.label, paint.label_size, paint.label_names)
-        z, pictures, start = latents(seeds, paint.latent_size, options.truncation), [], time.perf_counter()
+        seeds, generator = parse_seeds(options.seeds), load_onnx(options.model, options.device)
+        print(generator.note or f"{generator.runs_on} generates", file=sys.stderr)
+        label = parse_label(options.label, generator.label_size, generator.label_names)
+        z, images, start = latents(seeds, generator.latent_size, options.truncation), [], time.perf_counter()
         for batch in np.array_split(z, math.ceil(len(z) / max(options.batch, 1))):
-            pictures.append(paint.pictures(batch, None if label is None else label[None].repeat(len(batch), 0)))
+            images.append(generator.uint8_images(batch, None if label is None else label[None].repeat(len(batch), 0)))
         rate = len(seeds) / (time.perf_counter() - start)
-        write_png(options.output, grid_picture(np.concatenate(pictures), squarest_grid(len(seeds))[0]))
+        write_png(options.output, image_grid(np.concatenate(images), squarest_grid(len(seeds))[0]))
     except (UsageError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{options.output}: {len(seeds)} images, {paint.runs_on}, {rate:.2f} images/s")
+    print(f"{options.output}: {len(seeds)} images, {generator.runs_on}, {rate:.2f} images/s")
     return 0
 
 

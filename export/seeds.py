@@ -23,8 +23,8 @@ def parse_grid(text: str) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A latent to paint: a seed's own, or one on the way to the next seed's."""
+class LatentPoint:
+    """A latent to generate: a seed's own, or one on the way to the next seed's."""
 
     seed: int
     towards: int
@@ -48,17 +48,17 @@ def label_caption(label: np.ndarray) -> str:
     return ",".join(f"{value:.9g}" for value in label)
 
 
-def walk(seeds: Sequence[int], between: int) -> list[Place]:
+def interpolate(seeds: Sequence[int], between: int) -> list[LatentPoint]:
     """Return the way through all seeds with `between` places from each to the next; with 0, the seeds alone."""
     places = [
-        Place(seed, towards if step else seed, step, between + 1)
+        LatentPoint(seed, towards if step else seed, step, between + 1)
         for seed, towards in pairwise(seeds)
         for step in range(between + 1)
     ]
-    return [*places, Place(seeds[-1], seeds[-1], 0, between + 1)]
+    return [*places, LatentPoint(seeds[-1], seeds[-1], 0, between + 1)]
 
 
-def walk_latents(places: Sequence[Place], latent_size: int, truncation: float | None = None) -> np.ndarray:
+def interpolate_latents(places: Sequence[LatentPoint], latent_size: int, truncation: float | None = None) -> np.ndarray:
     """Return the latents of places, (n, latent_size) float32: a seed's own, bit for bit, or export.sample.slerp's."""
     start = latents([place.seed for place in places], latent_size, truncation)
     if not any(place.step for place in places):

@@ -81,7 +81,7 @@ def export_onnx(
             catalogue or the Hub), <name>.onnx in the current folder. It takes its name only after the check.
         overwrite: replace another file of that name. An export of the same weights is only checked again.
         resolution: side of the images, 4 to the generator's own, which is the default.
-        uint8: give pictures (batch, R, R, C) uint8.
+        uint8: give images (batch, R, R, C) uint8.
         precision: "fp32", or "fp16": weights stored in half the bytes, the same computation.
         external_data: put the weights into a file .data beside it; above 2 GiB it is done anyway.
 
@@ -168,7 +168,7 @@ def build_model(
 
     Args:
         generator: in float32 on the CPU.
-        resolution: where it stops; None paints as it stands.
+        resolution: where it stops; None generates as it stands.
         uint8: images are (batch, R, R, C) uint8.
         precision: "fp32" or "fp16", of the weights as stored.
     """
@@ -192,7 +192,7 @@ def save(model: onnx.ModelProto, path: Path, data_name: str | None) -> None:
 def describe(generator: Generator, config: dict[str, Any], weights_path: Path) -> dict[str, str]:
     """Return the metadata_props of an export: what is needed to use, credit and trace it, and no local path."""
     config = without_local_paths(config)
-    licence = config.get("license") or config.get("licence")
+    license = config.get("license") or config.get("licence")
     names = label_names(config, generator.config.label_size)
     return {
         "config": json.dumps(config, sort_keys=True),
@@ -201,7 +201,7 @@ def describe(generator: Generator, config: dict[str, Any], weights_path: Path) -
         "label_size": str(generator.config.label_size),
         "package": f"celebahq {version()}",
         **({"label_names": json.dumps(names)} if names else {}),
-        **({"license": licence if isinstance(licence, str) else json.dumps(licence)} if licence else {}),
+        **({"license": license if isinstance(license, str) else json.dumps(license)} if license else {}),
     }
 
 
@@ -232,24 +232,24 @@ def _checked(
 ) -> OnnxReport:
     """Compare the file with PyTorch on each provider that works here; name is what the reports call it."""
     name = name or path
-    config, painters = generator.config, [load_onnx(path, device="cpu")]
+    config, generators = generator.config, [load_onnx(path, device="cpu")]
     with contextlib.suppress(UnusableModelError):
-        painters.append(load_onnx(path, device="cuda"))
+        generators.append(load_onnx(path, device="cuda"))
     images = sum(map(len, BATCHES))
     worst = {}
-    for paint in painters:
-        _log.info(f"{name}: painting {images} images with {paint.runs_on} and with PyTorch, to compare")
-        worst[paint.runs_on] = parity(paint, _as_numpy(generator, stop), config.latent_size, config.label_size)
-        check(worst[paint.runs_on], str(name), precision)
+    for generate in generators:
+        _log.info(f"{name}: generating {images} images with {generate.runs_on} and with PyTorch, to compare")
+        worst[generate.runs_on] = parity(generate, _as_numpy(generator, stop), config.latent_size, config.label_size)
+        check(worst[generate.runs_on], str(name), precision)
     label = f", label (batch, {config.label_size})" if config.label_size else ""
-    side, channels, data = painters[0].resolution, config.image_channels, path.with_name(f"{name.name}.data")
+    side, channels, data = generators[0].resolution, config.image_channels, path.with_name(f"{name.name}.data")
     weights_beside = data.stat().st_size if data.exists() else 0
     return OnnxReport(
         path=name,
         size=path.stat().st_size + weights_beside,
         inputs=f"z (batch, {config.latent_size}){label}",
         outputs=f"images (batch, {side}, {side}, {channels}) uint8"
-        if painters[0].is_uint8
+        if generators[0].is_uint8
         else f"images (batch, {channels}, {side}, {side}) float32",
         worst=worst,
         written=written,
@@ -259,7 +259,7 @@ def _checked(
 
 def _as_numpy(generator: Generator, stop: int | None) -> Callable[..., np.ndarray]:
     @torch.inference_mode()
-    def paint(z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+    def generate(z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
         return generator(torch.from_numpy(z), None if label is None else torch.from_numpy(label), stop).numpy()
 
-    return paint
+    return generate

@@ -1,4 +1,4 @@
-"""Paint images from a model folder with PyTorch, called as an .onnx generator is."""
+"""Generate images from a model folder with PyTorch, called as an .onnx generator is."""
 
 from pathlib import Path
 
@@ -50,10 +50,10 @@ class TorchGenerator:
 
     @torch.inference_mode()
     def __call__(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
-        """Paint. z: (N, latent_size), label: (N, label_size) if conditional. Returns (N, C, R, R) float32."""
+        """Generate. z: (N, latent_size), label: (N, label_size) if conditional. Returns (N, C, R, R) float32."""
         inputs = [torch.from_numpy(array).to(self._device) for array in (z, label) if array is not None]
         return self._generator(*inputs).cpu().numpy()
 
-    def pictures(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
-        """Paint (N, R, R, C) uint8."""
+    def uint8_images(self, z: np.ndarray, label: np.ndarray | None = None) -> np.ndarray:
+        """Generate (N, R, R, C) uint8."""
         return to_uint8(self(z, label))

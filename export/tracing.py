@@ -17,7 +17,7 @@ IR_VERSION = 8
 """The oldest form of the file that holds OPSET; the exporter writes a later one, without need of it."""
 
 
-class Painter(nn.Module):
+class ExportedGenerator(nn.Module):
     """The generator as it is exported: stopped at a resolution, rounded to uint8 or not."""
 
     def __init__(self, generator: Generator, resolution: int | None, uint8: bool) -> None:
@@ -37,7 +37,7 @@ def trace(generator: Generator, resolution: int | None = None, *, uint8: bool = 
 
     Args:
         generator: in float32 on the CPU.
-        resolution: where it stops; None paints as the generator stands.
+        resolution: where it stops; None generates as the generator stands.
         uint8: images are (batch, R, R, C) uint8, not (batch, C, R, R) float32.
     """
     config, batch = generator.config, torch.export.Dim("batch")
@@ -51,7 +51,7 @@ def trace(generator: Generator, resolution: int | None = None, *, uint8: bool = 
             warnings.simplefilter("ignore", FutureWarning)  # of the exporter, about itself
             warnings.filterwarnings("ignore", message="# The axis name: batch will not be used")  # z and label share it
             program = torch.onnx.export(
-                Painter(fold_equalized_scale(generator), resolution, uint8).eval(),
+                ExportedGenerator(fold_equalized_scale(generator), resolution, uint8).eval(),
                 tuple(inputs),
                 dynamo=True,
                 optimize=False,  # the optimizer takes PixelNorm's epsilon of 1e-8 for zero and removes it: NaN at z = 0

@@ -16,7 +16,7 @@ from celebahq.progress import progress
 from export.config import UsageError, VideoConfig
 from export.generators import AnyGenerator, Clock, load_generator, model_sha256
 from export.latent_path import latent_path
-from export.sample import MAX_SEED, grid_picture, parse_label
+from export.sample import MAX_SEED, image_grid, parse_label
 from export.seeds import label_caption, parse_grid
 
 _log = logging.getLogger("celebahq.export")
@@ -35,7 +35,7 @@ class VideoReport:
     width: int
     height: int
     images: int
-    """Faces painted; 0 where the film was there already."""
+    """Faces generated; 0 where the film was there already."""
     seconds: float
     """Time in the network and its transfers."""
     runs_on: str
@@ -50,7 +50,7 @@ class VideoReport:
 
 
 def make_video(config: VideoConfig) -> VideoReport:
-    """Paint a film and write it as MP4 (H.264, plays everywhere); the file appears whole or not at all.
+    """Generate a film and write it as MP4 (H.264, plays everywhere); the file appears whole or not at all.
 
     Raises:
         UsageError: an option, the model or the output cannot be used, or PyAV is not installed.
@@ -63,43 +63,43 @@ def make_video(config: VideoConfig) -> VideoReport:
     except ImportError:
         raise UsageError("PyAV: not installed, expected it for films: pip install av (or celebahq[video])") from None
 
-    # The generator, the size of the picture, and what the film will say of itself.
-    paint = load_generator(config.model, config.device)
-    label = parse_label(config.label, paint.label_size, paint.label_names)
-    side = config.resolution or paint.resolution
-    if side < 1 or (paint.resolution % side and side % paint.resolution):
+    # The generator, the size of the image, and what the film will say of itself.
+    generator = load_generator(config.model, config.device)
+    label = parse_label(config.label, generator.label_size, generator.label_names)
+    side = config.resolution or generator.resolution
+    if side < 1 or (generator.resolution % side and side % generator.resolution):
         raise UsageError(
-            f"--resolution: got {side}, expected {paint.resolution}, a multiple or an integer fraction of it"
+            f"--resolution: got {side}, expected {generator.resolution}, a multiple or an integer fraction of it"
         )
     width, height = columns * side, rows * side
     if max(width, height) > LARGEST_SIDE or width % 2 or height % 2:
         raise UsageError(f"--grid: got {width}x{height} pixels, expected even numbers of at most {LARGEST_SIDE}")
-    described = {"model_sha256": model_sha256(paint, config.model), "resolution": side}
+    described = {"model_sha256": model_sha256(generator, config.model), "resolution": side}
     described |= {name: getattr(config, name) for name in ("seconds", "fps", "grid", "seed", "style", "loop", "crf")}
     said = None if label is None else label_caption(label)
     described["label"] = int(said) if said and said.isdecimal() else said
     caption = json.dumps(described)
-    images = 0 if is_filmed(config.output, caption, config.overwrite) else frames * columns * rows
-    report = VideoReport(config.output, frames, config.fps, width, height, images, 0.0, paint.runs_on)
-    if not images:
+    count = 0 if is_filmed(config.output, caption, config.overwrite) else frames * columns * rows
+    report = VideoReport(config.output, frames, config.fps, width, height, count, 0.0, generator.runs_on)
+    if not count:
         return report
 
     # Latents, then frame by frame to disk.
     path = latent_path(
         frames,
         columns * rows,
-        paint.latent_size,
+        generator.latent_size,
         fps=config.fps,
         seed=config.seed,
         style=config.style,
         loop=config.loop,
     )
-    if paint.note:
-        _log.warning(paint.note)
+    if generator.note:
+        _log.warning(generator.note)
     try:
         config.output.parent.mkdir(parents=True, exist_ok=True)
         with (
-            progress(str(config.output), images, "images") as bar,
+            progress(str(config.output), count, "images") as bar,
             atomic_path(config.output) as partial,
             av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container,
         ):
@@ -110,9 +110,9 @@ def make_video(config: VideoConfig) -> VideoReport:
             # Named, because players otherwise guess the colours from the size.
             tags = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
             stream.options = {"crf": str(config.crf), "preset": "medium", "x264-params": tags}
-            for pictures in filmed(paint, path, config, clock, label):
-                picture = grid_picture(resized(pictures, side), columns)
-                frame = av.VideoFrame.from_ndarray(np.repeat(picture, 3 // picture.shape[2], axis=2), "rgb24")
+            for images in frames_of(generator, path, config, clock, label):
+                image = image_grid(resized(images, side), columns)
+                frame = av.VideoFrame.from_ndarray(np.repeat(image, 3 // image.shape[2], axis=2), "rgb24")
                 frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
@@ -120,7 +120,7 @@ def make_video(config: VideoConfig) -> VideoReport:
         raise UsageError(
             f"{config.output}: cannot be written ({error.strerror or error}), expected a writable folder with room"
         ) from None
-    return VideoReport(config.output, frames, config.fps, width, height, images, clock.seconds, paint.runs_on)
+    return VideoReport(config.output, frames, config.fps, width, height, count, clock.seconds, generator.runs_on)
 
 
 def check_options(config: VideoConfig) -> int:
@@ -164,8 +164,8 @@ def is_filmed(output: Path, caption: str, overwrite: bool) -> bool:
     )
 
 
-def filmed(
-    paint: AnyGenerator, path: np.ndarray, config: VideoConfig, clock: Clock, label: np.ndarray | None = None
+def frames_of(
+    generator: AnyGenerator, path: np.ndarray, config: VideoConfig, clock: Clock, label: np.ndarray | None = None
 ) -> Iterator[np.ndarray]:
     """Yield the faces of each frame, (faces, R, R, C) uint8; batches go over the bounds of frames."""
     frames, faces, latent_size = path.shape
@@ -174,17 +174,17 @@ def filmed(
         z = flat[first : first + config.batch]
         labels = None if label is None else label[None].repeat(len(z), axis=0)
         start = time.perf_counter()
-        waiting += list(paint.pictures(z, labels))
+        waiting += list(generator.uint8_images(z, labels))
         clock.add(len(z), time.perf_counter() - start)
         while len(waiting) >= faces:
             yield np.stack(waiting[:faces])
             del waiting[:faces]
 
 
-def resized(pictures: np.ndarray, side: int) -> np.ndarray:
-    """Return pictures (N, R, R, C) uint8 as (N, side, side, C): means of whole cells, or each pixel repeated."""
-    count, resolution, _, channels = pictures.shape
+def resized(images: np.ndarray, side: int) -> np.ndarray:
+    """Return images (N, R, R, C) uint8 as (N, side, side, C): means of whole cells, or each pixel repeated."""
+    count, resolution, _, channels = images.shape
     if side >= resolution:
-        return pictures.repeat(side // resolution, axis=1).repeat(side // resolution, axis=2)
-    cells = pictures.reshape(count, side, resolution // side, side, resolution // side, channels)
+        return images.repeat(side // resolution, axis=1).repeat(side // resolution, axis=2)
+    cells = images.reshape(count, side, resolution // side, side, resolution // side, channels)
     return np.rint(cells.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)

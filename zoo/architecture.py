@@ -23,7 +23,7 @@ class ProGANConfig:
     """Everything that rebuilds the two networks. The defaults are Table 2.
 
     From `widths` on, the fields describe networks that other programs trained: zoo.importers sets them, config.json
-    holds those that are not at their default, and everything that paints, exports or trains honours them.
+    holds those that are not at their default, and everything that generates, exports or trains honours them.
     """
 
     resolution: int = 1024
@@ -33,7 +33,7 @@ class ProGANConfig:
     label_size: int = 0
     """Components of the label; 0 is unconditional."""
     image_channels: int = 3
-    """Channels of the images: 3 RGB, 1 grey."""
+    """Channels of the images: 3 RGB, 1 gray."""
     fmap_base: int = 8192
     """Feature maps at resolution R: min(2 * fmap_base / R, fmap_max)."""
     fmap_max: int = 512
@@ -66,7 +66,7 @@ class ProGANConfig:
     tanh: bool = False
     """Whether images go through tanh."""
     last_rgb_only: bool = False
-    """Whether G has an output layer for its full resolution alone: it can then neither fade nor paint less."""
+    """Whether G has an output layer for its full resolution alone: it can then neither fade nor generate less."""
     discriminator_leak: float = LEAK
     """Slope of D's leaky ReLU."""
     from_rgb_leak: float | None = None

@@ -86,7 +86,7 @@ class Entry:
     license: str
     """Of the weights."""
     license_note: str = ""
-    """Where that licence is from."""
+    """Where that license is from."""
     data_license: str
     non_commercial: bool
     """Whether the weights or their data may not be used commercially."""

@@ -1,10 +1,10 @@
-"""Does a picture show that it was a JPEG? Where no trace is found there is nothing to repair, and it is left alone."""
+"""Does an image show that it was a JPEG? Where no trace is found there is nothing to repair, and it is left alone."""
 
 import numpy as np
 
 WINDOW = 88  # pixels a side: eleven blocks, of which ten are whole wherever the grid lies
 WINDOWS = 3  # a side
-FAINT, PLAIN = 0.12, 0.45  # of traces(): undamaged pictures lie below, JPEGs of quality 75 and less above
+FAINT, PLAIN = 0.12, 0.45  # of traces(): undamaged images lie below, JPEGs of quality 75 and less above
 # Standard deviation among the grids that miss the best one both ways, as a share of traces(). JPEGs, from 96 pixels a
 # side up, stay below 0.21; checkerboards, pixel art and text, whose edges lie on several grids, are at 0.25 to 1.1.
 EVEN, UNEVEN = 0.22, 0.30

@@ -27,7 +27,7 @@ def size_key(resolution: int) -> str:
 
 
 class GeneratorInput(nn.Module):
-    """4x4: the latent vector becomes a 4x4 picture of features (Table 2's 'Conv 4x4'), then one 3x3 convolution."""
+    """4x4: the latent vector becomes a 4x4 image of features (Table 2's 'Conv 4x4'), then one 3x3 convolution."""
 
     def __init__(self, config: ProGANConfig) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class Generator(nn.Module):
         resolution: int | None = None,
         alpha: Tensor | float | None = None,
     ) -> Tensor:
-        """Paint faces.
+        """Generate faces.
 
         Args:
             z: (N, latent_size) float32 ~ N(0, 1); only its direction matters, it is normalized first (where the config
@@ -118,7 +118,7 @@ class Generator(nn.Module):
                 network is conditional.
             resolution: the resolution to stop at; the full one by default.
             alpha: weight of the newest block while it fades in, a number or a () tensor; 1, fully in, by default.
-                With neither resolution nor alpha given, a network that was saved half grown paints as it stands.
+                With neither resolution nor alpha given, a network that was saved half grown generates as it stands.
 
         Returns:
             (N, channels, R, R) float32, nominally in [-1, 1] (no tanh, where the config says nothing else).

@@ -24,7 +24,7 @@ def save(network: Generator | Discriminator, folder: str | Path, **card: Any) ->
         network: a Generator (model.safetensors and config.json) or, beside its generator, a Discriminator
             (discriminator.safetensors; config.json belongs to the generator and is left alone).
         folder: made if it is missing.
-        card: further fields of config.json: training summary, dataset, licence. Plain JSON types.
+        card: further fields of config.json: training summary, dataset, license. Plain JSON types.
 
     Returns:
         The safetensors file.

@@ -13,8 +13,8 @@ LARGEST = 4.0 / 255  # what a mesh can be; more is detail
 class WithoutMesh(nn.Module):
     """A SuperResolver whose 16 subpixels have, around every pixel of a smooth area, no bias of their own.
 
-    One pixel shuffle paints 16 subpixels by 16 filters. Trained adversarially those do not agree on a flat area: they
-    differ by 2 to 4 grey levels, always in the same places. Detail has no such habit: over a neighbourhood its mean at
+    One pixel shuffle makes 16 subpixels by 16 filters. Trained adversarially those do not agree on a flat area: they
+    differ by 2 to 4 gray levels, always in the same places. Detail has no such habit: over a neighbourhood its mean at
     each of the 16 places is the same. So the means are taken, of what the network adds to bilinear enlargement, and
     their differences are taken off.
     """

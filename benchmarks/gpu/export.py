@@ -1,10 +1,10 @@
-"""The exported .onnx on onnxruntime's CUDA provider: does it paint what PyTorch paints, and how fast?
+"""The exported .onnx on onnxruntime's CUDA provider: does it generate what PyTorch generates, and how fast?
 
     python benchmarks/gpu/export.py [--output export.txt]
 
 Needs an NVIDIA GPU and onnxruntime-gpu with its CUDA libraries: pip install "onnxruntime-gpu[cuda,cudnn]". Each network
 of Table 2 with random weights is exported with each option; the export checks itself on the CPU and on CUDA (float32
-within 1e-4, float16 weights within one grey level). Then images a second: onnxruntime against PyTorch on the same GPU,
+within 1e-4, float16 weights within one gray level). Then images a second: onnxruntime against PyTorch on the same GPU,
 float32 without TF32 in both, and the .onnx with the graph as PyTorch's exporter leaves it.
 """
 
@@ -80,37 +80,37 @@ def speeds(folder: Path, resolution: int, options: argparse.Namespace) -> list[s
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     plain = folder / "as-traced.onnx"
     onnx.save(trace(zoo.load(folder)), plain)
-    painters: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
+    generators: dict[str, Callable[[np.ndarray], np.ndarray]] = {}
     for name, file in (("onnxruntime", "model.onnx"), ("as traced", plain.name), ("uint8", "model-uint8.onnx")):
         with contextlib.suppress(UnusableModelError):
-            painters[name] = load_onnx(folder / file, options.device)
+            generators[name] = load_onnx(folder / file, options.device)
     for name, layout in (("eager", torch.contiguous_format), ("channels_last", torch.channels_last)):
-        painters[name] = eager(zoo.load(folder).to(options.device, memory_format=layout), options.device)
+        generators[name] = eager(zoo.load(folder).to(options.device, memory_format=layout), options.device)
     lines = []
     for batch in (1, 16):
         z = latents(range(batch), 512)
-        rates = {name: rate(paint, z, options.seconds) for name, paint in painters.items()}
+        rates = {name: rate(generate, z, options.seconds) for name, generate in generators.items()}
         found = ", ".join(f"{name} {value:.1f}" for name, value in rates.items())
         lines.append(f"{resolution}x{resolution}, batch {batch}, images/s: {found}")
-    runs_on = {p.runs_on for p in painters.values() if isinstance(p, OnnxGenerator)}
+    runs_on = {p.runs_on for p in generators.values() if isinstance(p, OnnxGenerator)}
     return [*lines, f"ran on {', '.join(sorted(runs_on))}"]
 
 
 def eager(generator: Generator, device: str) -> Callable[[np.ndarray], np.ndarray]:
     @torch.inference_mode()
-    def paint(z: np.ndarray) -> np.ndarray:
+    def generate(z: np.ndarray) -> np.ndarray:
         return generator(torch.from_numpy(z).to(device)).cpu().numpy()
 
-    return paint
+    return generate
 
 
-def rate(paint: Callable[[np.ndarray], np.ndarray], z: np.ndarray, seconds: float) -> float:
+def rate(generate: Callable[[np.ndarray], np.ndarray], z: np.ndarray, seconds: float) -> float:
     """Return images a second, transfers to the host included, after three calls that warm up."""
     for _ in range(3):
-        paint(z)
+        generate(z)
     start, images = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
-        paint(z)
+        generate(z)
         images += len(z)
     return images / (time.perf_counter() - start)
 

@@ -27,12 +27,12 @@ class DemoConfig:
     """Write the folder of a Space here and show nothing. None shows the application and leaves no folder behind."""
     port: Annotated[int, tyro.conf.arg(metavar="PORT")] = 7860
     """Where the application listens, on this machine only: http://127.0.0.1:PORT."""
-    title: Annotated[str, tyro.conf.arg(metavar="TEXT")] = "Painted faces"
+    title: Annotated[str, tyro.conf.arg(metavar="TEXT")] = "Generated faces"
     """What the application is called."""
     resolution: Annotated[int | None, tyro.conf.arg(metavar="R")] = None
     """Side of the images: any that the generator grew through. None is its own."""
     precision: Literal["fp32", "fp16"] = "fp32"
-    """fp16 halves the file; images differ by at most one grey level of 255."""
+    """fp16 halves the file; images differ by at most one gray level of 255."""
 
     def __post_init__(self) -> None:
         text_to_paths(self)

@@ -32,7 +32,7 @@ def run_demo(config: DemoConfig) -> str:
     Raises:
         UsageError: an option or the model cannot be used, or gradio is missing.
         DemoError: the application ended by itself.
-        export.parity.ParityError: the export does not paint what PyTorch paints.
+        export.parity.ParityError: the export does not generate what PyTorch generates.
     """
     if config.space is not None:
         return write_space(config, config.space)
@@ -48,7 +48,7 @@ def run_demo(config: DemoConfig) -> str:
         environment = os.environ | {
             "GRADIO_ANALYTICS_ENABLED": "False",
             "GRADIO_SERVER_PORT": str(config.port),
-            "GRADIO_TEMP_DIR": str(Path(scratch) / "pictures"),
+            "GRADIO_TEMP_DIR": str(Path(scratch) / "images"),
         }
         application = subprocess.Popen([sys.executable, "app.py"], cwd=folder, env=environment)
         # a polite kill of this command must not leave the application behind

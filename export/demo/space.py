@@ -8,12 +8,12 @@ from pathlib import Path
 
 from export import sample
 from export.demo.config import DemoConfig
-from export.licence import choose_licence, stated_config
+from export.license import choose_license, stated_config
 from export.model_file import folder_named, place_onnx
 from export.sample import UsageError, load_onnx
 
 HERE = Path(__file__).parent
-TITLE_LINE = 'TITLE = "Painted faces"\n'
+TITLE_LINE = 'TITLE = "Generated faces"\n'
 """The line of app.py that says what it is called."""
 
 
@@ -29,7 +29,7 @@ def write_space(config: DemoConfig, folder: Path) -> str:
 
     Raises:
         UsageError: the model cannot be used, or the folder is there already or cannot be written.
-        export.parity.ParityError: the export does not paint what PyTorch paints.
+        export.parity.ParityError: the export does not generate what PyTorch generates.
     """
     folder_named(folder, "--space")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
@@ -82,7 +82,7 @@ def space_card(model: Path, title: str) -> str:
     from huggingface_hub import SpaceCardData
 
     generator = load_onnx(model, "cpu")
-    licence = choose_licence(stated_config(generator))
+    license = choose_license(stated_config(generator))
     size = f"{generator.resolution}×{generator.resolution}"
     settings = SpaceCardData(
         title=title,
@@ -93,16 +93,16 @@ def space_card(model: Path, title: str) -> str:
         sdk_version=gradio_version(),
         app_file="app.py",
         pinned=False,
-        license=licence.hub_id if licence.weights else None,
+        license=license.hub_id if license.weights else None,
         short_description=f"Faces of {size} pixels that nobody has",
     )
-    terms = f"Licence of the weights: {licence.weights or 'not stated'}."
-    terms += f" Data: {licence.data}." if licence.data else ""
-    terms += " Not for commercial use." if licence.non_commercial else ""
+    terms = f"License of the weights: {license.weights or 'not stated'}."
+    terms += f" Data: {license.data}." if license.data else ""
+    terms += " Not for commercial use." if license.non_commercial else ""
     return (
         f"---\n{settings.to_yaml()}\n---\n\n# {title}\n\n"
-        f"A progressively grown generator (Karras et al. 2018) paints faces of {size} pixels with ONNX Runtime: "
-        "one face a seed, a grid, the way from face to face. The people do not exist; the pictures carry the "
+        f"A progressively grown generator (Karras et al. 2018) generates faces of {size} pixels with ONNX Runtime: "
+        "one face a seed, a grid, the way from face to face. The people do not exist; the images carry the "
         f"prejudices of the photographs that the generator learned from.\n\n{terms}\n\n"
         "Here: `pip install -r requirements.txt && python app.py`. Without Gradio: `python sample.py --seeds 0-15`.\n"
     )

@@ -1,1 +1,1 @@
-"""A generator as a web page that paints in the visitor's browser."""
+"""A generator as a web page that generates in the visitor's browser."""

@@ -12,7 +12,7 @@ SIDE_PX = 32
 
 
 def principal_directions(
-    paint: Callable[[np.ndarray], np.ndarray],
+    generator: Callable[[np.ndarray], np.ndarray],
     latent_size: int,
     count: int,
     *,
@@ -25,10 +25,10 @@ def principal_directions(
     layer, SeFa (Shen and Zhou 2021) with the weights of the first layer alone.
 
     Args:
-        paint: z (N, latent_size) float32 -> images (N, C, R, R) float.
+        generate: z (N, latent_size) float32 -> images (N, C, R, R) float.
         latent_size: components of z.
         count: how many directions, at most latent_size.
-        on_progress: called with the images painted and all of them.
+        on_progress: called with the images generated and all of them.
 
     Returns:
         (count, latent_size) float32, orthonormal, the one that explains most first, each with the sign that makes
@@ -39,7 +39,7 @@ def principal_directions(
     z = np.random.RandomState(0).randn(images_wanted, latent_size).astype(np.float32)
     images = []
     for first in range(0, images_wanted, batch):
-        images.append(_small(paint(z[first : first + batch])))
+        images.append(_small(generator(z[first : first + batch])))
         on_progress(min(first + batch, images_wanted), images_wanted)
     pixels = np.concatenate(images).reshape(images_wanted, -1)
     pixels = pixels - pixels.mean(0)

@@ -1,4 +1,4 @@
-"""python -m export web: a generator to a folder that paints in the browser, top to bottom."""
+"""python -m export web: a generator to a folder that generates in the browser, top to bottom."""
 
 import html
 import json
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from celebahq.progress import progress
-from export.licence import choose_licence, stated_config
+from export.license import choose_license, stated_config
 from export.model_file import folder_named, place_onnx
 from export.sample import MAX_SEED, OnnxGenerator, UsageError, latents, load_onnx, one_hot, to_uint8
 from export.web.config import WebConfig
@@ -25,7 +25,7 @@ LARGEST = 256
 """A browser without a graphics processor takes seconds for 256x256, and minutes for 1024x1024."""
 
 REFERENCES = ({"seed": 0, "scale": 1}, {"seed": 1, "scale": 1}, {"seed": 0, "scale": 0})
-"""The latents of the pictures that the page checks its painter with. WebAssembly is checked with the first, WebGPU with
+"""The latents of the images that the page checks its generator with. WebAssembly is checked with the first, WebGPU with
 all; the zero latent is where normalization without its epsilon shows."""
 
 STATIC = Path(__file__).parent / "static"
@@ -42,7 +42,7 @@ class WebReport:
 
     def __str__(self) -> str:
         return (
-            f"{self.output}: a page that paints {self.resolution}x{self.resolution}, {self.size / 1e6:.0f} MB\n"
+            f"{self.output}: a page that generates {self.resolution}x{self.resolution}, {self.size / 1e6:.0f} MB\n"
             f"python -m http.server --directory {shlex.quote(str(self.output))}    shows it at http://localhost:8000"
         )
 
@@ -52,7 +52,7 @@ def build_page(config: WebConfig) -> WebReport:
 
     Raises:
         UsageError: an option, the model or the runtime cannot be used, or the folder is there already.
-        export.parity.ParityError: the export does not paint what PyTorch paints.
+        export.parity.ParityError: the export does not generate what PyTorch generates.
     """
     # The request, before anything is loaded.
     if config.directions < 0:
@@ -112,19 +112,21 @@ def _write(page: Path, config: WebConfig) -> WebReport:
         )
     if generator.label_size:
         label = one_hot(0, generator.label_size, 1)
-        paint = lambda z: generator(z, np.repeat(label, len(z), 0))  # noqa: E731
+        generate = lambda z: generator(z, np.repeat(label, len(z), 0))  # noqa: E731
     else:
-        paint = generator
+        generate = generator
 
-    # What the page proves its painter with, and what it moves along.
-    references = reference_pictures(paint, generator.latent_size)
+    # What the page proves its generator with, and what it moves along.
+    references = reference_images(generate, generator.latent_size)
     (page / "references.bin").write_bytes(references.tobytes())
     square = Image.fromarray(references[0, :, :, 0] if references.shape[3] == 1 else references[0])
     square.resize((64, 64), Image.Resampling.LANCZOS).save(page / "icon.png")
     directions = np.zeros((0, generator.latent_size), np.float32)
     if config.directions:
         with progress(f"{config.model}: directions", unit="images") as bar:
-            directions = principal_directions(paint, generator.latent_size, config.directions, on_progress=bar.update)
+            directions = principal_directions(
+                generate, generator.latent_size, config.directions, on_progress=bar.update
+            )
     (page / "directions.bin").write_bytes(directions.astype("<f4").tobytes())
 
     # The page itself.
@@ -137,10 +139,10 @@ def _write(page: Path, config: WebConfig) -> WebReport:
     return WebReport(config.output, size, generator.resolution)
 
 
-def reference_pictures(paint: Callable[[np.ndarray], np.ndarray], latent_size: int) -> np.ndarray:
-    """Return the pictures of REFERENCES as onnxruntime paints them here, (n, R, R, C) uint8."""
+def reference_images(generate: Callable[[np.ndarray], np.ndarray], latent_size: int) -> np.ndarray:
+    """Return the images of REFERENCES as onnxruntime generates them here, (n, R, R, C) uint8."""
     rows = [latents([reference["seed"]], latent_size) * reference["scale"] for reference in REFERENCES]
-    return np.concatenate([to_uint8(paint(row.astype(np.float32))) for row in rows])
+    return np.concatenate([to_uint8(generate(row.astype(np.float32))) for row in rows])
 
 
 def _facts(page: Path, config: WebConfig, generator: OnnxGenerator, references: np.ndarray) -> dict:
@@ -166,14 +168,14 @@ def _facts(page: Path, config: WebConfig, generator: OnnxGenerator, references: 
 
 def _html(config: WebConfig, generator: OnnxGenerator) -> str:
     """Return index.html with the words that are this model's."""
-    terms = choose_licence(stated_config(generator))
+    terms = choose_license(stated_config(generator))
     stated = [f"{text} ({what})" for text, what in ((terms.weights, "weights"), (terms.data, "data")) if text]
     stated += ["not for commercial use"] if terms.non_commercial else []
     words = {
         "title": config.title,
-        "subtitle": f"{generator.resolution}×{generator.resolution} pixels, painted by your browser. "
+        "subtitle": f"{generator.resolution}×{generator.resolution} pixels, generated by your browser. "
         f"{MAX_SEED + 1:,} seeds, each a face.",
-        "licence": f"Licence of the model: {', '.join(stated)}." if stated else "",
+        "license": f"License of the model: {', '.join(stated)}." if stated else "",
         "resolution": str(generator.resolution),
         "runtime_version": VERSION,
     }

@@ -1,4 +1,4 @@
-"""ONNX of networks that other programs trained: every switch of their configs paints in onnxruntime as in PyTorch."""
+"""ONNX of networks that other programs trained: every switch of their configs, in onnxruntime as in PyTorch."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SWITCHES = {
     "as pytorch_GAN_zoo, half grown": {
         "per_pixel_bias": True, "tanh": True, "lod": 0.25, "generator_leak": 0.1, "widths": (10, 7, 5),
     },
-    "as mmgen and akanimax, labelled and grey": {
+    "as mmgen and akanimax, labelled and gray": {
         "pixelnorm": "not_first", "epsilon_outside_root": True, "latent_epsilon": 1e-6, "pixelnorm_epsilon": 1e-5,
         "latent_norm": "both", "label_size": 3, "image_channels": 1,
     },
@@ -25,7 +25,7 @@ SWITCHES = {
 
 
 @pytest.mark.parametrize("name", SWITCHES)
-def test_onnx_paints_what_pytorch_paints(tmp_path, name):
+def test_onnx_generates_what_pytorch_generates(tmp_path, name):
     torch.manual_seed(0)
     generator = Generator(ProGANConfig(**TINY, **SWITCHES[name]))
     for parameter in generator.parameters():
@@ -34,9 +34,9 @@ def test_onnx_paints_what_pytorch_paints(tmp_path, name):
     report = export_onnx(tmp_path)
     latents = [torch.randn(3, 12), torch.zeros(3, 12), 1e-4 * torch.randn(3, 12)]  # where an epsilon shows
     inputs = [torch.eye(3)] if generator.config.label_size else []
-    paint = load_onnx(report.path, device="cpu")
+    generate = load_onnx(report.path, device="cpu")
     for z in latents:
         with torch.no_grad():
             ours = generator(z, *inputs).numpy()
-        np.testing.assert_allclose(paint(z.numpy(), *[x.numpy() for x in inputs]), ours, atol=1e-4)
+        np.testing.assert_allclose(generate(z.numpy(), *[x.numpy() for x in inputs]), ours, atol=1e-4)
     assert ours.shape == (3, generator.config.image_channels, 16, 16)

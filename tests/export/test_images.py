@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 
 from export.config import UsageError
-from export.pictures import check_size
-from export.sample import grid_picture, latents, load_onnx, parse_seeds, squarest_grid
+from export.image_files import check_size
+from export.sample import image_grid, latents, load_onnx, parse_seeds, squarest_grid
 from export.seeds import parse_grid
 
 
 def test_grid_is_filled_row_by_row():
     tiles = np.arange(6, dtype=np.uint8)[:, None, None, None] * np.ones((1, 2, 2, 3), np.uint8)
-    assert grid_picture(tiles, columns=3)[::2, ::2, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert image_grid(tiles, columns=3)[::2, ::2, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 @pytest.mark.parametrize(("count", "grid"), [(1, (1, 1)), (16, (4, 4)), (12, (4, 3)), (7, (7, 1)), (8, (4, 2))])
@@ -56,7 +56,9 @@ def test_wrong_grids_are_refused(text):
         parse_grid(text)
 
 
-def test_a_conditional_model_paints_the_class_that_is_asked_for(save_model, tmp_path, capsys, images, refusal, picture):
+def test_a_conditional_model_generates_the_class_that_is_asked_for(
+    save_model, tmp_path, capsys, images, refusal, picture
+):
     from export.to_onnx import export_onnx
 
     folder = save_model(tmp_path / "model", label_size=3, image_channels=1)
@@ -78,14 +80,16 @@ def test_between_seeds_lie_faces_of_the_great_circle(onnx_file, tmp_path, images
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     a, b = (latents([seed], 32)[0] for seed in (3, 8))
     a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
-    middle = load_onnx(onnx_file, "cpu").pictures((a + b)[None])[0]  # the network normalizes: only the direction counts
+    middle = load_onnx(onnx_file, "cpu").uint8_images((a + b)[None])[
+        0
+    ]  # the network normalizes: only the direction counts
     assert np.abs(picture(tmp_path / names[1]) - middle).max() <= 1
     images("--model", onnx_file, "--seeds", "8", "--output", tmp_path / "alone", "--device", "cpu")
     np.testing.assert_array_equal(picture(tmp_path / "alone" / "seed0008.png"), picture(tmp_path / names[2]))
 
 
 @pytest.mark.parametrize(("suffix", "kind"), [("jpg", "JPEG"), ("webp", "WEBP")])
-def test_a_suffix_names_the_format_and_a_second_run_knows_its_pictures(
+def test_a_suffix_names_the_format_and_a_second_run_knows_its_images(
     onnx_file, tmp_path, capsys, images, refusal, picture, suffix, kind
 ):
     one, folder = tmp_path / f"faces.{suffix}", tmp_path / "folder"
@@ -94,7 +98,7 @@ def test_a_suffix_names_the_format_and_a_second_run_knows_its_pictures(
     for _ in range(2):
         images(*same, "--output", one)
         images(*same, "--output", folder, "--format", suffix)
-    assert capsys.readouterr().out.count("nothing to paint, 4 already there") == 1 + 1
+    assert capsys.readouterr().out.count("nothing to generate, 4 already there") == 1 + 1
     with Image.open(one) as image:
         assert image.format == kind
     pairs = [path.ravel() for path in (picture(one), picture(tmp_path / "faces.png"))]
@@ -104,11 +108,11 @@ def test_a_suffix_names_the_format_and_a_second_run_knows_its_pictures(
     assert "got another image there already" in refusal(capsys, *other, "--output", one)
 
 
-def test_what_cannot_be_written_is_refused_before_anything_is_painted(
+def test_what_cannot_be_written_is_refused_before_anything_is_generated(
     onnx_file, tmp_path, capsys, refusal, monkeypatch
 ):
     def unwanted(*args):
-        raise AssertionError("painted")
+        raise AssertionError("generated")
 
     monkeypatch.setattr("export.sample.OnnxGenerator.__call__", unwanted)
     (tmp_path / "file").touch()
@@ -139,7 +143,7 @@ def test_a_hundred_seeds_fill_ten_rows(onnx_file, tmp_path, images, picture):
 # The files.
 
 
-def test_the_same_command_again_paints_only_what_is_missing(
+def test_the_same_command_again_generates_only_what_is_missing(
     model, onnx_file, tmp_path, capsys, images, refusal, picture
 ):
     images("--model", onnx_file, "--seeds", "0-3", "--output", tmp_path)
@@ -149,7 +153,7 @@ def test_the_same_command_again_paints_only_what_is_missing(
     before = (tmp_path / "seed0000.png").stat().st_mtime_ns
     capsys.readouterr()
     images("--model", model, "--seeds", "0-3", "--output", tmp_path, "--device", "cpu")  # the same weights
-    assert "1 image of 16x16 painted, 3 already there" in capsys.readouterr().out
+    assert "1 image of 16x16 generated, 3 already there" in capsys.readouterr().out
     assert (tmp_path / "seed0000.png").stat().st_mtime_ns == before
     assert np.abs(picture(tmp_path / "seed0002.png")).any()
     truncated.write_bytes(whole[:-40])
@@ -157,7 +161,7 @@ def test_the_same_command_again_paints_only_what_is_missing(
     assert message.startswith(f"{truncated}: got another image there already")
 
 
-def test_another_picture_is_replaced_only_when_asked(onnx_file, save_model, tmp_path, capsys, images, refusal):
+def test_another_image_is_replaced_only_when_asked(onnx_file, save_model, tmp_path, capsys, images, refusal):
     other = save_model(tmp_path / "other", seed=1)
     path = tmp_path / "faces.png"
     images("--model", onnx_file, "--seeds", "0-3", "--output", path)
@@ -170,7 +174,7 @@ def test_another_picture_is_replaced_only_when_asked(onnx_file, save_model, tmp_
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["faces.png", "other"]
 
 
-def test_a_refused_seed_stops_before_anything_is_painted(onnx_file, tmp_path, capsys, refusal):
+def test_a_refused_seed_stops_before_anything_is_generated(onnx_file, tmp_path, capsys, refusal):
     (tmp_path / "seed0003.png").write_bytes(b"holiday")
     refusal(capsys, "--model", onnx_file, "--seeds", "0-3", "--output", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["seed0003.png"]
@@ -212,7 +216,7 @@ def test_a_folder_may_have_a_dot_in_its_name_or_be_there_already(onnx_file, tmp_
 
 
 def test_a_foreign_onnx_of_a_generator_is_known_by_its_own_hash(onnx_file, tmp_path, images):
-    """Without our metadata a picture still says which file painted it."""
+    """Without our metadata a picture still says which file generated it."""
     stripped = onnx.load(onnx_file)
     del stripped.metadata_props[:]
     path = tmp_path / "foreign.onnx"

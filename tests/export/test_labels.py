@@ -38,7 +38,7 @@ def test_a_label_that_the_model_does_not_take_is_refused_with_what_it_takes(text
         parse_label(text, 0)
 
 
-def test_a_label_by_number_name_and_vector_is_the_same_picture_by_both_painters(save_model, tmp_path, images, picture):
+def test_a_label_by_number_name_and_vector_is_the_same_image_by_both_generators(save_model, tmp_path, images, picture):
     folder = save_model(tmp_path / "model", label_size=2)
     config = json.loads((folder / "config.json").read_text()) | {"label_names": ["Male", "Smiling"]}
     (folder / "config.json").write_text(json.dumps(config))

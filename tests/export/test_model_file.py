@@ -33,7 +33,7 @@ def test_a_model_folder_is_exported_at_the_largest_that_is_wanted(model, tmp_pat
     small, z = load_onnx(tmp_path / "model.onnx", "cpu"), latents([3, 4], 32)
     assert small.resolution == 8
     exact = to_uint8(zoo.load(model)(torch.from_numpy(z), resolution=8).numpy()).astype(int)
-    assert np.abs(small.pictures(z) - exact).max() <= 1
+    assert np.abs(small.uint8_images(z) - exact).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_an_onnx_file_whose_weights_lie_elsewhere_is_refused(onnx_file, tmp_path
         place_onnx(str(source), tmp_path / "model.onnx")
 
 
-def test_a_network_that_paints_no_faces_is_refused(tmp_path):
+def test_a_network_that_generates_no_faces_is_refused(tmp_path):
     folder = ROOT / "zoo" / "pretrained" / "artifacts-fast"
     with pytest.raises(UsageError, match=r"--model: got .* of class ArtifactRemover, expected a Generator"):
         place_onnx(str(folder), tmp_path / "model.onnx")

@@ -33,14 +33,14 @@ def fp16_file(model, tmp_path_factory):
     return export_onnx(model, tmp_path_factory.mktemp("fp16") / "faces.onnx", uint8=True, precision="fp16").path
 
 
-def test_pictures_are_the_bits_that_rounding_outside_gives(onnx_file, uint8_file):
+def test_images_are_the_bits_that_rounding_outside_gives(onnx_file, uint8_file):
     images, pictures = run(onnx_file), run(uint8_file)
     assert pictures.dtype == np.uint8 and pictures.shape == (7, 16, 16, 3)
     assert np.abs(images).max() > 1, "nothing is clipped"
     np.testing.assert_array_equal(pictures, np.clip(np.rint(images * 127.5 + 127.5), 0, 255).transpose(0, 2, 3, 1))
 
 
-def test_float16_weights_paint_the_same_within_a_grey_level_from_fewer_bytes(onnx_file, uint8_file, fp16_file):
+def test_float16_weights_generate_the_same_within_a_grey_level_from_fewer_bytes(onnx_file, uint8_file, fp16_file):
     full, half = run(uint8_file).astype(int), run(fp16_file).astype(int)
     assert np.abs(full - half).max() == 1
     weights = sum(tensor.ByteSize() for tensor in onnx.load(onnx_file).graph.initializer if len(tensor.dims) > 1)
@@ -63,12 +63,12 @@ def test_no_option_brings_a_local_path_into_the_file(name, model, request):
 
 
 @pytest.mark.parametrize("resolution", [4, 8])
-def test_a_resolution_that_it_grew_through_is_exported_as_it_paints(model, tmp_path, resolution):
+def test_a_resolution_that_it_grew_through_is_exported_as_it_generates(model, tmp_path, resolution):
     path = export_onnx(model, tmp_path / "small.onnx", resolution=resolution).path
     expected = zoo.load(model)(torch.from_numpy(Z), resolution=resolution).numpy()
     np.testing.assert_allclose(run(path), expected, rtol=0, atol=1e-4)
-    paint = load_onnx(path, "cpu")
-    assert paint.metadata["resolution"] == str(resolution) == str(paint.resolution)
+    generate = load_onnx(path, "cpu")
+    assert generate.metadata["resolution"] == str(resolution) == str(generate.resolution)
     names = {tensor.name for tensor in onnx.load(path).graph.initializer}
     carried = {name.split(".")[1] for name in names if name.startswith("to_rgb.")}
     assert carried == {f"{resolution}x{resolution}"} and not any(name.startswith("blocks.16x16.") for name in names)
@@ -117,7 +117,7 @@ def test_an_option_gives_a_file_of_its_own_name(save_model, tmp_path):
         export_onnx(folder, folder / "model-8-uint8-fp16.onnx", resolution=8, uint8=True)
 
 
-def test_a_picture_that_is_a_level_off_is_noticed(model):
+def test_an_image_that_is_a_level_off_is_noticed(model):
     generator = zoo.load(model)
 
     def reference(z):

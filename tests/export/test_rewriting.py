@@ -96,7 +96,7 @@ ARCHITECTURES = {
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=ARCHITECTURES)
-def test_every_generator_paints_the_same_with_fewer_multiplications(save_model, tmp_path, architecture):
+def test_every_generator_generates_the_same_with_fewer_multiplications(save_model, tmp_path, architecture):
     generator = zoo.load(save_model(tmp_path, **architecture))
     before = trace(generator)
     after = copy.deepcopy(before)

@@ -63,7 +63,7 @@ def test_a_seed_gives_the_same_face_in_any_company():
     np.testing.assert_array_equal(latents(range(20), 64)[13], latents([13], 64)[0])
 
 
-def test_pictures_span_minus_one_to_one_and_are_clipped():
+def test_images_span_minus_one_to_one_and_are_clipped():
     values = np.array([-7, -1, -0.5, 0, 0.5, 1, 7], np.float32)
     out = to_uint8(values.reshape(1, 1, 1, 7).repeat(3, axis=1))
     assert out.shape == (1, 1, 7, 3) and out.dtype == np.uint8
@@ -76,7 +76,7 @@ def test_pictures_span_minus_one_to_one_and_are_clipped():
 # The two engines.
 
 
-def test_onnx_and_model_folder_paint_the_same_faces(model, onnx_file, tmp_path, images, picture):
+def test_onnx_and_model_folder_generate_the_same_faces(model, onnx_file, tmp_path, images, picture):
     images("--model", model, "--output", tmp_path / "torch.png", "--device", "cpu", "--batch", 3)
     images("--model", onnx_file, "--output", tmp_path / "onnx.png", "--device", "cpu", "--batch", 16)
     a, b = picture(tmp_path / "torch.png"), picture(tmp_path / "onnx.png")
@@ -84,7 +84,7 @@ def test_onnx_and_model_folder_paint_the_same_faces(model, onnx_file, tmp_path, 
     assert np.abs(a - b).max() <= 1 and a.std() > 10
 
 
-def test_a_picture_is_the_face_of_its_seed(model, onnx_file, tmp_path, images, picture):
+def test_an_image_is_the_face_of_its_seed(model, onnx_file, tmp_path, images, picture):
     images("--model", onnx_file, "--seeds", "3,40", "--output", tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["seed0003.png", "seed0040.png"]
     z = np.random.RandomState(40).randn(1, 32).astype(np.float32)
@@ -93,20 +93,20 @@ def test_a_picture_is_the_face_of_its_seed(model, onnx_file, tmp_path, images, p
     assert np.abs(picture(tmp_path / "seed0040.png") - expected).max() <= 1
 
 
-def test_an_onnx_file_is_painted_where_torch_cannot_be_imported(model, onnx_file, tmp_path, images, picture):
+def test_an_onnx_file_is_generated_where_torch_cannot_be_imported(model, onnx_file, tmp_path, images, picture):
     args = ["images", "--model", onnx_file, "--seeds", "0-5", "--grid", "3x2", "--output", tmp_path / "grid.png"]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, *map(str, args)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "6 images of 16x16 painted, onnxruntime CPUExecutionProvider" in done.stdout
+    assert "6 images of 16x16 generated, onnxruntime CPUExecutionProvider" in done.stdout
     assert "images/s" in done.stdout
     images("--model", model, "--seeds", "0-5", "--grid", "3x2", "--output", tmp_path / "torch.png", "--device", "cpu")
     assert picture(tmp_path / "grid.png").shape == (32, 48, 3)
     assert np.abs(picture(tmp_path / "grid.png") - picture(tmp_path / "torch.png")).max() <= 1
 
 
-def test_a_model_folder_is_not_painted_where_torch_cannot_be_imported(model, tmp_path):
+def test_a_model_folder_is_not_generated_where_torch_cannot_be_imported(model, tmp_path):
     """The blocker of the test above blocks."""
     args = ["images", "--model", str(model), "--output", str(tmp_path / "a.png")]
     done = subprocess.run(
@@ -129,13 +129,13 @@ def test_help_needs_neither_torch_nor_onnxruntime(command):
 
 
 def test_callable_takes_any_batch_and_says_what_runs(onnx_file):
-    paint = load_onnx(onnx_file, device="cpu")
-    assert (paint.latent_size, paint.label_size, paint.resolution) == (32, 0, 16)
-    assert paint.runs_on == "onnxruntime CPUExecutionProvider"
+    generator = load_onnx(onnx_file, device="cpu")
+    assert (generator.latent_size, generator.label_size, generator.resolution) == (32, 0, 16)
+    assert generator.runs_on == "onnxruntime CPUExecutionProvider"
     for batch in (1, 7):
-        assert paint(latents(range(batch), 32)).shape == (batch, 3, 16, 16)
+        assert generator(latents(range(batch), 32)).shape == (batch, 3, 16, 16)
     with pytest.raises(ValueError, match=r"z: got \(1, 512\), expected \(1, 32\)"):
-        paint(latents([0], 512))
+        generator(latents([0], 512))
 
 
 def test_without_a_working_cuda_it_is_refused_when_asked_for_and_otherwise_the_cpu(

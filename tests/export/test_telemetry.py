@@ -1,4 +1,4 @@
-"""Painting from an .onnx tells nobody, although onnxruntime would."""
+"""Generating from an .onnx tells nobody, although onnxruntime would."""
 
 import os
 import subprocess
@@ -22,5 +22,5 @@ def identifiers(script, onnx_file, home) -> list[Path]:
     return [path for path in home.rglob("*") if path.is_file()]
 
 
-def test_painting_leaves_no_identifier_of_this_machine_to_send(onnx_file, tmp_path):
+def test_generating_leaves_no_identifier_of_this_machine_to_send(onnx_file, tmp_path):
     assert identifiers(PAINT, onnx_file, tmp_path / "ours") == []

@@ -1,4 +1,4 @@
-"""The exported file paints what PyTorch paints, carries what it should, and never appears when it is wrong."""
+"""The exported file generates what PyTorch generates, carries what it should, and never appears when it is wrong."""
 
 import hashlib
 import json
@@ -43,12 +43,12 @@ def test_file_is_of_the_oldest_form_that_holds_its_operators(proto):
     onnx.checker.check_model(proto, full_check=True)
 
 
-# What it paints.
+# What it generates.
 
 
 @pytest.mark.parametrize("batch", [1, 3, 5])
 @pytest.mark.parametrize("scale", [1.0, 0.0, 1e-4, 1e4])
-def test_file_paints_what_pytorch_paints(onnx_file, model, batch, scale):
+def test_file_generates_what_pytorch_generates(onnx_file, model, batch, scale):
     z = (np.random.RandomState(batch).randn(batch, 32) * scale).astype(np.float32)
     expected = zoo.load(model)(torch.from_numpy(z)).numpy()
     assert np.abs(expected).max() > 0.1

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from export.demo.space import space_card
-from export.licence import stated_config
+from export.license import stated_config
 from export.sample import UnusableModelError, load_onnx
 
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_too_new_is_told_from_a_damaged_one(tmp_path, capsys, ref
         assert said.endswith(f"onnxruntime {onnxruntime.__version__}, pip install --upgrade onnxruntime")
 
 
-def test_an_operator_that_fails_while_it_paints_is_one_line(tmp_path, capsys, refusal):
+def test_an_operator_that_fails_while_it_generates_is_one_line(tmp_path, capsys, refusal):
     path = tmp_path / "fails.onnx"
     path.write_bytes(generator_file(index=99))
     assert refusal(capsys, "--model", path, "--output", tmp_path / "a.png", "--device", "cpu").startswith(
@@ -102,6 +102,6 @@ def test_metadata_of_an_onnx_that_is_no_config_is_no_error(onnx_file, tmp_path, 
             entry.value = text
     helper.set_model_props(model, {p.key: p.value for p in model.metadata_props} | {"label_names": text})
     onnx.save(model, tmp_path / "odd.onnx")
-    paint = load_onnx(tmp_path / "odd.onnx", "cpu")
-    assert paint.label_names == [] and stated_config(paint) == {}
+    generator = load_onnx(tmp_path / "odd.onnx", "cpu")
+    assert generator.label_names == [] and stated_config(generator) == {}
     assert "# Faces" in space_card(tmp_path / "odd.onnx", "Faces")

@@ -9,7 +9,7 @@ import pytest
 
 from export.__main__ import main
 from export.latent_path import latent_path
-from export.sample import grid_picture, load_onnx
+from export.sample import image_grid, load_onnx
 
 WITHOUT_TORCH = """
 import runpy, sys
@@ -71,11 +71,11 @@ def test_frame_count_rate_size_and_codec_are_what_was_asked_for(loop):
 
 def test_frames_show_the_faces_of_the_path(loop, onnx_file):
     frames, _, _ = film(loop)
-    paint = load_onnx(onnx_file, "cpu")
+    generator = load_onnx(onnx_file, "cpu")
     z = latent_path(48, 6, 32, fps=12, seed=7)
     for i in (0, 12, 24, 36, 47):
-        faces = paint.pictures(z[i]).repeat(2, axis=1).repeat(2, axis=2)
-        expected = grid_picture(faces, 3).astype(int)
+        faces = generator.uint8_images(z[i]).repeat(2, axis=1).repeat(2, axis=2)
+        expected = image_grid(faces, 3).astype(int)
         assert np.abs(frames[i] - expected).mean() < 6 < expected.std()
         # colours are tagged and converted alike: no cast
         assert np.abs((frames[i] - expected).mean(axis=(0, 1))).max() < 2
@@ -102,7 +102,7 @@ def test_the_same_command_again_keeps_the_film_and_another_is_refused(loop, onnx
 
 
 def test_a_smaller_film_shows_the_mean_of_its_pixels(save_model, tmp_path):
-    """From a model folder, with a grey conditional network."""
+    """From a model folder, with a gray conditional network."""
     folder = save_model(tmp_path / "model", label_size=2, image_channels=1)
     path = tmp_path / "film.mp4"
     args = ["--model", folder, "--label", 1, "--seconds", 0.5, "--fps", 4, "--resolution", 8, "--crf", 4]
@@ -112,7 +112,7 @@ def test_a_smaller_film_shows_the_mean_of_its_pixels(save_model, tmp_path):
     from export.torch_generator import TorchGenerator
 
     z = latent_path(2, 1, 32, fps=4, seed=0, style="released")[:, 0]
-    faces = TorchGenerator(folder, "cpu").pictures(z, np.eye(2, dtype=np.float32)[[1, 1]])
+    faces = TorchGenerator(folder, "cpu").uint8_images(z, np.eye(2, dtype=np.float32)[[1, 1]])
     expected = faces.reshape(2, 8, 2, 8, 2).mean(axis=(2, 4))
     assert np.abs(frames.mean(axis=3) - expected).mean() < 3
 

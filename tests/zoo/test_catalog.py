@@ -72,7 +72,7 @@ def test_a_released_network_s_category_is_that_of_its_file():
                 assert entry.dataset == f"lsun-{'churchoutdoor' if category == 'church' else category}", source.file
 
 
-def test_every_licence_of_weights_and_data_is_stated_and_the_page_s_sentence_on_use_holds():
+def test_every_license_of_weights_and_data_is_stated_and_the_page_s_sentence_on_use_holds():
     for entry in ENTRIES.values():
         assert entry.license and entry.data_license and entry.citation and entry.quality
         assert entry.non_commercial  # docs/zoo.md says so of all
@@ -83,7 +83,7 @@ def test_layouts_and_importers_know_each_other():
     assert {key for key, layout in layouts.items() if not layout.missing} == {importer.NAME for importer in LAYOUTS}
 
 
-def test_what_is_called_verified_has_a_test_that_compares_pictures():
+def test_what_is_called_verified_has_a_test_that_compares_images():
     for key, layout in read_catalog().layouts.items():
         assert (layout.tests is None) == (layout.missing is not None), key
         if layout.tests:

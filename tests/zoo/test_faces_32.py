@@ -1,4 +1,4 @@
-"""The generator that ships: what it paints is near to faces, varied, and what its card shows."""
+"""The generator that ships: what it generates is near to faces, varied, and what its card shows."""
 
 import io
 import re
@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from train.uint8_images import to_uint8
 
 import zoo
 from train.metrics.ms_ssim import ms_ssim_of
 from train.metrics.swd import collect, descriptor_swd
-from train.pictures import to_uint8
 from zoo.locate import PRETRAINED
 
 FOLDER = PRETRAINED / "faces-32"
@@ -57,10 +57,10 @@ def test_it_is_a_third_as_far_from_real_faces_as_the_best_that_16_pixels_can_hol
 
 def test_its_faces_are_nearly_as_varied_as_real_ones(reals, fakes):
     of_reals, of_fakes = (ms_ssim_of(images, COUNT // 2) for images in (reals[0], fakes))
-    assert of_fakes < of_reals + 0.03  # a generator that paints one face has 1
+    assert of_fakes < of_reals + 0.03  # a generator that generates one face has 1
 
 
-def test_the_commands_of_its_card_paint_the_grid_on_it(tmp_path):
+def test_the_commands_of_its_card_generate_the_grid_on_it(tmp_path):
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"`python -m export (images --model faces-32 .*?) --output samples.png`", card)
     for options in (
@@ -72,8 +72,8 @@ def test_the_commands_of_its_card_paint_the_grid_on_it(tmp_path):
         subprocess.run(whole, check=True, capture_output=True, cwd=tmp_path, timeout=300)
     shipped = np.asarray(Image.open(FOLDER / "samples.png")).astype(int)
     for name in ("samples.png", "onnx.png"):
-        painted = np.asarray(Image.open(tmp_path / name)).astype(int)
-        assert painted.shape == shipped.shape and np.abs(painted - shipped).max() <= 1
+        generated = np.asarray(Image.open(tmp_path / name)).astype(int)
+        assert generated.shape == shipped.shape and np.abs(generated - shipped).max() <= 1
 
 
 def test_it_takes_at_most_6_mb():

@@ -84,10 +84,10 @@ def test_list_with_words_shows_only_those(command):
     assert names == ["lsun-cat-256", "lsun-cat-256.genforce", "metfaces-1024.akanimax"]
 
 
-def test_show_gives_table_licence_sources_and_their_state_without_a_download(command):
+def test_show_gives_table_license_sources_and_their_state_without_a_download(command):
     code, out, _ = command("show", "celebahq-256.gan_zoo")
     assert code == 0
-    assert "licence of the weights: not stated (the program: BSD-3-Clause)" in out
+    assert "license of the weights: not stated (the program: BSD-3-Clause)" in out
     assert "hash sha256 6196db68, address unchecked" in out
     assert "not in the cache: python -m zoo pull celebahq-256.gan_zoo" in out
     _, out, _ = command("show", "celebahq-1024")
@@ -98,7 +98,7 @@ def test_show_of_a_run_gives_its_figures_and_its_layers(command, trained):
     _, out, _ = command("show", trained.parent)
     assert "of: 200 images; 100 reals; data faces.h5, 300 faces, sha256 of its 4x4 level 3b77" in out
     assert "by: python -m train.metrics --model faces" in out
-    assert "licence of the weights: CC0, non-commercial use only" in out
+    assert "license of the weights: CC0, non-commercial use only" in out
     assert "training: kimg 5" in out
     assert "model: 16 9, average 9" in out and "noise floor: average 2" in out
     rows = [line for line in out.splitlines() if line.startswith(("Conv", "Upsample"))]
@@ -115,7 +115,7 @@ def test_import_makes_a_folder_that_loads_verifies_and_shows_itself(command, for
     code, out, err = command("import", foreign)
     folder = tmp_path / "mmgen_128_narrow"
     assert code == 0 and out.endswith("imported as mmgen_128_narrow\n")
-    assert "its licence is not known" in err
+    assert "its license is not known" in err
     vectors = np.load(foreign.with_suffix(".npz"))
     images = zoo.load(folder)(torch.from_numpy(vectors["z"]))
     np.testing.assert_allclose(images.numpy(), vectors["images"], rtol=0, atol=1e-4)
@@ -220,11 +220,11 @@ def test_overwrite_replaces_models_and_nothing_else(command, foreign):
     assert Path("photos/cat.jpg").exists()
 
 
-def test_licence_comes_with_the_name_where_the_network_is_of_that_size(command, real_data):
+def test_license_comes_with_the_name_where_the_network_is_of_that_size(command, real_data):
     vectors = real_data / "zoo_vectors" / "gandissect_64.pth"
     Path("bedroom_lsun.pth").write_bytes(vectors.read_bytes())  # the name of a network for 256x256
     _, _, err = command("import", "bedroom_lsun.pth")
-    assert "its licence is not known" in err
+    assert "its license is not known" in err
     assert json.loads(Path("bedroom_lsun/config.json").read_text())["license"]["weights"] == "unknown"
 
 

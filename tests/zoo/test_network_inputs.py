@@ -17,7 +17,7 @@ LABELLED = ProGANConfig(resolution=16, latent_size=8, fmap_base=32, fmap_max=8, 
     [[0, 2], (0, 2), torch.tensor([0, 2]), torch.tensor([0, 2], dtype=torch.uint8), np.array([0, 2]),
      torch.tensor([[1, 0, 0], [0, 0, 1]]), [[1.0, 0, 0], [0, 0, 1.0]]],
 )  # fmt: skip
-def test_classes_as_whole_numbers_paint_what_their_vectors_paint(label):
+def test_classes_as_whole_numbers_generate_what_their_vectors_generate(label):
     generator, z = Generator(LABELLED).eval(), torch.randn(2, 8)
     assert torch.equal(generator(z, label), generator(z, torch.tensor([[1.0, 0, 0], [0, 0, 1.0]])))
 

@@ -36,7 +36,7 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name}")
 
 
-def test_generator_paints_what_the_released_program_painted(real_data):
+def test_generator_generates_what_the_released_program_generated(real_data):
     with (real_data / "zoo_vectors" / "tkarras_64_narrow.pkl").open("rb") as file:
         variables = _Unpickler(file, encoding="latin1").load()[2].variables
     vectors = np.load(real_data / "zoo_vectors" / "tkarras_64_narrow.npz")

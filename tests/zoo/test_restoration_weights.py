@@ -80,7 +80,7 @@ def test_name_that_does_not_ship_is_told_with_those_that_do():
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_what_ships_loads_and_tells_its_licence_and_figures(name):
+def test_what_ships_loads_and_tells_its_license_and_figures(name):
     folder = shipped_folder(name)
     net, size = name.split("-")[:2]
     assert load_restoration(folder).config == build(net, size).config

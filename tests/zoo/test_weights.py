@@ -49,7 +49,7 @@ def test_a_network_comes_back_bit_for_bit(tmp_path, network):
         assert torch.equal(loaded.state_dict()[name], tensor), name
 
 
-def test_a_loaded_network_is_ready_to_paint(folder):
+def test_a_loaded_network_is_ready_to_generate(folder):
     generator = zoo.load(folder)
     assert not generator.training
     assert not any(parameter.requires_grad for parameter in generator.parameters())

@@ -10,7 +10,7 @@ from zoo.without_mesh import WithoutMesh
 
 @pytest.fixture
 def meshed():
-    """A network that enlarges well, but for a mesh: its last layer's biases differ by up to 3 grey levels."""
+    """A network that enlarges well, but for a mesh: its last layer's biases differ by up to 3 gray levels."""
     network = build("superres", "fast").eval().requires_grad_(False)
     network.tail.weight.zero_()
     bias = torch.linspace(-1.5, 1.5, 48)[torch.randperm(48)].view(3, 16) / 255
@@ -19,7 +19,7 @@ def meshed():
 
 
 def shades(side=40):
-    """A gentle slope of about a grey level a pixel, as on a cheek."""
+    """A gentle slope of about a gray level a pixel, as on a cheek."""
     x = torch.linspace(0.3, 0.45, side)
     return (x[:, None] + 0.5 * x)[None, None].expand(1, 3, side, side).contiguous()
 

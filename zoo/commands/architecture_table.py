@@ -21,7 +21,7 @@ class Row:
 
 
 def generator_table(config: ProGANConfig) -> list[Row]:
-    """Return the rows of a generator at its full resolution, from the latent vector to the picture."""
+    """Return the rows of a generator at its full resolution, from the latent vector to the image."""
     with torch.device("meta"):
         network = Generator(config)
     act = activation(config.generator_leak)
@@ -44,7 +44,7 @@ def generator_table(config: ProGANConfig) -> list[Row]:
 
 
 def discriminator_table(config: ProGANConfig) -> list[Row]:
-    """Return the rows of a discriminator at its full resolution, from the picture to the score."""
+    """Return the rows of a discriminator at its full resolution, from the image to the score."""
     with torch.device("meta"):
         network = Discriminator(config)
     act, top = activation(config.discriminator_leak), config.resolution

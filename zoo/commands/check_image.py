@@ -16,7 +16,7 @@ from zoo.progan import Generator
 
 CHECK_NAME = "check.safetensors"
 TOLERANCE = 1e-3
-"""Largest difference, of the output's range, that float32 on another machine explains: a twentieth of a grey level."""
+"""Largest difference, of the output's range, that float32 on another machine explains: a twentieth of a gray level."""
 SIDE = 64
 
 
@@ -36,7 +36,7 @@ def load_network(folder: Path) -> nn.Module:
 def check_inputs(network: nn.Module) -> list[Tensor]:
     """Return inputs that every machine makes alike: latents of seeds (and the first label), or a photo of waves.
 
-    Seeds 0 and 1, above 256x256 seed 0 alone: there a picture takes seconds.
+    Seeds 0 and 1, above 256x256 seed 0 alone: there an image takes seconds.
     """
     if isinstance(network, Generator):
         config = network.config
@@ -66,7 +66,7 @@ def check_outputs(network: nn.Module, inputs: list[Tensor]) -> dict[str, Tensor]
 
 
 def record_check(folder: Path, network: nn.Module) -> Path:
-    """Paint the check image of a network and keep it in its model folder, with the hashes of the weights there."""
+    """Generate the check image of a network and keep it in its model folder, with the hashes of the weights there."""
     inputs = check_inputs(network)
     tensors = {f"input{i}": value for i, value in enumerate(inputs)} | check_outputs(network, inputs)
     path = folder / CHECK_NAME
@@ -106,12 +106,12 @@ def check_difference(folder: Path, network: nn.Module) -> float | None:
     if [value.shape for value in inputs] != [value.shape for value in check_inputs(network)]:
         raise ModelError(f"{folder / CHECK_NAME}: inputs of another network, zoo verify --record writes a new one")
     differences = []
-    for key, painted in check_outputs(network, inputs).items():
+    for key, generated in check_outputs(network, inputs).items():
         wanted = tensors.get(key)
-        if wanted is None or wanted.shape != painted.shape:
-            raise ModelError(f"{folder / CHECK_NAME}: no {key} {tuple(painted.shape)}, zoo verify --record writes it")
+        if wanted is None or wanted.shape != generated.shape:
+            raise ModelError(f"{folder / CHECK_NAME}: no {key} {tuple(generated.shape)}, zoo verify --record writes it")
         span = max((wanted.max() - wanted.min()).item(), 1e-6)
-        differences.append((painted - wanted).abs().max().item() / span)
+        differences.append((generated - wanted).abs().max().item() / span)
     return max(differences) if all(map(math.isfinite, differences)) else math.inf
 
 

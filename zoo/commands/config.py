@@ -27,7 +27,7 @@ class ListConfig:
     cache: CacheFolder = None
     """The cache; by default $CELEBAHQ_ZOO_CACHE, else celebahq/zoo in $XDG_CACHE_HOME or ~/.cache."""
     markdown: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Print the page docs/zoo.md: every source, whether it is recognised and verified, its licence and addresses."""
+    """Print the page docs/zoo.md: every source, whether it is recognised and verified, its license and addresses."""
 
     def __post_init__(self) -> None:
         text_to_paths(self)
@@ -35,7 +35,7 @@ class ListConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ShowConfig:
-    """Show a model: its layers as the paper's Table 2, licence, origin, measured figures, a picture.
+    """Show a model: its layers as the paper's Table 2, license, origin, measured figures, an image.
 
     Nothing of the catalogue is downloaded for it.
 
@@ -78,7 +78,7 @@ class PullConfig:
 class ImportConfig:
     """Convert a checkpoint of another program into a model folder; its layout is recognised, nothing in it is run.
 
-    Generator (its moving average, where there is one) and discriminator, to paint with, export, or train on.
+    Generator (its moving average, where there is one) and discriminator, to generate with, export, or train on.
 
     Examples:
       python -m zoo import karras2018iclr-celebahq-1024x1024.pkl

@@ -60,7 +60,7 @@ def _model_line(name: str, folder: Path) -> str:
     if side := config["architecture"].get("resolution"):
         about += f" {side}x{side}"
     figures = "; ".join(figure_lines(read_figures(folder)))
-    line = f"  {name:<30} {size / 1e6:6.1f} MB  {about}, {licence_words(config)}" + (f"; {figures}" if figures else "")
+    line = f"  {name:<30} {size / 1e6:6.1f} MB  {about}, {license_words(config)}" + (f"; {figures}" if figures else "")
     return printable(line)  # it may be from anywhere
 
 
@@ -74,10 +74,10 @@ def _catalog_line(entry: Entry, catalog: Catalog, here: bool) -> str:
     return f"  {entry.name:<30} {known:>7} {nc:<3} {publisher:<38} {state}{by_hand}".rstrip()
 
 
-def licence_words(config: dict[str, Any]) -> str:
-    """Return the licence of a model's weights as its config.json gives it."""
-    licence = config.get("license") or config.get("licence")
-    if isinstance(licence, dict):
-        use = ", non-commercial use only" if licence.get("non_commercial") else ""
-        return f"{licence.get('weights', 'not stated')}{use}"
-    return licence if isinstance(licence, str) else "licence not stated" if not licence else json.dumps(licence)
+def license_words(config: dict[str, Any]) -> str:
+    """Return the license of a model's weights as its config.json gives it."""
+    license = config.get("license") or config.get("licence")
+    if isinstance(license, dict):
+        use = ", non-commercial use only" if license.get("non_commercial") else ""
+        return f"{license.get('weights', 'not stated')}{use}"
+    return license if isinstance(license, str) else "license not stated" if not license else json.dumps(license)

@@ -10,7 +10,7 @@ from celebahq.files import printable, sha256_of
 from zoo.catalog import Entry
 from zoo.commands.check_image import CHECK_NAME, record_check
 from zoo.commands.recognition import recognise_file
-from zoo.commands.sample_picture import SAMPLES_NAME, save_samples
+from zoo.commands.samples import SAMPLES_NAME, save_samples
 from zoo.figures import METRICS_NAME
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
 from zoo.importers import Imported, import_networks
@@ -35,10 +35,10 @@ def import_model(
 
     Args:
         path: the checkpoint; its layout is recognised by its content, and nothing in it is run.
-        folder: to be made: config.json (with the hashes of the file and of what became of it, and the licence),
+        folder: to be made: config.json (with the hashes of the file and of what became of it, and the license),
             model.safetensors (the generator, its average where there is one), discriminator.safetensors where the file
             has one, samples.png and check.safetensors.
-        entry: the catalogue's, which says its licence; by default the one with the file's published hash or name.
+        entry: the catalogue's, which says its license; by default the one with the file's published hash or name.
         address: where the file was downloaded.
         overwrite: replace another model that is there.
         label_size: components of the label, where the file does not tell; None is what the file says, and of the
@@ -95,7 +95,7 @@ def _write(imported: Imported, folder: Path, card: dict[str, Any]) -> None:
     assert imported.generator is not None, "checked by import_model"
     imported.save(folder, **card)
     side = imported.generator.config.resolution
-    _log.info(f"{imported.source}: {imported.layout}, {side}x{side}, painting its samples and its check image")
+    _log.info(f"{imported.source}: {imported.layout}, {side}x{side}, generating its samples and its check image")
     for note in imported.notes:
         _log.warning(f"  {printable(note)}")
     save_samples(folder, imported.generator)
@@ -135,7 +135,7 @@ def _is_alone(entry: Entry) -> bool:
 
 
 def _card(path: Path, sha256: str, resolution: int, entry: Entry | None) -> dict[str, Any]:
-    """Return licence, data set, citation and place in the catalogue, for config.json.
+    """Return license, dataset, citation and place in the catalogue, for config.json.
 
     Raises:
         ModelError: the network is of another resolution than its entry.
@@ -144,7 +144,7 @@ def _card(path: Path, sha256: str, resolution: int, entry: Entry | None) -> dict
     if entry is None:
         found = recognise_file(path, sha256)
         if found is None or (found.entry.resolution != resolution and not found.by_hash):
-            _log.warning(f"{path.name}: not of the catalogue, so its licence is not known: ask who published it")
+            _log.warning(f"{path.name}: not of the catalogue, so its license is not known: ask who published it")
             return {"license": {"weights": "unknown", "data": "unknown", "non_commercial": True}, "catalog": None}
         entry, by = found.entry, "published hash" if found.by_hash else "name of the file"
     if entry.resolution != resolution:

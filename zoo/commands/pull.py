@@ -1,4 +1,4 @@
-"""A name of the catalogue -> its model folder in the cache: downloaded, its licence stated once, converted."""
+"""A name of the catalogue -> its model folder in the cache: downloaded, its license stated once, converted."""
 
 import logging
 from pathlib import Path
@@ -30,7 +30,7 @@ def pull(entry: Entry, cache: str | Path | None = None, again: bool = False) -> 
         raise ModelError(
             f"{entry.name}: nothing here reads it ({layout.missing}), expected another of python -m zoo list"
         )
-    _log.warning(licence(entry))
+    _log.warning(license_notice(entry))
     checkpoint = download(entry, cache)
     with only_process(folder):
         if again or not is_cached(entry.name, cache):  # another process may have been faster
@@ -40,12 +40,12 @@ def pull(entry: Entry, cache: str | Path | None = None, again: bool = False) -> 
     return folder
 
 
-def licence(entry: Entry) -> str:
+def license_notice(entry: Entry) -> str:
     """Return what a user is told once, before the first download."""
     use = "for non-commercial use only" if entry.non_commercial else "see its terms"
-    return f"{entry.name}: {use}. Weights: {licence_of_weights(entry)}. Data: {entry.data_license}"
+    return f"{entry.name}: {use}. Weights: {license_of_weights(entry)}. Data: {entry.data_license}"
 
 
-def licence_of_weights(entry: Entry) -> str:
-    """Return the licence with where it is from."""
+def license_of_weights(entry: Entry) -> str:
+    """Return the license with where it is from."""
     return entry.license + (f" ({entry.license_note})" if entry.license_note else "")

@@ -21,7 +21,7 @@ class Recognised:
 
 
 def recognise_file(path: Path, sha256: str) -> Recognised | None:
-    """Return the entry that a file belongs to, whose licence then counts; None where nothing says so.
+    """Return the entry that a file belongs to, whose license then counts; None where nothing says so.
 
     A file that has the name of one with a published hash, but another hash, is not that file.
     """

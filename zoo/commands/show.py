@@ -8,8 +8,8 @@ from typing import Any
 from celebahq.files import printable
 from zoo.architecture import ProGANConfig, read_architecture
 from zoo.catalog import Catalog, Entry, read_catalog
-from zoo.commands.listing import ABOUT, licence_words
-from zoo.commands.pull import licence_of_weights
+from zoo.commands.listing import ABOUT, license_words
+from zoo.commands.pull import license_of_weights
 from zoo.figures import METRICS_NAME, TITLES, below_floor, read_figures
 from zoo.folder import WEIGHTS_NAMES, read_config
 from zoo.locate import locate
@@ -40,25 +40,25 @@ def show(model: str, cache: Path | None = None) -> None:
         print()
     folder = locate(model, cache=cache)
     print("\n".join(folder_lines(folder)))
-    picture = next((path for path in sorted(folder.glob("samples.*")) if path.suffix in (".png", ".jpg")), None)
-    if picture:
-        print(f"\nsamples: {printable(picture)}")
+    image = next((path for path in sorted(folder.glob("samples.*")) if path.suffix in (".png", ".jpg")), None)
+    if image:
+        print(f"\nsamples: {printable(image)}")
         if sys.stdout.isatty():
-            from zoo.commands.terminal_picture import print_picture
+            from zoo.commands.terminal_image import print_image
 
-            print_picture(picture)
+            print_image(image)
 
 
 def entry_lines(entry: Entry, catalog: Catalog, cached: bool) -> list[str]:
     """Return what the catalogue says of a model."""
     layout = catalog.layouts[entry.layout]
-    state = f"imported pictures are compared in {layout.tests}" if layout.tests else f"not readable: {layout.missing}"
+    state = f"imported images are compared in {layout.tests}" if layout.tests else f"not readable: {layout.missing}"
     lines = [
         f"{entry.name}: {entry.resolution}x{entry.resolution}, {entry.publisher}",
         f"  {entry.home}",
-        f"  licence of the weights: {licence_of_weights(entry)}",
-        f"  licence of the data: {entry.data_license}",
-        f"  use: {'non-commercial only' if entry.non_commercial else 'see the licences'}",
+        f"  license of the weights: {license_of_weights(entry)}",
+        f"  license of the data: {entry.data_license}",
+        f"  use: {'non-commercial only' if entry.non_commercial else 'see the licenses'}",
         f"  its publisher says: {entry.quality}",
         f"  cite: {entry.citation}",
         f"  layout: {entry.layout}, {layout.title}; {state}",
@@ -84,8 +84,8 @@ def folder_lines(folder: Path) -> list[str]:
     kind = config.get("class", "Generator")
     lines = [
         f"{folder}: {ABOUT.get(kind, kind)}",
-        f"  licence of the weights: {licence_words(config)}",
-        *_plain("licence of the data", (config.get("license") or {}).get("data") if _has(config, "license") else None),
+        f"  license of the weights: {license_words(config)}",
+        *_plain("license of the data", (config.get("license") or {}).get("data") if _has(config, "license") else None),
         *_plain("data", config.get("dataset")),
         *_plain("training", config.get("training")),
         *_origin(config.get("imported")),

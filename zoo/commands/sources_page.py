@@ -1,7 +1,7 @@
-"""docs/zoo.md, made from the catalogue: sources, whether they are recognised and verified, licences, addresses."""
+"""docs/zoo.md, made from the catalogue: sources, whether they are recognised and verified, licenses, addresses."""
 
 from zoo.catalog import Catalog, Entry, Source, read_catalog
-from zoo.commands.pull import licence_of_weights
+from zoo.commands.pull import license_of_weights
 
 HEAD = """\
 # Published weights
@@ -9,7 +9,7 @@ HEAD = """\
 `python -m zoo list --markdown` prints this page from `zoo/catalog.toml`; edit that file, not this one.
 
 `python -m zoo pull NAME` downloads a model, checks it against whatever its publisher says of the file, converts it into
-a model folder and states its licence once; `python -m zoo import FILE` converts a file that you have, also a
+a model folder and states its license once; `python -m zoo import FILE` converts a file that you have, also a
 `checkpoint-*.pt` of `python -m train`. Nothing in a file is run. `zoo.load("NAME")` does all of it in Python.
 
 A generator without its discriminator (genforce, huggan, mmgen) does not tell a label from z: it is read as
@@ -20,16 +20,16 @@ StyleGAN 1 to 3 and R3GAN are refused by their name.
 Checkpoints are kept in `downloads/NAME/` and converted models in `models/NAME/` of the cache: `--cache`, or
 `$CELEBAHQ_ZOO_CACHE`, or `celebahq/zoo` in `$XDG_CACHE_HOME` or `~/.cache`. A file that was fetched by hand is put
 into `downloads/NAME/`. `config.json` of a model holds the sha256 of the checkpoint and of what became of it, the
-licence, and the address; `check.safetensors` what its network gave for fixed inputs: `python -m zoo verify` compares.
+license, and the address; `check.safetensors` what its network gave for fixed inputs: `python -m zoo verify` compares.
 
-*Recognised*: an importer knows the layout by its content. *Verified numerically*: the tests paint with imported weights
-and with that family's own definition, and the pictures agree within 1e-4. *Addresses checked*: how many of them
+*Recognised*: an importer knows the layout by its content. *Verified numerically*: the tests generate with imported
+weights and with that family's own definition, and the images agree within 1e-4. *Addresses checked*: how many of them
 somebody has seen to answer; `python -m zoo verify --online` asks them all. All of the weights below are for
-non-commercial use: where their own licence would allow more, that of the pictures they learned from does not.
+non-commercial use: where their own license would allow more, that of the images they learned from does not.
 
 ## Sources
 
-| source | models | layout | recognised | verified numerically | licence of the weights | addresses checked |
+| source | models | layout | recognised | verified numerically | license of the weights | addresses checked |
 |---|---|---|---|---|---|---|
 """
 TAIL = """\
@@ -54,7 +54,7 @@ def sources_page() -> str:
         "|" + "---|" * 5,
     ]
     models += [_source_line(entry, n, source) for entry in catalog.entries.values() for n, source in _numbered(entry)]
-    quality = ["", "## What publishers say of them, and the licence of the pictures", ""]
+    quality = ["", "## What publishers say of them, and the license of the images", ""]
     quality += [f"- {_name(entries)}: {_same(entries)}" for entries in families.values()]
     citations = sorted({entry.citation for entry in catalog.entries.values()})
     return (
@@ -77,7 +77,7 @@ def _family_line(entries: list[Entry], catalog: Catalog) -> str:
     checked = sum(day is not None for day in addresses.values())
     return (
         f"| [{first.publisher}]({first.home}) | {len(entries)} | {', '.join(layouts)} | {recognised} "
-        f"| {', '.join(tests) or 'no'} | {licence_of_weights(first)} | {checked} of {len(addresses)} |"
+        f"| {', '.join(tests) or 'no'} | {license_of_weights(first)} | {checked} of {len(addresses)} |"
     )
 
 
@@ -98,7 +98,7 @@ def _name(entries: list[Entry]) -> str:
 
 
 def _same(entries: list[Entry]) -> str:
-    """Return quality and data licence, once where all models of a family share them."""
+    """Return quality and data license, once where all models of a family share them."""
     by_text: dict[str, list[str]] = {}
     for entry in entries:
         by_text.setdefault(f"{entry.quality}. {entry.data_license}", []).append(entry.name)

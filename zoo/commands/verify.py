@@ -85,7 +85,7 @@ def _hashes(folder: Path) -> list[Finding]:
 
 @torch.inference_mode()
 def _images(folder: Path, network: torch.nn.Module) -> Finding:
-    """Compare with the check image; without one, paint, and see that the images are numbers."""
+    """Compare with the check image; without one, generate, and see that the images are numbers."""
     try:
         difference = check_difference(folder, network)
     except ModelError as error:
@@ -93,7 +93,7 @@ def _images(folder: Path, network: torch.nn.Module) -> Finding:
     if difference is None:
         images = network(*check_inputs(network))
         text = "images: no check image recorded (zoo verify --record does)"
-        return Finding(bool(torch.isfinite(images).all()), f"{text}; painted {tuple(images.shape)}, all of it finite")
+        return Finding(bool(torch.isfinite(images).all()), f"{text}; generated {tuple(images.shape)}, all of it finite")
     good = difference <= TOLERANCE
     text = f"images: {difference:.1e} of their range from the check image"
     return Finding(good, text + ("" if good else f", expected at most {TOLERANCE:.0e}"))

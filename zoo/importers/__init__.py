@@ -41,7 +41,7 @@ OLDER_NORMS, notes on that."""
 def import_checkpoint(
     path: str | Path, network: str = "generator", label_size: int | None = None
 ) -> Generator | Discriminator:
-    """Return a network of a file that another program wrote, ready to paint or score as that program would.
+    """Return a network of a file that another program wrote, ready to generate or score as that program would.
 
     Args:
         path: the file; its name and ending do not matter.

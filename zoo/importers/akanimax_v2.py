@@ -23,9 +23,9 @@ def recognises(content: Any) -> bool:
 def networks(content: Any) -> list[str]:
     """Return which of "generator" and "discriminator" the content is."""
     tensors = named_tensors(content)
-    painter = {"initial_block.conv_1.bias", "initial_block.conv_2.bias", "rgb_converters.0.bias"} <= tensors.keys()
+    generator = {"initial_block.conv_1.bias", "initial_block.conv_2.bias", "rgb_converters.0.bias"} <= tensors.keys()
     critic = {"final_block.conv_1.bias", "final_block.conv_3.bias", "rgb_to_features.0.bias"} <= tensors.keys()
-    return ["generator"] * painter + ["discriminator"] * critic
+    return ["generator"] * generator + ["discriminator"] * critic
 
 
 def convert(content: Any, network: str) -> Conversion:

@@ -23,9 +23,9 @@ def recognises(content: Any) -> bool:
 
 def networks(content: Any) -> list[str]:
     """Return which of "generator" and "discriminator" the content holds."""
-    painter = any("rgb_converters.0.weight" in _part(content, name)[1] for name in ("shadow_generator", "generator"))
+    generator = any("rgb_converters.0.weight" in _part(content, name)[1] for name in ("shadow_generator", "generator"))
     critic = "from_rgb.0.0.weight" in _part(content, "discriminator")[1]
-    return ["generator"] * painter + ["discriminator"] * critic
+    return ["generator"] * generator + ["discriminator"] * critic
 
 
 def convert(content: Any, network: str) -> Conversion:

@@ -84,7 +84,7 @@ def _config(network: str, layers: dict[str, Layer], options: dict[str, Any], alp
     names = [name for name in layers if "_rgb" in name]  # 4x4 first
     if network == "generator":
         if not options.get("perChannelNormalization", True):
-            raise CheckpointImportError("perChannelNormalization: False, with which its own program cannot paint")
+            raise CheckpointImportError("perChannelNormalization: False, with which its own program cannot generate")
         loss = options.get("lossCriterion", "WGANGP")
         if loss not in _TANH:
             raise CheckpointImportError(f"lossCriterion: {loss!r}, {', '.join(_TANH)} are known")

@@ -24,7 +24,7 @@ def networks(content: Any) -> list[str]:
 
 
 def convert(content: Any, network: str) -> Conversion:
-    """Return the generator in our names; ganseeing clips what it paints to [-1, 1], gandissect and ours do not.
+    """Return the generator in our names; ganseeing clips what it generates to [-1, 1], gandissect and ours do not.
 
     Raises:
         CheckpointImportError: tensors are missing, left over, or fit no such network.

@@ -35,8 +35,8 @@ def recognises(content: Any) -> bool:
 
 def networks(content: Any) -> list[str]:
     """Return which of "generator" and "discriminator" the content holds."""
-    painter, critic = _parts(content)
-    return ["generator"] * bool(painter) + ["discriminator"] * bool(critic)
+    generator, critic = _parts(content)
+    return ["generator"] * bool(generator) + ["discriminator"] * bool(critic)
 
 
 def convert(content: Any, network: str) -> Conversion:
@@ -45,22 +45,22 @@ def convert(content: Any, network: str) -> Conversion:
     Raises:
         CheckpointImportError: tensors are missing, left over, or fit no such network.
     """
-    painter, critic = _parts(content)
+    generator, critic = _parts(content)
     labels = label_size(critic) if critic else 0
     if network == "generator":
         note = "generator_smooth, the moving average" if "generator_smooth" in content else "generator, no average"
-        return convert_generator(painter, labels, (f"taken: {note}",))
-    fused = bool(painter) and _is_fused(State(painter))
+        return convert_generator(generator, labels, (f"taken: {note}",))
+    fused = bool(generator) and _is_fused(State(generator))
     return convert_discriminator(critic, fused)
 
 
 def _parts(content: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return the tensors of (the generator that paints, the discriminator), each {} where there is none."""
+    """Return the tensors of (the averaged generator, the discriminator), each {} where there is none."""
     if not isinstance(content, dict):
         return {}, {}
-    painter = named_tensors(content.get("generator_smooth", content.get("generator")))
+    generator = named_tensors(content.get("generator_smooth", content.get("generator")))
     critic = named_tensors(content.get("discriminator"))
-    return painter if is_generator(painter) else {}, critic if is_discriminator(critic) else {}
+    return generator if is_generator(generator) else {}, critic if is_discriminator(critic) else {}
 
 
 def is_generator(tensors: dict[str, Tensor]) -> bool:

@@ -75,7 +75,7 @@ def _generator(tensors: dict[str, Tensor]) -> Conversion:
         last_rgb_only=start == 1 and blocks > 1,
         lod=float(lod),
     )
-    notes = ("only the full resolution can be painted: the file has one output layer",) * (start == 1)
+    notes = ("only the full resolution can be generated: the file has one output layer",) * (start == 1)
     return Conversion(config, layers, notes + (f"saved while growing, lod {lod}",) * bool(lod))
 
 

@@ -29,12 +29,12 @@ def recognises(content: Any) -> bool:
 def networks(content: Any) -> list[str]:
     """Return which of "generator" and "discriminator" the content holds."""
     tensors = _tensors(content)
-    painter = any(f"{prefix}noise2feat.linear.weight_orig" in tensors for prefix in _GENERATORS)
-    return ["generator"] * painter + ["discriminator"] * ("discriminator.decision.linear0.weight_orig" in tensors)
+    generator = any(f"{prefix}noise2feat.linear.weight_orig" in tensors for prefix in _GENERATORS)
+    return ["generator"] * generator + ["discriminator"] * ("discriminator.decision.linear0.weight_orig" in tensors)
 
 
 def convert(content: Any, network: str) -> Conversion:
-    """Return a network of the file in our names, to paint or score RGB; the generator is generator_ema if it is there.
+    """Return a network of the file in our names, to generate or score RGB; its generator_ema where there is one.
 
     A file that was saved while growing gives the network of the resolution that it had reached.
 

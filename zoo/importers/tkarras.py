@@ -52,7 +52,7 @@ def saved_networks(
 def note(network: str, program: str, count: int, lod: float) -> str:
     """Return what a user should know of a network that was taken as the last of so many."""
     of = " (the moving average Gs)" if network == "generator" and count > 1 else ""
-    state = f"lod {lod:g}: half grown, it paints as it stands" if lod else "fully grown"
+    state = f"lod {lod:g}: half grown, it generates as it stands" if lod else "fully grown"
     return f"{network}: {program} network{of}, {state}"
 
 

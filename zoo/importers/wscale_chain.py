@@ -47,5 +47,5 @@ def convert_chain(layers: list[Layer], output: Layer, notes: tuple[str, ...] = (
         image_channels=output.weight.shape[0],
         last_rgb_only=len(names) > 1,
     )
-    notes += ("only the full resolution can be painted: the file has one output layer",) * (len(names) > 1)
+    notes += ("only the full resolution can be generated: the file has one output layer",) * (len(names) > 1)
     return Conversion(config, named | {f"to_rgb.{side}x{side}": output}, notes)

@@ -8,7 +8,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 from export.card import CardFacts, fill_in, is_generated, metadata, model_card
-from export.licence import Licence, choose_licence
+from export.license import License, choose_license
 from zoo.figures import read_figures
 from zoo.folder import read_config
 from zoo.locate import PRETRAINED
@@ -21,7 +21,7 @@ def facts(trained):
         repo="me/progan",
         page="https://huggingface.co/me/progan",
         config=read_config(model),
-        licence=Licence("CC BY-NC 4.0"),
+        license=License("CC BY-NC 4.0"),
         figures=read_figures(model),
         dataset_id="celeba128",
         faces=True,
@@ -102,7 +102,7 @@ def test_training_is_told_with_preset_length_device_time_data_and_command(facts)
 
 def test_a_model_that_says_nothing_of_itself_still_has_a_card_without_gaps(facts):
     bare = {"architecture": facts.config["architecture"]}
-    text = model_card(dataclasses.replace(facts, config=bare, figures=[], dataset_id=None, licence=Licence(None)))
+    text = model_card(dataclasses.replace(facts, config=bare, figures=[], dataset_id=None, license=License(None)))
     fields = yaml.safe_load(text.split("---\n")[1])
     assert fields["license"] == "unknown" and not {"datasets", "metrics", "model-index"} & set(fields)
     assert "None" not in text and "Nothing was measured on these weights" in text
@@ -146,23 +146,23 @@ def test_faces_come_with_their_limits_and_other_images_without(facts):
         ("unknown", "mit", "mit", None),
     ],
 )
-def test_licences_are_called_what_the_hub_calls_them(stated, given, hub, name):
-    licence = choose_licence({"license": {"weights": stated}} if stated else {}, given)
-    fields = licence.metadata("https://huggingface.co/a/b")
+def test_licenses_are_called_what_the_hub_calls_them(stated, given, hub, name):
+    license = choose_license({"license": {"weights": stated}} if stated else {}, given)
+    fields = license.metadata("https://huggingface.co/a/b")
     assert (fields["license"], fields.get("license_name")) == (hub, name)
-    assert (fields.get("license_link") == "https://huggingface.co/a/b#licence") == (hub == "other")
+    assert (fields.get("license_link") == "https://huggingface.co/a/b#license") == (hub == "other")
 
 
 def test_somebody_elses_weights_are_not_relabelled():
-    with pytest.raises(ValueError, match=r"^--license: got apache-2.0, expected CC BY-NC 4.0"):
-        choose_licence({"license": {"weights": "CC BY-NC 4.0", "non_commercial": True}}, "apache-2.0")
+    with pytest.raises(ValueError, match=r"^--license: apache-2.0 given, the model's config.json states CC BY-NC 4.0"):
+        choose_license({"license": {"weights": "CC BY-NC 4.0", "non_commercial": True}}, "apache-2.0")
 
 
 def test_non_commercial_terms_are_said_in_words(facts):
-    licence = choose_licence({"license": "CC BY-NC 4.0"})
-    assert "**Not for commercial use.**" in model_card(dataclasses.replace(facts, licence=licence))
-    assert choose_licence({}, "mit", "CelebA: non-commercial research only").non_commercial is True
-    assert "**Not for" not in model_card(dataclasses.replace(facts, licence=Licence("mit")))
+    license = choose_license({"license": "CC BY-NC 4.0"})
+    assert "**Not for commercial use.**" in model_card(dataclasses.replace(facts, license=license))
+    assert choose_license({}, "mit", "CelebA: non-commercial research only").non_commercial is True
+    assert "**Not for" not in model_card(dataclasses.replace(facts, license=License("mit")))
 
 
 @pytest.mark.parametrize("edit", [("smoke", "paper"), ("# progan", "# Mine"), (": cc-by-nc-4.0", ": mit")])

@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 from celebahq.markdown import code, code_block, link, prose
 from export.card import CardFacts, model_card
 from export.card_fields import known_fields, known_figures
-from export.licence import Licence
+from export.license import License
 
 EVIL = "</td><script>alert(1)</script> <img src=x onerror=y> [a](javascript:z) `b` | **c**\n# d\x1b[2J\u202e"
 
@@ -27,7 +27,7 @@ def facts():
             "source": EVIL,
             "citation": f"# {EVIL}",
         },
-        licence=Licence(EVIL, EVIL, link="javascript:alert(1)"),
+        license=License(EVIL, EVIL, link="javascript:alert(1)"),
         figures=[
             {
                 "metric": EVIL,
@@ -60,7 +60,7 @@ def test_nothing_of_a_foreign_file_becomes_markup(facts):
     assert all(c.isprintable() or c == "\n" for c in card)
     text = without_code(card)
     ours = without_code(
-        model_card(dataclasses.replace(facts, config=plain_config(), figures=[], licence=Licence("mit")))
+        model_card(dataclasses.replace(facts, config=plain_config(), figures=[], license=License("mit")))
     )
     for mark in ("<script", "<img src=x", "</td", "javascript:alert(1))", "<b>"):
         assert mark not in text

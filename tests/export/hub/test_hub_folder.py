@@ -12,7 +12,7 @@ import torch
 import zoo
 from export.config import UsageError
 from export.hub_config import HubConfig
-from export.hub_folder import build_folder, paints_faces
+from export.hub_folder import build_folder, generates_faces
 from export.sample import latents
 from zoo import weights
 from zoo.progan import Discriminator
@@ -51,15 +51,15 @@ def test_metrics_json_holds_the_figures_of_these_weights_alone(built):
     assert metrics["swd"]["model_sha256"] == hashlib.sha256(weights).hexdigest()
 
 
-def test_the_licence_is_in_config_onnx_and_card(built):
-    licence = {"weights": "cc-by-nc-4.0", "non_commercial": True}
-    assert json.loads((built[0] / "config.json").read_text())["license"] == licence
+def test_the_license_is_in_config_onnx_and_card(built):
+    license = {"weights": "cc-by-nc-4.0", "non_commercial": True}
+    assert json.loads((built[0] / "config.json").read_text())["license"] == license
     properties = {p.key: p.value for p in onnx.load(built[0] / "model.onnx").metadata_props}
-    assert json.loads(properties["license"]) == licence
+    assert json.loads(properties["license"]) == license
     assert "license: cc-by-nc-4.0\n" in (built[0] / "README.md").read_text()
 
 
-def test_the_folder_is_a_model_folder_whose_samples_are_what_pytorch_paints(built, picture):
+def test_the_folder_is_a_model_folder_whose_samples_are_what_pytorch_generates(built, picture):
     generator = zoo.load(built[0])
     images = generator(torch.from_numpy(latents(range(32), 32))).numpy()
     wanted = np.clip(np.rint(images * 127.5 + 127.5), 0, 255).transpose(0, 2, 3, 1)
@@ -136,8 +136,10 @@ def test_a_conditional_model_is_shown_with_a_label(save_model, tmp_path):
     ],
 )
 def test_cards_speak_of_faces_unless_the_data_is_known_to_have_none(described, faces):
-    assert paints_faces(config("m"), described) is faces
-    assert paints_faces(config("m", faces="yes"), described) and not paints_faces(config("m", faces="no"), described)
+    assert generates_faces(config("m"), described) is faces
+    assert generates_faces(config("m", faces="yes"), described) and not generates_faces(
+        config("m", faces="no"), described
+    )
 
 
 @pytest.mark.parametrize("what", ["class", "itself", "another", "file", "damaged", "card"])

@@ -34,7 +34,7 @@ def published(hub, push, tmp_path):
     return name, hub.repos[name]
 
 
-def test_a_pulled_model_paints_what_the_local_one_paints(client, published, trained):
+def test_a_pulled_model_generates_what_the_local_one_generates(client, published, trained):
     local = client.run(LOAD.format(name=str(trained))).out.split()
     pulled = client.run(LOAD.format(name=f"{published[0]}@v1")).out.split()
     assert len(set(local + pulled)) == 1 and len(pulled) == 2

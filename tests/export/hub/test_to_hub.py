@@ -152,7 +152,7 @@ def test_options_that_cannot_be_are_one_line(client, trained, options, message):
     assert refused.code == 2 and refused.refusal.startswith(message)
 
 
-def test_nothing_is_published_under_a_licence_that_nobody_chose(hub, client, trained, built):
+def test_nothing_is_published_under_a_license_that_nobody_chose(hub, client, trained, built):
     refused = client.export("hub", "--model", trained, "--repo", "me/unknown")
     assert refused.code == 2 and refused.refusal.startswith(f"--license: got none, and {trained} states none")
     assert "me/unknown" not in hub.repos

@@ -1,4 +1,4 @@
-"""The page in headless Chromium: what it paints is what onnxruntime paints, and it talks to nobody."""
+"""The page in headless Chromium: what it generates is what onnxruntime generates, and it talks to nobody."""
 
 import io
 import re
@@ -14,10 +14,10 @@ SHOWN = "[...document.getElementById('face').getContext('2d').getImageData(0, 0,
 
 
 @pytest.fixture(scope="module")
-def paint(page_folder):
+def generate(page_folder):
     """A function z (latent,) -> (R, R, 3) int, by onnxruntime for Python from the page's own file."""
     generator = load_onnx(page_folder / "model.onnx", "cpu")
-    return lambda z: generator.pictures(z[None].astype(np.float32))[0].astype(int)
+    return lambda z: generator.uint8_images(z[None].astype(np.float32))[0].astype(int)
 
 
 def shown(page) -> np.ndarray:
@@ -32,23 +32,23 @@ def says(page, text):
 
 def same(a, b):
     assert a.shape == b.shape
-    assert np.abs(a - b).max() <= 1, "more than one grey level apart"
+    assert np.abs(a - b).max() <= 1, "more than one gray level apart"
 
 
 def of_seed(seed):
     return latents([seed], 32)[0]
 
 
-def test_a_click_paints_another_face_and_the_png_holds_it(open_page, serve, page_folder, paint):
+def test_a_click_generates_another_face_and_the_png_holds_it(open_page, serve, page_folder, generate):
     page = open_page(serve(page_folder))
     first = shown(page)
-    same(first, paint(of_seed(0)))
+    same(first, generate(of_seed(0)))
     page.click("text=Another face")
     page.wait_for_function("() => document.getElementById('seed').value !== '0'")
     seed = int(page.input_value("#seed"))
     says(page, f"Face of seed {seed}")
     assert np.abs(shown(page) - first).max() > 8
-    same(shown(page), paint(of_seed(seed)))
+    same(shown(page), generate(of_seed(seed)))
 
     with page.expect_download() as download:
         page.click("text=Save as PNG")
@@ -70,15 +70,15 @@ def test_it_asks_its_own_server_only_and_for_one_build_of_the_runtime(open_page,
     assert not [name for name in asked if "webgpu" in name]
 
 
-def test_seed_is_typed_stepped_and_kept_in_the_address(open_page, serve, page_folder, paint):
+def test_seed_is_typed_stepped_and_kept_in_the_address(open_page, serve, page_folder, generate):
     address = serve(page_folder)
     page = open_page(f"{address}#seed=7")
     says(page, "Face of seed 7")
-    same(shown(page), paint(of_seed(7)))
+    same(shown(page), generate(of_seed(7)))
     page.fill("#seed", "4294967295")
     page.keyboard.press("Enter")
     says(page, "Face of seed 4294967295")
-    same(shown(page), paint(of_seed(2**32 - 1)))
+    same(shown(page), generate(of_seed(2**32 - 1)))
     assert page.url == f"{address}#seed=4294967295"
     page.click("#next")  # the last one already
     page.click("#previous")
@@ -93,28 +93,28 @@ def test_seed_is_typed_stepped_and_kept_in_the_address(open_page, serve, page_fo
     assert page.said == []
 
 
-def test_slider_moves_the_face_along_its_direction(open_page, serve, page_folder, paint):
+def test_slider_moves_the_face_along_its_direction(open_page, serve, page_folder, generate):
     directions = np.fromfile(page_folder / "directions.bin", "<f4").reshape(8, 32)
     page = open_page(serve(page_folder))
     page.evaluate("for (const [k, v] of [[0, 3], [5, -2.5]]) { const d = document.getElementById(`d${k}`);"
                   " d.value = v; d.dispatchEvent(new Event('input')) }")  # fmt: skip
     says(page, "Face of seed 0, changed")
     page.wait_for_timeout(200)
-    same(shown(page), paint(of_seed(0) + 3 * directions[0] - 2.5 * directions[5]))
-    assert np.abs(shown(page) - paint(of_seed(0))).max() > 8
+    same(shown(page), generate(of_seed(0) + 3 * directions[0] - 2.5 * directions[5]))
+    assert np.abs(shown(page) - generate(of_seed(0))).max() > 8
     page.click("text=Undo the changes")
     says(page, "Face of seed 0")
-    same(shown(page), paint(of_seed(0)))
+    same(shown(page), generate(of_seed(0)))
     assert page.said == []
 
 
-def test_way_leads_from_face_to_face_and_plays_until_paused(open_page, serve, page_folder, paint):
+def test_way_leads_from_face_to_face_and_plays_until_paused(open_page, serve, page_folder, generate):
     page = open_page(serve(page_folder))
     page.fill("#target", "9")
     page.keyboard.press("Tab")
     page.evaluate("const w = document.getElementById('way'); w.value = 0.4; w.dispatchEvent(new Event('input'))")
     says(page, "Face of seed 0, 40 % of the way to seed 9")
-    same(shown(page), paint(slerp(of_seed(0)[None], of_seed(9)[None], 0.4)[0]))
+    same(shown(page), generate(slerp(of_seed(0)[None], of_seed(9)[None], 0.4)[0]))
 
     page.click("#play")
     page.wait_for_function("() => Number(document.getElementById('seed').value) === 9", timeout=20_000)  # it arrived
@@ -150,7 +150,7 @@ def test_everything_is_reached_and_worked_by_keyboard(open_page, serve, page_fol
     assert outline == "3px"
 
 
-def test_every_control_has_a_name_and_the_picture_too(open_page, serve, page_folder):
+def test_every_control_has_a_name_and_the_image_too(open_page, serve, page_folder):
     page = open_page(serve(page_folder))
     for control in page.query_selector_all("input, select, button"):
         name = control.evaluate("e => e.getAttribute('aria-label') || e.labels?.[0]?.textContent || e.textContent")
@@ -181,17 +181,19 @@ def test_page_is_dark_where_the_device_is(open_page, serve, page_folder):
     assert brightness["light"] > 230 and brightness["dark"] < 40
 
 
-def test_webgpu_that_is_not_there_leaves_webassembly(open_page, serve, page_folder, paint):
+def test_webgpu_that_is_not_there_leaves_webassembly(open_page, serve, page_folder, generate):
     page = open_page(serve(page_folder), init="Object.defineProperty(navigator, 'gpu', {value: undefined})")
     page.select_option("#backend", "webgpu")
     page.wait_for_selector("text=WebGPU is not used: there is none here.")
     assert page.input_value("#backend") == "wasm"
     page.click("#next")
     says(page, "Face of seed 1")
-    same(shown(page), paint(of_seed(1)))
+    same(shown(page), generate(of_seed(1)))
 
 
-def test_a_conditional_grey_generator_paints_the_class_that_is_chosen(open_page, serve, save_model, runtime, tmp_path):
+def test_a_conditional_grey_generator_generates_the_class_that_is_chosen(
+    open_page, serve, save_model, runtime, tmp_path
+):
     from export.web.config import WebConfig
     from export.web.page import build_page
 
@@ -202,6 +204,6 @@ def test_a_conditional_grey_generator_paints_the_class_that_is_chosen(open_page,
     for chosen in (0, 2):
         page.select_option("#label", str(chosen))
         page.wait_for_function("() => document.getElementById('face').getAttribute('aria-busy') === 'false'")
-        wanted = generator.pictures(latents([0], 32), one_hot(chosen, 3, 1))[0].astype(int)
+        wanted = generator.uint8_images(latents([0], 32), one_hot(chosen, 3, 1))[0].astype(int)
         same(shown(page), np.repeat(wanted, 3, axis=2))
     assert page.said == []

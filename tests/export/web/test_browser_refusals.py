@@ -45,7 +45,7 @@ def test_a_cut_model_is_noticed(open_page, serve, copy):
     assert "model.onnx has 5000 bytes" in notice(open_page(serve(copy), wait=NOTICE))
 
 
-def test_a_painter_that_paints_other_pictures_is_not_used(open_page, serve, copy):
+def test_a_generator_that_generates_other_images_is_not_used(open_page, serve, copy):
     pictures = bytearray((copy / "references.bin").read_bytes())
     pictures[100] ^= 0x40  # one value of the picture that WebAssembly is checked with, wrong by 64
     (copy / "references.bin").write_bytes(pictures)
@@ -67,7 +67,7 @@ def graphics(copy):
     return copy, "Object.defineProperty(navigator, 'gpu', {value: {requestAdapter: async () => ({})}})"
 
 
-def test_webgpu_is_used_once_its_pictures_passed_and_left_when_it_fails(open_page, serve, graphics):
+def test_webgpu_is_used_once_its_images_passed_and_left_when_it_fails(open_page, serve, graphics):
     folder, adapter = graphics
     worker = (folder / "worker.js").read_text()
     worker = worker.replace("session = await", "self.backend = backend; session = await")
@@ -90,10 +90,10 @@ def test_webgpu_is_used_once_its_pictures_passed_and_left_when_it_fails(open_pag
     assert page.input_value("#backend") == "wasm"
 
 
-def test_webgpu_that_paints_other_pictures_gives_way_to_webassembly(open_page, serve, graphics):
+def test_webgpu_that_generates_other_images_gives_way_to_webassembly(open_page, serve, graphics):
     folder, adapter = graphics
     pictures = bytearray((folder / "references.bin").read_bytes())
-    pictures[-1] ^= 0x40  # one value of the third picture, which only WebGPU must paint
+    pictures[-1] ^= 0x40  # one value of the third picture, which only WebGPU must generate
     (folder / "references.bin").write_bytes(pictures)
     page = open_page(serve(folder), init=adapter)
     page.select_option("#backend", "webgpu")

@@ -21,7 +21,7 @@ from export.__main__ import main
 from export.demo.config import DemoConfig
 from export.demo.run import answers
 from export.demo.space import gradio_version, write_space
-from export.sample import UsageError, grid_picture, latents, load_onnx
+from export.sample import UsageError, image_grid, latents, load_onnx
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -95,53 +95,53 @@ def application(outside):
 def picture_in(page, label, tmp_path) -> np.ndarray:
     """The picture that gr.Image holds, as its download button gives it, (H, W, 3) int."""
     with page.expect_download() as download:
-        page.locator(f".picture:visible:has-text('{label}')").get_by_label("Download").click()
+        page.locator(f".face-image:visible:has-text('{label}')").get_by_label("Download").click()
     download.value.save_as(tmp_path / "picture.png")
     with Image.open(tmp_path / "picture.png") as image:
         return np.asarray(image.convert("RGB")).astype(int)
 
 
-def test_a_click_in_the_demo_paints_what_onnxruntime_paints(
+def test_a_click_in_the_demo_generates_what_onnxruntime_generates(
     python, onnx_file, application, outside, open_page, tmp_path
 ):
     address = application([python, "-m", "export", "demo", "--model", str(onnx_file)], ROOT, port_option=True)
-    page = open_page(address, wait=".picture:visible img")  # the face of seed 0, before any click
-    paint = load_onnx(onnx_file, "cpu")
+    page = open_page(address, wait=".face-image:visible img")  # the face of seed 0, before any click
+    generator = load_onnx(onnx_file, "cpu")
     face = picture_in(page, "Face", tmp_path)
-    assert np.abs(face - paint.pictures(latents([0], 32))[0].astype(int)).max() <= 1
+    assert np.abs(face - generator.uint8_images(latents([0], 32))[0].astype(int)).max() <= 1
 
-    before = page.get_attribute(".picture:visible img", "src")
+    before = page.get_attribute(".face-image:visible img", "src")
     page.get_by_label("Seed").fill("1234")
-    page.click("#paint")
-    page.wait_for_function("s => document.querySelector('.picture img').src !== s", arg=before)
+    page.click("#generate")
+    page.wait_for_function("s => document.querySelector('.face-image img').src !== s", arg=before)
     face = picture_in(page, "Face", tmp_path)
-    assert np.abs(face - paint.pictures(latents([1234], 32))[0].astype(int)).max() <= 1
+    assert np.abs(face - generator.uint8_images(latents([1234], 32))[0].astype(int)).max() <= 1
 
     page.get_by_role("tab", name="Grid").click()
-    page.click("#paint-grid")
-    page.wait_for_selector(".picture:visible:has-text('Faces') img")
-    wanted = grid_picture(paint.pictures(latents(range(16), 32)), 4).astype(int)
+    page.click("#generate-grid")
+    page.wait_for_selector(".face-image:visible:has-text('Faces') img")
+    wanted = image_grid(generator.uint8_images(latents(range(16), 32)), 4).astype(int)
     assert np.abs(picture_in(page, "Faces", tmp_path) - wanted).max() <= 1
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert [line for line in page.said if line.startswith("error")] == []
     assert outside[1]() == 0, "the application itself asked somebody"
 
 
-def test_the_space_paints_the_way_with_nothing_but_its_requirements(python, space, application, open_page, tmp_path):
+def test_the_space_generates_the_way_with_nothing_but_its_requirements(python, space, application, open_page, tmp_path):
     phone = {"viewport": {"width": 390, "height": 844}}
-    page = open_page(application([python, "app.py"], space, port_option=False), wait="#paint", **phone)
+    page = open_page(application([python, "app.py"], space, port_option=False), wait="#generate", **phone)
     assert page.title() == 'A "title": it\'s ours'
     page.get_by_role("tab", name="From face to face").click()
-    page.click("#paint-way")
-    page.wait_for_selector(".picture:visible:has-text('The way') img")
+    page.click("#generate-way")
+    page.wait_for_selector(".face-image:visible:has-text('The way') img")
     strip = picture_in(page, "The way", tmp_path)
-    paint = load_onnx(space / "model.onnx", "cpu")
-    ends = paint.pictures(latents([0, 1], 32)).astype(int)
+    generator = load_onnx(space / "model.onnx", "cpu")
+    ends = generator.uint8_images(latents([0, 1], 32)).astype(int)
     assert strip.shape == (16, 8 * 16, 3)
     assert np.abs(strip[:, :16] - ends[0]).max() <= 1 and np.abs(strip[:, -16:] - ends[1]).max() <= 1
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_label("From seed").fill("-5")
-    page.click("#paint-way")
+    page.click("#generate-way")
     page.wait_for_selector("text=/whole number|less than minimum/i")
 
 
@@ -149,7 +149,7 @@ def test_the_space_imports_what_its_requirements_name_and_no_more(space):
     wanted = set(re.findall(r"^[a-z]+", (space / "requirements.txt").read_text(), re.MULTILINE)) | {"sample"}
     imported = set()
     for file in ("app.py", "sample.py"):
-        for node in ast.walk(ast.parse((space / file).read_text())):
+        for node in ast.interpolate(ast.parse((space / file).read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             imported |= {name.split(".")[0] for name in names}

@@ -12,23 +12,23 @@ def orthonormal(rows, columns, seed):
 
 @pytest.fixture
 def linear():
-    """A generator of 64x64 whose images are three blocks' brightness: (paint, the directions, strongest first)."""
+    """A generator of 64x64 whose images are three blocks' brightness: (generate, the directions, strongest first)."""
     latent_size = 24
     wanted = orthonormal(3, latent_size, seed=1)
     strengths = np.array([0.2, 0.1, 0.05])
 
-    def paint(z):
+    def generator(z):
         images = np.zeros((len(z), 3, 64, 64), np.float32)
         for k in range(3):
             images[:, :, 20 * k : 20 * k + 16] += (z @ wanted[k] * strengths[k])[:, None, None, None]
         return images
 
-    return paint, wanted
+    return generator, wanted
 
 
 def test_directions_are_those_that_move_most_pixels_in_order_and_brighter(linear):
-    paint, wanted = linear
-    found = principal_directions(paint, 24, 3)
+    generator, wanted = linear
+    found = principal_directions(generator, 24, 3)
     assert found.shape == (3, 24) and found.dtype == np.float32
     np.testing.assert_allclose(found, wanted, atol=0.02)  # the sign too: each makes its block brighter
 
@@ -36,14 +36,14 @@ def test_directions_are_those_that_move_most_pixels_in_order_and_brighter(linear
 def test_directions_are_orthonormal_and_each_explains_less(onnx_file):
     from export.sample import load_onnx
 
-    paint = load_onnx(onnx_file, "cpu")
-    found = principal_directions(paint, 32, 6)
+    generator = load_onnx(onnx_file, "cpu")
+    found = principal_directions(generator, 32, 6)
     np.testing.assert_allclose(found @ found.T, np.eye(6), atol=1e-5)
     z = np.random.RandomState(9).randn(64, 32).astype(np.float32)
 
     def change(direction):
         step = np.float32(1.5) * direction
-        return np.square(np.clip(paint(z + step), -1, 1) - np.clip(paint(z - step), -1, 1)).mean()
+        return np.square(np.clip(generator(z + step), -1, 1) - np.clip(generator(z - step), -1, 1)).mean()
 
     first, last = change(found[0]), change(found[5])
     other = np.mean([change(row) for row in orthonormal(8, 32, seed=2).astype(np.float32)])

@@ -28,10 +28,10 @@ def test_a_model_folder_becomes_a_page_of_the_wanted_resolution(model, runtime, 
     facts = json.loads((output / "page.json").read_text())
     assert (facts["resolution"], facts["latent_size"], facts["directions"]) == (8, 32, 2)
     assert facts["files"] == {name: (output / name).stat().st_size for name in facts["files"]}
-    paint = load_onnx(output / "model.onnx", "cpu")
+    generator = load_onnx(output / "model.onnx", "cpu")
     references = np.fromfile(output / "references.bin", np.uint8).reshape(3, 8, 8, 3)
-    np.testing.assert_array_equal(references[:2], paint.pictures(latents([0, 1], 32)))
-    np.testing.assert_array_equal(references[2], paint.pictures(np.zeros((1, 32), np.float32))[0])
+    np.testing.assert_array_equal(references[:2], generator.uint8_images(latents([0, 1], 32)))
+    np.testing.assert_array_equal(references[2], generator.uint8_images(np.zeros((1, 32), np.float32))[0])
     assert list(tmp_path.iterdir()) == [output]
 
 
@@ -57,10 +57,10 @@ def test_no_file_of_ours_names_another_server(page_folder):
     assert "'unsafe-inline'" not in policy and "'unsafe-eval'" not in policy
 
 
-def test_page_tells_the_licence_and_keeps_words_words(page_folder):
+def test_page_tells_the_license_and_keeps_words_words(page_folder):
     html = (page_folder / "index.html").read_text()
     assert "<title>Faces &amp; &lt;friends&gt;</title>" in html
-    assert "Licence of the model: CC-BY-NC-4.0 (weights), not for commercial use." in html
+    assert "License of the model: CC-BY-NC-4.0 (weights), not for commercial use." in html
 
 
 def test_what_is_there_is_kept(onnx_file, page_folder, runtime, tmp_path, capsys):

@@ -43,7 +43,7 @@ def entry(drill_server, entry_of, checkpoint, monkeypatch, tmp_path):
     return made
 
 
-def test_three_lines_from_a_name_to_the_pictures_of_its_own_program(entry, checkpoint):
+def test_three_lines_from_a_name_to_the_images_of_its_own_program(entry, checkpoint):
     vectors = np.load(checkpoint.with_suffix(".npz"))
     generator = zoo.load(NAME)
     images = generator(torch.from_numpy(vectors["z"]))
@@ -62,7 +62,7 @@ def test_what_was_pulled_says_what_it_is_and_may_be_used_for(entry, checkpoint, 
     assert config["catalog"] == {"name": NAME, "recognised_by": "download"}
 
 
-def test_licence_is_stated_once_and_nothing_is_downloaded_again(entry, drill_server, logged, capsys):
+def test_license_is_stated_once_and_nothing_is_downloaded_again(entry, drill_server, logged, capsys):
     zoo.model_folder(NAME)
     assert "\n".join(logged).count(f"{NAME}: for non-commercial use only. Weights: CC-BY-NC-4.0.") == 1
     drill_server.requests.clear()

@@ -1,4 +1,4 @@
-"""A file finds its entry, and so its licence, by the published hash before its name."""
+"""A file finds its entry, and so its license, by the published hash before its name."""
 
 import hashlib
 

@@ -41,7 +41,7 @@ def test_a_folder_that_is_what_it_was_passes(folder):
     assert "discriminator.safetensors: every name and shape" in texts
 
 
-def test_other_weights_are_found_by_their_hash_and_by_what_they_paint(folder):
+def test_other_weights_are_found_by_their_hash_and_by_what_they_generate(folder):
     change(folder, "to_rgb.128x128.bias", 0.5)
     hash_line, image_line = wrong(folder)
     assert hash_line.startswith("model.safetensors: sha256 ") and ", expected " in hash_line
@@ -61,7 +61,7 @@ def test_another_discriminator_is_found_by_its_hash(folder):
     assert [line.partition(":")[0] for line in wrong(folder)] == ["discriminator.safetensors"]
 
 
-def test_the_middle_of_a_picture_is_compared_pixel_by_pixel(folder):
+def test_the_middle_of_an_image_is_compared_pixel_by_pixel(folder):
     """A fault that the average over 2x2 pixels hides: every other pixel brighter, the next darker."""
     network = load_network(folder)
 

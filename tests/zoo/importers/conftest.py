@@ -1,4 +1,4 @@
-"""What the tests of the importers share: a sample file of every layout with the images that its program paints."""
+"""What the tests of the importers share: a sample file of every layout with the images that its program generates."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from zoo.importers.read_file import read_file
 
 @dataclass(frozen=True)
 class Sample:
-    """A file, the layout it is of, and what that layout's own program paints."""
+    """A file, the layout it is of, and what that layout's own program generates."""
 
     path: Path
     layout: str

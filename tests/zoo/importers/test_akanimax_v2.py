@@ -1,4 +1,4 @@
-"""pro_gan_pytorch (akanimax) up to version 2: imported networks paint and score as that program defines them."""
+"""pro_gan_pytorch (akanimax) up to version 2: imported networks generate and score as that program defines them."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ def layer(p, name, x, eql, padding=0):
     return F.conv2d(x, w * (2 / w[0].numel()) ** 0.5 if eql else w, p[f"{name}.bias"], padding=padding)
 
 
-def paint(p, z, eql=True, alpha=1.0):
+def generate(p, z, eql=True, alpha=1.0):
     """The generator, which leaves z as it is: its caller divides z by its norm and multiplies by sqrt(size)."""
     z = z / z.norm(dim=1, keepdim=True) * z.shape[1] ** 0.5
     w = p["initial_block.conv_1.weight"] * ((2 / z.shape[1]) ** 0.5 if eql else 1)
@@ -82,18 +82,18 @@ def discriminator_file(seed, widths, hidden=12, channels=3, eql=True):
 OPTIONS = pytest.mark.parametrize(
     "options",
     [{"widths": (12, 12, 8)}, {"widths": (12, 12, 8), "eql": False}, {"widths": (12, 8), "channels": 1}],
-    ids=["as published", "without equalization", "grey"],
+    ids=["as published", "without equalization", "gray"],
 )
 
 
 @OPTIONS
 @pytest.mark.parametrize("prefix", ["", "module."])
 @pytest.mark.parametrize("alpha", [1.0, 0.3])
-def test_generator_paints_as_the_program_defines_it(tmp_path, options, prefix, alpha):
+def test_generator_generates_as_the_program_defines_it(tmp_path, options, prefix, alpha):
     p, path = generator_file(1, **options), tmp_path / "GAN_GEN_SHADOW_8.pth"
     torch.save({prefix + key: value for key, value in p.items()}, path)
     z = 3 * torch.randn(3, 12)
-    theirs = paint(p, z, options.get("eql", True), alpha)
+    theirs = generate(p, z, options.get("eql", True), alpha)
     torch.testing.assert_close(import_checkpoint(path)(z, alpha=alpha), theirs, atol=1e-4, rtol=0)
 
 
@@ -125,7 +125,7 @@ def test_the_first_version_is_read_with_the_scales_it_drew_on_average(tmp_path, 
         later["layers.0.conv_1.bias"] += p["layers.0.conv_1.conv.bias"]
     torch.save(p, tmp_path / "GAN_GEN_4.pth")
     z = torch.randn(3, 12)
-    theirs = paint(later, z)
+    theirs = generate(later, z)
     torch.testing.assert_close(import_checkpoint(tmp_path / "GAN_GEN_4.pth")(z), theirs, atol=1e-4, rtol=0)
 
 

@@ -1,4 +1,4 @@
-"""pro_gan_pytorch (akanimax), version 3: imported networks paint and score as that program defines them."""
+"""pro_gan_pytorch (akanimax), version 3: imported networks generate and score as that program defines them."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def layer(p, name, x, eql, padding=0):
     return F.conv2d(x, w * (2 / w[0].numel()) ** 0.5 if eql else w, p[f"{name}.bias"], padding=padding)
 
 
-def paint(p, z, eql=True, depth=None, alpha=1.0):
+def generate(p, z, eql=True, depth=None, alpha=1.0):
     """The generator: no normalization between the projection and the first convolution, gain sqrt(2) everywhere."""
     last = len({key.split(".")[1] for key in p if key.startswith("layers")}) if depth is None else depth - 1
     w = p["layers.0.conv_1.weight"] * ((2 / z.shape[1]) ** 0.5 if eql else 1)
@@ -77,7 +77,7 @@ def networks(seed, widths, latent=12, channels=3, eql=True):
 OPTIONS = {
     "as published": {"widths": (12, 12, 8)},
     "without equalization": {"widths": (12, 12, 8), "eql": False},
-    "grey": {"widths": (12, 8), "channels": 1},
+    "gray": {"widths": (12, 8), "channels": 1},
     "odd widths": {"widths": (7, 13, 5, 11)},
 }
 
@@ -93,10 +93,10 @@ def case(request, tmp_path):
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.3])
-def test_generator_paints_as_the_program_defines_it(case, alpha):
+def test_generator_generates_as_the_program_defines_it(case, alpha):
     path, shadow, _, options = case
     z = torch.randn(3, 12)
-    theirs = paint(shadow, z, options.get("eql", True), alpha=alpha)
+    theirs = generate(shadow, z, options.get("eql", True), alpha=alpha)
     torch.testing.assert_close(import_checkpoint(path)(z, alpha=alpha), theirs, atol=1e-4, rtol=0)
 
 
@@ -114,12 +114,12 @@ def test_without_a_shadow_the_generator_itself_is_taken(tmp_path):
     g, d = networks(1, (12, 8))
     torch.save({"generator": g, "discriminator": d}, tmp_path / "depth_3.bin")
     z = torch.randn(3, 12)
-    theirs = paint(g["state_dict"], z)
+    theirs = generate(g["state_dict"], z)
     torch.testing.assert_close(import_checkpoint(tmp_path / "depth_3.bin")(z), theirs, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(("resolution", "images"), [(None, "images"), (16, "images_depth_minus_1")])
-def test_published_vector_is_painted(real_data, resolution, images):
+def test_published_vector_is_generated(real_data, resolution, images):
     vectors = np.load(real_data / "zoo_vectors/akanimax_32_noeql.npz")
     generator = import_checkpoint(real_data / "zoo_vectors/akanimax_32_noeql.bin")
     ours = generator(torch.from_numpy(vectors["z"]), resolution=resolution)

@@ -75,7 +75,7 @@ class Program:
     def act(self, x, name):
         return F.leaky_relu(self.layer(x, name), self.leak)
 
-    def paint(self, z, tanh=False):
+    def generate(self, z, tanh=False):
         def norm(x):
             return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
 
@@ -126,7 +126,7 @@ CASES = {
     "8x8, fading": ({"widths": (9, 7)}, {"alpha": 0.6}),
     "8x8, hardly begun": ({"widths": (9, 7)}, {"alpha": 1.0}),
     "4x4": ({"widths": (9,)}, {"alpha": 0.5}),
-    "grey, odd widths": ({"widths": (7, 11, 5, 6), "channels": 1}, {"dimOutput": 1}),
+    "gray, odd widths": ({"widths": (7, 11, 5, 6), "channels": 1}, {"dimOutput": 1}),
     "DCGAN": ({"widths": (12, 8)}, {"lossCriterion": "DCGAN"}),
     "MSE, fading": ({"widths": (12, 8, 8)}, {"lossCriterion": "MSE", "alpha": 0.25}),
     "AC-GAN": ({"widths": (12, 8), "categories": 5}, {"categoryVectorDim": 5, "attribKeysOrder": {"a": {"order": 0}}}),
@@ -148,12 +148,12 @@ def case(request, tmp_path):
     return path, Program(avg, **options), Program(d, **options), given, fields
 
 
-def test_generator_paints_as_its_program_defines_it(case):
+def test_generator_generates_as_its_program_defines_it(case):
     path, program, _, given, fields = case
     categories = given.get("categories", 0)
     z = torch.randn(4, NOISE + categories, dtype=torch.double) * torch.tensor([[1], [1], [1e-4], [0]])
     label = z[:, NOISE:].float() if categories else None
-    theirs = program.paint(z, tanh=fields.get("lossCriterion") in ("DCGAN", "MSE"))
+    theirs = program.generate(z, tanh=fields.get("lossCriterion") in ("DCGAN", "MSE"))
     ours = import_checkpoint(path)(z[:, :NOISE].float(), label)
     torch.testing.assert_close(ours.double(), theirs, atol=1e-4, rtol=0)
 
@@ -199,7 +199,7 @@ def test_every_name_and_file_format_that_it_has_had(tmp_path, rename, zipped):
     path = tmp_path / "any"
     torch.save(old, path, _use_new_zipfile_serialization=zipped)
     z, images = torch.randn(2, NOISE, dtype=torch.double), torch.randn(4, 3, 8, 8, dtype=torch.double)
-    torch.testing.assert_close(import_checkpoint(path)(z.float()).double(), Program(g).paint(z), atol=1e-4, rtol=0)
+    torch.testing.assert_close(import_checkpoint(path)(z.float()).double(), Program(g).generate(z), atol=1e-4, rtol=0)
     scores = import_checkpoint(path, "discriminator")(images.float())
     torch.testing.assert_close(scores.double(), Program(d).score(images)[:, 0], atol=1e-4, rtol=0)
 

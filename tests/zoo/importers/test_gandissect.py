@@ -1,4 +1,4 @@
-"""gandissect and ganseeing: imported generators paint as those programs define them."""
+"""gandissect and ganseeing: imported generators generate as those programs define them."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def normalized(x):
     return x / torch.sqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
-def paint(p, z):
+def generate(p, z):
     """A chain of: normalize, (double,) convolve, scale, bias, activate; then the one output layer."""
     count, x = sum(key.startswith("layer") and key.endswith("weight") for key in p), z[:, :, None, None]
     for n in range(1, count + 1):
@@ -42,15 +42,15 @@ def weights(seed, widths, latent=10):
 
 @pytest.mark.parametrize("widths", [(12,), (12, 12, 8), (7, 13, 5, 11)])
 @pytest.mark.parametrize("wrapped", [False, True], ids=["flat", "in state_dict"])
-def test_generator_paints_as_the_program_defines_it(tmp_path, widths, wrapped):
+def test_generator_generates_as_the_program_defines_it(tmp_path, widths, wrapped):
     p, path = weights(1, widths), tmp_path / "proggan_kitchen-67f1e16c.pth"
     torch.save({"state_dict": p} if wrapped else p, path)
     for size in (1.0, 1e-4, 0.0):
         z = size * torch.randn(3, 10)
-        torch.testing.assert_close(import_checkpoint(path)(z), paint(p, z), atol=1e-4, rtol=0)
+        torch.testing.assert_close(import_checkpoint(path)(z), generate(p, z), atol=1e-4, rtol=0)
 
 
-def test_published_vector_is_painted(real_data):
+def test_published_vector_is_generated(real_data):
     vectors = np.load(real_data / "zoo_vectors/gandissect_64.npz")
     images = import_checkpoint(real_data / "zoo_vectors/gandissect_64.pth")(torch.from_numpy(vectors["z"]))
     np.testing.assert_allclose(images.numpy(), vectors["images"], atol=1e-4)

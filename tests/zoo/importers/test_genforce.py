@@ -1,4 +1,4 @@
-"""genforce and huggan: imported networks paint and score as genforce's own definition of them does."""
+"""genforce and huggan: imported networks generate and score as genforce's own definition of them does."""
 
 import json
 
@@ -24,7 +24,7 @@ def he(fan_in, wscale, gain=2**0.5):
     return gain / fan_in**0.5 if wscale else 1.0
 
 
-def paint(p, z, label=None, fused=False, wscale=True, until_2020=False):
+def generate(p, z, label=None, fused=False, wscale=True, until_2020=False):
     """The generator as genforce defines it: each block normalizes, (doubles,) convolves and activates.
 
     until_2020: as it was before commit 3038720, with z multiplied by the root of its size before the label joins it.
@@ -123,7 +123,7 @@ OPTIONS = {
     "fused": {"widths": (12, 12, 8, 6), "fused": True},
     "without wscale": {"widths": (12, 12, 8), "wscale": False},
     "fused without wscale": {"widths": (12, 8), "fused": True, "wscale": False},
-    "grey": {"widths": (9, 5), "channels": 1},
+    "gray": {"widths": (9, 5), "channels": 1},
     "labelled": {"widths": (12, 8), "labels": 4},
     "half grown": {"widths": (12, 12, 8, 6), "lod": 1.3},
     "a block short": {"widths": (12, 12, 8), "lod": 1.0},
@@ -143,13 +143,13 @@ def case(request, tmp_path):
     return path, smooth, d, flags, options
 
 
-def test_generator_paints_as_genforce_defines_it(case):
+def test_generator_generates_as_genforce_defines_it(case):
     path, smooth, _, flags, options = case
     generator = import_checkpoint(path)
     label = torch.eye(4)[:3] if "labels" in options else None
     for size in (1.0, 1e-4, 0.0):
         z = size * torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
-        theirs = paint(smooth, z, label, **flags)
+        theirs = generate(smooth, z, label, **flags)
         torch.testing.assert_close(generator(z, label), theirs, atol=1e-4, rtol=0)
 
 
@@ -174,9 +174,9 @@ def test_the_older_program_of_a_file_with_labels_is_a_line_in_config_json(tmp_pa
     config["architecture"]["latent_norm"] = "both"
     (folder / "config.json").write_text(json.dumps(config))
     z, label = torch.randn(3, 10, generator=torch.Generator().manual_seed(3)), torch.eye(4)[:3]
-    older = paint(g, z, label, until_2020=True)
+    older = generate(g, z, label, until_2020=True)
     torch.testing.assert_close(weights.load(folder)(z, label), older, atol=1e-4, rtol=0)
-    assert (older - paint(g, z, label)).abs().max() > 0.01, "the two programs differ, or this test says nothing"
+    assert (older - generate(g, z, label)).abs().max() > 0.01, "the two programs differ, or this test says nothing"
 
 
 @pytest.mark.parametrize("wrap", [lambda g: g, lambda g: {"generator_smooth": g}], ids=["huggan", "genforce"])
@@ -186,7 +186,7 @@ def test_a_label_that_the_file_does_not_tell_is_said_by_the_user(tmp_path, wrap)
     torch.save(wrap(g), path)
     z, label = torch.randn(3, 10, generator=torch.Generator().manual_seed(3)), torch.eye(4)[:3]
     generator = import_checkpoint(path, label_size=4)
-    torch.testing.assert_close(generator(z, label), paint(g, z, label), atol=1e-4, rtol=0)
+    torch.testing.assert_close(generator(z, label), generate(g, z, label), atol=1e-4, rtol=0)
     assert any("--label-size" in note for note in import_networks(path).notes)
     assert not any("--label-size" in note for note in import_networks(path, label_size=0).notes)
     with pytest.raises(CheckpointImportError, match=r"label_size: got 14, expected fewer than the 14 numbers"):
@@ -213,7 +213,7 @@ def test_a_lone_generator_is_read_without_any_configuration(tmp_path, prefix):
     path = tmp_path / "pytorch_model.bin"  # the layout of huggan/pggan-celebahq-1024
     torch.save({prefix + key: value for key, value in g.items()}, path)
     z = torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
-    torch.testing.assert_close(import_checkpoint(path)(z), paint(g, z), atol=1e-4, rtol=0)
+    torch.testing.assert_close(import_checkpoint(path)(z), generate(g, z), atol=1e-4, rtol=0)
 
 
 def test_an_averaged_model_of_torch_is_read_without_its_count(tmp_path):
@@ -222,7 +222,7 @@ def test_an_averaged_model_of_torch_is_read_without_its_count(tmp_path):
     assert list(averaged.state_dict()) == ["n_averaged"]  # what torch adds to the names that begin with module.
     torch.save({"n_averaged": torch.tensor(3)} | {f"module.{key}": value for key, value in g.items()}, tmp_path / "f")
     z = torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
-    torch.testing.assert_close(import_checkpoint(tmp_path / "f")(z), paint(g, z), atol=1e-4, rtol=0)
+    torch.testing.assert_close(import_checkpoint(tmp_path / "f")(z), generate(g, z), atol=1e-4, rtol=0)
 
 
 def test_a_damaged_file_is_refused(refuses_damage):
@@ -258,4 +258,4 @@ def test_final_tanh_which_no_file_tells_is_a_line_in_config_json(tmp_path):
     config["architecture"]["tanh"] = True
     (folder / "config.json").write_text(json.dumps(config))
     z = torch.randn(3, 10)
-    torch.testing.assert_close(weights.load(folder)(z), torch.tanh(paint(g, z)), atol=1e-4, rtol=0)
+    torch.testing.assert_close(weights.load(folder)(z), torch.tanh(generate(g, z)), atol=1e-4, rtol=0)

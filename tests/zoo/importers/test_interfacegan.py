@@ -1,4 +1,4 @@
-"""interfacegan, higan and mganprior: imported networks paint and score as those programs define them."""
+"""interfacegan, higan and mganprior: imported networks generate and score as those programs define them."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def block(p, name, x, padding=1, gain=2**0.5, up=False, down=False):
     return x * (gain / w[0].numel() ** 0.5) + bias
 
 
-def paint(p, z):
+def generate(p, z):
     """The generator; a fractional lod is rounded up, for these programs do not blend."""
     first = 0 if "layer0.wscale.bias" in p else 1
     count = sum(key.startswith("layer") and key.endswith("bias") for key in p)
@@ -131,14 +131,14 @@ def discriminator_file(seed, widths, fused=False, lod=0.0, labels=0):
         {"widths": (12, 12, 8, 6), "lod": 0.0, "fused": True},
         {"widths": (12, 12, 8, 6), "lod": 1.4},
     ],
-    ids=["celebahq names", "grey", "bedroom names", "fused", "half grown"],
+    ids=["celebahq names", "gray", "bedroom names", "fused", "half grown"],
 )
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_generator_paints_as_the_program_defines_it(tmp_path, options, prefix):
+def test_generator_generates_as_the_program_defines_it(tmp_path, options, prefix):
     p, path = generator_file(1, **options), tmp_path / "pggan.pth"
     torch.save({prefix + key: value for key, value in p.items()}, path)
     z = torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
-    torch.testing.assert_close(import_checkpoint(path)(z), paint(p, z), atol=1e-4, rtol=0)
+    torch.testing.assert_close(import_checkpoint(path)(z), generate(p, z), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_discriminator_scores_as_the_program_defines_it(tmp_path, options):
     torch.testing.assert_close(ours, score(p, images), atol=1e-4, rtol=0)
 
 
-def test_a_file_without_the_other_resolutions_says_that_it_cannot_paint_them(tmp_path):
+def test_a_file_without_the_other_resolutions_says_that_it_cannot_generate_them(tmp_path):
     torch.save(generator_file(1, (12, 12, 8)), tmp_path / "pggan_celebahq.pth")
     generator = import_checkpoint(tmp_path / "pggan_celebahq.pth")
     with pytest.raises(ValueError, match="16"):

@@ -1,4 +1,4 @@
-"""MMGeneration and MMagic: imported networks paint (RGB) and score as those programs define them (BGR)."""
+"""MMGeneration and MMagic: imported networks generate (RGB) and score as those programs define them (BGR)."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def conv(p, name, x, gain=2**0.5, padding=1):
     return F.conv2d(x, equalized(p[f"{name}.conv.weight_orig"], gain), p[f"{name}.conv.bias"], padding=padding)
 
 
-def paint(p, z, label=None, fused=True, scale=None, weight=1.0):
+def generate(p, z, label=None, fused=True, scale=None, weight=1.0):
     """The generator as PGGANGenerator defines it: BGR, epsilon outside the root."""
 
     def activated(x):
@@ -140,7 +140,7 @@ OPTIONS = {
 
 def checkpoint(widths, labels=0, fused=True, group=4, rgb=False, scale=None, weight=1.0, ema="generator_ema.",
                prefix="", config=False):  # fmt: skip
-    """A file of the family: (its content, the generator that paints, the discriminator, the scale)."""
+    """A file of the family: (its content, the generator that generates, the discriminator, the scale)."""
     average, raw = (generator_weights(seed, widths, labels=labels, fused=fused) for seed in (1, 2))
     d = discriminator_weights(3, widths, labels, group)
     scale = scale or 4 << (len(widths) - 1)
@@ -160,18 +160,18 @@ def checkpoint(widths, labels=0, fused=True, group=4, rgb=False, scale=None, wei
 @pytest.fixture(params=OPTIONS, ids=lambda name: name.replace(" ", "_"))
 def case(request, tmp_path):
     options = OPTIONS[request.param]
-    content, painter, d, scale = checkpoint(**options)
+    content, generator, d, scale = checkpoint(**options)
     torch.save(content, tmp_path / "pggan.pth")
-    return tmp_path / "pggan.pth", painter, d, scale, options
+    return tmp_path / "pggan.pth", generator, d, scale, options
 
 
-def test_generator_paints_as_the_program_defines_it_but_rgb(case):
-    path, painter, _, scale, options = case
+def test_generator_generates_as_the_program_defines_it_but_rgb(case):
+    path, generator, _, scale, options = case
     label = torch.eye(4)[:3] if "labels" in options else None
     generator = import_checkpoint(path)
     for size in (1.0, 1e-6, 0.0):
         z = size * torch.randn(3, 10)
-        theirs = paint(painter, z, label, options.get("fused", True), scale, options.get("weight", 1.0))
+        theirs = generate(generator, z, label, options.get("fused", True), scale, options.get("weight", 1.0))
         theirs = theirs if options.get("rgb") else theirs.flip(1)
         torch.testing.assert_close(generator(z, label), theirs, atol=1e-4, rtol=0)
 
@@ -186,7 +186,7 @@ def test_discriminator_scores_rgb_as_the_program_scores_bgr(case):
     torch.testing.assert_close(ours, score(d, native, **flags), atol=1e-4, rtol=0)
 
 
-def test_published_vector_is_painted(real_data):
+def test_published_vector_is_generated(real_data):
     vectors = np.load(real_data / "zoo_vectors/mmgen_128_narrow.npz")
     images = import_checkpoint(real_data / "zoo_vectors/mmgen_128_narrow.pth")(torch.from_numpy(vectors["z"]))
     np.testing.assert_allclose(images.numpy(), vectors["images"], atol=1e-4)

@@ -11,7 +11,7 @@ def normalized(x):
     return x / torch.sqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
-def paint(layers, output, z):
+def generate(layers, output, z):
     """A chain of: normalize, (double,) convolve, times the stored scale, bias, activate; layers: (w, scale, b) each."""
     x = z[:, :, None, None]
     for n, (w, scale, b) in enumerate(layers):
@@ -57,12 +57,12 @@ def first_names(layers, output):
 
 @pytest.mark.parametrize("widths", [(12, 12, 8), (7, 13, 5, 11)])
 @pytest.mark.parametrize("names", [features_names, first_names])
-def test_generator_paints_with_the_stored_scales(tmp_path, widths, names):
+def test_generator_generates_with_the_stored_scales(tmp_path, widths, names):
     layers, output = weights(1, widths)
     path = tmp_path / "100_celeb_hq_network-snapshot-010403.pth"
     torch.save(names(layers, output), path)
     z = torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
-    torch.testing.assert_close(import_checkpoint(path)(z), paint(layers, output, z), atol=1e-4, rtol=0)
+    torch.testing.assert_close(import_checkpoint(path)(z), generate(layers, output, z), atol=1e-4, rtol=0)
 
 
 def test_without_stored_scales_they_are_those_of_the_paper(tmp_path):
@@ -71,7 +71,7 @@ def test_without_stored_scales_they_are_those_of_the_paper(tmp_path):
     torch.save(p, tmp_path / "old.pth")
     he = [(w, 2**0.5 / w[0].numel() ** 0.5 if n else 2**0.5 / 4 / 10**0.5, b) for n, (w, _, b) in enumerate(layers)]
     z = torch.randn(3, 10, generator=torch.Generator().manual_seed(3))
-    theirs = paint(he, (output[0], 1 / 8**0.5, output[2]), z)
+    theirs = generate(he, (output[0], 1 / 8**0.5, output[2]), z)
     torch.testing.assert_close(import_checkpoint(tmp_path / "old.pth")(z), theirs, atol=1e-4, rtol=0)
 
 

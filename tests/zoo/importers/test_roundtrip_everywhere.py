@@ -13,7 +13,7 @@ from zoo import weights
 from zoo.importers import import_checkpoint, import_networks
 
 
-def test_saved_and_loaded_it_paints_the_same_images_to_the_bit(sample, tmp_path):
+def test_saved_and_loaded_it_generates_the_same_images_to_the_bit(sample, tmp_path):
     folder = import_networks(sample.path).save(tmp_path / "model")
     imported, loaded = import_checkpoint(sample.path), weights.load(folder)
     assert torch.equal(loaded(sample.z), imported(sample.z))
@@ -39,7 +39,7 @@ def test_config_json_says_where_it_comes_from(sample, tmp_path):
 
 
 @pytest.mark.parametrize("sample", ["gan_zoo", "mmgen", "gandissect", "akanimax_v3"], indirect=True)
-def test_exported_to_onnx_it_paints_what_its_own_program_paints(sample, tmp_path):
+def test_exported_to_onnx_it_generates_what_its_own_program_generates(sample, tmp_path):
     folder = import_networks(sample.path).save(tmp_path / "model")
     report = export_onnx(folder, tmp_path / "model.onnx")
     assert report.path.is_file()

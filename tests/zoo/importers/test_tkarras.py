@@ -1,4 +1,4 @@
-"""tkarras's TensorFlow pickles: imported networks paint and score as networks.py of that program defines it."""
+"""tkarras's TensorFlow pickles: imported networks generate and score as networks.py of that program defines it."""
 
 import pickle
 import sys
@@ -107,7 +107,7 @@ class Program:
         w = F.pad(w.permute(2, 3, 0, 1), (1, 1, 1, 1))
         return w[..., 1:, 1:] + w[..., :-1, 1:] + w[..., 1:, :-1] + w[..., :-1, :-1]
 
-    def paint(self, z, label=None):
+    def generator(self, z, label=None):
         x = z if label is None else torch.cat([z, label], dim=1)
         if self.normalize:
             x = self.pixel_norm(x)
@@ -165,7 +165,7 @@ CASES = {
     "plain": ({}, {}, {}),
     "fused": ({"fused": True}, {}, {}),
     "labelled": ({"labels": 4}, {"label_size": 4}, {}),
-    "grey, odd widths": ({"channels": 1, "widths": (7, 11, 5)}, {}, {}),
+    "gray, odd widths": ({"channels": 1, "widths": (7, 11, 5)}, {}, {}),
     "4x4 alone": ({"widths": (8,)}, {}, {}),
     "without wscale": ({"fused": True, "small": True}, {"use_wscale": False}, {"wscale": False}),
     "fading": ({"lod": 0.3}, {}, {}),
@@ -197,11 +197,11 @@ def case(request, tmp_path):
     return path, gs, d, options, given
 
 
-def test_generator_paints_as_networks_py_defines_it(case):
+def test_generator_generates_as_networks_py_defines_it(case):
     path, gs, _, options, given = case
     z = torch.randn(4, LATENT, dtype=torch.double) * torch.tensor([[1], [1], [1e-4], [0]])  # where an epsilon shows
     label = torch.eye(4, dtype=torch.double) if "labels" in given else None
-    theirs = Program(gs, **options).paint(z, label)
+    theirs = Program(gs, **options).generator(z, label)
     ours = import_checkpoint(path)(z.float(), None if label is None else label.float())
     assert ours.shape == theirs.shape
     torch.testing.assert_close(ours.double(), theirs, atol=1e-4, rtol=0)
@@ -238,7 +238,7 @@ def test_every_way_in_which_variables_are_saved(tmp_path, how):
     path = tmp_path / "any.pkl"
     path.write_bytes(pickle.dumps(Network(saved) if how == "one network" else (Network(saved),), protocol=2))
     z = torch.randn(2, LATENT, dtype=torch.double)
-    torch.testing.assert_close(import_checkpoint(path)(z.float()).double(), Program(g).paint(z), atol=1e-4, rtol=0)
+    torch.testing.assert_close(import_checkpoint(path)(z.float()).double(), Program(g).generator(z), atol=1e-4, rtol=0)
 
 
 def test_a_network_that_stylegans_program_saved_again(tmp_path, monkeypatch):
@@ -254,7 +254,7 @@ def test_a_network_that_stylegans_program_saved_again(tmp_path, monkeypatch):
     path = tmp_path / "any.pkl"
     path.write_bytes(pickle.dumps((network,) * 3, protocol=4))
     z = torch.randn(2, LATENT, dtype=torch.double)
-    torch.testing.assert_close(import_checkpoint(path)(z.float()).double(), Program(g).paint(z), atol=1e-4, rtol=0)
+    torch.testing.assert_close(import_checkpoint(path)(z.float()).double(), Program(g).generator(z), atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(

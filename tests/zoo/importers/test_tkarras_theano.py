@@ -108,7 +108,7 @@ class Program:
         x = x + next(self.values).reshape(1, -1, *[1] * (x.ndim - 2))
         return torch.where(x > 0, x, leak * x)
 
-    def paint(self, z, label=None, tanh=False):
+    def generate(self, z, label=None, tanh=False):
         def norm(v):
             return v / torch.sqrt(v.square().mean(dim=1, keepdim=True) + 1e-8)
 
@@ -153,7 +153,7 @@ class Program:
 
 CASES = {
     "plain": ({"widths": (12, 10, 6)}, {}),
-    "grey, one block": ({"widths": (7, 11), "channels": 1}, {"num_channels": 1}),
+    "gray, one block": ({"widths": (7, 11), "channels": 1}, {"num_channels": 1}),
     "labelled": ({"widths": (12, 8), "labels": 4}, {"label_size": 4}),
     "fading": ({"widths": (12, 10, 6)}, {"lod": 0.3}),
     "fading one resolution lower": ({"widths": (12, 10, 6)}, {"lod": 1.6}),
@@ -180,12 +180,12 @@ def case(request, tmp_path):
     return path, found[2], found[1], given, spec
 
 
-def test_generator_paints_as_network_py_defines_it(case):
+def test_generator_generates_as_network_py_defines_it(case):
     path, gs, _, given, spec = case
     z = torch.randn(4, LATENT, dtype=torch.double) * torch.tensor([[1], [1], [1e-4], [0]])  # where an epsilon shows
     label = torch.eye(4, dtype=torch.double) if "labels" in given else None
     program = Program(gs, spec.get("lod", 0.0), given.get("wscale", True))
-    theirs = program.paint(z, label, tanh="tanh_at_end" in spec)
+    theirs = program.generate(z, label, tanh="tanh_at_end" in spec)
     assert not list(program.values)  # every parameter was used
     ours = import_checkpoint(path)(z.float(), None if label is None else label.float())
     torch.testing.assert_close(ours.double(), theirs, atol=1e-4, rtol=0)

@@ -42,7 +42,7 @@ def run(folder, total_kimg, labels=None, **options):
     ],
     ids=["first", "fading", "half", "grown", "without growth"],
 )
-def test_a_checkpoint_paints_what_its_run_publishes(tmp_path, total_kimg, side, options):
+def test_a_checkpoint_generates_what_its_run_publishes(tmp_path, total_kimg, side, options):
     folder, path = run(tmp_path, total_kimg, **options)
     imported = import_networks(path)
     assert imported.layout == "celebahq"

@@ -1,4 +1,4 @@
-"""Files of every layout are recognised by content alone, by one layout, and paint what their own program paints."""
+"""Files of every layout are recognised by content alone, by one layout, and give what their own program gives."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ def test_one_layout_recognises_the_file_and_it_is_the_right_one(sample, layouts_
     assert layouts_of(sample.path) == [sample.layout]
 
 
-def test_imported_generator_paints_what_its_own_program_paints(sample):
+def test_imported_generator_generates_what_its_own_program_generates(sample):
     images = import_checkpoint(sample.path)(sample.z)
     np.testing.assert_allclose(images.numpy(), sample.images, rtol=0, atol=1e-4)
 

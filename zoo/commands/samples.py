@@ -14,13 +14,13 @@ SAMPLES_NAME = "samples.png"
 
 @torch.inference_mode()
 def save_samples(folder: Path, generator: Generator) -> Path:
-    """Paint seeds 0, 1, ... into samples.png: 4x4 pictures up to 128x128, 2x2 above, none of them larger than 512x512.
+    """Generate seeds 0, 1, ... into samples.png: 4x4 images up to 128x128, 2x2 above, none of them larger than 512x512.
 
     The latents of a seed are numpy.random.RandomState(seed).randn(latent_size), as everywhere; classes take turns.
     """
     config = generator.config
     side = 4 if config.resolution <= 128 else 2
-    pictures = []
+    images = []
     for seed in range(side * side):
         z = np.random.RandomState(seed).randn(1, config.latent_size).astype(np.float32)
         inputs = [torch.from_numpy(z)]
@@ -28,11 +28,11 @@ def save_samples(folder: Path, generator: Generator) -> Path:
             inputs.append(torch.eye(config.label_size)[[seed % config.label_size]])
         image = generator(*inputs)[0].permute(1, 2, 0).numpy()
         pixels = np.clip(np.rint((image + 1) * 127.5), 0, 255).astype(np.uint8)
-        picture = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
+        shown = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
         if config.resolution > 512:
-            picture = picture.reduce(config.resolution // 512)
-        pictures.append(np.atleast_3d(np.asarray(picture)))
-    rows = [np.concatenate(pictures[i : i + side], axis=1) for i in range(0, side * side, side)]
+            shown = shown.reduce(config.resolution // 512)
+        images.append(np.atleast_3d(np.asarray(shown)))
+    rows = [np.concatenate(images[i : i + side], axis=1) for i in range(0, side * side, side)]
     sheet = np.concatenate(rows)
     notes = PngInfo()
     notes.add_text("seeds", ",".join(map(str, range(side * side))))

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from zoo.commands.terminal_picture import print_on, print_picture
+from zoo.commands.terminal_image import print_image, print_on
 
 
 def test_upper_and_lower_pixels_are_the_two_colours_of_a_half_block(tmp_path):
@@ -21,7 +21,7 @@ def test_upper_and_lower_pixels_are_the_two_colours_of_a_half_block(tmp_path):
     assert second.endswith("38;2;0;255;0;48;2;9;8;7m")
 
 
-def test_a_wide_picture_fits_the_terminal(tmp_path):
+def test_a_wide_image_fits_the_terminal(tmp_path):
     Image.new("RGB", (640, 320)).save(tmp_path / "picture.png")
     out = io.StringIO()
     print_on(Console(file=out, force_terminal=True, color_system="truecolor", width=40), tmp_path / "picture.png")
@@ -36,13 +36,13 @@ def test_a_terminal_without_the_colours_gets_no_blocks(tmp_path, capsys, monkeyp
     for name, value in ({"TERM": "xterm", "FORCE_COLOR": "1"} | variables).items():
         monkeypatch.setenv(name, value)
     Image.new("RGB", (2, 2)).save(tmp_path / "picture.png")
-    print_picture(tmp_path / "picture.png")
+    print_image(tmp_path / "picture.png")
     assert capsys.readouterr().out.count("▀") == blocks
 
 
-def test_a_picture_that_is_none_is_said(tmp_path, capsys, monkeypatch):
+def test_an_image_that_is_none_is_said(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLORTERM", "truecolor")
     (tmp_path / "picture.png").write_text("no picture")
-    print_picture(tmp_path / "picture.png")
+    print_image(tmp_path / "picture.png")
     assert "cannot be shown (cannot identify image file" in capsys.readouterr().out

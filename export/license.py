@@ -1,4 +1,4 @@
-"""Under which licence a model is published: what its config.json states, what the user says, what the Hub calls it."""
+"""Under which license a model is published: what its config.json states, what the user says, what the Hub calls it."""
 
 import json
 import re
@@ -22,14 +22,14 @@ HUB_LICENSES = frozenset(_IDENTIFIERS.split())
 
 
 @dataclass(frozen=True)
-class Licence:
-    """Terms of a model's weights and of the pictures it learned from.
+class License:
+    """Terms of a model's weights and of the images it learned from.
 
     Attributes:
         weights: as stated; None where nobody did.
         data: as stated; None where nobody did.
         non_commercial: whether either forbids commercial use; None where that was not stated.
-        link: where the text of the weights' licence is, if that was said.
+        link: where the text of the weights' license is, if that was said.
     """
 
     weights: str | None
@@ -54,7 +54,7 @@ class Licence:
         if self.weights is None or self.hub_id != "other":
             return {"license": self.hub_id}
         name = slug(self.weights)
-        return {"license": "other", "license_name": name, "license_link": self.link or f"{page}#licence"}
+        return {"license": "other", "license_name": name, "license_link": self.link or f"{page}#license"}
 
     def to_config(self) -> dict[str, Any]:
         """Return the field "license" of config.json."""
@@ -81,9 +81,9 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9.+]+", "-", name.lower()).strip("-.") or "unnamed"
 
 
-def choose_licence(
+def choose_license(
     config: dict[str, Any], weights: str | None = None, data: str | None = None, link: str | None = None
-) -> Licence:
+) -> License:
     """Return the terms of a model.
 
     Args:
@@ -114,4 +114,4 @@ def choose_licence(
         re.search(r"\bnc\b|non-?commercial|research only", text, re.IGNORECASE) for text in (chosen, terms) if text
     ):
         non_commercial = True
-    return Licence(chosen, terms, non_commercial, link or stated.get("link"))
+    return License(chosen, terms, non_commercial, link or stated.get("link"))

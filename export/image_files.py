@@ -1,4 +1,4 @@
-"""Write pictures that say what they show, as PNG, JPEG or WebP, and never over one that shows something else."""
+"""Write images that say what they show, as PNG, JPEG or WebP, and never over one that shows something else."""
 
 import json
 import tempfile
@@ -22,14 +22,14 @@ LARGEST = {"PNG": 2**31 - 1, "JPEG": 65_500, "WEBP": 16_383}
 """Most pixels a side that each format, as Pillow writes it, can hold."""
 
 LARGEST_AREA = 2**29
-"""Most pixels of one picture, 22x22 faces of 1024x1024: 1.6 GB, and three times that while it is put together."""
+"""Most pixels of one image, 22x22 faces of 1024x1024: 1.6 GB, and three times that while it is put together."""
 
 IMAGE_DESCRIPTION = 0x010E
 """The EXIF field that holds the caption, as JSON, where a format has no text fields of its own."""
 
 
 def check_size(path: Path, width: int, height: int) -> None:
-    """Raise UsageError where a picture of width x height pixels is more than its format, or memory, holds."""
+    """Raise UsageError where an image of width x height pixels is more than its format, or memory, holds."""
     kind = FORMATS[path.suffix.lower()]
     if max(width, height) > LARGEST[kind]:
         raise UsageError(
@@ -37,7 +37,7 @@ def check_size(path: Path, width: int, height: int) -> None:
             "give a .png or fewer images"
         )
     if width * height > LARGEST_AREA:
-        raise UsageError(f"{path}: got {width}x{height} pixels, expected at most {LARGEST_AREA:,} in one picture")
+        raise UsageError(f"{path}: got {width}x{height} pixels, expected at most {LARGEST_AREA:,} in one image")
 
 
 def refuse_other_files(path: Path) -> None:
@@ -50,7 +50,7 @@ def refuse_other_files(path: Path) -> None:
 
 
 def check_place(folder: Path) -> None:
-    """Make a folder and raise UsageError where no file can be written into it: before hours of painting, not after."""
+    """Make a folder and raise UsageError where no file can be written into it: before hours of work, not after."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -59,12 +59,12 @@ def check_place(folder: Path) -> None:
         raise UsageError(f"{folder}: cannot be written ({error.strerror}), expected a writable folder") from None
 
 
-def write_picture(path: Path, picture: np.ndarray, caption: dict[str, str]) -> None:
-    """Write a picture in the format of its suffix; the file appears whole or not at all.
+def write_image(path: Path, image: np.ndarray, caption: dict[str, str]) -> None:
+    """Write an image in the format of its suffix; the file appears whole or not at all.
 
     Args:
         path: ends with one of FORMATS; its folder is made if it is missing.
-        picture: (H, W, 3) or (H, W, 1) uint8.
+        image: (H, W, 3) or (H, W, 1) uint8.
         caption: text fields of a PNG; in JPEG and WebP, JSON in EXIF's ImageDescription.
 
     Raises:
@@ -74,19 +74,19 @@ def write_picture(path: Path, picture: np.ndarray, caption: dict[str, str]) -> N
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as partial:
-            image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+            file = Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
             if kind == "PNG":
                 text = PngImagePlugin.PngInfo()
                 for key, value in caption.items():
                     text.add_text(key, value)
-                image.save(partial, format=kind, pnginfo=text)
+                file.save(partial, format=kind, pnginfo=text)
             else:
                 exif = Image.Exif()
                 exif[IMAGE_DESCRIPTION] = json.dumps(caption)
                 if kind == "JPEG":
-                    image.save(partial, format=kind, exif=exif, quality=95, subsampling="4:4:4")
+                    file.save(partial, format=kind, exif=exif, quality=95, subsampling="4:4:4")
                 else:
-                    image.save(partial, format=kind, exif=exif, quality=95)
+                    file.save(partial, format=kind, exif=exif, quality=95)
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written ({error.strerror or error}), expected a writable folder with room"
@@ -94,11 +94,11 @@ def write_picture(path: Path, picture: np.ndarray, caption: dict[str, str]) -> N
 
 
 def read_caption(path: Path) -> dict[str, str] | None:
-    """Return the caption that write_picture gave a file, None if it is no whole picture."""
+    """Return the caption that write_image gave a file, None if it is no complete image."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # a grid of 14x14 faces of 1024x1024 is no bomb
     try:
         with Image.open(path, formats=[FORMATS[path.suffix.lower()]]) as image:
-            image.load()  # to the end: a truncated file is not the picture that it says it is
+            image.load()  # to the end: a truncated file is not the image that it says it is
             if isinstance(image, PngImagePlugin.PngImageFile):
                 return {str(key): str(value) for key, value in image.text.items()}
             return json.loads(image.getexif().get(IMAGE_DESCRIPTION, ""))
@@ -108,7 +108,7 @@ def read_caption(path: Path) -> dict[str, str] | None:
         Image.MAX_IMAGE_PIXELS = limit
 
 
-def is_painted(path: Path, caption: dict[str, str], overwrite: bool) -> bool:
+def is_up_to_date(path: Path, caption: dict[str, str], overwrite: bool) -> bool:
     """Whether a file is there and shows what caption says.
 
     Raises:
