@@ -124,7 +124,7 @@ def test_what_cannot_be_written_is_refused_before_anything_is_generated(
         args = [] if grid is None else ["--grid", grid]
         found = refusal(capsys, "--model", onnx_file, *args, "--output", tmp_path / output, "--device", "cpu")
         assert found.endswith(message)
-    with pytest.raises(UsageError, match=r"23552x23552 pixels, expected at most 536,870,912 in one picture"):
+    with pytest.raises(UsageError, match=r"23552x23552 pixels, expected at most 536,870,912 in one image"):
         check_size(tmp_path / "large.png", 23 * 1024, 23 * 1024)
     message = refusal(capsys, "--model", onnx_file, "--output", tmp_path / "file")
     assert message.endswith("expected a folder, or a .png, .jpg or .webp")

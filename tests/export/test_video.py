@@ -145,7 +145,7 @@ def test_a_film_that_is_stopped_half_way_leaves_nothing(onnx_file, tmp_path, mon
         yield from [np.zeros((1, 16, 16, 3), np.uint8)] * 3
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "filmed", broken)
+    monkeypatch.setattr(module, "frames_of", broken)
     with pytest.raises(SystemExit, match="130"):
         video("--model", onnx_file, "--output", tmp_path / "film.mp4", "--device", "cpu")
     assert capsys.readouterr().err.endswith("python -m export: stopped; every file that bears its name is complete\n")

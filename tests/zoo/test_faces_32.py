@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from train.uint8_images import to_uint8
+from train.pictures import to_uint8
 
 import zoo
 from train.metrics.ms_ssim import ms_ssim_of
