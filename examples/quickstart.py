@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     print(export_onnx(run.run_folder, folder / "faces.onnx", overwrite=True))
     generator = load_onnx(folder / "faces.onnx")
     z = np.random.default_rng(0).standard_normal((16, 32)).astype(np.float32)
-    images = generator.pictures(z)  # (16, 8, 8, 3) uint8: colors so far, after 200 images
+    images = generator.uint8_images(z)  # (16, 8, 8, 3) uint8: colors so far, after 200 images
     grid = images.reshape(4, 4, 8, 8, 3).swapaxes(1, 2).reshape(32, 32, 3)
     Image.fromarray(grid).resize((256, 256), Image.Resampling.NEAREST).save(folder / "grid.png")
 
