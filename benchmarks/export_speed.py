@@ -86,7 +86,7 @@ def measure(model: Path, scratch: Path, options: argparse.Namespace) -> None:
     import numpy as np
 
     import zoo
-    from export.to_onnx import export_onnx
+    from export.onnx_export.to_onnx import export_onnx
 
     file = export_onnx(model, scratch / f"{model.name}.onnx").path
     config = zoo.load(model).config

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from celebahq_builder.config import BuildConfig as BuildConfig
     from celebahq_builder.hdf5 import open_dataset as open_dataset
     from celebahq_builder.quality import quality_score as quality_score
+    from export.onnx_export.to_onnx import export_onnx as export_onnx
     from export.sample import load_onnx as load_onnx
-    from export.to_onnx import export_onnx as export_onnx
     from train.config import TrainConfig as TrainConfig
     from train.loop import train as train
     from train.metrics.ms_ssim import ms_ssim as ms_ssim
@@ -39,7 +39,7 @@ _WHERE = {
     "TrainConfig": "train.config",
     "align_face": "celebahq_builder.align",
     "build": "celebahq_builder.build",
-    "export_onnx": "export.to_onnx",
+    "export_onnx": "export.onnx_export.to_onnx",
     "import_checkpoint": "zoo",
     "load": "zoo",
     "load_onnx": "export.sample",

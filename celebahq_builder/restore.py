@@ -9,10 +9,10 @@ from celebahq.device import choose_device
 from celebahq_builder.tiles import run_tiled
 
 if TYPE_CHECKING:
-    from zoo.restoration import ArtifactRemover, SuperResolver
-    from zoo.without_mesh import WithoutMesh
+    from zoo.restoration.checkerboard import CheckerboardFilter
+    from zoo.restoration.networks import ArtifactRemover, SuperResolver
 
-    Network: TypeAlias = ArtifactRemover | SuperResolver | WithoutMesh
+    Network: TypeAlias = ArtifactRemover | SuperResolver | CheckerboardFilter
 
 SCALE = 4
 SIZES = ("full", "fast")
@@ -40,11 +40,11 @@ def remove_artifacts(photo: np.ndarray, size: str = "full", device: str | None =
     """
     import cv2
 
-    from zoo.jpeg_traces import repair_share
+    from zoo.restoration.jpeg_blockiness import correction_weight
 
     name, device = artifacts_name(size), str(choose_device(device))
     _check(photo)
-    share = repair_share(photo)
+    share = correction_weight(photo)
     if not share:
         return photo.copy()
     restored = _restore(photo, name, device)
@@ -91,7 +91,7 @@ def superres_name(size: str, kind: str = "gan") -> str:
 
 def margin_of(name: str) -> int:
     """How many pixels around a part of a photo a network must be shown to restore that part as it would the whole."""
-    return load_network(name, "cpu").reach
+    return load_network(name, "cpu").margin
 
 
 @cache
@@ -99,12 +99,12 @@ def load_network(name: str, device: str) -> "Network":
     """A network that ships with the package, on its device; each process loads it once."""
     import torch
 
-    from zoo.restoration_weights import load_restoration, shipped_folder
-    from zoo.without_mesh import WithoutMesh
+    from zoo.restoration.checkerboard import CheckerboardFilter
+    from zoo.restoration.weights import load_restoration, shipped_folder
 
     network: Network = load_restoration(shipped_folder(name))
     if name.endswith("-gan"):
-        network = WithoutMesh(cast("SuperResolver", network))
+        network = CheckerboardFilter(cast("SuperResolver", network))
     # Channels last: a seventh to two fifths less work on a CPU, and what tensor cores want.
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
@@ -130,7 +130,7 @@ def _restore(photo: np.ndarray, name: str, device: str) -> np.ndarray:
         photo,
         scale=SCALE if kind == "superres" else 1,
         tile=_TILES[kind][device.partition(":")[0]],
-        margin=network.reach,
+        margin=network.margin,
         batch=_BATCH[device.partition(":")[0]],
     )
 

@@ -23,7 +23,7 @@ def resolve_auto(config: BuildConfig) -> tuple[BuildConfig, str]:
         return (config if config.device != "auto" else replace(config, device="cpu")), ""
     from celebahq.device import choose_device
     from celebahq_builder.restore import artifacts_name, superres_name
-    from zoo.restoration_weights import load_restoration, shipped_folder, weights_sha256
+    from zoo.restoration.weights import load_restoration, shipped_folder, weights_sha256
     from zoo.weights import ModelError
 
     device: Literal["cpu", "cuda"] = "cuda" if choose_device(config.device).type == "cuda" else "cpu"

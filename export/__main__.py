@@ -16,7 +16,7 @@ except ModuleNotFoundError:
 from celebahq.command import run_command
 from export.config import ImagesConfig, OnnxConfig, VideoConfig
 from export.demo.config import DemoConfig
-from export.hub_config import HubConfig
+from export.hub.config import HubConfig
 from export.web.config import WebConfig
 
 Command = (
@@ -39,10 +39,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 def run(args: Sequence[str] | None = None) -> None:
     """Run one subcommand, or raise what a user can mend."""
-    config = tyro.cli(Command, args=join_label(args), prog="python -m export", description=__doc__)
+    config = tyro.cli(Command, args=join_label_words(args), prog="python -m export", description=__doc__)
     # each command imports what it runs on: torch only for onnx, only onnxruntime for images of an .onnx
     if isinstance(config, OnnxConfig):
-        from export.to_onnx import export_onnx
+        from export.onnx_export.to_onnx import export_onnx
 
         print(
             export_onnx(
@@ -56,7 +56,7 @@ def run(args: Sequence[str] | None = None) -> None:
             )
         )
     elif isinstance(config, HubConfig):
-        from export.to_hub import push_to_hub
+        from export.hub.to_hub import push_to_hub
 
         print(push_to_hub(config))
     elif isinstance(config, WebConfig):
@@ -77,7 +77,7 @@ def run(args: Sequence[str] | None = None) -> None:
         print(generate_images(config))
 
 
-def join_label(args: Sequence[str] | None) -> list[str]:
+def join_label_words(args: Sequence[str] | None) -> list[str]:
     """Return a command line's words with "--label", "-1,0.3" as one: the second would be taken for an option."""
     words: list[str] = []
     for word in sys.argv[1:] if args is None else args:

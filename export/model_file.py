@@ -34,7 +34,7 @@ def place_onnx(
 
     Raises:
         UsageError: the model cannot be used, or is too large.
-        export.parity.ParityError: the export does not generate what PyTorch generates.
+        export.onnx_export.parity.ParityError: the export does not generate what PyTorch generates.
     """
     if resolution is not None and largest is not None and resolution > largest:
         raise UsageError(f"--resolution: got {resolution}, expected at most {largest}")
@@ -64,6 +64,6 @@ def place_onnx(
     if resolution is None and largest is not None and isinstance(own, int) and own > largest:
         resolution = largest
         _log.warning(f"{model}: a generator of {own}x{own}, exported at {largest}x{largest}")
-    from export.to_onnx import export_onnx  # torch, which an .onnx file does without
+    from export.onnx_export.to_onnx import export_onnx  # torch, which an .onnx file does without
 
     export_onnx(folder, target, resolution=resolution, precision=precision)

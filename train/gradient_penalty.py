@@ -49,7 +49,7 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
             break
         if r == resolution and fades(config, resolution, alpha):
             coarse = tape.pop().detach()
-            g_coarse = _through_leaky_relu(weighted(g, 1 - alpha), coarse, config.entry_leak)
+            g_coarse = _through_leaky_relu(weighted(g, 1 - alpha), coarse, config.from_rgb_slope)
             coarse_gradient = _through_pool(_through_conv(g_coarse, discriminator.rgb(r // 2)))
             g = weighted(g, alpha)
         block = discriminator.block(r)
@@ -60,7 +60,7 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
             g = _through_leaky_relu(_through_pool(g), activation, leak)
         g = _through_leaky_relu(_through_conv(g, block.conv1), hidden, leak)
         g = _through_conv(g, block.conv0)
-    g = _through_leaky_relu(g, tape.pop().detach(), config.entry_leak)
+    g = _through_leaky_relu(g, tape.pop().detach(), config.from_rgb_slope)
     g = _through_conv(g, discriminator.rgb(resolution))
     return g if coarse_gradient is None else g + coarse_gradient
 

@@ -43,7 +43,7 @@ def run(args: Sequence[str] | None = None) -> int:
     elif isinstance(config, PullConfig):
         pull_models(config)
     elif isinstance(config, ImportConfig):
-        from zoo.commands.model_import import import_model
+        from zoo.model_import import import_model
 
         if config.output:
             check_folder_name(config.output, "--output")
@@ -72,8 +72,8 @@ def list_models(config: ListConfig) -> None:
 def pull_models(config: PullConfig) -> None:
     """Fetch models, one after the other, and print where they lie."""
     from zoo.catalog import read_catalog
-    from zoo.commands.pull import pull
     from zoo.locate import locate
+    from zoo.pull import pull
 
     if not config.models:
         raise ModelError("NAME: got none, expected a name of python -m zoo list")
@@ -99,7 +99,7 @@ def verify(config: VerifyConfig) -> int:
     if config.record and is_somebodys(name, folder):
         raise ModelError(f"--record: got {name}, which is not yours to change, expected a model folder or a run folder")
 
-    from zoo.commands.check_image import load_network, record_check
+    from zoo.check_image import load_network, record_check
     from zoo.commands.verify import verify_checkpoint, verify_folder
 
     if config.record:

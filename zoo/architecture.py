@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from zoo.folder import CONFIG_NAME, ModelError, read_config
 
 StddevKind = Literal["batch", "strided", "contiguous", "none"]
-LEAK = 0.2
+NEGATIVE_SLOPE = 0.2
 """Slope of the leaky ReLU for negative inputs, everywhere in both networks (paper, Appendix A)."""
 LARGEST = 1 << 16
 """Of resolutions and channels: a larger number in config.json is a mistake, which would cost memory or overflow."""
@@ -61,13 +61,13 @@ class ProGANConfig:
     """Its epsilon."""
     epsilon_outside_root: bool = False
     """Whether both normalizations are x / (rms + epsilon) instead of x / sqrt(mean square + epsilon)."""
-    generator_leak: float = LEAK
+    generator_leak: float = NEGATIVE_SLOPE
     """Slope of G's leaky ReLU; 0 is ReLU."""
     tanh: bool = False
     """Whether images go through tanh."""
     last_rgb_only: bool = False
     """Whether G has an output layer for its full resolution alone: it can then neither fade nor generate less."""
-    discriminator_leak: float = LEAK
+    discriminator_leak: float = NEGATIVE_SLOPE
     """Slope of D's leaky ReLU."""
     from_rgb_leak: float | None = None
     """Slope of the one after D's input layers; None: the same; 1 is no activation."""
@@ -130,7 +130,7 @@ class ProGANConfig:
         return self.discriminator_hidden or min(self.fmap_base, self.fmap_max)
 
     @property
-    def entry_leak(self) -> float:
+    def from_rgb_slope(self) -> float:
         """Slope of the leaky ReLU after D's input layers."""
         return self.discriminator_leak if self.from_rgb_leak is None else self.from_rgb_leak
 
@@ -150,12 +150,12 @@ class ProGANConfig:
         return None if group and self.stddev_uneven == "batch" and samples % min(group, samples) else group
 
     @property
-    def normalizes(self) -> str:
+    def latent_normalization(self) -> str:
         """What of the latent is normalized: z, joined, twice, both or none."""
         return self.latent_norm or ("joined" if self.variant == "released" else "z")
 
     @property
-    def pools_first(self) -> bool:
+    def fused_pooling(self) -> bool:
         """Whether D's blocks pool before bias and activation."""
         return self.variant == "released" if self.pool_first is None else self.pool_first
 

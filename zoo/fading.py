@@ -6,7 +6,7 @@ from torch import Tensor
 from zoo.architecture import ProGANConfig
 
 
-def growth_of(config: ProGANConfig) -> tuple[int, float]:
+def fade_state(config: ProGANConfig) -> tuple[int, float]:
     """Return (halvings of the full resolution, weight of the newest block) that the config's lod stands for."""
     halvings = int(config.lod)
     return halvings, 1.0 - (config.lod - halvings)

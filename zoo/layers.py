@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.architecture import LEAK
+from zoo.architecture import NEGATIVE_SLOPE
 
 
 class EqualizedConv2d(nn.Module):
@@ -64,7 +64,7 @@ class EqualizedLinear(nn.Module):
         return F.linear(x, self.scaled_weight(x.dtype), self.bias.to(x.dtype))
 
 
-def leaky_relu(x: Tensor, leak: float = LEAK) -> Tensor:
+def leaky_relu(x: Tensor, leak: float = NEGATIVE_SLOPE) -> Tensor:
     """Return x where it is positive and leak * x elsewhere."""
     return F.leaky_relu(x, leak)
 

@@ -30,7 +30,7 @@ def locate(name_or_path: str | Path, revision: str | None = None, cache: str | P
     if is_shipped(name):
         return PRETRAINED / name
     if entry:
-        from zoo.commands.pull import pull
+        from zoo.pull import pull
 
         return pull(entry, cache)
     if hub and hub["revision"] and revision:

@@ -14,7 +14,7 @@ class InputError(CelebAHQError, ValueError):
     """A latent, label, resolution or image that a network does not take; one line that says what it takes."""
 
 
-def join_label(config: ProGANConfig, z: Tensor, label: Tensor | Sequence[int] | int | None) -> Tensor:
+def concat_label(config: ProGANConfig, z: Tensor, label: Tensor | Sequence[int] | int | None) -> Tensor:
     """Return the normalized input of the first layer.
 
     Args:
@@ -31,7 +31,7 @@ def join_label(config: ProGANConfig, z: Tensor, label: Tensor | Sequence[int] | 
     if not isinstance(z, Tensor) or z.ndim != 2 or z.shape[1] != config.latent_size:
         raise InputError(f"z: got {_shape(z)}, expected (N, {config.latent_size})")
     label = None if label is None and not config.label_size else as_label(config, z, label)
-    how = config.normalizes
+    how = config.latent_normalization
     if how in ("z", "twice", "both") or (how == "joined" and label is None):
         z = _normalized(config, z)
     if how == "both":
@@ -45,7 +45,7 @@ def as_label(config: ProGANConfig, z: Tensor, label: Tensor | Sequence[int] | in
     """Return a label as vectors (N, label_size) of z's dtype and device; classes become one-hot.
 
     Raises:
-        InputError: as join_label.
+        InputError: as concat_label.
     """
     size = config.label_size
     wanted = f"(N, {size}), or classes from 0 to {size - 1}" if size else "none: the network is unconditional"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.architecture import ProGANConfig
-from zoo.fading import blend, fades, growth_of, is_fading
+from zoo.fading import blend, fade_state, fades, is_fading
 from zoo.layers import (
     EqualizedConv2d,
     EqualizedLinear,
@@ -18,7 +18,7 @@ from zoo.layers import (
     pixel_norm,
     upsample,
 )
-from zoo.network_inputs import check_images, check_resolution, join_label
+from zoo.network_inputs import check_images, check_resolution, concat_label
 
 
 def size_key(resolution: int) -> str:
@@ -41,7 +41,7 @@ class GeneratorInput(nn.Module):
         side = 4 if self.config.per_pixel_bias else 1
         bias = self.dense.bias.to(z.dtype).view(self.channels, side, side)
         x = (z @ self.dense.scaled_weight(z.dtype).T).view(-1, self.channels, 4, 4) + bias
-        return activated(self.conv(activated(x, self.config, first=True)), self.config)
+        return lrelu_pixelnorm(self.conv(lrelu_pixelnorm(x, self.config, first=True)), self.config)
 
 
 class GeneratorBlock(nn.Module):
@@ -54,11 +54,11 @@ class GeneratorBlock(nn.Module):
         self.conv1 = EqualizedConv2d(channels, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = activated(self.conv0(upsample(x)), self.config)
-        return activated(self.conv1(x), self.config)
+        x = lrelu_pixelnorm(self.conv0(upsample(x)), self.config)
+        return lrelu_pixelnorm(self.conv1(x), self.config)
 
 
-def activated(x: Tensor, config: ProGANConfig, first: bool = False) -> Tensor:
+def lrelu_pixelnorm(x: Tensor, config: ProGANConfig, first: bool = False) -> Tensor:
     """Leaky ReLU, then pixelwise normalization, after a layer of G; first: after its first."""
     x = leaky_relu(x, config.generator_leak)
     if config.pixelnorm == "none" or (first and config.pixelnorm == "not_first"):
@@ -125,13 +125,13 @@ class Generator(nn.Module):
         """
         enlarge = 0
         if resolution is None and alpha is None:
-            enlarge, alpha = growth_of(self.config)
+            enlarge, alpha = fade_state(self.config)
         resolution = check_resolution(self.config, resolution) >> enlarge
         alpha = 1.0 if alpha is None else alpha
         if self.config.last_rgb_only and (resolution < self.config.resolution or is_fading(alpha)):
             only = self.config.resolution
             raise ValueError(f"resolution: got {resolution} at alpha {alpha}, expected {only} at 1, its only output")
-        x = join_label(self.config, z, label).to(self.compute_dtype)
+        x = concat_label(self.config, z, label).to(self.compute_dtype)
         previous = x
         for r in self.config.resolutions:
             if r > resolution:
@@ -159,7 +159,7 @@ class DiscriminatorBlock(nn.Module):
         self.leak = config.discriminator_leak
         # The released program fuses convolution and pooling, so its bias and activation come after the pooling;
         # the bias commutes with the mean, the activation does not.
-        self.pool_first = config.pools_first
+        self.pool_first = config.fused_pooling
 
     def forward(self, x: Tensor, tape: list[Tensor] | None = None) -> Tensor:
         hidden = leaky_relu(self.conv0(x), self.leak)
@@ -275,12 +275,12 @@ class Discriminator(nn.Module):
         """
         check_images(self.config, images)
         if alpha is None:
-            shrink, alpha = growth_of(self.config) if images.shape[-1] == self.config.resolution else (0, 1.0)
+            shrink, alpha = fade_state(self.config) if images.shape[-1] == self.config.resolution else (0, 1.0)
             if shrink and (images.shape[-1] >> (shrink - 1)) < self.config.discriminator_fades_from:
                 shrink, alpha = shrink - 1, 1.0
             for _ in range(shrink):
                 images = downsample(images)
-        resolution, leak = images.shape[-1], self.config.entry_leak
+        resolution, leak = images.shape[-1], self.config.from_rgb_slope
         fading = fades(self.config, resolution, alpha)
         images = images.to(self.compute_dtype)
         x = leaky_relu(self.from_rgb[size_key(resolution)](images), leak)

@@ -24,10 +24,10 @@ import onnx  # noqa: E402
 import torch  # noqa: E402
 
 import zoo  # noqa: E402
-from export.parity import ParityError  # noqa: E402
+from export.onnx_export.parity import ParityError  # noqa: E402
+from export.onnx_export.to_onnx import export_onnx  # noqa: E402
+from export.onnx_export.tracing import trace  # noqa: E402
 from export.sample import OnnxGenerator, UnusableModelError, latents, load_onnx  # noqa: E402
-from export.to_onnx import export_onnx  # noqa: E402
-from export.tracing import trace  # noqa: E402
 from zoo import weights  # noqa: E402
 from zoo.progan import Generator, ProGANConfig  # noqa: E402
 

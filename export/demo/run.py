@@ -32,7 +32,7 @@ def run_demo(config: DemoConfig) -> str:
     Raises:
         UsageError: an option or the model cannot be used, or gradio is missing.
         DemoError: the application ended by itself.
-        export.parity.ParityError: the export does not generate what PyTorch generates.
+        export.onnx_export.parity.ParityError: the export does not generate what PyTorch generates.
     """
     if config.space is not None:
         return write_space(config, config.space)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from export import sample
 from export.demo.config import DemoConfig
-from export.license import choose_license, stated_config
+from export.hub.license import choose_license, stated_config
 from export.model_file import folder_named, place_onnx
 from export.sample import UsageError, load_onnx
 
@@ -29,7 +29,7 @@ def write_space(config: DemoConfig, folder: Path) -> str:
 
     Raises:
         UsageError: the model cannot be used, or the folder is there already or cannot be written.
-        export.parity.ParityError: the export does not generate what PyTorch generates.
+        export.onnx_export.parity.ParityError: the export does not generate what PyTorch generates.
     """
     folder_named(folder, "--space")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from celebahq.progress import progress
-from export.license import choose_license, stated_config
+from export.hub.license import choose_license, stated_config
 from export.model_file import folder_named, place_onnx
 from export.sample import MAX_SEED, OnnxGenerator, UsageError, latents, load_onnx, one_hot, to_uint8
 from export.web.config import WebConfig
@@ -52,7 +52,7 @@ def build_page(config: WebConfig) -> WebReport:
 
     Raises:
         UsageError: an option, the model or the runtime cannot be used, or the folder is there already.
-        export.parity.ParityError: the export does not generate what PyTorch generates.
+        export.onnx_export.parity.ParityError: the export does not generate what PyTorch generates.
     """
     # The request, before anything is loaded.
     if config.directions < 0:

@@ -18,7 +18,7 @@ from celebahq.errors import DeviceError
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.restore_settings import resolve_auto
-from zoo.restoration_weights import shipped_folder
+from zoo.restoration.weights import shipped_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = ("artifacts-fast", "superres-fast-gan")
@@ -128,7 +128,7 @@ def test_nothing_is_asked_of_pytorch_without_restoration(photos, tmp_path):
 
 
 def test_damaged_weights_are_told_in_one_line_before_any_photo(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("zoo.restoration_weights.PRETRAINED", tmp_path)
+    monkeypatch.setattr("zoo.restoration.weights.PRETRAINED", tmp_path)
     for name in NETWORKS:
         shutil.copytree(ROOT / "zoo" / "pretrained" / name, tmp_path / name)
     path = tmp_path / "superres-fast-gan" / "model.safetensors"

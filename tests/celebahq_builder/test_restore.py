@@ -67,8 +67,8 @@ def test_result_depends_neither_on_tiles_nor_on_batch(original, name):
 
     whole, whole_rounded = (run(10_000, 0, 1, rounded) for rounded in (False, True))
     for tile, batch in ((32, 1), (32, 4), (52, 2)):
-        assert np.abs(run(tile, network.reach, batch, False) - whole).max() < 1e-3
-        assert np.abs(run(tile, network.reach, batch, True).astype(int) - whole_rounded).max() <= 1
+        assert np.abs(run(tile, network.margin, batch, False) - whole).max() < 1e-3
+        assert np.abs(run(tile, network.margin, batch, True).astype(int) - whole_rounded).max() <= 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5000), (5, 2)])

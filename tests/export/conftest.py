@@ -65,7 +65,7 @@ def model(save_model, tmp_path_factory):
 @pytest.fixture(scope="session")
 def onnx_file(model):
     """Its .onnx, made by the command's own function."""
-    from export.to_onnx import export_onnx
+    from export.onnx_export.to_onnx import export_onnx
 
     return export_onnx(model, model.parent / "faces.onnx").path
 

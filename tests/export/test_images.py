@@ -59,7 +59,7 @@ def test_wrong_grids_are_refused(text):
 def test_a_conditional_model_generates_the_class_that_is_asked_for(
     save_model, tmp_path, capsys, images, refusal, picture
 ):
-    from export.to_onnx import export_onnx
+    from export.onnx_export.to_onnx import export_onnx
 
     folder = save_model(tmp_path / "model", label_size=3, image_channels=1)
     path = export_onnx(folder).path

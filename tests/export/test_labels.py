@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from export import sample
+from export.onnx_export.to_onnx import export_onnx
 from export.sample import UsageError, load_onnx, parse_label
-from export.to_onnx import export_onnx
 
 
 @pytest.mark.parametrize(

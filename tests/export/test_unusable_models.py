@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from export.demo.space import space_card
-from export.license import stated_config
+from export.hub.license import stated_config
 from export.sample import UnusableModelError, load_onnx
 
 

@@ -20,7 +20,7 @@ from train.restoration.photos import PhotoStore, read_photos, read_testset
 from train.restoration.protocol import artifacts_psnr, luma, psnr, restorer, superres_psnr
 from train.restoration.schedule import learning_rate_at, rms_share_at
 from train.restoration.texture import texture_distance
-from zoo.restoration import build
+from zoo.restoration.networks import build
 
 
 @pytest.fixture(scope="module")

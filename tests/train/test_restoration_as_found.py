@@ -14,7 +14,7 @@ from train.restoration.draw_pair import PairDrawer
 from train.restoration.photos import PhotoStore
 from train.restoration.protocol import psnr
 from train.restoration.validate import as_found_psnr
-from zoo.restoration import build
+from zoo.restoration.networks import build
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import torch
 from train.restoration import texture_loss as module
 from train.restoration.step import LEAST_ERROR, PsnrStep
 from train.restoration.texture_loss import draw_projections, texture_loss
-from zoo.restoration import build
+from zoo.restoration.networks import build
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from train.restoration.loop import open_photos, train
 from train.restoration.photos import PhotoStore, held_out_names, middle
 from train.restoration.publish import _training
 from train.restoration.validate import ValidateConfig, validate_weights
-from zoo.restoration import build
-from zoo.restoration_weights import save_restoration
+from zoo.restoration.networks import build
+from zoo.restoration.weights import save_restoration
 
 
 @pytest.fixture

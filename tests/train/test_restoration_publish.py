@@ -14,10 +14,10 @@ from train.restoration.checkpoint import save_weights
 from train.restoration.evaluate import BEGIN, END, EvaluateConfig, evaluate, find_weights, verdict
 from train.restoration.protocol import artifacts_psnr, clean_psnr, superres_psnr, where_needed
 from train.restoration.publish import PublishConfig, publish
-from zoo.commands.check_image import check_difference, load_network
+from zoo.check_image import check_difference, load_network
 from zoo.commands.verify import verify_folder
-from zoo.restoration import build
-from zoo.restoration_weights import load_restoration
+from zoo.restoration.networks import build
+from zoo.restoration.weights import load_restoration
 
 
 @pytest.fixture(scope="module")

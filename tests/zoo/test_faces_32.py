@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from train.pictures import to_uint8
 
 import zoo
 from train.metrics.ms_ssim import ms_ssim_of
 from train.metrics.swd import collect, descriptor_swd
+from train.pictures import to_uint8
 from zoo.locate import PRETRAINED
 
 FOLDER = PRETRAINED / "faces-32"

@@ -75,7 +75,7 @@ def test_a_revision_that_cannot_be_is_refused(asked, name, revision, said):
 
 
 def test_a_hub_id_that_the_catalogue_knows_as_another_program_s_is_pulled(monkeypatch, asked):
-    monkeypatch.setattr("zoo.commands.pull.pull", lambda entry, cache=None: Path(entry.name))
+    monkeypatch.setattr("zoo.pull.pull", lambda entry, cache=None: Path(entry.name))
     assert zoo.model_folder("huggan/pggan-celebahq-1024") == Path("celebahq-1024.huggan")
     assert not asked
 

@@ -94,7 +94,7 @@ def test_show_gives_table_license_sources_and_their_state_without_a_download(com
     assert out.splitlines()[-1].split() == ["Total", "trainable", "parameters", "23.1M"]
 
 
-def test_show_of_a_run_gives_its_figures_and_its_layers(command, trained):
+def test_show_of_a_run_gives_its_metrics_and_its_layers(command, trained):
     _, out, _ = command("show", trained.parent)
     assert "of: 200 images; 100 reals; data faces.h5, 300 faces, sha256 of its 4x4 level 3b77" in out
     assert "by: python -m train.metrics --model faces" in out

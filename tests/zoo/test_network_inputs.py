@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from celebahq.errors import CelebAHQError
-from zoo.network_inputs import InputError, as_label, join_label
+from zoo.network_inputs import InputError, as_label, concat_label
 from zoo.progan import Discriminator, Generator, ProGANConfig
 
 PLAIN = ProGANConfig(resolution=16, latent_size=8, fmap_base=32, fmap_max=8)
@@ -67,7 +67,7 @@ def test_images_of_another_shape_are_told_which_was_expected(shape):
 def test_a_label_takes_the_latents_dtype():
     z = torch.zeros(2, 8, dtype=torch.float64)
     assert as_label(LABELLED, z, [0, 1]).dtype == torch.float64
-    assert join_label(LABELLED, z, 1).shape == (2, 11)
+    assert concat_label(LABELLED, z, 1).shape == (2, 11)
 
 
 def test_a_compiled_graph_keeps_its_batch_free_with_a_label():

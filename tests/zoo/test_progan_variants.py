@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.network_inputs import join_label
+from zoo.network_inputs import concat_label
 from zoo.progan import Discriminator, Generator, ProGANConfig
 
 TINY = ProGANConfig(resolution=16, latent_size=8, fmap_base=32, fmap_max=8)
@@ -130,7 +130,7 @@ def test_the_two_discriminators_are_different_functions(with_random_biases):
 )
 def test_label_joins_the_latent_as_each_program_does_it(variant, joined):
     z, label = torch.randn(4, 8), torch.eye(3)[[0, 2, 1, 1]]
-    found = join_label(tiny(variant=variant, label_size=3), z, label)
+    found = concat_label(tiny(variant=variant, label_size=3), z, label)
     np.testing.assert_allclose(found.numpy(), joined(z.numpy(), label.numpy()), rtol=1e-5, atol=1e-6)
 
 

@@ -19,9 +19,9 @@ from train.metrics.reals import Reals
 from train.metrics.refusal import MetricError
 from train.run_folder import dataset_facts
 from train.setup import choose_precision
-from zoo.figures import METRICS_NAME
 from zoo.folder import read_config
 from zoo.locate import file_beside_the_caller, is_somebodys
+from zoo.metrics import METRICS_NAME
 from zoo.progan import ProGANConfig
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from celebahq.files import write_atomic
 from train.metrics.refusal import MetricError
-from zoo.figures import below_floor
+from zoo.metrics import within_noise
 
 TITLES = {
     "swd": ("SWD x 1e3", 2),
@@ -42,7 +42,7 @@ def table(metric: str, figures: dict[str, Any]) -> list[str]:
     lines.append(" " * first + "".join(f"{name:>{width}}" for name in names))
     for row, values in rows:
         lines.append(f"{row:<{first}}" + "".join(f"{_number(values.get(name), decimals):>{width}}" for name in names))
-    if below := below_floor(figures):
+    if below := within_noise(figures):
         lines.append(
             f"below the noise floor: {', '.join(below)}; so many pictures cannot tell the model from reals there"
         )
@@ -55,7 +55,7 @@ def _number(value: float | None, decimals: int) -> str:
     return str(value) if isinstance(value, int) else f"{value:.{decimals}f}"
 
 
-def read_figures(path: Path) -> dict[str, dict[str, Any]]:
+def read_metrics(path: Path) -> dict[str, dict[str, Any]]:
     """Return metrics.json, metric -> figures; empty where there is none.
 
     Raises:
@@ -91,7 +91,7 @@ def check_replaced(path: Path, figures: dict[str, dict[str, Any]], overwrite: bo
         MetricError: a figure there is of more images, or of other data, and overwrite is False.
     """
     notes = []
-    for metric, there in read_figures(path).items():
+    for metric, there in read_metrics(path).items():
         new = figures.get(metric, next(iter(figures.values())))
         if there.get("model_sha256") != new["model_sha256"]:
             notes.append(f"{path}: {metric} of other weights ({_of(there)}) goes")
@@ -124,7 +124,7 @@ def keep_figures(path: Path, metric: str, figures: dict[str, Any]) -> None:
     """Add one metric to metrics.json; those of other weights (the model was trained on) are dropped."""
     kept = {
         name: other
-        for name, other in read_figures(path).items()
+        for name, other in read_metrics(path).items()
         if other.get("model_sha256") == figures["model_sha256"] and name != metric
     }
     with write_atomic(path) as file:

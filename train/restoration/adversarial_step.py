@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from train.restoration.discriminator import PatchDiscriminator
 from train.restoration.step import Step
 from train.restoration.texture_loss import draw_projections, texture_loss
-from zoo.restoration import ArtifactRemover, SuperResolver
+from zoo.restoration.networks import ArtifactRemover, SuperResolver
 
 FEATURE_WEIGHT = 0.5
 """Length of the feature-matching gradient in the image, as a multiple of the content loss's."""

@@ -17,8 +17,8 @@ from train.restoration.adversarial_step import AdversarialStep
 from train.restoration.config import RestorationConfig
 from train.restoration.refusal import RestorationError
 from train.restoration.step import Step
-from zoo.restoration import ArtifactRemover, SuperResolver, build
-from zoo.restoration_weights import load_restoration
+from zoo.restoration.networks import ArtifactRemover, SuperResolver, build
+from zoo.restoration.weights import load_restoration
 
 # What another run must share with this one to continue it; the rest says where, how long and how fast.
 IDENTITY = ("net", "size", "kind", "batch", "patch", "learning_rate", "ema", "texture_weight", "faces_share", "seed")

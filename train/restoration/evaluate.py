@@ -21,9 +21,9 @@ from train.restoration.protocol import (
 )
 from train.restoration.refusal import NoPhotosError, RestorationError
 from train.restoration.texture import texture_distance
-from zoo.restoration import SuperResolver
-from zoo.restoration_weights import WEIGHTS_NAME, load_restoration
-from zoo.without_mesh import WithoutMesh
+from zoo.restoration.checkerboard import CheckerboardFilter
+from zoo.restoration.networks import SuperResolver
+from zoo.restoration.weights import WEIGHTS_NAME, load_restoration
 
 BEGIN, END = "<!-- evaluate: begin -->", "<!-- evaluate: end -->"
 SETS = ("Classic5", "Set5", "Set14")
@@ -91,7 +91,7 @@ def find_weights(folder: Path) -> dict[str, Path]:
 def _restorer(name: str, path: Path, device: str) -> Restore:
     network: nn.Module = load_restoration(path.parent) if path.name == WEIGHTS_NAME else load_weights(path)
     if isinstance(network, SuperResolver) and name.endswith("gan"):  # as the builder uses it
-        network = WithoutMesh(network)
+        network = CheckerboardFilter(network)
     return restorer(network.to(use_device(device)))
 
 

@@ -25,7 +25,7 @@ from train.restoration.schedule import learning_rate_at, rms_share_at
 from train.restoration.step import PsnrStep, Step
 from train.restoration.strip import save_strip
 from train.restoration.worker import input_side
-from zoo.restoration import build
+from zoo.restoration.networks import build
 
 Module = TypeVar("Module", bound=nn.Module)
 REPORT_SECONDS = 20.0

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from train.restoration.degrade import jpeg, resize
-from zoo.jpeg_traces import repair_share
+from zoo.restoration.jpeg_blockiness import correction_weight
 
 # ITU-R BT.601 luma in 16..235, as MATLAB's rgb2ycbcr: what every super-resolution table is measured on.
 _BT601 = np.array([65.481, 128.553, 24.966]) / 255
@@ -58,10 +58,10 @@ def restorer(network: nn.Module, bf16: bool = False) -> Restore:
 
 
 def where_needed(restore: Restore) -> Restore:
-    """Artifact removal as the builder does it: only as far as a photo shows that it was a JPEG; see zoo.jpeg_traces."""
+    """Artifact removal as the builder does it: only as far as a photo shows that it was a JPEG; see zoo."""
 
     def restore_where_needed(photo: np.ndarray) -> np.ndarray:
-        share = repair_share(photo)
+        share = correction_weight(photo)
         if not share:
             return photo
         return np.rint(share * restore(photo).astype(np.float32) + (1 - share) * photo).astype(np.uint8)

@@ -14,8 +14,8 @@ from train.restoration.photos import read_photos, read_testset
 from train.restoration.protocol import restorer, where_needed
 from train.restoration.refusal import RestorationError
 from train.restoration.strip import save_strip
-from zoo.commands.check_image import load_network, record_check
-from zoo.restoration_weights import WEIGHTS_NAME, load_restoration, save_restoration
+from zoo.check_image import load_network, record_check
+from zoo.restoration.weights import WEIGHTS_NAME, load_restoration, save_restoration
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from train.cuda_graph import WARM_UP, call_on_side_stream, record
-from zoo.restoration import ArtifactRemover, SuperResolver
+from zoo.restoration.networks import ArtifactRemover, SuperResolver
 
 LEAST_ERROR = 0.5 / 255
 """Added in square to a patch's root mean square error: below half a gray level there is nothing left to gain."""

@@ -12,8 +12,8 @@ from train.restoration.loop import HELD_OUT_SIDE, validate
 from train.restoration.photos import held_out_names, middle, read_photos
 from train.restoration.protocol import Restore, luma, psnr, reduced_pair, restorer
 from train.restoration.texture import texture_distance
-from zoo.restoration import SuperResolver
-from zoo.without_mesh import WithoutMesh
+from zoo.restoration.checkerboard import CheckerboardFilter
+from zoo.restoration.networks import SuperResolver
 
 AS_FOUND_SIDE = 192
 
@@ -52,7 +52,7 @@ def validate_weights(config: ValidateConfig) -> dict[str, dict[str, float]]:
         network: nn.Module = load_weights(path)
         is_superres = isinstance(network, SuperResolver)
         if isinstance(network, SuperResolver) and path.stem.endswith("gan"):
-            network = WithoutMesh(network)
+            network = CheckerboardFilter(network)
         restore = restorer(network)
         figures = validate(restore, "superres" if is_superres else "artifacts", {"held-out": held_out})
         if is_superres:

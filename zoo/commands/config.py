@@ -35,7 +35,7 @@ class ListConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ShowConfig:
-    """Show a model: its layers as the paper's Table 2, license, origin, measured figures, an image.
+    """Show a model: its layers as the paper's Table 2, license, origin, metrics, an image.
 
     Nothing of the catalogue is downloaded for it.
 

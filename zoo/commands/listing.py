@@ -7,9 +7,9 @@ from typing import Any
 
 from celebahq.files import printable
 from zoo.catalog import Catalog, Entry, read_catalog
-from zoo.figures import figure_lines, read_figures
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
 from zoo.locate import PRETRAINED, shipped
+from zoo.metrics import metric_lines, read_metrics
 from zoo.remote.cache import cache_folder, cached_model, is_cached
 
 ABOUT = {
@@ -59,8 +59,8 @@ def _model_line(name: str, folder: Path) -> str:
     about = ABOUT.get(config.get("class", "Generator"), str(config.get("class")))
     if side := config["architecture"].get("resolution"):
         about += f" {side}x{side}"
-    figures = "; ".join(figure_lines(read_figures(folder)))
-    line = f"  {name:<30} {size / 1e6:6.1f} MB  {about}, {license_words(config)}" + (f"; {figures}" if figures else "")
+    metrics = "; ".join(metric_lines(read_metrics(folder)))
+    line = f"  {name:<30} {size / 1e6:6.1f} MB  {about}, {license_words(config)}" + (f"; {metrics}" if metrics else "")
     return printable(line)  # it may be from anywhere
 
 

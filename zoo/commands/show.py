@@ -9,10 +9,10 @@ from celebahq.files import printable
 from zoo.architecture import ProGANConfig, read_architecture
 from zoo.catalog import Catalog, Entry, read_catalog
 from zoo.commands.listing import ABOUT, license_words
-from zoo.commands.pull import license_of_weights
-from zoo.figures import METRICS_NAME, TITLES, below_floor, read_figures
 from zoo.folder import WEIGHTS_NAMES, read_config
 from zoo.locate import locate
+from zoo.metrics import METRICS_NAME, TITLES, read_metrics, within_noise
+from zoo.pull import license_of_weights
 from zoo.remote.cache import is_cached
 
 
@@ -92,15 +92,15 @@ def folder_lines(folder: Path) -> list[str]:
         *_plain("source", config.get("source")),
         *_plain("cite", config.get("citation")),
     ]
-    for figure in read_figures(folder):
-        lines.append(f"  {TITLES.get(figure['metric'], figure['metric'])} ({METRICS_NAME}):")
+    for entry in read_metrics(folder):
+        lines.append(f"  {TITLES.get(entry['metric'], entry['metric'])} ({METRICS_NAME}):")
         for title, key in (("model", "values"), ("noise floor", "noise_floor"), ("reals", "reals")):
-            if isinstance(figure.get(key), dict):
-                numbers = ", ".join(f"{name} {_number(value)}" for name, value in figure[key].items())
+            if isinstance(entry.get(key), dict):
+                numbers = ", ".join(f"{name} {_number(value)}" for name, value in entry[key].items())
                 lines.append(f"    {title}: {numbers}")
-        if below := below_floor(figure):
+        if below := within_noise(entry):
             lines.append(f"    below the noise floor: {', '.join(below)}; so many images cannot tell it from reals")
-        lines += _measured(figure)
+        lines += _measured(entry)
     lines = [printable(line) for line in lines]  # the model may be from anywhere
     if kind != "Generator":
         return [*lines, "", *map(printable, _sizes(folder, config))]
@@ -113,9 +113,9 @@ def folder_lines(folder: Path) -> list[str]:
     return lines
 
 
-def _measured(figure: dict[str, Any]) -> list[str]:
-    """Return how a figure was measured: on how many images, against what data, by what command."""
-    dataset = figure.get("dataset")
+def _measured(entry: dict[str, Any]) -> list[str]:
+    """Return how an entry was measured: on how many images, against what data, by what command."""
+    dataset = entry.get("dataset")
     dataset = dataset if isinstance(dataset, dict) else {"file": dataset} if isinstance(dataset, str) else {}
     against = [
         f"{dataset['file']}" if "file" in dataset else "",
@@ -123,23 +123,23 @@ def _measured(figure: dict[str, Any]) -> list[str]:
         f"sha256 of its 4x4 level {dataset['sha256_4x4']}" if "sha256_4x4" in dataset else "",
     ]
     dataset_text = ", ".join(filter(None, against))
-    images = figure.get("num_images")
+    images = entry.get("num_images")
     if isinstance(images, dict):  # of several test sets
         images = ", ".join(f"{name} {number}" for name, number in images.items())
     parts = [
         f"{images} images" if images is not None else "",
-        f"{figure['num_reals']} reals" if "num_reals" in figure else "",
+        f"{entry['num_reals']} reals" if "num_reals" in entry else "",
         f"data {dataset_text}" if dataset_text else "",
     ]
     of = "; ".join(filter(None, parts))
     lines = [f"    of: {of}"] if of else []
-    return [*lines, f"    by: {figure['command']}"] if "command" in figure else lines
+    return [*lines, f"    by: {entry['command']}"] if "command" in entry else lines
 
 
 def _sizes(folder: Path, config: dict[str, Any]) -> list[str]:
     """Return the parts of a restoration network and their parameters."""
+    from zoo.check_image import load_network
     from zoo.commands.architecture_table import short
-    from zoo.commands.check_image import load_network
 
     network = load_network(folder)
     rows = [(name, sum(p.numel() for p in part.parameters())) for name, part in network.named_children()]

@@ -1,7 +1,7 @@
 """docs/zoo.md, made from the catalogue: sources, whether they are recognised and verified, licenses, addresses."""
 
 from zoo.catalog import Catalog, Entry, Source, read_catalog
-from zoo.commands.pull import license_of_weights
+from zoo.pull import license_of_weights
 
 HEAD = """\
 # Published weights

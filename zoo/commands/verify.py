@@ -8,7 +8,7 @@ import torch
 from celebahq.files import sha256_of
 from zoo import weights
 from zoo.catalog import Entry
-from zoo.commands.check_image import TOLERANCE, check_difference, check_inputs, load_network, recorded_hashes
+from zoo.check_image import TOLERANCE, check_difference, check_inputs, load_network, recorded_hashes
 from zoo.file_hash import WrongFileError, check_file, record_of
 from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
 from zoo.remote.cache import downloads_folder

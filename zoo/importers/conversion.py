@@ -144,7 +144,7 @@ def joint_config(generator: ProGANConfig, discriminator: ProGANConfig) -> ProGAN
         discriminator_hidden=discriminator.hidden_size,
         discriminator_conv=discriminator.discriminator_conv,
         discriminator_fades_from=discriminator.discriminator_fades_from,
-        pool_first=discriminator.pools_first,
+        pool_first=discriminator.fused_pooling,
         stddev=discriminator.stddev_kind,
         stddev_group=discriminator.stddev_group,
         stddev_unbiased=discriminator.stddev_unbiased,
@@ -153,7 +153,7 @@ def joint_config(generator: ProGANConfig, discriminator: ProGANConfig) -> ProGAN
     # what the rest of the config says anyway is not said twice
     for name, meaning in (
         ("discriminator_hidden", "hidden_size"),
-        ("pool_first", "pools_first"),
+        ("pool_first", "fused_pooling"),
         ("stddev", "stddev_kind"),
     ):
         unsaid: dict[str, Any] = {name: None}

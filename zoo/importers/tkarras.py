@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from zoo.architecture import LEAK, ProGANConfig
+from zoo.architecture import NEGATIVE_SLOPE, ProGANConfig
 from zoo.importers.content import CheckpointImportError, Record, describe
 from zoo.importers.conversion import Conversion, Layer, he_scale, width_fields
 from zoo.importers.network_pickle import TensorFlowNetwork
@@ -158,7 +158,7 @@ def config_of(
             "latent_epsilon": epsilon,
             "pixelnorm": "all" if options.get("use_pixelnorm", True) else "none",
             "pixelnorm_epsilon": epsilon,
-            "generator_leak": LEAK if options.get("use_leakyrelu", True) else 0.0,
+            "generator_leak": NEGATIVE_SLOPE if options.get("use_leakyrelu", True) else 0.0,
         }
         rest = {name: value for name, value in rest.items() if name in ("variant", "tanh")}
     else:

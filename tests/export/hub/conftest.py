@@ -47,7 +47,7 @@ def client(hub, new_client):
 
 @pytest.fixture(scope="session")
 def trained(save_model, tmp_path_factory):
-    """A run folder as training leaves it, with figures of its weights and of others."""
+    """A run folder as training leaves it, with metrics of its weights and of others."""
     import hashlib
 
     run = tmp_path_factory.mktemp("runs") / "faces"

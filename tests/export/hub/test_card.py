@@ -7,11 +7,11 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from export.card import CardFacts, fill_in, is_generated, metadata, model_card
-from export.license import License, choose_license
-from zoo.figures import read_figures
+from export.hub.card import CardFacts, fill_in, is_generated, metadata, model_card
+from export.hub.license import License, choose_license
 from zoo.folder import read_config
 from zoo.locate import PRETRAINED
+from zoo.metrics import read_metrics
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def facts(trained):
         page="https://huggingface.co/me/progan",
         config=read_config(model),
         license=License("CC BY-NC 4.0"),
-        figures=read_figures(model),
+        metrics=read_metrics(model),
         dataset_id="celeba128",
         faces=True,
         parameters=1_234_567,
@@ -50,7 +50,7 @@ def test_the_client_reads_every_key_that_the_hub_indexes(facts):
     assert result.dataset_args["sha256_4x4"] == "3b77" * 16
 
 
-def test_figures_stand_beside_their_noise_floor_with_images_hash_and_command(facts):
+def test_metrics_stand_beside_their_noise_floor_with_images_hash_and_command(facts):
     text = model_card(facts)
     assert "| | 32×32 | 16×16 | average |" in text
     assert "| **this model** | 41.70 | 32.11 | 36.91 |" in text
@@ -61,8 +61,8 @@ def test_figures_stand_beside_their_noise_floor_with_images_hash_and_command(fac
 
 @pytest.mark.parametrize("faces", [True, False])
 def test_every_command_of_the_card_names_a_model_that_its_reader_has(facts, faces):
-    for figures in (facts.figures, []):
-        text = model_card(dataclasses.replace(facts, faces=faces, figures=figures))
+    for metrics in (facts.metrics, []):
+        text = model_card(dataclasses.replace(facts, faces=faces, metrics=metrics))
         models = re.findall(r"train\.metrics --model (\S+)", text)
         assert len(models) == text.count("train.metrics") >= 2
         assert set(models) == {"me/progan"}
@@ -80,7 +80,7 @@ def test_the_oldest_onnxruntime_is_stated(facts):
     assert "two files that stand alone; onnxruntime 1.14 or newer" in model_card(facts)
 
 
-def test_figures_of_other_weights_are_not_published(facts, trained):
+def test_metrics_of_other_weights_are_not_published(facts, trained):
     assert "777.77" in (trained / "model" / "metrics.json").read_text()
     text = model_card(facts)
     assert "777" not in text and "FID" not in text
@@ -102,7 +102,7 @@ def test_training_is_told_with_preset_length_device_time_data_and_command(facts)
 
 def test_a_model_that_says_nothing_of_itself_still_has_a_card_without_gaps(facts):
     bare = {"architecture": facts.config["architecture"]}
-    text = model_card(dataclasses.replace(facts, config=bare, figures=[], dataset_id=None, license=License(None)))
+    text = model_card(dataclasses.replace(facts, config=bare, metrics=[], dataset_id=None, license=License(None)))
     fields = yaml.safe_load(text.split("---\n")[1])
     assert fields["license"] == "unknown" and not {"datasets", "metrics", "model-index"} & set(fields)
     assert "None" not in text and "Nothing was measured on these weights" in text
@@ -118,7 +118,7 @@ def test_a_converted_model_tells_its_file_hash_address_and_what_differs(facts):
         "dataset": {"name": "lsun-cat", "resolution": 16},
         "citation": "Somebody: Something else. 2019",
     }
-    text = model_card(dataclasses.replace(facts, config=config, figures=[], dataset_id="lsun-cat", faces=False))
+    text = model_card(dataclasses.replace(facts, config=config, metrics=[], dataset_id="lsun-cat", faces=False))
     assert "| data | lsun-cat |" in text and "| notes | the average; grown |" in text
     assert f"`G.pth` (akanimax), SHA-256 `{'ab' * 32}` |\n| downloaded from | https://example.org/G.pth |" in text
     assert "16, 16, 8 from 4×4 up; differs in `tanh` |" in text and "- Somebody: Something else. 2019" in text

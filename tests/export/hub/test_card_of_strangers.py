@@ -7,9 +7,9 @@ import pytest
 from huggingface_hub import ModelCard
 
 from celebahq.markdown import code, code_block, link, prose
-from export.card import CardFacts, model_card
-from export.card_fields import known_fields, known_figures
-from export.license import License
+from export.hub.card import CardFacts, model_card
+from export.hub.card_fields import known_fields, known_metrics
+from export.hub.license import License
 
 EVIL = "</td><script>alert(1)</script> <img src=x onerror=y> [a](javascript:z) `b` | **c**\n# d\x1b[2J\u202e"
 
@@ -28,7 +28,7 @@ def facts():
             "citation": f"# {EVIL}",
         },
         license=License(EVIL, EVIL, link="javascript:alert(1)"),
-        figures=[
+        metrics=[
             {
                 "metric": EVIL,
                 "values": {EVIL: 1.5, "bad": "x"},
@@ -60,7 +60,7 @@ def test_nothing_of_a_foreign_file_becomes_markup(facts):
     assert all(c.isprintable() or c == "\n" for c in card)
     text = without_code(card)
     ours = without_code(
-        model_card(dataclasses.replace(facts, config=plain_config(), figures=[], license=License("mit")))
+        model_card(dataclasses.replace(facts, config=plain_config(), metrics=[], license=License("mit")))
     )
     for mark in ("<script", "<img src=x", "</td", "javascript:alert(1))", "<b>"):
         assert mark not in text
@@ -89,10 +89,10 @@ def test_what_is_of_another_kind_than_ours_is_left_out(facts):
         "source": {},
     }
     assert known_fields(config) == {"architecture": {}}
-    figures = [{"metric": "swd", "values": {"a": "x"}, "num_images": 3}, {"metric": "swd", "values": {"a": 1}}]
-    assert known_figures(figures) == []
+    metrics = [{"metric": "swd", "values": {"a": "x"}, "num_images": 3}, {"metric": "swd", "values": {"a": 1}}]
+    assert known_metrics(metrics) == []
     strange = {**config, "architecture": facts.config["architecture"]}
-    card = model_card(dataclasses.replace(facts, config=strange, figures=figures))
+    card = model_card(dataclasses.replace(facts, config=strange, metrics=metrics))
     assert "Nothing was measured" in card and "many" not in card
 
 

@@ -149,7 +149,7 @@ def test_the_space_imports_what_its_requirements_name_and_no_more(space):
     wanted = set(re.findall(r"^[a-z]+", (space / "requirements.txt").read_text(), re.MULTILINE)) | {"sample"}
     imported = set()
     for file in ("app.py", "sample.py"):
-        for node in ast.interpolate(ast.parse((space / file).read_text())):
+        for node in ast.walk(ast.parse((space / file).read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             imported |= {name.split(".")[0] for name in names}

@@ -12,8 +12,8 @@ from train.metrics.config import MetricsConfig
 from train.metrics.evaluate import evaluate
 from train.metrics.figures import check_replaced, keep_figures, table
 from train.metrics.refusal import MetricError
-from zoo.figures import below_floor, figure_lines
 from zoo.locate import PRETRAINED, file_beside_the_caller, is_somebodys
+from zoo.metrics import metric_lines, within_noise
 
 DATA = {"file": "faces.h5", "faces": 40, "sha256_4x4": "3b77" * 16, "sha256_labels": None}
 
@@ -125,15 +125,15 @@ def test_what_is_somebodys_is_told_by_its_name_or_its_place(tmp_path, monkeypatc
 
 
 def test_a_value_below_its_noise_floor_is_said_to_be():
-    assert below_floor(figure()) == ["32"]
+    assert within_noise(figure()) == ["32"]
     assert table("swd", figure())[-1].startswith("below the noise floor: 32; so many pictures cannot tell")
     high = figure(values={"32": 5.5, "average": 7.0})
-    assert below_floor(high) == []
+    assert within_noise(high) == []
     assert not any("below" in line for line in table("swd", high))
     low = figure(values={"32": 4.5, "average": 6.0}) | {"metric": "swd"}
-    assert figure_lines([low]) == ["SWD x 1e3 6 (noise floor 6, below it: not to be told from reals)"]
+    assert metric_lines([low]) == ["SWD x 1e3 6 (noise floor 6, below it: not to be told from reals)"]
     for odd in ({"noise_floor": None}, {"noise_floor": {"32": "text"}}, {"noise_floor": [1]}, {"values": {"32": None}}):
-        assert below_floor(figure(**odd)) == []
+        assert within_noise(figure(**odd)) == []
 
 
 def test_the_command_line_refuses_in_one_line(small_model, tmp_path):

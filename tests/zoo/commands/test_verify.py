@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from zoo import weights
-from zoo.commands.check_image import TOLERANCE, check_difference, load_network, record_check
+from zoo.check_image import TOLERANCE, check_difference, load_network, record_check
 from zoo.commands.verify import verify_folder
 from zoo.progan import Discriminator, Generator, ProGANConfig
 

@@ -166,12 +166,12 @@ def case(request, tmp_path):
 
 
 def test_generator_generates_as_the_program_defines_it_but_rgb(case):
-    path, generator, _, scale, options = case
+    path, published, _, scale, options = case
     label = torch.eye(4)[:3] if "labels" in options else None
     generator = import_checkpoint(path)
     for size in (1.0, 1e-6, 0.0):
         z = size * torch.randn(3, 10)
-        theirs = generate(generator, z, label, options.get("fused", True), scale, options.get("weight", 1.0))
+        theirs = generate(published, z, label, options.get("fused", True), scale, options.get("weight", 1.0))
         theirs = theirs if options.get("rgb") else theirs.flip(1)
         torch.testing.assert_close(generator(z, label), theirs, atol=1e-4, rtol=0)
 

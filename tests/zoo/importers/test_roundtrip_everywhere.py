@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from export.onnx_export.to_onnx import export_onnx
 from export.sample import load_onnx
-from export.to_onnx import export_onnx
 from zoo import weights
 from zoo.importers import import_checkpoint, import_networks
 

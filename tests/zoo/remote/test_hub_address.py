@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import zoo
-from export.hub_config import HubConfig
+from export.hub.config import HubConfig
 from zoo.folder import ModelError
 from zoo.locate import locate
 from zoo.remote.hub_address import hub_id_of, is_address

@@ -1,0 +1,1 @@
+"""A generator to one ONNX file: traced, rewritten for speed and portability, compared with PyTorch."""
