@@ -15,6 +15,8 @@ from celebahq.files import printable
 from celebahq.progress import progress
 from celebahq.version import version
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError
+from celebahq_builder.hdf5_format.row_tables import write_row_tables
+from celebahq_builder.hdf5_format.rows import Rows
 from celebahq_builder.landmark_lists.match import read_landmarks
 from celebahq_builder.official.places import read_places
 from celebahq_builder.process_photos import Photos, count_reasons, limits, process_missing, process_photos
@@ -24,6 +26,7 @@ from celebahq_builder.sources.input_photos import list_input, photos_sha256
 from celebahq_builder.state.best_faces import Choice, with_outcomes
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.failure import is_failure
+from celebahq_builder.state.file_rows import file_rows
 from celebahq_builder.state.manifest import Row, write_manifest
 from celebahq_builder.state.photo_changes import photo_digests
 from celebahq_builder.state.resume import are_these_faces, load_completed_rows, look_at_output
@@ -73,7 +76,9 @@ def build(config: BuildConfig) -> BuildResult:
         if choice.kept:
             if found == "nothing" or not _is_written(config, choice):
                 attributes |= photo_digests(rows)
-                _write_dataset(folder, config, choice, attributes, replace=found == "unfinished")
+                every_row = file_rows(rows, choice)
+                _write_dataset(folder, config, choice, every_row, attributes, replace=found == "unfinished")
+                write_row_tables(config.output, every_row)
             log_summary(config, listing, build_result(config, len(names), rows, choice, report))
         if config.keep_build_folder or failed:
             write_manifest(folder.manifest, header, with_outcomes(rows, choice))
@@ -145,7 +150,13 @@ def _is_written(config: BuildConfig, choice: Choice) -> bool:
 
 
 def _write_dataset(
-    folder: BuildFolder, config: BuildConfig, choice: Choice, attributes: dict[str, str | int], *, replace: bool
+    folder: BuildFolder,
+    config: BuildConfig,
+    choice: Choice,
+    rows: Rows,
+    attributes: dict[str, str | int],
+    *,
+    replace: bool,
 ) -> None:
     from celebahq_builder.hdf5 import DatasetWriter
     from celebahq_builder.hdf5_format.face_record import FaceRecord
@@ -161,6 +172,7 @@ def _write_dataset(
             attributes=attributes,
             compression=compression,
             replace=replace,
+            rows=rows,
         ) as writer,
         progress("faces into the file", len(choice.kept)) as bar,
     ):

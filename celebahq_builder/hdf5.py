@@ -2,8 +2,8 @@
 
 Root datasets `data{R}x{R}` for every power of two from the resolution down to 1, each (N, C, R, R) uint8, C = 3 (RGB)
 or 1 (gray): what the programs of 2017 wrote and read. Row i is the same face in every one. Ours adds the group `faces`
-(one entry a row), `labels` and root attributes; no other root name begins with "data": the old readers take every such
-name for a level.
+(one entry a row), `rows` (all that was looked at), `labels` and root attributes; no other root name begins with "data":
+the old readers take every such name for a level.
 """
 
 import json
@@ -20,6 +20,7 @@ from celebahq_builder.hdf5_format.labels_file import as_labels, labels_path, npy
 from celebahq_builder.hdf5_format.levels import FORMAT_VERSION, DatasetError, chunk_rows, level_key, level_resolutions
 from celebahq_builder.hdf5_format.partial_file import PartialFile
 from celebahq_builder.hdf5_format.reader import Dataset, open_dataset
+from celebahq_builder.hdf5_format.rows import Rows, write_rows
 
 __all__ = [
     "FORMAT_VERSION",
@@ -51,6 +52,7 @@ class DatasetWriter:
         replace: path is an older dataset, which the new one replaces in one step once it is whole.
         label_names: L names of the classes or attributes, the attribute `names` of `labels`.
         channels: 3 for RGB, 1 for gray.
+        rows: of everything that was looked at, kept or not: the group `rows`.
 
     Raises:
         FileExistsError: path exists, or a foreign labels file does.
@@ -69,6 +71,7 @@ class DatasetWriter:
         replace: bool = False,
         label_names: Sequence[str] | None = None,
         channels: int = 3,
+        rows: Rows | None = None,
     ) -> None:
         if compression not in (None, "gzip"):
             raise ValueError(f"compression: got {compression!r}, expected None or 'gzip'")
@@ -84,6 +87,7 @@ class DatasetWriter:
         if label_names is not None and (self._labels is None or len(label_names) != self._labels.shape[1]):
             raise ValueError(f"{self._path}: got {len(label_names)} names of labels, expected one a column")
         self._channels = channels
+        self._rows = rows
         self._buffers = {}
         for r in level_resolutions(resolution):
             rows = chunk_rows(r, channels) * max(1, _BUFFER_BYTES // (chunk_rows(r, channels) * channels * r * r))
@@ -156,6 +160,8 @@ class DatasetWriter:
             if self._label_names is not None:
                 few = 16 * len(self._label_names) < _ATTRIBUTE_BYTES
                 table.attrs["names"] = list(self._label_names) if few else json.dumps(list(self._label_names))
+        if self._rows is not None:
+            write_rows(file, self._rows)
         del file.attrs["unfinished"]
         self._file.publish(before=self._publish_labels)
 

@@ -127,8 +127,7 @@ def check_landmarks(
     Args:
         landmarks: (5, 2) float pixels (x, y).
         photo_shape: (H, W, ...).
-        min_face: the least distance between the eyes in pixels, seen from the front: a quarter of the crop's side,
-            max(|eye to eye|, 0.9 |eyes to mouth|).
+        min_face: the least eye_distance, in pixels.
         detected: dlib found them, which cannot see the far side of a profile; people who make a list can.
 
     Raises:
@@ -169,8 +168,27 @@ def check_landmarks(
     if not least <= ratio <= most:
         reason = "profile" if detected and ratio < least else "implausible landmarks"
         raise UnusablePhotoError(reason, f"eye distance {ratio:.2f} of eyes to mouth, expected {least} to {most}")
-    size = max(across, 0.9 * down)
-    if size < min_face:
+    check_size(points, min_face)
+
+
+def eye_distance(landmarks: np.ndarray) -> float:
+    """Return the distance between the eyes as it is seen from the front, in pixels: a quarter of the crop's side.
+
+    Args:
+        landmarks: (5, 2) float pixels (x, y).
+    """
+    left_eye, right_eye, _, left_mouth, right_mouth = np.asarray(landmarks, np.float64)
+    eye_to_mouth = (left_mouth + right_mouth) / 2 - (left_eye + right_eye) / 2
+    return max(float(np.linalg.norm(right_eye - left_eye)), 0.9 * float(np.linalg.norm(eye_to_mouth)))
+
+
+def check_size(landmarks: np.ndarray, min_face: float) -> None:
+    """Refuse a face of which the photo has too few pixels.
+
+    Raises:
+        UnusablePhotoError: "face too small".
+    """
+    if (size := eye_distance(landmarks)) < min_face:
         raise UnusablePhotoError("face too small", f"eyes {size:.1f} px apart, expected at least {min_face:g}")
 
 
@@ -184,17 +202,16 @@ def _evaluate_detection(
         return None
     if spread > _MAX_SPREAD:
         landmarks, spread = five_points(image, found, but_one=True)
-    try:
-        check_landmarks(landmarks, (image.height, image.width), min_face, detected=True)
-    except UnusablePhotoError as refusal:
-        return refusal
-    if spread > _MAX_SPREAD:
-        detail = f"three of four readings differ by {spread:.2f} eye distances, at most {_MAX_SPREAD} is expected"
-        return UnusablePhotoError("uncertain landmarks", detail)
-    try:
-        check(landmarks)
-    except UnusablePhotoError as refusal:
-        return refusal
     (x, y), half = found.centre - 0.5, found.side / 2
     box = (float(x - half), float(y - half), float(x + half), float(y + half))
-    return Face(landmarks, box, int(found.degrees) if found.degrees in _QUARTERS else 0)
+    face = Face(landmarks, box, int(found.degrees) if found.degrees in _QUARTERS else 0)
+    try:
+        check_landmarks(landmarks, (image.height, image.width), min_face, detected=True)
+        if spread > _MAX_SPREAD:
+            detail = f"three of four readings differ by {spread:.2f} eye distances, at most {_MAX_SPREAD} is expected"
+            raise UnusablePhotoError("uncertain landmarks", detail)
+        check(landmarks)
+    except UnusablePhotoError as refusal:
+        refusal.face = face
+        return refusal
+    return face

@@ -1,6 +1,7 @@
 """THE ORDER OF STAGES for one photo: decode, find faces, restore, align, score. What the workers run."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,11 @@ from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
 from celebahq_builder.state.build_folder import encode_face
 from celebahq_builder.state.manifest import Row
+from celebahq_builder.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from celebahq_builder.align import FaceCrop
+    from celebahq_builder.landmarks import Face
 
 LARGEST_FILE_BYTES = 2_000_000_000  # as much as decoding may take in all
 WORKER_IMPORTS = tuple(
@@ -60,78 +63,89 @@ def process_task(task: Task) -> Result:
 
 def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
     """Take one photo through all stages: decode, find faces, align, score. The same bytes give the same result."""
-    from celebahq_builder.align import face_quad, plan_face
-    from celebahq_builder.coverage import check_coverage, inside_photo
-    from celebahq_builder.landmark_lists.match import upright_points
-    from celebahq_builder.landmarks import Face, check_landmarks, find_faces
-    from celebahq_builder.perceptual_hash import perceptual_hash
     from celebahq_builder.photos import decode_with_orientation
-    from celebahq_builder.quality import quality_score
 
-    config = task.config
     facts: dict[str, Any] = {"source_sha256": hashlib.sha256(data).hexdigest()}
     try:
-        photo, orientation = decode_with_orientation(data, decoder=config.decoder)
+        photo, orientation = decode_with_orientation(data, decoder=task.config.decoder)
         facts |= {
             "pixel_sha256": hashlib.sha256(photo.data).hexdigest(),
             "width": photo.shape[1],
             "height": photo.shape[0],
         }
-        size = photo.shape[1], photo.shape[0]
-
-        def check(points: np.ndarray) -> None:
-            check_coverage(face_quad(points, config.geometry), size, config.max_padding, config.invented_limit)
-
-        if config.landmarks is None:
-            found = find_faces(photo, config.faces, config.min_face, config.detector, check)
-        elif task.landmarks is None:
-            raise UnusablePhotoError("not in the list of landmarks")
-        elif isinstance(task.landmarks, str):
-            raise UnusablePhotoError("ambiguous in the list of landmarks", task.landmarks)
-        else:
-            landmarks = upright_points(task.landmarks, orientation, photo.shape)
-            check_landmarks(landmarks, photo.shape, config.min_face)
-            found = [Face(landmarks, None)]
+        thresholds = Thresholds(task.config, photo.shape[1::-1])
+        found = _find(task, photo, orientation, thresholds)
     except UnusablePhotoError as refusal:
         return Result([refused(task.name, stamp, refusal, **facts)])
 
     result = Result()
     for index, face in enumerate(found):
         row_fields = {"rows": len(found), "face_index": index, **facts}
+        row_fields["num_judged"] = thresholds.num_refused
         if isinstance(face, UnusablePhotoError):
-            result.rows.append(refused(task.name, stamp, face, **row_fields))
+            about = thresholds.facts(face.face)
+            result.rows.append(refused(task.name, stamp, face, **row_fields, **about))
             continue
-        crop = plan_face(photo.shape[1::-1], face.landmarks, config.resolution, config.geometry)
-        try:
-            shown = check_coverage(crop.quad, size, config.max_padding, config.invented_limit)
-        except UnusablePhotoError as refusal:
-            result.rows.append(refused(task.name, stamp, refusal, **row_fields))
-            continue
-        image, face_to_score = _restore_and_align(photo, crop, config)
-        mask = inside_photo(crop.quad, size, config.resolution) if shown.padding else None
-        quality = quality_score(face_to_score, mask)
-        result.faces[index] = encode_face(image)
-        row = Row(
-            source=task.name,
-            source_bytes=stamp.num_bytes,
-            source_mtime_ns=stamp.mtime_ns,
-            status="aligned",
-            landmarks=_points(face.landmarks),
-            quad=_points(crop.quad),
-            scale=float(np.hypot(*(crop.quad[3] - crop.quad[0]))) / config.resolution,
-            score=float(quality.score),
-            breadth=float(quality.breadth),
-            isotropy=float(quality.isotropy),
-            padding=shown.padding,
-            invented=shown.invented,
-            perceptual_hash=perceptual_hash(image),
-            place=task.place,
-            face_sha256=hashlib.sha256(result.faces[index]).hexdigest(),
-            detail=_side(face.turned),
-            **row_fields,
-        )
+        row, data = _row_of_face(task, stamp, photo, face, thresholds.facts(face) | row_fields)
         result.rows.append(row)
+        result.faces[index] = data
     return result
+
+
+def _find(
+    task: Task, photo: np.ndarray, orientation: int, thresholds: Thresholds
+) -> "Sequence[Face | UnusablePhotoError]":
+    """The faces of a photo, found or listed; a refused one as what refuses it."""
+    from celebahq_builder.landmark_lists.match import upright_points
+    from celebahq_builder.landmarks import Face, check_landmarks, find_faces
+
+    config = task.config
+    if config.landmarks is None:
+        return find_faces(photo, config.faces, config.min_face, config.detector, thresholds.check)
+    if task.landmarks is None:
+        raise UnusablePhotoError("not in the list of landmarks")
+    if isinstance(task.landmarks, str):
+        raise UnusablePhotoError("ambiguous in the list of landmarks", task.landmarks)
+    face = Face(upright_points(task.landmarks, orientation, photo.shape), None)
+    try:
+        check_landmarks(face.landmarks, photo.shape, 0)
+        thresholds.check(face.landmarks)
+    except UnusablePhotoError as refusal:
+        refusal.face = face
+        return [refusal]
+    return [face]
+
+
+def _row_of_face(
+    task: Task, stamp: FileStamp, photo: np.ndarray, face: "Face", facts: dict[str, Any]
+) -> tuple[Row, bytes]:
+    """Restore, align and score one face; return its row, and the face as it is stored."""
+    from celebahq_builder.align import plan_face
+    from celebahq_builder.coverage import inside_photo
+    from celebahq_builder.perceptual_hash import perceptual_hash
+    from celebahq_builder.quality import quality_score
+
+    size, resolution = photo.shape[1::-1], task.config.resolution
+    crop = plan_face(size, face.landmarks, resolution, task.config.geometry)
+    image, face_to_score = _restore_and_align(photo, crop, task.config)
+    mask = inside_photo(crop.quad, size, resolution) if facts["padding"] else None
+    quality = quality_score(face_to_score, mask)
+    data = encode_face(image)
+    row = Row(
+        source=task.name,
+        source_bytes=stamp.num_bytes,
+        source_mtime_ns=stamp.mtime_ns,
+        status="aligned",
+        score=float(quality.score),
+        breadth=float(quality.breadth),
+        isotropy=float(quality.isotropy),
+        perceptual_hash=perceptual_hash(image),
+        place=task.place,
+        face_sha256=hashlib.sha256(data).hexdigest(),
+        detail=_side(face.turned),
+        **facts,
+    )
+    return row, data
 
 
 def _restore_and_align(photo: np.ndarray, crop: "FaceCrop", config: BuildConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +169,7 @@ def _side(turned: int) -> str:
 
 
 def refused(name: str, stamp: FileStamp, refusal: UnusablePhotoError, **facts) -> Row:
-    """Return the row of a photo or face that cannot be used."""
+    """Return the row of a photo or face that cannot be used; of the photo as a whole without a face_index."""
     return Row(
         source=name,
         source_bytes=stamp.num_bytes,
@@ -163,9 +177,5 @@ def refused(name: str, stamp: FileStamp, refusal: UnusablePhotoError, **facts) -
         status="refused",
         reason=refusal.reason,
         detail=refusal.detail,
-        **facts,
+        **{"face_index": -1, "num_judged": 0} | facts,
     )
-
-
-def _points(points: np.ndarray) -> tuple[tuple[float, float], ...]:
-    return tuple((float(x), float(y)) for x, y in points)

@@ -18,7 +18,8 @@ from celebahq.progress import progress
 from celebahq_builder.hdf5 import FORMAT_VERSION, Dataset, level_key, open_dataset
 from celebahq_builder.hdf5_format.gate import open_hdf5
 from celebahq_builder.hdf5_format.labels_file import labels_path, read_sidecar
-from celebahq_builder.hdf5_format.levels import key_text, resolution_of
+from celebahq_builder.hdf5_format.levels import DatasetError, key_text, resolution_of
+from celebahq_builder.hdf5_format.rows import find_rows
 from celebahq_builder.pyramid import pyramid
 from celebahq_builder.sources.images import SourceError
 from celebahq_builder.sources.named_photo import sha256_of_named
@@ -53,6 +54,7 @@ def verify(config: VerifyConfig) -> bool:
             "names": foreign_names(file),
             "attributes": wrong_attributes(dataset),
             "faces": wrong_faces(dataset),
+            "rows": wrong_rows(dataset),
             "labels": wrong_labels(dataset, file),
         }
         if config.photos is not None:
@@ -129,6 +131,26 @@ def wrong_faces(dataset: Dataset) -> Iterator[str]:
     if "score" in faces and "idx" not in faces and (np.diff(faces["score"]) > 0).any():
         row = int(np.flatnonzero(np.diff(faces["score"]) > 0)[0]) + 1
         yield f"row {row}: got a higher score than the row before, expected the best first"
+
+
+def wrong_rows(dataset: Dataset) -> Iterator[str]:
+    """What was kept must be the faces of the file, each once."""
+    try:
+        rows = find_rows(dataset.path)
+    except DatasetError as error:
+        yield str(error).removeprefix(f"{dataset.path}: ")
+        return
+    if rows is None:
+        return
+    faces = dataset.columns()
+    kept = {int(row): i for i, row in enumerate(rows["row"]) if row != -1}
+    if sorted(kept) != list(range(len(dataset))) or (rows["row"] == -1).sum() + len(kept) != len(rows):
+        yield f"got {len(kept)} kept rows, expected each of the {len(dataset)} once"
+        return
+    for name in ("source", "face_index", "score"):
+        wrong = [row for row, i in kept.items() if name in faces and faces[name][row] != rows[name][i]]
+        if wrong:
+            yield f"{name} of row {min(wrong)}: got {rows[name][kept[min(wrong)]]}, faces/{name} says otherwise"
 
 
 def wrong_labels(dataset: Dataset, file: h5py.File) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Why a photo cannot be used: the one exception that the pipeline expects."""
 
+from typing import Any
+
 from celebahq.errors import CelebAHQError
 
 
@@ -12,6 +14,9 @@ class UnusablePhotoError(CelebAHQError):
         reason: a short, stable phrase that the summary counts by, e.g. "no face found".
         detail: what was found in this very photo, e.g. "eyes 11 px apart, at least 20 expected".
     """
+
+    face: Any = None
+    """The landmarks.Face that is refused, where the photo has one whose landmarks are known."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)

@@ -32,6 +32,7 @@ class Row:
     rows: int = 1
     """How many rows this photo has: it is done once the last of them is in the manifest."""
     face_index: int = 0
+    """-1: the photo as a whole, in which no face was looked at."""
     status: str
     """"aligned" or "refused"; manifests of before say "rendered", which is read as "aligned"."""
     reason: str = ""
@@ -63,6 +64,12 @@ class Row:
     face_sha256: str = ""
     """Of the aligned face as it lies in the build folder: a power cut can leave a file of the right length."""
 
+    turned: int = 0
+    """Degrees counter-clockwise that bring the photo upright, where it lies on its side."""
+    marks: str = ""
+    """What was noticed about the face, separated by spaces."""
+    num_judged: int | None = None
+    """How many candidates of this photo, kept or passed over, a threshold refused; None in manifests of before."""
     place: int | None = None
     """In the list of --image-list, which then decides about the order."""
     outcome: str = ""
@@ -101,7 +108,7 @@ def read_manifest(path: Path) -> tuple[dict, list[Row]]:
         if header is None:
             header = record
             continue
-        if unfinished and (unfinished[0].source != row.source or len(unfinished) != row.face_index):
+        if unfinished and (unfinished[0].source != row.source or len(unfinished) != max(row.face_index, 0)):
             raise BuildError(f"{path}: line {number} is out of order; delete {path.parent} to start the build again")
         unfinished.append(row)
         if len(unfinished) == row.rows:

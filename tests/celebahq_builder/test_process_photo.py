@@ -41,7 +41,7 @@ def test_face_is_scored_without_the_detail_that_super_resolution_invented(tmp_pa
     assert row.score != float(quality_score(kept).score)
 
 
-def test_square_of_a_face_is_computed_once_and_once_more_where_it_is_enlarged(tmp_path, monkeypatch, png):
+def test_square_of_a_face_is_computed_to_judge_to_crop_and_once_more_where_it_is_enlarged(tmp_path, monkeypatch, png):
     computed, box = [], align._box
 
     def counted(landmarks, geometry):
@@ -50,7 +50,7 @@ def test_square_of_a_face_is_computed_once_and_once_more_where_it_is_enlarged(tm
 
     monkeypatch.setattr(align, "_box", counted)
     photo = png(np.random.default_rng(0).integers(0, 256, (160, 160, 3), dtype=np.uint8))
-    for restore, resolution, times in (("off", 64, 1), ("fast", 64, 1), ("fast", 256, 2)):
+    for restore, resolution, times in (("off", 64, 2), ("fast", 64, 2), ("fast", 256, 3)):
         computed.clear()
         config = BuildConfig(input=tmp_path, landmarks=tmp_path / "l.txt", resolution=resolution, restore=restore)
         config = replace(config, device="cpu")

@@ -1,0 +1,174 @@
+"""The group `rows`: every photo and face that a build looked at, kept or not, with its reason and all its numbers."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from celebahq_builder.hdf5_format.gate import check_file, open_hdf5
+from celebahq_builder.hdf5_format.levels import DatasetError, key_text
+
+GROUP = "rows"
+STATUSES = ("kept", "beaten", "duplicate", "refused", "failed")
+_TEXT, _SHA256 = h5py.string_dtype("utf-8"), np.dtype("S64")
+
+COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
+    "source": (_TEXT, ()),  # the photo, relative to --input, bytes of its name as UTF-8
+    "source_sha256": (_SHA256, ()),
+    "face_index": (np.int32, ()),  # -1: the photo as a whole, in which no face was looked at
+    "status": (_TEXT, ()),  # one of STATUSES
+    "reason": (_TEXT, ()),  # why it is not kept, a phrase to count by; empty for what is
+    "detail": (_TEXT, ()),  # the same in the numbers of this photo; of a face, what was odd about the photo
+    "marks": (_TEXT, ()),  # separated by spaces
+    "score": (np.float64, ()),  # like all numbers below: nan where it is not known
+    "breadth": (np.float64, ()),
+    "isotropy": (np.float64, ()),
+    "width": (np.float64, ()),  # of the photo as decoded, upright
+    "height": (np.float64, ()),
+    "eye_distance": (np.float64, ()),  # source pixels, seen from the front: what --min-face is compared with
+    "scale": (np.float64, ()),
+    "padding": (np.float64, ()),
+    "invented": (np.float64, ()),
+    "landmarks": (np.float32, (5, 2)),
+    "quad": (np.float64, (4, 2)),
+    "turned": (np.int32, ()),  # degrees counter-clockwise that bring a photo upright that lies on its side
+    "duplicate_of": (_TEXT, ()),  # id of the kept row
+    "row": (np.int32, ()),  # in data{R}x{R}; -1 for what is not kept
+    # What else a later build needs to go on from here.
+    "pixel_sha256": (_SHA256, ()),
+    "perceptual_hash": (_SHA256, ()),
+    "num_rows": (np.int32, ()),  # of this photo
+    "num_judged": (np.int32, ()),  # candidates of this photo that a threshold refused; -1 where that is not known
+    "place": (np.int32, ()),  # in the list of --image-list; -1 without one
+    "source_bytes": (np.int64, ()),
+    "source_mtime_ns": (np.int64, ()),
+    "traceback": (_TEXT, ()),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Columns of equal length, by name, sorted by source and face_index.
+
+    `rows["score"]` is a numpy array: text as str, hashes too, numbers as COLUMNS says; there may be further columns.
+    """
+
+    columns: dict[str, np.ndarray]
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        return self.columns[name]
+
+    def __len__(self) -> int:
+        return len(self.columns["source"])
+
+    @property
+    def ids(self) -> list[str]:
+        """Return `source#face_index` of each row: what --exclude and --include name."""
+        pairs = zip(self["source"], self["face_index"], strict=True)
+        return [row_id(source, int(index)) for source, index in pairs]
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """Return one dict of plain Python values a row, None for unknown numbers; landmarks and quad as lists."""
+        lists = {name: column.tolist() for name, column in self.columns.items()}
+        for name in ("width", "height"):
+            lists[name] = [value if math.isnan(value) else int(value) for value in lists[name]]
+        rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+        return [{name: None if _is_unknown(value) else value for name, value in row.items()} for row in rows]
+
+
+def row_id(source: str, face_index: int) -> str:
+    """Return the name of a row: `source#face_index`."""
+    return f"{source}#{face_index}"
+
+
+def rows_of_dicts(rows: Iterable[Mapping[str, Any]]) -> Rows:
+    """Return the columns of rows that are given as dicts; a value that is None or absent is unknown or empty."""
+    listed = sorted(rows, key=lambda row: (row["source"], row["face_index"]))
+    columns = {}
+    for name, (dtype, shape) in COLUMNS.items():
+        column = np.empty((len(listed), *shape), object if dtype in (_TEXT, _SHA256) else dtype)
+        empty = "" if column.dtype == object else np.nan if column.dtype.kind == "f" else -1
+        for i, row in enumerate(listed):
+            value = row.get(name)
+            column[i] = empty if value is None else value
+        columns[name] = column
+    return Rows(columns)
+
+
+def write_rows(file: h5py.File, rows: Rows) -> None:
+    """Write the group into an open file."""
+    for name, column in rows.columns.items():
+        if column.dtype != object:
+            file.create_dataset(f"{GROUP}/{name}", data=column)
+            continue
+        is_digest = COLUMNS.get(name, (_TEXT,))[0] == _SHA256
+        data = [text.encode("utf-8", "surrogateescape") for text in column]
+        file.create_dataset(f"{GROUP}/{name}", data=np.array(data, _SHA256 if is_digest else _TEXT))
+
+
+def find_rows(path: str | Path) -> Rows | None:
+    """Read the rows of a dataset file; None where it has none, as a file of before or of another program.
+
+    Raises:
+        DatasetError: no dataset file that can be read, or damaged rows.
+    """
+    path = Path(path)
+    check_file(path, every_text=True)
+    with open_hdf5(path) as file:
+        if GROUP not in file:
+            return None
+        group = file[GROUP]
+        if not isinstance(group, h5py.Group):
+            raise DatasetError(f"{path}: got {GROUP} that is no group, expected one column a fact")
+        columns = {key_text(key): _read_column(path, key_text(key), column) for key, column in group.items()}
+    if missing := COLUMNS.keys() - columns.keys():
+        raise DatasetError(f"{path}: got no {GROUP}/{min(missing)}, expected the columns of celebahq-build")
+    if len({len(column) for column in columns.values()}) > 1:
+        lengths = {name: len(column) for name, column in columns.items()}
+        raise DatasetError(f"{path}: got columns of different length in {GROUP} ({lengths}), expected equal ones")
+    unknown = set(columns["status"]) - set(STATUSES)
+    if unknown:
+        raise DatasetError(f"{path}: got status {min(unknown)!r} in {GROUP}, expected {', '.join(STATUSES)}")
+    return Rows(columns)
+
+
+def read_rows(path: str | Path) -> Rows:
+    """Read the rows of a dataset file.
+
+    Raises:
+        DatasetError: as of find_rows; a file without rows.
+    """
+    rows = find_rows(path)
+    if rows is None:
+        raise DatasetError(f"{path}: got a dataset without rows, expected one that celebahq-build made or extended")
+    return rows
+
+
+def _read_column(path: Path, name: str, column: object) -> np.ndarray:
+    wanted, shape = COLUMNS.get(name, (None, None))
+    if not isinstance(column, h5py.Dataset) or not column.shape:
+        raise DatasetError(f"{path}: got {GROUP}/{name} that is no column, expected one entry a row")
+    is_text = column.dtype.kind == "S" or h5py.check_string_dtype(column.dtype) is not None
+    if shape is not None:
+        kinds = "OS" if np.dtype(wanted).kind in "OS" else "iu" if np.dtype(wanted).kind == "i" else "fiu"
+        if column.shape[1:] != shape or column.dtype.kind not in kinds or is_text != (kinds == "OS"):
+            found = f"{GROUP}/{name} of {column.shape} {column.dtype}"
+            raise DatasetError(f"{path}: got {found}, expected (N{''.join(f', {n}' for n in shape)}) of {wanted}")
+    elif not is_text and column.dtype.kind not in "biuf":
+        raise DatasetError(f"{path}: got {GROUP}/{name} of {column.dtype}, expected numbers or text")
+    try:
+        if is_text:
+            return column.asstr(errors="surrogateescape")[:]
+        return column[:] if wanted is None else column[:].astype(wanted, copy=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DatasetError(f"{path}: got damaged {GROUP}/{name} ({error}), expected a whole column") from None
+
+
+def _is_unknown(value: Any) -> bool:
+    while isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, float) and math.isnan(value)
