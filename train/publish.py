@@ -1,8 +1,7 @@
 """What a run shows and gives away: the model folder, and the latents and reals of its pictures."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from train.command import train_command
 from train.config import TrainConfig
 from train.pictures import grid_shape, save_grid
 from train.schedule import published_resolution
+from train.state import RunFacts, RunState
 from zoo import weights
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES
 from zoo.progan import Discriminator, Generator
@@ -19,36 +19,26 @@ from zoo.progan import Discriminator, Generator
 Network = TypeVar("Network", Generator, Discriminator)
 
 
-def publish(
-    config: TrainConfig,
-    g_ema: Generator,
-    discriminator: Discriminator | None,
-    resolution: int,
-    alpha: float,
-    nimg: int,
-    facts: dict[str, Any],
-    machine: dict[str, Any],
-    name: str = "model",
-    label_names: Sequence[str] | None = None,
-) -> Path:
+def publish(facts: RunFacts, state: RunState, name: str = "model", with_discriminator: bool = True) -> Path:
     """Write <run>/model, or another folder of the run: the averaged generator up to the last resolution fully in.
 
     While a block fades in, what is published ends one resolution below: the half-grown block is no face yet.
 
     Args:
-        discriminator: published beside it where it is given, so that others can train on.
-        facts: of the data set, as dataset_facts gives them.
-        machine: what it was trained on and for how long: device, precision, seconds.
-        label_names: of the classes or attributes that labels are of, for whoever paints with them.
+        facts: what the run is; published with the weights.
+        state: where it stands.
+        name: of the folder.
+        with_discriminator: publish it too, so that others can train on.
     """
-    resolution = published_resolution(resolution, alpha)
-    if discriminator is not None:
-        weights.save(_up_to(discriminator, resolution), config.run_folder / name)
-    training = {"kimg": nimg / 1000, "preset": config.preset, "seed": config.seed, "mirror": config.mirror}
-    training |= {**machine, "command": train_command(config)}
-    names = {"label_names": list(label_names)} if label_names else {}
-    weights.save(_up_to(g_ema, resolution), config.run_folder / name, training=training, dataset=facts, **names)
-    return config.run_folder / name
+    config, nets, folder = facts.config, state.nets, facts.config.run_folder / name
+    resolution = published_resolution(state.growth.resolution, state.growth.alpha)
+    if with_discriminator:
+        weights.save(_up_to(nets.discriminator, resolution), folder)
+    training = {"kimg": state.nimg / 1000, "preset": config.preset, "seed": config.seed, "mirror": config.mirror}
+    training |= {**facts.machine(state.seconds), "command": train_command(config)}
+    names = {"label_names": list(facts.label_names)} if facts.label_names else {}
+    weights.save(_up_to(nets.g_ema, resolution), folder, training=training, dataset=facts.dataset, **names)
+    return folder
 
 
 def _up_to(network: Network, resolution: int) -> Network:

@@ -1,5 +1,6 @@
-"""Everything that a run carries from iteration to iteration, gathered into a checkpoint and put back."""
+"""What a run is, and everything that it carries from iteration to iteration: its checkpoint, and back."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,109 @@ import torch
 from train.checkpoint import CheckpointError, DamagedCheckpointError
 from train.config import TrainConfig
 from train.optimizer import Adam
+from train.power_ema import PowerAverages
+from train.schedule import Growth, growth_at
 from train.step import STATISTICS, Networks
 from zoo.architecture import ProGANConfig
 from zoo.progan import Discriminator, Generator
 
 NETWORKS = ("generator", "discriminator", "g_ema")
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a run is, and stays: options, precision, device, data set, history of the options, and the arguments of
+    growth_at."""
+
+    config: TrainConfig
+    precision: str
+    device: str
+    dataset: dict[str, Any]
+    history: list[dict[str, Any]]
+    growth: dict[str, Any]
+    label_names: tuple[str, ...] | None = None
+    """Of the classes or attributes, where the data set names them."""
+
+    def machine(self, seconds: float) -> dict[str, Any]:
+        """Return what is published of how it was trained."""
+        told = {"device": self.device, "precision": self.precision, "seconds": round(seconds, 1)}
+        return told | ({"history": self.history} if self.history else {})
+
+
+@dataclass
+class RunState:
+    """All that changes while a run trains; a checkpoint holds these fields under their names, and RunFacts.
+
+    nimg: images shown. tick, tick_start: ticks done, and nimg at the last one's end. seconds: of training. stage: of
+    growth, for which the optimizers were reset. growth: of the last iteration. statistics: (len(STATISTICS),) sums of
+    the unfinished tick. adams: of (generator, discriminator); None before the first iteration. ada: (2,) of the
+    adaptive augmentation. power: averages since the resolution came in, see train.ema.
+    """
+
+    nets: Networks
+    growth: Growth
+    statistics: torch.Tensor
+    ada: torch.Tensor | None = None
+    adams: tuple[Adam, Adam] | None = None
+    power: PowerAverages | None = None
+    nimg: int = 0
+    tick: int = 0
+    tick_start: int = 0
+    seconds: float = 0.0
+    stage: int = -1
+
+    @classmethod
+    def of(
+        cls, nets: Networks, config: TrainConfig, growth: dict[str, Any], saved: dict[str, Any] | None = None
+    ) -> "RunState":
+        """Return the state of a run that begins, or put a checkpoint back into its networks.
+
+        Args:
+            nets: the networks, on their device.
+            config: the options of the run.
+            growth: the arguments of growth_at.
+            saved: the checkpoint.
+        """
+        device = nets.g_flat.vector.device
+        state = cls(nets, growth_at(0, **growth), torch.zeros(len(STATISTICS), device=device))
+        if config.augment == "ada":
+            state.ada = torch.zeros(2, device=device)
+        if saved is None:
+            return state
+        state.adams = restore(saved, nets, config, state.statistics)
+        state.nimg, state.tick, state.tick_start = saved["nimg"], saved["tick"], saved["tick_start"]
+        state.seconds, state.stage = saved["seconds"], saved["stage"]
+        state.growth = growth_at(state.nimg, **growth)
+        if state.ada is not None and "ada" in saved:
+            state.ada.copy_(saved["ada"])
+        if "power_ema" in saved:
+            state.power = PowerAverages.restored(saved["power_ema"], nets.g_flat.vector)
+        return state
+
+    def checkpoint(self, facts: RunFacts) -> dict[str, Any]:
+        """Return what a checkpoint holds: tensors on the CPU and plain types."""
+        return {
+            "config": facts.config.to_dict(),
+            "architecture": self.nets.generator.config.to_dict(),
+            "precision": facts.precision,
+            "dataset": facts.dataset,
+            "history": facts.history,
+            "growth": facts.growth,
+            "nimg": self.nimg,
+            "stage": self.stage,
+            "tick": self.tick,
+            "tick_start": self.tick_start,
+            "seconds": self.seconds,
+            **({} if self.ada is None else {"ada": self.ada.cpu().clone()}),
+            **({} if self.power is None else {"power_ema": self.power.state_dict()}),
+            **gather(self.nets, self.optimizers, self.statistics),
+        }
+
+    @property
+    def optimizers(self) -> tuple[Adam, Adam]:
+        """Those of G and D; there are none before the first iteration."""
+        assert self.adams is not None, "of a run that has begun"
+        return self.adams
 
 
 def check_networks(path: Path, state: dict[str, Any]) -> None:

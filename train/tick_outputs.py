@@ -1,60 +1,82 @@
-"""What a tick shows beside its line of the log, pictures and metrics, in as much memory as there is."""
+"""What a tick shows beside its line of the log, images and metrics, in as much memory as there is."""
+
+from typing import Any
 
 import numpy as np
-import torch
 
 from train.memory import OutOfMemoryError
-from train.metrics.in_training import TrainingMetrics, keep_row
+from train.metrics.in_training import keep_row, training_metrics
 from train.pictures import grid_shape, paint, save_grid
-from train.publish import publish
+from train.publish import grid_latents, publish, save_reals
 from train.report import Report
-from train.saving import Position, RunFacts
-from train.schedule import Growth
+from train.start import Run
 from train.stepper import Stepper
 
 
-def draw_grid(
-    facts: RunFacts,
-    stepper: Stepper,
-    latents: torch.Tensor,
-    labels: torch.Tensor | None,
-    growth: Growth,
-    nimg: int,
-    report: Report,
-) -> None:
-    """Write fakes-<kimg>.png; where memory runs out, fewer images at once, and no picture rather than no run."""
-    resolution = stepper.nets.generator.config.resolution
-    found: list[np.ndarray] = []
-    for batch in (32, 8, 1):
-        work = lambda batch=batch: found.append(  # noqa: E731
-            paint(stepper.nets.g_ema, latents, labels, growth.resolution, growth.alpha, batch)
-        )
-        if stepper.try_twice(work, f"the grid of {len(latents)} images"):
-            path = facts.config.run_folder / f"fakes-{nimg / 1000:010.3f}.png"
-            save_grid(path, found[-1], grid_shape(resolution)[0], resolution)
-            report.grid(path, nimg)
-            return
-    report.say(f"no grid at {nimg / 1000:g} kimg: no memory for one image beside training; --image-ticks 0 draws none")
+class TickOutputs:
+    """Draw grids and measure, of a run's averaged generator.
 
-
-def measure(
-    facts: RunFacts, stepper: Stepper, metrics: TrainingMetrics, growth: Growth, position: Position, report: Report
-) -> None:
-    """Measure the averaged generator, and keep it where it is the best so far.
-
-    Raises:
-        OutOfMemoryError: even with no level of the file held in the device's memory.
+    Args:
+        run: the run; a new one's reals.png is written.
+        stepper: what knows how to free memory.
+        report: where results are told.
     """
-    nets, rows = stepper.nets, []
-    work = lambda: rows.extend(metrics.measure(nets.g_ema, position.nimg, growth.resolution))  # noqa: E731
-    with report.paused():
-        done = stepper.try_twice(work, f"{metrics.num_images} images of --metrics")
-    if not done:
-        raise OutOfMemoryError(f"--metrics: got no memory for {metrics.num_images} images beside training")
-    for row in rows:
-        report.metric(row)
-        if row["best"]:
-            where = (growth.resolution, growth.alpha, position.nimg, facts.dataset, facts.machine(position))
-            name = f"model-best-{row['metric']}"
-            best = publish(facts.config, nets.g_ema, None, *where, name, label_names=facts.label_names)
-            keep_row(best, row, facts.config, facts.dataset)
+
+    def __init__(self, run: Run, stepper: Stepper, report: Report) -> None:
+        self.run, self.stepper, self.report = run, stepper, report
+        config, dataset, resolution = run.facts.config, run.dataset, run.plan.resolution
+        self._latents, self._labels = grid_latents(config, dataset, resolution, stepper.device)
+        if not run.resumed:
+            save_reals(config.run_folder, dataset, resolution)
+        measured = report.measured
+        self._metrics = training_metrics(config, dataset, stepper.device, measured) if config.metrics else None
+
+    def images(self, done: bool) -> None:
+        """Write fakes-<kimg>.png where this tick has one.
+
+        Where memory runs out: fewer images at once, and no picture rather than no run.
+        """
+        config, state = self.run.facts.config, self.run.state
+        if not config.image_ticks or not (state.tick % config.image_ticks == 0 or done):
+            return
+        growth, resolution = state.growth, self.run.plan.resolution
+        found: list[np.ndarray] = []
+        for batch in (32, 8, 1):
+            work = lambda batch=batch: found.append(  # noqa: E731
+                paint(state.nets.g_ema, self._latents, self._labels, growth.resolution, growth.alpha, batch)
+            )
+            if self.stepper.try_twice(work, f"the grid of {len(self._latents)} images"):
+                path = config.run_folder / f"fakes-{state.nimg / 1000:010.3f}.png"
+                save_grid(path, found[-1], grid_shape(resolution)[0], resolution)
+                self.report.grid(path, state.nimg)
+                return
+        self.report.say(
+            f"no grid at {state.nimg / 1000:g} kimg: no memory for one image beside training; "
+            "--image-ticks 0 draws none"
+        )
+
+    def metrics(self, shown: int, done: bool) -> None:
+        """Measure the averaged generator where --metrics-kimg says so, and keep it where it is the best so far.
+
+        Args:
+            shown: images since the last tick.
+            done: whether the run ends here.
+
+        Raises:
+            OutOfMemoryError: even with no level of the file held in the device's memory.
+        """
+        facts, state, metrics = self.run.facts, self.run.state, self._metrics
+        growth = state.growth
+        if not metrics or not metrics.due(state.nimg, shown, growth.resolution, growth.alpha, done):
+            return
+        rows: list[dict[str, Any]] = []
+        work = lambda: rows.extend(metrics.measure(state.nets.g_ema, state.nimg, growth.resolution))  # noqa: E731
+        with self.report.paused():
+            measured = self.stepper.try_twice(work, f"{metrics.num_images} images of --metrics")
+        if not measured:
+            raise OutOfMemoryError(f"--metrics: got no memory for {metrics.num_images} images beside training")
+        for row in rows:
+            self.report.metric(row)
+            if row["best"]:
+                best = publish(facts, state, f"model-best-{row['metric']}", with_discriminator=False)
+                keep_row(best, row, facts.config, facts.dataset)

@@ -187,7 +187,7 @@ def test_adam_forgets_at_both_ends_of_a_fade_and_at_no_other_time(dataset, tmp_p
 
     def spy(self, growth, size):
         enter(self, growth, size)
-        counts.append((growth.stage, int(self.adams[0].count), int(self.adams[1].count)))
+        counts.append((growth.stage, *(int(adam.count) for adam in self.state.optimizers)))
 
     monkeypatch.setattr(Stepper, "_enter", spy)
     train(config(dataset, tmp_path))
@@ -203,7 +203,7 @@ def test_a_tick_that_was_interrupted_ends_where_it_would_have_ended(dataset, tmp
     train(config(dataset, tmp_path / "whole", **options))
     with monkeypatch.context() as patch:  # as if killed at 88 images, after the checkpoint before the growth at 72
         advance = Stepper.advance
-        patch.setattr(Stepper, "advance", lambda s, n, g: 1 / 0 if n == 88 else advance(s, n, g))
+        patch.setattr(Stepper, "advance", lambda s, g: 1 / 0 if s.state.nimg == 88 else advance(s, g))
         with pytest.raises(ZeroDivisionError):
             train(config(dataset, tmp_path / "parts", **options))
     assert checkpoints(tmp_path / "parts/run/checkpoints")[-1].name == "checkpoint-000000.072.pt"

@@ -142,7 +142,7 @@ def test_weights_that_are_not_finite_are_never_saved_even_by_ctrl_c_within_a_tic
 
 def out_of_memory_when(monkeypatch, is_short) -> list[int]:
     """Let the iteration run out of memory after D's update whenever is_short(number of the call) says so."""
-    monkeypatch.setattr("train.loop.time_first_levels", lambda *arguments: None)  # its iterations are not the run's
+    monkeypatch.setattr("train.start.time_first_levels", lambda *arguments: None)  # its iterations are not the run's
     step, calls = capture.train_step, []
 
     def short(nets, *rest):
