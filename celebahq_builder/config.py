@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from celebahq.errors import CelebAHQError
 from celebahq.files import printable
-from celebahq.option_paths import text_to_paths
+from celebahq.options import check_options
 
 if TYPE_CHECKING:
     from celebahq_builder.report.summary import BuildResult
@@ -108,7 +108,7 @@ class BuildConfig:
     """Leave <output>.build/ in place, with the manifest and the aligned faces."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)
         if self.resolution not in (16, 32, 64, 128, 256, 512, 1024):
             raise BuildError(f"--resolution: got {self.resolution}, expected a power of two from 16 to 1024")
         if not self.output.name:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from celebahq.option_paths import text_to_paths
+from celebahq.options import check_options
 from export.sample import UsageError as UsageError
 
 
@@ -42,7 +42,7 @@ class OnnxConfig:
     """Replace an existing file."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ class ImagesConfig:
     """Replace existing images that show something else."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,4 +133,4 @@ class VideoConfig:
     """Replace an existing file."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)

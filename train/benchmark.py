@@ -8,6 +8,7 @@ from typing import Literal
 import tyro
 
 from celebahq.command import run_command
+from celebahq.options import check_options
 from celebahq.progress import Progress, progress
 from train.config import TrainConfig, TrainError
 from train.presets import PRESETS
@@ -32,6 +33,9 @@ class BenchmarkConfig:
     """Images a minibatch; by default the preset's."""
     seconds: float = 1.0
     """Time given to each cell of the table, after a warm-up."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from celebahq.errors import CelebAHQError
-from celebahq.option_paths import text_to_paths
+from celebahq.options import check_options
 
 
 class TrainError(CelebAHQError):
@@ -138,7 +138,7 @@ class TrainConfig:
     from disk."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)
         object.__setattr__(self, "metrics", names_of(self.metrics))
         if unknown := [name for name in self.metrics if name not in ("swd", "msssim")]:
             raise TrainError(f"--metrics: got {unknown[0]!r}, expected swd, msssim or both")

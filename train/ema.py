@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from celebahq.command import run_command
+from celebahq.options import check_options
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +42,9 @@ class EmaConfig:
     """Standard deviation of what is averaged, as a share of the time trained at the last resolution: 0.01 to 0.28."""
     output: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """The model folder to write; by default RUN/model-ema-L."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from celebahq.command import run_command
 from celebahq.files import atomic_path
+from celebahq.options import check_options
 from celebahq.progress import clock
 from train.config import TrainError
 from train.run_log import RunLog, read_run
@@ -48,6 +49,9 @@ class FilmConfig:
     """1 shows the hours evenly; more gives the early ones more of the film. 1.5 is the released program's."""
     crf: int = 18
     """Quality of H.264, 0 to 51; less is better and larger."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def make_film(config: FilmConfig) -> tuple[Path, int]:

@@ -11,6 +11,7 @@ import tyro
 
 from celebahq.command import run_command
 from celebahq.files import write_atomic
+from celebahq.options import check_options
 from train.config import TrainError
 from train.run_log import RunLog, read_run
 
@@ -33,6 +34,9 @@ class PlotConfig:
     """Run folders, as python -m train makes them."""
     output: Path | None = None
     """A .png, .svg or .pdf; by default curves.png in the run folder, or with several runs here."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def plot(config: PlotConfig) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 
 from celebahq.files import printable
+from celebahq.options import check_options
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import DatasetError, open_dataset
 from celebahq_builder.hdf5_format.gate import open_hdf5
@@ -33,6 +34,9 @@ class CompareConfig:
     """One dataset file."""
     b: Annotated[Path, tyro.conf.Positional]
     """Another."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def compare(config: CompareConfig) -> bool:

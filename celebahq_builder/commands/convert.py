@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from celebahq.files import partial_path, printable
+from celebahq.options import check_options
 from celebahq_builder.formats import writer_of
 from celebahq_builder.formats.export_rows import WriteOptions
 from celebahq_builder.hdf5 import DatasetError, open_dataset
@@ -38,6 +39,9 @@ class ConvertConfig:
     """How images are compressed: png and webp without loss, jpeg at quality 95. TFRecords hold plain pixels."""
     shard_mib: int = 500
     """Size of a shard of webdataset and parquet, in MiB."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def convert(config: ConvertConfig) -> int:

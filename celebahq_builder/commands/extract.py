@@ -15,6 +15,7 @@ import tyro
 from PIL import Image
 
 from celebahq.files import printable, write_atomic
+from celebahq.options import check_options
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import Dataset, DatasetError, open_dataset
 
@@ -47,6 +48,9 @@ class ExtractConfig:
     """row: 00007.png. source: the photo's own name and folders, with the face's number where there are several."""
     bad: Literal["stop", "skip"] = "stop"
     """What a row with damaged bytes does: stop the command, or become a line of skipped.csv."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def extract(config: ExtractConfig) -> int:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from celebahq.files import partial_path, printable
+from celebahq.options import check_options
 from celebahq.progress import progress
 from celebahq_builder.commands.import_decode import Fit, LoadedImage, first_fit, load_image
 from celebahq_builder.commands.import_journal import ImportedImage, Journal, levels_sha256
@@ -62,6 +63,9 @@ class ImportConfig:
     """Take the first so many images only."""
     compression: Literal["none", "gzip"] = "none"
     """gzip is the filter of the released files: a fifth smaller at 128x128, half at 1024x1024, and 13 times slower."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def import_images(config: ImportConfig) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 import tyro
 
 from celebahq.files import printable
+from celebahq.options import check_options
 from celebahq_builder.hdf5 import level_key, open_dataset
 from celebahq_builder.hdf5_format.gate import open_hdf5
 
@@ -31,6 +32,9 @@ class InfoConfig:
     """A dataset of celebahq-build, celebahq-data import or the original programs."""
     json: bool = False
     """Print JSON, for programs."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def info(config: InfoConfig) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from celebahq.options import check_options
 from celebahq_builder.official.image_list import OfficialError, choose_indices, find_image_list, read_image_list
 
 
@@ -46,6 +47,7 @@ class OfficialConfig:
     """Processes that work side by side. 0: none, all work in this process."""
 
     def __post_init__(self) -> None:
+        check_options(self)
         if self.workers < 0:
             raise OfficialError(f"--workers: got {self.workers}, expected at least 1 (or 0: no further process)")
         if self.check is None and (self.celeba is None or self.deltas is None):

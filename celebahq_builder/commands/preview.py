@@ -11,6 +11,7 @@ import tyro
 from PIL import Image, ImageDraw, ImageFont
 
 from celebahq.files import printable, write_atomic
+from celebahq.options import check_options
 from celebahq_builder.hdf5 import DatasetError, open_dataset
 
 _log = logging.getLogger("celebahq.data")
@@ -39,6 +40,7 @@ class PreviewConfig:
     """Of the random draw."""
 
     def __post_init__(self) -> None:
+        check_options(self)
         for name in ("rows", "columns", "cell"):
             if getattr(self, name) < 1:
                 raise DatasetError(f"--{name}: got {getattr(self, name)}, expected at least 1")

@@ -11,6 +11,7 @@ import tyro
 
 from celebahq.errors import CelebAHQError
 from celebahq.files import printable, write_atomic
+from celebahq.options import check_options
 from celebahq_builder.commands.convert import ConvertConfig, convert
 from celebahq_builder.dataset_card import HISTOGRAM, CardFacts, dataset_card, is_repo_id, save_histogram
 from celebahq_builder.hdf5 import Dataset, DatasetError, open_dataset
@@ -55,6 +56,9 @@ class PushConfig:
     """Make a new repository public."""
     dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
     """Build and show the folder, ask the Hub nothing and send nothing."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def push(config: PushConfig) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import tyro
 
 from celebahq.files import printable
+from celebahq.options import check_options
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import FORMAT_VERSION, Dataset, level_key, open_dataset
 from celebahq_builder.hdf5_format.gate import open_hdf5
@@ -43,6 +44,9 @@ class VerifyConfig:
     """A dataset file."""
     photos: Path | None = None
     """The folder (or .zip) that the faces came from: its files must still have the recorded SHA-256."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def verify(config: VerifyConfig) -> bool:

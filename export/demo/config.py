@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from celebahq.option_paths import text_to_paths
+from celebahq.options import check_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,4 +35,4 @@ class DemoConfig:
     """fp16 halves the file; images differ by at most one gray level of 255."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from celebahq.option_paths import text_to_paths
+from celebahq.options import check_options
 from export.config import UsageError
 
 REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
@@ -66,7 +66,7 @@ class HubConfig:
     """Replace an edited README.md too."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)
         from zoo.folder import ModelError  # late: the other commands do without zoo
         from zoo.remote.hub_address import hub_id_of
 

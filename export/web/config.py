@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from celebahq.option_paths import text_to_paths
+from celebahq.options import check_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,4 +38,4 @@ class WebConfig:
     """Replace an existing page; files that are not the page's stay in its folder."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from celebahq.option_paths import text_to_paths
+from celebahq.options import check_options
 from train.config import names_of
 from train.metrics.refusal import MetricError
 
@@ -82,7 +82,7 @@ class MetricsConfig:
     """Painted pictures up to this size are kept for the next metric; the rest is painted again."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)
         if unknown := [name for name in self.names if name not in METRICS]:
             raise MetricError(f"--metrics: {unknown[0]!r}, some of {','.join(METRICS)} are wanted")
         for name in self.names:

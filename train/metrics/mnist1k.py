@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from celebahq.options import check_options
 from train.metrics.refusal import MetricError
 
 
@@ -27,6 +28,7 @@ class Mnist1kConfig:
     """Of the draws."""
 
     def __post_init__(self) -> None:
+        check_options(self)
         if self.num_images < 1:
             raise MetricError(f"--num-images: {self.num_images}, at least 1 is wanted")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from celebahq.options import check_options
 from train.restoration.checkpoint import load_weights, save_weights
 from train.restoration.refusal import RestorationError
 
@@ -29,8 +30,9 @@ class AverageConfig:
     """Weight of those that the run started from, from 0 to 1."""
 
     def __post_init__(self) -> None:
+        check_options(self)
         if not 0 <= self.start_share <= 1:
-            raise ValueError(f"--start-share: got {self.start_share}, expected a share from 0 to 1")
+            raise RestorationError(f"--start-share: got {self.start_share}, expected a share from 0 to 1")
 
 
 def average(config: AverageConfig) -> Path:

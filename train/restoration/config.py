@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from celebahq.options import check_options
 from train.restoration.refusal import RestorationError
 
 
@@ -61,6 +62,7 @@ class RestorationConfig:
     """Seeds initialisation and every draw."""
 
     def __post_init__(self) -> None:
+        check_options(self)
         if (self.minutes is None) == (self.steps is None):
             raise RestorationError("--minutes or --steps: give one of them, not both or neither")
         if self.kind == "gan" and (self.net != "superres" or self.init is None):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from celebahq.options import check_options
 from train.device import use_device
 from train.restoration.checkpoint import load_weights
 from train.restoration.photos import read_photos, read_testset
@@ -72,6 +73,9 @@ class EvaluateConfig:
     """auto, cpu, cuda or cuda:1."""
     output: Path | None = None
     """Markdown file to write the tables to as well: between its lines BEGIN and END, or a new file of nothing else."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def find_weights(folder: Path) -> dict[str, Path]:

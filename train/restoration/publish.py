@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from celebahq.options import check_options
 from train.device import use_device
 from train.restoration.card import card_text
 from train.restoration.checkpoint import load_weights
@@ -44,6 +45,9 @@ class PublishConfig:
     """Whether the licence of the data leaves commercial use open."""
     device: str = "cpu"
     """auto, cpu, cuda or cuda:1."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def publish(config: PublishConfig) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from celebahq.options import check_options
 from train.restoration.as_found import as_found_pair
 from train.restoration.checkpoint import load_weights
 from train.restoration.loop import HELD_OUT_SIDE, validate
@@ -28,6 +29,9 @@ class ValidateConfig:
     """Folder or zip of photographs, as for training."""
     held_out: Path | None = None
     """List of the photos to validate on, as for training. Default: every 25th."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def as_found_psnr(restore: Restore, photos: list[np.ndarray]) -> float:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from celebahq.option_paths import text_to_paths
+from celebahq.options import check_options
 
 CacheFolder = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 
@@ -30,7 +30,7 @@ class ListConfig:
     """Print the page docs/zoo.md: every source, whether it is recognised and verified, its license and addresses."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class ShowConfig:
     """As of python -m zoo list."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class PullConfig:
     """As of python -m zoo list."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ class ImportConfig:
     """Replace what is there."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,4 +119,4 @@ class VerifyConfig:
     """As of python -m zoo list."""
 
     def __post_init__(self) -> None:
-        text_to_paths(self)
+        check_options(self)
