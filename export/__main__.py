@@ -66,7 +66,8 @@ def run(args: Sequence[str] | None = None) -> None:
     elif isinstance(config, DemoConfig):
         from export.demo.run import run_demo
 
-        print(run_demo(config))
+        if (space := run_demo(config)) is not None:
+            print(space)
     elif isinstance(config, VideoConfig):
         from export.video import make_video
 

@@ -61,8 +61,12 @@ class PushConfig:
         check_options(self)
 
 
-def push(config: PushConfig) -> None:
-    """Build the folder, and send it unless it is a dry run; DatasetError or PushError where something is in the way."""
+def push(config: PushConfig) -> Path:
+    """Build the folder, send it unless it is a dry run, and return where it is kept.
+
+    Raises:
+        DatasetError, PushError: something is in the way.
+    """
     if not is_repo_id(config.repo):
         raise DatasetError(f"--repo: got {config.repo}, expected org/name")
     if not config.photos_license.strip() or not config.license.strip():
@@ -74,9 +78,10 @@ def push(config: PushConfig) -> None:
     _log.info(f"{printable(folder)}: {', '.join(map(printable, files))}\n\n{card}")
     if config.dry_run:
         _log.info(printable(f"dry run: nothing was sent; {folder} is kept"))
-        return
+        return folder
     for line in _send(config, folder):
         _log.info(printable(line))
+    return folder
 
 
 def _build(config: PushConfig, dataset: Dataset, folder: Path) -> str:

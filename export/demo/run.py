@@ -14,7 +14,7 @@ from pathlib import Path
 
 from celebahq.errors import CelebAHQError
 from export.demo.config import DemoConfig
-from export.demo.space import gradio_version, write_space
+from export.demo.space import SpaceReport, gradio_version, write_space
 from export.sample import UsageError
 
 _log = logging.getLogger("celebahq.export")
@@ -26,8 +26,8 @@ class DemoError(CelebAHQError, RuntimeError):
     exit_code = 1
 
 
-def run_demo(config: DemoConfig) -> str:
-    """Do what was asked and return what to say of it; showing lasts until Ctrl-C.
+def run_demo(config: DemoConfig) -> SpaceReport | None:
+    """Write the folder of a Space and return what was written, or show the application until Ctrl-C and return None.
 
     Raises:
         UsageError: an option or the model cannot be used, or gradio is missing.
@@ -63,7 +63,8 @@ def run_demo(config: DemoConfig) -> str:
             code = 0
     if code > 0:
         raise DemoError(f"app.py: ended with exit code {code}, what it said is above")
-    return "the demo has ended"
+    _log.info("the demo has ended")
+    return None
 
 
 def answers(port: int, application: "subprocess.Popen[bytes]") -> bool:

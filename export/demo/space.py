@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from export import sample
@@ -17,15 +18,30 @@ TITLE_LINE = 'TITLE = "Generated faces"\n'
 """The line of app.py that says what it is called."""
 
 
-def write_space(config: DemoConfig, folder: Path) -> str:
+@dataclass(frozen=True)
+class SpaceReport:
+    """The folder of a Space that was written."""
+
+    folder: Path
+    files: tuple[str, ...]
+    size: int
+    """Bytes of them all."""
+
+    def __str__(self) -> str:
+        quoted = shlex.quote(str(self.folder))
+        return (
+            f"{self.folder}: a Space of {len(self.files)} files, {self.size / 1e6:.1f} MB\n"
+            f"pip install -r {quoted}/requirements.txt && python {quoted}/app.py    shows it here\n"
+            f"hf upload ORG/NAME {quoted} --repo-type space    publishes it"
+        )
+
+
+def write_space(config: DemoConfig, folder: Path) -> SpaceReport:
     """Write the folder; it takes its name only once it is whole.
 
     Args:
         config: its model, resolution, precision and title.
         folder: a new or an empty one.
-
-    Returns:
-        What was written, for people.
 
     Raises:
         UsageError: the model cannot be used, or the folder is there already or cannot be written.
@@ -49,13 +65,8 @@ def write_space(config: DemoConfig, folder: Path) -> str:
         raise UsageError(
             f"{where}: cannot be written ({error.strerror}), expected a writable place with room"
         ) from None
-    sizes = [file.stat().st_size for file in folder.iterdir()]
-    quoted = shlex.quote(str(folder))
-    return (
-        f"{folder}: a Space of {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB\n"
-        f"pip install -r {quoted}/requirements.txt && python {quoted}/app.py    shows it here\n"
-        f"hf upload ORG/NAME {quoted} --repo-type space    publishes it"
-    )
+    sizes = {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
+    return SpaceReport(folder, tuple(sizes), sum(sizes.values()))
 
 
 def fill(folder: Path, title: str) -> None:

@@ -49,8 +49,32 @@ class Published:
     card: str | None
 
 
-def push_to_hub(config: HubConfig) -> str:
-    """Build and show the folder; unless it is a dry run, send it. Return the lines that end the command.
+@dataclass(frozen=True, kw_only=True)
+class PushResult:
+    """What a push built and sent."""
+
+    repo: str
+    files: tuple[str, ...]
+    """Names in the folder."""
+    folder: Path | None
+    """Where the folder was kept; None where no --output was given."""
+    commit: str | None = None
+    """The commit that the repository is now at: a new one, or the same where nothing changed. None: a dry run."""
+    changed: bool = False
+    """Whether a commit was made."""
+    pull_request: str | None = None
+    """Its address, with --pr."""
+    model: str | None = None
+    """What zoo.load takes; None where nothing was sent, or a pull request waits."""
+    lines: tuple[str, ...] = ()
+    """What happened, for people."""
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def push_to_hub(config: HubConfig) -> PushResult:
+    """Build and show the folder; unless it is a dry run, send it.
 
     Raises:
         UsageError: an option, the model, or the want of a token.
@@ -86,9 +110,10 @@ def push_to_hub(config: HubConfig) -> str:
             _log.warning(f"note: {note}")
         if published is None:
             kept = f"{output} is kept" if config.output else "give --output to keep the folder"
-            return f"dry run: nothing was sent; {kept}"
+            told = (f"dry run: nothing was sent; {kept}",)
+            return PushResult(repo=config.repo, files=tuple(folder.files), folder=config.output, lines=told)
         with _refusals(config):
-            return "\n".join(send(api, config, folder, published))
+            return send(api, config, folder, published)
 
 
 def look_up(api: "HfApi", config: HubConfig) -> Published:
@@ -112,15 +137,12 @@ def look_up(api: "HfApi", config: HubConfig) -> Published:
     return Published(head, branches, {ref.name: ref.target_commit for ref in refs.tags}, private, card)
 
 
-def send(api: "HfApi", config: HubConfig, folder: HubFolder, published: Published) -> list[str]:
+def send(api: "HfApi", config: HubConfig, folder: HubFolder, published: Published) -> PushResult:
     """Make repository and branch where they are missing, one commit where something changed, and the tag.
 
     Args:
         folder: what is sent.
         published: what was there; the commit is refused when that changed meanwhile.
-
-    Returns:
-        What happened, in lines.
     """
     lines = []
     if published.private is None:
@@ -154,10 +176,20 @@ def send(api: "HfApi", config: HubConfig, folder: HubFolder, published: Publishe
             )
         api.create_tag(config.repo, tag=config.tag, revision=commit.oid)
         lines.append(f"{config.repo}: {commit.oid[:8]} is now {config.tag}")
-    if not config.pr:
-        named = config.tag or (config.revision if config.revision != "main" else "")
-        lines.append(f'zoo.load("{config.repo}{"@" + named if named else ""}") loads it')
-    return lines
+    named = config.tag or (config.revision if config.revision != "main" else "")
+    model = None if config.pr else config.repo + (f"@{named}" if named else "")
+    if model:
+        lines.append(f'zoo.load("{model}") loads it')
+    return PushResult(
+        repo=config.repo,
+        files=tuple(folder.files),
+        folder=config.output,
+        commit=commit.oid,
+        changed=commit.oid != head,
+        pull_request=commit.pr_url if config.pr else None,
+        model=model,
+        lines=tuple(lines),
+    )
 
 
 def _check(config: HubConfig, published: Published) -> None:

@@ -1,5 +1,6 @@
-"""evaluate(): a model and a data set in, the asked metrics out; printed, and kept beside the model."""
+"""evaluate(): a model and a data set in, the asked metrics out; told, and kept beside the model."""
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -24,9 +25,11 @@ from zoo.locate import file_beside_the_caller, is_somebodys
 from zoo.metrics import METRICS_NAME
 from zoo.progan import ProGANConfig
 
+_log = logging.getLogger("celebahq.train")
+
 
 def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
-    """Measure, print and keep; see MetricsConfig.
+    """Measure and keep; see MetricsConfig.
 
     Returns:
         metric -> its figures: "values", and where it has them "noise_floor" and "reals", each name -> number, with
@@ -59,7 +62,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     _make_folder(output)
     counts = [config.images_of(name) for name in config.names if name in OF_INCEPTION]
     inception = InceptionViews(fakes, reals, config.inception, device, max(counts)) if counts else None
-    subject = Subject(config, fakes, reals, inception, device, output, lambda line: print(line, flush=True))
+    subject = Subject(config, fakes, reals, inception, device, output, _log.info)
     provenance = {
         "dataset": dataset_facts(dataset) if dataset else None,
         "mirror": mirror,
@@ -69,7 +72,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     }
     planned = {name: {"num_images": config.images_of(name), **provenance} for name in config.names}
     replaced = check_replaced(output, planned, config.overwrite)
-    print("\n".join([_headline(config, generator.config, provenance), *replaced]), flush=True)
+    _log.info("\n".join([_headline(config, generator.config, provenance), *replaced]))
 
     # One metric after the other; each is kept as soon as it is known.
     results = {}
@@ -80,8 +83,8 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
         command = command_of(config.model, name, num_images, config.seed, config.dataset, config.mirror)
         results[name] = {"num_images": num_images, **figures, **provenance, "seconds": seconds, "command": command}
         keep_figures(output, name, results[name])
-        print("\n".join(table(name, results[name])), flush=True)
-    print(f"kept in {output}")
+        _log.info("\n".join(table(name, results[name])))
+    _log.info(f"kept in {output}")
     if dataset is not None:
         dataset.close()
     return results

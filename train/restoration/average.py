@@ -1,6 +1,7 @@
 """`python -m train.restoration average`: the mean of a run's weights and of those that it started from."""
 
 import json
+import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import torch
 from celebahq.options import check_options
 from train.restoration.checkpoint import load_weights, save_weights
 from train.restoration.refusal import RestorationError
+
+_log = logging.getLogger("celebahq.train")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,5 +62,5 @@ def average(config: AverageConfig) -> Path:
         json.dumps(settings | {"start_share": str(config.start_share)}, indent=2) + "\n"
     )
     shutil.copyfile(config.run / "log.jsonl", folder / "log.jsonl")
-    print(folder)
+    _log.info(folder)
     return folder

@@ -1,5 +1,6 @@
 """`python -m train.restoration evaluate`: the published protocols on every network there is, against the tables."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from train.restoration.texture import texture_distance
 from zoo.restoration.checkerboard import CheckerboardFilter
 from zoo.restoration.networks import SuperResolver
 from zoo.restoration.weights import WEIGHTS_NAME, load_restoration
+
+_log = logging.getLogger("celebahq.train")
 
 BEGIN, END = "<!-- evaluate: begin -->", "<!-- evaluate: end -->"
 SETS = ("Classic5", "Set5", "Set14")
@@ -149,7 +152,7 @@ def evaluate(config: EvaluateConfig) -> str:
                 for column in columns
             ]
             lines.append(f"| {' | '.join([name, *cells])} |")
-            print(lines[-1], flush=True)
+            _log.info(lines[-1])
         for name, values in published.items():
             cells = [*map(_cell, values), *[""] * (len(columns) - len(values))]
             lines.append(f"| published: {' | '.join([name, *cells])} |")
@@ -177,7 +180,7 @@ def _face_table(found: dict[str, Path], faces: list[np.ndarray], device: str) ->
                 pairs = [reduced_pair(face) for face in faces]
                 cells[-1] = _cell(texture_distance([face for face, _ in pairs], [restore(small) for _, small in pairs]))
         lines.append(f"| {' | '.join([name, *cells])} |")
-        print(lines[-1], flush=True)
+        _log.info(lines[-1])
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 import time
 from pathlib import Path
 from typing import TypeVar
@@ -26,6 +27,8 @@ from train.restoration.step import PsnrStep, Step
 from train.restoration.strip import save_strip
 from train.restoration.worker import input_side
 from zoo.restoration.networks import build
+
+_log = logging.getLogger("celebahq.train")
 
 Module = TypeVar("Module", bound=nn.Module)
 REPORT_SECONDS = 20.0
@@ -117,7 +120,7 @@ def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: 
     if (folder / "checkpoint.pt").exists():
         done, seconds = load_checkpoint(folder / "checkpoint.pt", step)
     total = f"{config.steps} steps" if config.steps else f"{config.minutes:.2f} min"
-    print(f"{config.name}: from step {done}, {seconds:.0f} s of {total} done, on {device}", flush=True)
+    _log.info(f"{config.name}: from step {done}, {seconds:.0f} s of {total} done, on {device}")
     batches: PooledBatches | DrawnBatches = (
         PooledBatches(*what, cleaner=config.cleaner, step=done, workers=config.workers, pool=config.pool, device=device)
         if config.workers
@@ -137,7 +140,7 @@ def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: 
             line["pairs"] = batches.received
         with (folder / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
-        print(f"{config.name} {100 * progress():5.1f} % {line}", flush=True)
+        _log.info(f"{config.name} {100 * progress():5.1f} % {line}")
 
     def save() -> dict[str, float]:
         save_checkpoint(folder / "checkpoint.pt", step, done, seconds)

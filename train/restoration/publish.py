@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from train.restoration.refusal import RestorationError
 from train.restoration.strip import save_strip
 from zoo.check_image import load_network, record_check
 from zoo.restoration.weights import WEIGHTS_NAME, load_restoration, save_restoration
+
+_log = logging.getLogger("celebahq.train")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +67,7 @@ def publish(config: PublishConfig) -> None:
         folder = config.output / name
         figures = _publish_one(name, found[name], folder, config, sets)
         size = (folder / WEIGHTS_NAME).stat().st_size
-        print(f"{folder}: {size / 1e6:.2f} MB; {_in_words(figures)}", flush=True)
+        _log.info(f"{folder}: {size / 1e6:.2f} MB; {_in_words(figures)}")
 
 
 def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, sets: dict[str, list]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """`python -m train.restoration validate`: weights on the photographs that are held out; every choice is made here."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from train.restoration.protocol import Restore, luma, psnr, reduced_pair, restor
 from train.restoration.texture import texture_distance
 from zoo.restoration.checkerboard import CheckerboardFilter
 from zoo.restoration.networks import SuperResolver
+
+_log = logging.getLogger("celebahq.train")
 
 AS_FOUND_SIDE = 192
 
@@ -65,5 +68,5 @@ def validate_weights(config: ValidateConfig) -> dict[str, dict[str, float]]:
             figures["texture"] = texture_distance([original for original, _ in pairs], restored)
             figures["as found"] = as_found_psnr(restore, held_out)
         results[str(path)] = figures
-        print(f"{path}: {', '.join(f'{name} {figure:.3f}' for name, figure in figures.items())}", flush=True)
+        _log.info(f"{path}: {', '.join(f'{name} {figure:.3f}' for name, figure in figures.items())}")
     return results

@@ -1,5 +1,6 @@
 """Publishing with the real huggingface_hub against a Hub on the loopback interface."""
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -24,6 +25,29 @@ def test_dry_run_asks_the_hub_nothing_and_shows_tree_and_card(hub, client, built
     assert again.code == 0 and len(hub.requests) == before and "me/dry" not in hub.repos
     assert all(name in said.out for name in SENT) and (folder / "README.md").read_text().strip() in said.out
     assert said.out.endswith(f"dry run: nothing was sent; {folder} is kept\n")
+
+
+def test_a_push_from_python_returns_what_it_sent_and_prints_nothing(hub, client, trained, tmp_path):
+    options = f"model={str(trained)!r}, repo='me/python', license='cc-by-nc-4.0', output={str(tmp_path / 'folder')!r}"
+    show = "dict(sent=r.files, kept=str(r.folder), commit=r.commit, new=r.changed, pull=r.pull_request, load=r.model)"
+    code = f"""
+import logging, os, sys
+os.environ["HF_TOKEN"] = "write"
+logging.getLogger("celebahq").handlers.clear()  # those of commands that this process has run
+from export.hub.config import HubConfig
+from export.hub.to_hub import push_to_hub
+for more in ({{"dry_run": True}}, {{"tag": "v2"}}, {{"tag": "v2"}}):
+    r = push_to_hub(HubConfig({options}, **more))
+    print({show}, file=sys.stderr)
+"""
+    ran = client.run(code)
+    assert ran.code == 0 and ran.out == "", ran
+    dry, first, again = map(ast.literal_eval, [line for line in ran.err.splitlines() if line.startswith("{")])
+    assert set(dry["sent"]) == SENT and dry["kept"] == str(tmp_path / "folder")
+    assert (dry["commit"], dry["new"], dry["load"]) == (None, False, None)
+    assert first["commit"] == hub.repos["me/python"].branches["main"] == again["commit"]
+    assert (first["new"], again["new"], first["pull"]) == (True, False, None)
+    assert first["load"] == "me/python@v2"
 
 
 def test_a_push_is_one_commit_of_the_folder_that_was_shown(hub, push):

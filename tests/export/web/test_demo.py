@@ -38,7 +38,9 @@ def python():
 def space(onnx_file, tmp_path_factory):
     """The folder of a Space that no test may change."""
     folder = tmp_path_factory.mktemp("demo") / "space"
-    write_space(DemoConfig(model=str(onnx_file), title='A "title": it\'s ours'), folder)
+    report = write_space(DemoConfig(model=str(onnx_file), title='A "title": it\'s ours'), folder)
+    assert report.folder == folder and set(report.files) == {path.name for path in folder.iterdir()}
+    assert report.size == sum(path.stat().st_size for path in folder.iterdir())
     return folder
 
 

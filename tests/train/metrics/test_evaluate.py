@@ -38,9 +38,10 @@ def model(small_model) -> Path:
     return small_model
 
 
-def test_figures_say_how_they_were_made_and_are_kept_beside_the_model(model, dataset, tmp_path, capsys):
+def test_figures_say_how_they_were_made_and_are_kept_beside_the_model(model, dataset, tmp_path, caplog):
     folder = shutil.copytree(model, tmp_path / "faces")
     config = MetricsConfig(model=folder, dataset=dataset, metrics="swd,msssim", num_images=20, device="cpu")
+    caplog.set_level("INFO", "celebahq")
     results = evaluate(config)
     kept = json.loads((folder / "metrics.json").read_text())
     assert kept == results
@@ -53,7 +54,7 @@ def test_figures_say_how_they_were_made_and_are_kept_beside_the_model(model, dat
     assert swd["command"] == (
         "python -m train.metrics --model faces --metrics swd --dataset faces.h5 --num-images 20 --seed 0"
     )
-    printed = capsys.readouterr().out
+    printed = caplog.text
     assert swd["dataset"]["sha256_4x4"] in printed and "noise floor (other reals)" in printed
 
 

@@ -95,12 +95,13 @@ def test_fewer_pictures_end_before_anything_is_painted(small_model, small_datase
 # Somebody else's.
 
 
-def test_figures_of_a_shipped_model_are_written_beside_the_caller(small_dataset, tmp_path, monkeypatch, capsys):
+def test_figures_of_a_shipped_model_are_written_beside_the_caller(small_dataset, tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
+    caplog.set_level("INFO", "celebahq")
     before = {path: path.read_bytes() for path in sorted((PRETRAINED / "faces-32").iterdir())}
     for model in (Path("faces-32"), PRETRAINED / "faces-32"):
         evaluate(MetricsConfig(model=model, dataset=small_dataset, metrics="swd", num_images=8, device="cpu"))
-        assert "kept in faces-32-metrics.json" in capsys.readouterr().out
+        assert "kept in faces-32-metrics.json" in caplog.text
     kept = json.loads((tmp_path / "faces-32-metrics.json").read_text())
     assert kept["swd"]["command"].startswith("python -m train.metrics --model faces-32 --metrics swd")
     assert {path: path.read_bytes() for path in sorted((PRETRAINED / "faces-32").iterdir())} == before
