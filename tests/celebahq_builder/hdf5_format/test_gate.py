@@ -19,14 +19,14 @@ COMMANDS = ("info", "verify", "preview", "extract", "compare")
 
 
 def load(name: str):
-    """A module of this folder, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    """A module of benchmarks/, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[3] / "benchmarks" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-weird_files = load("weird_files")
+hdf5_mutations = load("hdf5_mutations")
 
 
 @pytest.fixture
@@ -271,13 +271,13 @@ def test_a_sound_file_in_other_chunks_is_sound_to_verify(tmp_path, capsys, run):
 
 
 def test_weird_files_are_one_line_or_read_by_every_command(tmp_path, capsys, run, monkeypatch):
-    # tests/celebahq_builder/hdf5_format/weird_files.py makes any number of them; 2,000 were run through all commands.
+    # benchmarks/fuzz_hdf5.py runs thousands of them through all commands and the trainer.
     monkeypatch.setattr(hdf5_gate, "CPU_SECONDS", 1)
     good, path = tmp_path / "good.h5", tmp_path / "weird.h5"
-    weird_files.sound_file(good, np.random.default_rng(0))
+    hdf5_mutations.sound_file(good, np.random.default_rng(0))
     before = None
     for seed in range(40):
-        weird_files.weird_file(path, seed)
+        hdf5_mutations.weird_file(path, seed)
         command = COMMANDS[seed % len(COMMANDS)]
         shutil.rmtree(tmp_path / "png", ignore_errors=True)
         (tmp_path / "sheet.png").unlink(missing_ok=True)

@@ -1,11 +1,18 @@
-"""HDF5 files as nobody should make them: one edit a kind of structure, and bytes changed at random."""
+"""HDF5 files as nobody should make them: edits of every kind of structure, of object headers, and of bytes anywhere.
+
+benchmarks/fuzz_hdf5.py sends thousands of them through every command, and a test some. Each is a function of its seed.
+"""
 
 import contextlib
+import zlib
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+SIGNED = (b"OHDR", b"OCHK", b"TREE", b"SNOD", b"HEAP", b"GCOL", b"FRHP", b"FHDB", b"FHIB", b"BTHD", b"BTLF", b"FAHD",
+          b"FADB", b"EAHD", b"SMTB", b"\x89HDF")  # fmt: skip
+"""What libhdf5 begins its blocks with."""
 TARGETS = ("data8x8", "data4x4", "data1x1", "labels", "faces/source", "faces/score", "faces/landmarks", "faces/extra")
 
 
@@ -68,6 +75,37 @@ def _huge(file, name, rng):
     _replace(file, name, shape=shape, dtype=rng.choice(["u1", "f4", "S64"]), chunks=chunks)
 
 
+def _filter(file, name, rng):
+    """A filter that this library lacks, or one whose data are not what it makes."""
+    file.pop(name, None)
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk((1, 3, 8, 8))
+    number = int(rng.choice([4, 32001, 32015, 307, 65000]))  # szip, blosc, zstd, bzip2, nobody's
+    plist.set_filter(number, h5py.h5z.FLAG_OPTIONAL if rng.random() < 0.5 else 0, (1, 2, 3))
+    space = h5py.h5s.create_simple((4, 3, 8, 8))
+    made = h5py.h5d.create(file.id, name.encode(), h5py.h5t.STD_U8LE, space, plist)
+    made.write_direct_chunk((0, 0, 0, 0), rng.bytes(int(rng.integers(1, 400))), int(rng.integers(4)))
+
+
+def _damaged_chunk(file, name, rng):
+    """Compressed data that are damaged, end early, or unfold to more than a chunk."""
+    data = zlib.compress(bytes(int(10 ** rng.integers(2, 8))))
+    kind = str(rng.choice(["gzip", "lzf"]))
+    _replace(file, name, shape=(4, 3, 8, 8), dtype=np.uint8, chunks=(1, 3, 8, 8), compression=kind,
+             shuffle=bool(rng.random() < 0.5), fletcher32=bool(rng.random() < 0.5))  # fmt: skip
+    cut = data if rng.random() < 0.5 else data[: int(rng.integers(len(data)))]
+    file[name].id.write_direct_chunk((int(rng.integers(4)), 0, 0, 0), cut)
+
+
+def _scale_offset(file, name, rng):
+    _replace(file, name, data=np.zeros((4, 3, 8, 8), "i4"), chunks=(1, 3, 8, 8), scaleoffset=int(rng.integers(1, 9)))
+
+
+def _big_chunks(file, name, rng):
+    side = int(2 ** rng.integers(4, 16))
+    _replace(file, name, shape=(4, 3, 8, 8), maxshape=(None,) * 4, dtype=np.uint8, chunks=(side, 3, 16, 16))
+
+
 def _long_text(file, name, rng):
     kind = h5py.string_dtype()
     _replace(file, name, data=np.array(["y" * int(10 ** rng.integers(2, 6))] * 4, object), dtype=kind)
@@ -117,6 +155,10 @@ EDITS = [
     _external,
     _huge,
     _huge,
+    _filter,
+    _damaged_chunk,
+    _scale_offset,
+    _big_chunks,
     _long_text,
     _deep_json,
     _cycle,
@@ -153,17 +195,61 @@ EDITS = [
 ]
 
 
-def weird_file(path: Path, seed: int) -> None:
-    """Write the file of this seed: up to three edits, then in half of the files up to 16 changed bytes."""
+def weird_file(path: Path, seed: int) -> str:
+    """Write the file of this seed and return its kind: structure, header or bytes, by turns.
+
+    structure: up to three edits. header: a field of an object's header, or of a block that libhdf5 signs. bytes: up to
+    16 anywhere. The last two also on top of an edit, in half of the files.
+    """
     rng = np.random.default_rng(seed)
+    kind = ("structure", "header", "structure", "bytes")[seed % 4]
     sound_file(path, rng)
     with h5py.File(path, "r+") as file:
-        for _ in range(int(rng.integers(0, 2)) if seed % 2 else int(rng.integers(1, 4))):
+        for _ in range(int(rng.integers(1, 4)) if kind == "structure" else int(rng.integers(0, 2))):
             # an edit before it may have left no room for this one
             with contextlib.suppress(ValueError, OSError, KeyError, TypeError, RuntimeError):
                 EDITS[int(rng.integers(len(EDITS)))](file, str(rng.choice(TARGETS)), rng)
-    if seed % 2:
-        path.write_bytes(_changed(path.read_bytes(), rng))
+        headers = _headers(file) if kind == "header" else []
+    if kind != "structure":
+        data = path.read_bytes()
+        path.write_bytes(_changed(data, rng) if kind == "bytes" else _changed_header(data, headers, rng))
+    return kind
+
+
+def _headers(file: h5py.File) -> list[int]:
+    """Where the headers of objects lie in the file."""
+    found = [h5py.h5o.get_info(file.id).addr]
+
+    def see(name: bytes) -> None:
+        with contextlib.suppress(KeyError, RuntimeError, ValueError):
+            found.append(h5py.h5o.get_info(file.id, name).addr)
+
+    with contextlib.suppress(RuntimeError, ValueError):
+        h5py.h5o.visit(file.id, see)
+    return found
+
+
+def _changed_header(data: bytes, headers: list[int], rng: np.random.Generator) -> bytes:
+    """Change whole fields where their places are known: sizes, types, dimensions, addresses, counts."""
+    signed = [i for word in SIGNED for i in _found(data, word)]
+    new = bytearray(data)
+    for _ in range(int(rng.integers(1, 4))):
+        start = int(rng.choice(headers if rng.random() < 0.7 or not signed else signed)) % len(data)
+        size = int(rng.choice([1, 2, 4, 8]))
+        at = start + size * int(rng.integers(0, max(1, 256 // size)))
+        old = int.from_bytes(new[at : at + size], "little")
+        values = (0, 1, old + 1, old - 1, old * 2, 2 ** (8 * size) - 1, 2 ** (8 * size - 1), len(data), start)
+        value = values[int(rng.integers(len(values)))] % 2 ** (8 * size)
+        new[at : at + size] = value.to_bytes(size, "little")
+    return bytes(new[: len(data)])
+
+
+def _found(data: bytes, word: bytes) -> list[int]:
+    places, at = [], data.find(word)
+    while at >= 0:
+        places.append(at)
+        at = data.find(word, at + 1)
+    return places
 
 
 def _changed(data: bytes, rng: np.random.Generator) -> bytes:
