@@ -24,7 +24,7 @@ class _MismatchError(Exception):
 def check_options(options: Any) -> None:
     """Check every field of a dataclass against its annotation, in place; to be called by its __post_init__.
 
-    What Python users write instead is converted: text and os.PathLike to a path, a list to a tuple, one value to a
+    What Python users write instead is converted: text to a path and a path to text, a list to a tuple, one value to a
     tuple of one, numbers of numpy to Python's.
 
     Args:
@@ -76,11 +76,13 @@ def _converted(value: Any, hint: Any) -> Any:
             return value
     elif origin is tuple or hint is tuple:
         return _tuple_of(value, args)
-    elif hint is Path:
-        if isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str):
-            return value if isinstance(value, Path) else Path(value)
-    elif hint is bool or hint is str:
+    elif hint is Path or hint is str:
         if isinstance(value, hint):
+            return value
+        if isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str):
+            return hint(value)
+    elif hint is bool:
+        if isinstance(value, bool):
             return value
     elif hint is int:
         if isinstance(value, Integral) and not isinstance(value, bool):

@@ -100,6 +100,7 @@ class Some:
         ("paths", ["b", Path("c")], (Path("b"), Path("c"))),
         ("paths", "b", (Path("b"),)),
         ("words", "swd,msssim", ("swd,msssim",)),
+        ("words", [Path("a/b"), "c"], ("a/b", "c")),
         ("table", [[32, 0.5], (64, 1)], ((32, 0.5), (64, 1))),
         ("labels", "none", "none"),
         ("labels", "list.csv", Path("list.csv")),

@@ -105,14 +105,14 @@ def test_a_smaller_film_shows_the_mean_of_its_pixels(save_model, tmp_path):
     """From a model folder, with a gray conditional network."""
     folder = save_model(tmp_path / "model", label_size=2, image_channels=1)
     path = tmp_path / "film.mp4"
-    args = ["--model", folder, "--label", 1, "--seconds", 0.5, "--fps", 4, "--resolution", 8, "--crf", 4]
+    args = ["--model", folder, "--label", "-1,0.5", "--seconds", 0.5, "--fps", 4, "--resolution", 8, "--crf", 4]
     video(*args, "--output", path, "--device", "cpu", "--style", "released")
     frames, _, _ = film(path)
     assert frames.shape == (2, 8, 8, 3)
     from export.torch_generator import TorchGenerator
 
     z = latent_path(2, 1, 32, fps=4, seed=0, style="released")[:, 0]
-    faces = TorchGenerator(folder, "cpu").uint8_images(z, np.eye(2, dtype=np.float32)[[1, 1]])
+    faces = TorchGenerator(folder, "cpu").uint8_images(z, np.float32([[-1, 0.5]] * 2))
     expected = faces.reshape(2, 8, 2, 8, 2).mean(axis=(2, 4))
     assert np.abs(frames.mean(axis=3) - expected).mean() < 3
 

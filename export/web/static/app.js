@@ -2,7 +2,7 @@
 
 import { download } from "./download.js";
 import { latent, MAX_SEED, moved, slerp } from "./latents.js";
-import { oneHot, Painter } from "./painter.js";
+import { oneHot, Painter, readNumbers } from "./painter.js";
 
 const SECONDS_A_FACE = 4; // of playing
 const SLOW_MS = 250; // above this a graphics processor is worth loading its 27 MB for
@@ -10,7 +10,7 @@ const SLOW_MS = 250; // above this a graphics processor is worth loading its 27 
 const by = (id) => document.getElementById(id);
 const page = await (await fetch("page.json", { cache: "no-cache" })).json();
 const context = by("face").getContext("2d", { willReadFrequently: true }); // pixels come from and go to this side
-const state = { seed: 0, target: 1, way: 0, label: 0, amounts: new Array(page.directions).fill(0) };
+const state = { seed: 0, target: 1, way: 0, label: oneHot(page, 0), typed: "", amounts: new Array(page.directions).fill(0) };
 let painter, model, references, directions;
 
 // What is shown: the face of a seed, some way to another one, moved along the directions.
@@ -24,7 +24,8 @@ function currentLatent() {
 function describe() {
   const way = state.way ? `, ${Math.round(state.way * 100)} % of the way to seed ${state.target}` : "";
   const changed = state.amounts.some(Boolean) ? ", changed" : "";
-  return `Face of seed ${state.seed}${way}${changed}`;
+  const label = state.typed ? `, label ${state.typed}` : "";
+  return `Face of seed ${state.seed}${way}${label}${changed}`;
 }
 
 let painting = null;
@@ -39,7 +40,7 @@ function show() {
         wanted = false;
         const text = describe();
         by("face").setAttribute("aria-busy", "true");
-        const { pixels, milliseconds } = await painter.paint(currentLatent(), oneHot(page, state.label));
+        const { pixels, milliseconds } = await painter.paint(currentLatent(), state.label);
         context.putImageData(new ImageData(pixels, page.resolution, page.resolution), 0, 0);
         by("face").setAttribute("aria-label", text);
         if (!playing) by("status").textContent = text; // read aloud, so not for every picture of a film
@@ -89,6 +90,42 @@ function setWay(way) {
 
 const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
 const seedOfAddress = () => Number(/^#seed=([0-9]{1,10})$/.exec(location.hash)?.[1] ?? 0) % (MAX_SEED + 1);
+
+// The label: a class, or all its numbers.
+
+function makeLabel() {
+  by("label-row").hidden = by("numbers-row").hidden = !page.label_size;
+  page.label_names.forEach((name, i) => by("label").add(new Option(name, i)));
+  by("label").value = 0;
+  if (page.label_size) showNumbers();
+}
+
+function showNumbers() {
+  by("numbers").value = state.label.join(",");
+  by("numbers").setAttribute("aria-invalid", "false");
+}
+
+function setClass(text) {
+  state.label = oneHot(page, Number(text));
+  state.typed = "";
+  showNumbers();
+  return show();
+}
+
+function setNumbers(text) {
+  const label = readNumbers(text, page.label_size);
+  by("numbers").setAttribute("aria-invalid", String(!label));
+  if (!label) {
+    by("status").textContent = `A label is ${page.label_size} numbers with commas.`;
+    return;
+  }
+  state.label = label;
+  const chosen = label.indexOf(1);
+  const isClass = chosen >= 0 && label.every((value, i) => value === (i === chosen ? 1 : 0));
+  by("label").value = isClass ? chosen : "";
+  state.typed = isClass ? "" : text.trim();
+  show();
+}
 
 // Sliders along the directions.
 
@@ -183,7 +220,8 @@ function listen() {
   on("previous", "click", () => setSeed(Math.max(0, state.seed - 1)));
   on("next", "click", () => setSeed(Math.min(MAX_SEED, state.seed + 1)));
   on("random", "click", () => setSeed(randomSeed()));
-  on("label", "change", () => show((state.label = Number(by("label").value))));
+  on("label", "change", () => setClass(by("label").value));
+  on("numbers", "change", () => setNumbers(by("numbers").value));
   on("reset", "click", () => state.amounts.forEach((_, k) => setAmount(k, 0)));
   on("target", "change", () => readSeed(by("target"), (seed) => show(setTarget(seed))));
   on("way", "input", () => show(setWay(Number(by("way").value))));
@@ -195,8 +233,7 @@ function listen() {
 
 async function start() {
   makeSliders();
-  by("label-row").hidden = !page.label_size;
-  page.label_names.forEach((name, i) => by("label").add(new Option(name, i)));
+  makeLabel();
 
   const [modelBytes, wasmBytes] = [page.files["model.onnx"], page.runtime.wasm.wasm_bytes];
   const onProgress = (received) => (by("progress").value = received / (modelBytes + wasmBytes));

@@ -96,3 +96,11 @@ export function oneHot(page, label) {
   if (!page.label_size) return null;
   return Float32Array.from({ length: page.label_size }, (_, i) => (i === label ? 1 : 0));
 }
+
+// The label vector that "0.3,-1" spells, null where it is not that many finite numbers.
+export function readNumbers(text, size) {
+  const words = text.split(/\s*,\s*|\s+/).filter(Boolean);
+  const numbers = words.map((word) => (/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(word) ? Number(word) : NaN));
+  const label = Float32Array.from(numbers);
+  return label.length === size && label.every(Number.isFinite) ? label : null;
+}

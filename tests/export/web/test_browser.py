@@ -206,4 +206,24 @@ def test_a_conditional_grey_generator_generates_the_class_that_is_chosen(
         page.wait_for_function("() => document.getElementById('face').getAttribute('aria-busy') === 'false'")
         wanted = generator.uint8_images(latents([0], 32), one_hot(chosen, 3, 1))[0].astype(int)
         same(shown(page), np.repeat(wanted, 3, axis=2))
+    assert page.input_value("#numbers") == "0,0,1"
+
+    # All its numbers, as attribute-conditional models want them.
+    page.fill("#numbers", "0.3, -1 ,.5")
+    page.keyboard.press("Enter")
+    says(page, "Face of seed 0, label 0.3, -1 ,.5")
+    wanted = generator.uint8_images(latents([0], 32), np.float32([[0.3, -1, 0.5]]))[0].astype(int)
+    same(shown(page), np.repeat(wanted, 3, axis=2))
+    assert page.input_value("#label") == ""
+    for wrong in ("0.3,-1", "1,2,x", "1,2,1e99", "", "1,,2"):
+        page.fill("#numbers", wrong)
+        page.keyboard.press("Enter")
+        says(page, "A label is 3 numbers with commas.")
+        assert page.get_attribute("#numbers", "aria-invalid") == "true"
+    page.fill("#numbers", "0 1 0")  # a class
+    page.keyboard.press("Enter")
+    says(page, "Face of seed 0")
+    assert (page.input_value("#label"), page.get_attribute("#numbers", "aria-invalid")) == ("1", "false")
+    wanted = generator.uint8_images(latents([0], 32), one_hot(1, 3, 1))[0].astype(int)
+    same(shown(page), np.repeat(wanted, 3, axis=2))
     assert page.said == []

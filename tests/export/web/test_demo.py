@@ -3,6 +3,7 @@
 import ast
 import http.server
 import importlib.util
+import json
 import os
 import re
 import socket
@@ -145,6 +146,20 @@ def test_the_space_generates_the_way_with_nothing_but_its_requirements(python, s
     page.get_by_label("From seed").fill("-5")
     page.click("#generate-way")
     page.wait_for_selector("text=/whole number|less than minimum/i")
+
+
+def test_a_conditional_space_takes_a_class_its_number_its_name_and_all_numbers(python, save_model, tmp_path):
+    model = save_model(tmp_path / "model", label_size=2)
+    facts = json.loads((model / "config.json").read_text()) | {"label_names": ["Male", "Smiling"]}
+    (model / "config.json").write_text(json.dumps(facts))
+    write_space(DemoConfig(model=str(model)), tmp_path / "space")
+    program = "import app; print([app.face(5, 9, label).tolist() for label in ('1', 'Smiling', '0,1', '-1,0.5')])"
+    ran = subprocess.run([python, "-c", program], cwd=tmp_path / "space", capture_output=True, text=True, check=True)
+    *same, other = map(np.array, ast.literal_eval(ran.stdout.splitlines()[-1]))
+    generator, z = load_onnx(tmp_path / "space" / "model.onnx", "cpu"), latents([5], 32)
+    for image in same:
+        np.testing.assert_array_equal(image, generator.uint8_images(z, np.float32([[0, 1]]))[0])
+    np.testing.assert_array_equal(other, generator.uint8_images(z, np.float32([[-1, 0.5]]))[0])
 
 
 def test_the_space_imports_what_its_requirements_name_and_no_more(space):
