@@ -87,7 +87,8 @@ class BuildConfig:
     min_face: float = 20.0
     """Least distance between the eyes, in source pixels: a smaller face is refused."""
     max_padding: float = 1.0
-    """Most of a crop that may lie outside the photo, 0 to 1. The official set pads freely; 0 is FFHQ's --no-padding."""
+    """Most of a crop that may lie outside the photo, 0 to 1. The official set pads freely; 0 takes only crops that lie
+    inside their photo (FFHQ's --no-padding takes them all, and leaves black what lies outside)."""
     max_invented: float | None = None
     """Most of a face, from brows to chin, that may; one of which more is missing is refused. Left out: 0.01 (ears
     and hair may be missing, no part of the face), and 1 with --image-list, which takes what it names."""

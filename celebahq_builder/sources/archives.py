@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shlex
 import tarfile
 import zipfile
 import zlib
@@ -12,8 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from celebahq.errors import CelebAHQError
+from celebahq.files import printable
 
 LIST_EXTENSIONS = (".txt", ".lst", ".list")
+COMPRESSIONS = {
+    b"\x1f\x8b": ("gzip", "gzip -dk"),
+    b"BZh": ("bzip2", "bzip2 -dk"),
+    b"\xfd7zXZ\0": ("xz", "xz -dk"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "zstd -dk"),
+}
+"""How such a file begins -> what it is, and the command that makes a plain tar of it, beside it."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +62,12 @@ def archive_kind(path: Path) -> str:
         return "zip"
     if begin[257:262] == b"ustar":
         return "tar"
-    if begin.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")):
-        raise ArchiveError("got a compressed file, expected a folder, a zip or a plain tar; unpack it first")
+    for first, (kind, command) in COMPRESSIONS.items():
+        if begin.startswith(first):
+            raise ArchiveError(
+                f"got a file compressed by {kind}, expected a folder, a zip or a plain tar (whose photos are read "
+                f"one by one); {command} {shlex.quote(printable(path))} makes one"
+            )
     return "list" if path.suffix.lower() in LIST_EXTENSIONS and b"\0" not in begin else ""
 
 

@@ -158,9 +158,10 @@ def refuse_changed_options(manifest: Path, before: dict, now: dict) -> None:
     for name in before | now:
         if before.get(name) != now.get(name):
             what = _NOT_OPTIONS.get(name) or flag(name.removesuffix("_sha256"))
+            again = "finish it with the version that began it" if name in _NOT_OPTIONS else "give the first again"
             raise BuildError(
                 f"{what}: this build was begun with {before.get(name) or 'none'}, now it is {now.get(name) or 'none'}; "
-                f"give the first again, or choose another --output, or delete {manifest.parent} to start again"
+                f"{again}, or choose another --output, or delete {manifest.parent} to start again"
             )
 
 

@@ -1,7 +1,10 @@
 """A build from a zip, a tar or a list makes the faces that a build from the folder makes, and resumes like it."""
 
 import hashlib
+import re
+import shlex
 import shutil
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
@@ -14,6 +17,7 @@ from PIL import Image
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.sources.images import SourceError
+from celebahq_builder.sources.input_photos import list_input
 from celebahq_builder.sources.named_photo import sha256_of_named
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "in-the-wild" / "astronaut.png"
@@ -85,10 +89,15 @@ def test_an_archive_or_a_list_gives_the_faces_of_the_folder(kind, folder, expect
             build(options(source, tmp_path / "f.h5"))
 
 
-def test_a_compressed_tar_is_refused_in_one_line(folder, tmp_path):
-    with tarfile.open(tmp_path / "p.tgz", "w:gz") as archive:
+@pytest.mark.parametrize(("kind", "name"), [("gz", "p.tgz"), ("bz2", "p.tar.bz2"), ("xz", "p.tar.xz")])
+def test_a_compressed_tar_is_refused_with_a_command_that_makes_a_plain_one(folder, tmp_path, kind, name):
+    with tarfile.open(tmp_path / name, f"w:{kind}") as archive:
         archive.add(folder, "photos")
     with pytest.raises(
-        BuildError, match=r"--input: .*p.tgz: got a compressed file, expected a folder, a zip or a plain"
-    ):
-        build(options(tmp_path / "p.tgz", tmp_path / "f.h5"))
+        BuildError, match=r"--input: .*: got a file compressed by .*, expected a folder, a zip"
+    ) as caught:
+        build(options(tmp_path / name, tmp_path / "f.h5"))
+    command = re.search(r"; (.*) makes one$", str(caught.value))[1]
+    if shutil.which(command.split()[0]):
+        subprocess.run(shlex.split(command), check=True)
+        assert len(list_input(options(tmp_path / "p.tar", tmp_path / "f.h5")).names) == 2
