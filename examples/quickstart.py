@@ -26,9 +26,10 @@ def main(folder: Path) -> None:
         dataset=folder / "faces.h5", outdir=folder, name="run", resolution=8, total_kimg=0.2, stable_kimg=0.1,
         fade_kimg=0.05, minibatch=16, latent_size=32, fmap_max=32, device="cpu",
     )  # fmt: skip
-    train(run)
+    trained = train(run)
+    print(trained)
 
-    print(export_onnx(run.run_folder, folder / "faces.onnx", overwrite=True))
+    print(export_onnx(trained.model, folder / "faces.onnx", overwrite=True))
     generator = load_onnx(folder / "faces.onnx")
     z = np.random.default_rng(0).standard_normal((16, 32)).astype(np.float32)
     images = generator.uint8_images(z)  # (16, 8, 8, 3) uint8: colors so far, after 200 images

@@ -7,6 +7,7 @@ from train.config import TrainConfig
 from train.memory import OutOfMemoryError
 from train.messages import headlines, out_of_memory, show_result
 from train.report import Report
+from train.result import TrainResult, train_result
 from train.run_page import RunPage, hardware
 from train.saving import check_means, means_of, save_run
 from train.schedule import at_resolution, growth_at
@@ -17,7 +18,7 @@ from train.stopwatch import Stopwatch
 from train.tick_outputs import TickOutputs
 
 
-def train(config: TrainConfig, given: frozenset[str] | None = None) -> bool:
+def train(config: TrainConfig, given: frozenset[str] | None = None) -> TrainResult:
     """Train, or go on training; see TrainConfig.
 
     Args:
@@ -25,7 +26,7 @@ def train(config: TrainConfig, given: frozenset[str] | None = None) -> bool:
         given: the options that somebody gave; a resumed run keeps the others as it has them. None: all of them.
 
     Returns:
-        True when total_kimg is reached, False when a signal stopped it after a checkpoint.
+        The run as it is now: finished where total_kimg is reached, else a signal stopped it after a checkpoint.
 
     Raises:
         TrainError, CheckpointError, DatasetError: one line for the user.
@@ -46,7 +47,7 @@ def train(config: TrainConfig, given: frozenset[str] | None = None) -> bool:
             show_result(run, report)
         else:
             report.say(f"stopped at {run.state.nimg / 1000:g} kimg; run the same command again to resume")
-        return finished
+        return train_result(run, finished)
 
 
 def _loop(run: Run, stepper: Stepper, report: Report, stopped: StopSignals) -> bool:
