@@ -49,6 +49,12 @@ class Row:
         Image.fromarray(pixels).save(stream, image.upper(), **settings)
         return stream.getvalue()
 
+    def write(self, path: Path, image: str) -> None:
+        """Write the image as a file, complete or not at all; one that is there was made by the same command before."""
+        if not path.exists():
+            with write_atomic(path) as file:
+                file.write(self.encode(image))
+
 
 class ExportRows:
     """The rows of one level, with what every format wants to know of the labels.

@@ -65,12 +65,12 @@ class Source:
 def write(dataset: Dataset, output: Path, options: WriteOptions) -> None:
     """Write images/00000/00000000.png and metadata.jsonl: file_name, label or labels, and what is known of the face."""
     rows = ExportRows(dataset, options)
-    output.mkdir()
+    output.mkdir(exist_ok=True)  # of this command, killed
     with write_atomic(output / "metadata.jsonl") as table:
         for row in rows:
             name = f"images/{row.index // 1000:05}/{row.index:08}{SUFFIX[options.image]}"
             (output / name).parent.mkdir(parents=True, exist_ok=True)
-            (output / name).write_bytes(row.encode(options.image))
+            row.write(output / name, options.image)
             line = {"file_name": name, **rows.label_of(row), **row.facts}
             table.write((json.dumps(line) + "\n").encode())
     write_label_names(output, rows)

@@ -15,8 +15,8 @@ def write(dataset: Dataset, output: Path, options: WriteOptions) -> None:
     rows = ExportRows(dataset, options)
     digits = max(5, len(str(len(dataset) - 1)))
     names = [f"{i:0{digits}}{SUFFIX[options.image]}" for i in range(len(dataset))]
-    output.mkdir()
+    output.mkdir(exist_ok=True)  # of this command, killed
     for row in rows:
-        (output / names[row.index]).write_bytes(row.encode(options.image))
+        row.write(output / names[row.index], options.image)
     if dataset.labels is not None:
         (output / "labels.csv").write_bytes(label_table(dataset, list(enumerate(names))))

@@ -1,6 +1,7 @@
 """celebahq-data convert and import: every format comes back with the same pixels, labels and names."""
 
 import json
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from celebahq_builder.commands.convert import ConvertConfig, convert
 from celebahq_builder.commands.import_images import ImportConfig, import_images
 from celebahq_builder.dataset import main
 from celebahq_builder.formats import WRITERS
+from celebahq_builder.formats.export_rows import Row
 from celebahq_builder.hdf5 import DatasetWriter, FaceRecord, open_dataset
 from celebahq_builder.pyramid import pyramid
 
@@ -252,6 +254,51 @@ def test_convert_overwrites_nothing_and_leaves_nothing_half_made(tmp_path, capsy
     for to, name in (("webdataset", "w"), ("stylegan-zip", "z.zip"), ("imagefolder", "i")):
         assert "damaged" in refused("--to", to, "--output", tmp_path / name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5", "there"]
+
+
+@pytest.mark.parametrize("to", ["imagefolder", "png-folder"])
+@pytest.mark.parametrize("how", [KeyboardInterrupt, OSError(28, "No space left on device", "x"), os._exit])
+def test_a_folder_that_was_interrupted_goes_on_with_the_same_command(tmp_path, monkeypatch, to, how):
+    source, output = make(tmp_path / "f.h5", "classes"), tmp_path / "out"
+    config, encode, encoded = ConvertConfig(file=source, to=to, output=output), Row.encode, []
+
+    def counting(row, image):
+        encoded.append(row.index)
+        if len(encoded) == 4:
+            if how is os._exit:
+                os._exit(9)  # as kill -9
+            raise how
+        return encode(row, image)
+
+    monkeypatch.setattr(Row, "encode", counting)
+    if how is os._exit:
+        if (child := os.fork()) == 0:
+            convert(config)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+        encoded.extend([0, 1, 2, 3])
+    else:
+        with pytest.raises(type(how) if isinstance(how, OSError) else how):
+            convert(config)
+    assert not output.exists()
+    assert convert(config) == 7
+    assert encoded == [0, 1, 2, 3, 3, 4, 5, 6]
+    assert not list(tmp_path.rglob("*.partial")) and not list(output.rglob(".convert.json"))
+    assert import_images(ImportConfig(sources=(output,), output=tmp_path / "again.h5")) == 7
+    with open_dataset(source) as before, open_dataset(tmp_path / "again.h5") as after:
+        np.testing.assert_array_equal(before.read(16, range(7)), after.read(16, range(7)))
+        np.testing.assert_array_equal(before.labels, after.labels)
+
+
+def test_what_another_command_began_is_not_gone_on_with(tmp_path, monkeypatch):
+    source, output = make(tmp_path / "f.h5", "none"), tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(Row, "encode", lambda row, image: 1 / 0 if row.index == 5 else b"other")
+        patch.setattr("celebahq_builder.commands.convert.shutil.rmtree", lambda *args, **kwargs: None)
+        with pytest.raises(ZeroDivisionError):
+            convert(ConvertConfig(file=source, to="png-folder", output=output, resolution=8))
+    assert len(list((tmp_path / "out.partial").glob("*.png"))) == 5
+    convert(ConvertConfig(file=source, to="png-folder", output=output))
+    assert import_images(ImportConfig(sources=(output,), output=tmp_path / "again.h5")) == 7
 
 
 def test_a_tar_of_anything_is_a_source(tmp_path):
