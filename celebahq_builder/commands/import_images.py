@@ -17,7 +17,7 @@ from celebahq.options import check_options
 from celebahq.progress import progress
 from celebahq_builder.commands.import_decode import Fit, LoadedImage, first_fit, load_image
 from celebahq_builder.commands.import_journal import ImportedImage, Journal, levels_sha256
-from celebahq_builder.commands.import_labels import Labels, read_labels
+from celebahq_builder.commands.import_labels import Labels, images_of, read_labels
 from celebahq_builder.commands.import_summary import tell
 from celebahq_builder.formats import open_source
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter, FaceRecord, open_dataset
@@ -59,6 +59,10 @@ class ImportConfig:
     source. FILE.csv: the names of the images in the first column (with or without folder and suffix), then one column
     with a class, or several with numbers. FILE.json: a dataset.json. FILE.txt: CelebA's list_attr_celeba.txt or
     identity_CelebA.txt."""
+    partition: Literal["all", "train", "val", "test"] = "all"
+    """Which images of CelebA's evaluation partition."""
+    partition_list: Path | None = None
+    """CelebA's list_eval_partition.txt; left out, the file of that name in, beside or above the source."""
     limit: int | None = None
     """Take the first so many images only."""
     compression: Literal["none", "gzip"] = "none"
@@ -76,12 +80,11 @@ def import_images(config: ImportConfig) -> int:
         raise SourceError(f"--limit: got {config.limit}, expected at least 1")
     sources = [open_source(path) for path in config.sources]
     try:
-        entries = [(source, name) for source in sources for name in source.names][: config.limit]
+        taken = [images_of(source, config.partition, config.partition_list) for source in sources]
+        entries = [(s, name) for s, names in zip(sources, taken, strict=True) for name in names][: config.limit]
         names = [name if len(sources) == 1 else f"{source.path.name}/{name}" for source, name in entries]
         if len(set(names)) < len(names):
-            raise SourceError(
-                f"{config.sources[-1]}: got two sources of one name, expected rows that can be told apart"
-            )
+            raise SourceError(f"{config.sources[-1]}: got two sources of one name, expected names that differ")
         carried = _carried(sources) if config.labels == "auto" else None
         lookup = names if carried and len(sources) > 1 else [name for _, name in entries]
         labels = read_labels(config.labels, lookup, carried)
@@ -265,8 +268,9 @@ def _carried(sources: Sequence) -> SourceLabels | None:
 
 
 def _settings(config: ImportConfig) -> str:
-    # Names without their folders: the file may be published, and where it was made concerns nobody.
-    return json.dumps({"command": "celebahq-data import", **asdict(config)}, default=lambda path: path.name)
+    # Names without their folders: the file may be published. Files of before have no --partition.
+    options = {k: v for k, v in asdict(config).items() if config.partition != "all" or "partition" not in k}
+    return json.dumps({"command": "celebahq-data import", **options}, default=lambda path: path.name)
 
 
 def _already_there(config: ImportConfig, names: Sequence[str]) -> int:

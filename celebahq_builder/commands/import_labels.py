@@ -1,4 +1,4 @@
-"""Labels of imported images: what their source says, the folder they lie in, a table, CelebA's lists."""
+"""Labels of imported images: what their source says, their folder, a table, CelebA's lists; and CelebA's partitions."""
 
 import csv
 import re
@@ -11,6 +11,7 @@ import numpy as np
 
 from celebahq_builder.sources.images import SourceError, SourceLabels, parse_dataset_json
 
+PARTITION_LIST = "list_eval_partition.txt"
 _MOST_ENTRIES = 1 << 28  # 1 GiB of float32
 _NUMBER = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?|[+-]?\d+[eE][+-]?\d+", re.ASCII)
 
@@ -120,6 +121,41 @@ def _from_celeba(path: Path, names: Sequence[str]) -> Labels:
             f"{path}: got no list of CelebA, expected list_attr_celeba.txt or lines of a name and a class"
         )
     return one_hot(_look_up_all(str(path), dict(lines), names))
+
+
+def images_of(source: Any, partition: str, listed: Path | None) -> Sequence[str]:
+    """Return the names of a source's images that are in a partition of CelebA: all, train, val or test."""
+    if partition != "all":
+        parts = _partitions(listed or _find_partition_list(source.path), source.names)
+        if partition not in parts:
+            raise SourceError(f"--partition: got no image of {partition} in {source.path}, expected at least one")
+        return [name for name, part in zip(source.names, parts, strict=True) if part == partition]
+    if listed is not None:
+        raise SourceError(f"--partition-list: got {listed}, expected --partition train, val or test too")
+    return source.names
+
+
+def _find_partition_list(source: Path) -> Path:
+    """Return CelebA's list_eval_partition.txt of a folder or archive of its images; SourceError where there is none."""
+    where = source.resolve()
+    places = [where, where.parent, where.parent.parent, *(where.parent / "Eval", where.parent.parent / "Eval")]
+    for place in places:
+        if (place / PARTITION_LIST).is_file():
+            return place / PARTITION_LIST
+    raise SourceError(f"--partition: got no {PARTITION_LIST} near {source}, expected it there or as --partition-list")
+
+
+def _partitions(path: Path, names: Sequence[str]) -> list[str]:
+    """Return "train", "val" or "test" of each image, by lines of `000001.jpg 0`, or of a csv of the same columns."""
+    try:
+        lines = [line.replace(",", " ").split() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SourceError(f"{path}: {reason}, expected {PARTITION_LIST}") from None
+    rows = [line for line in lines if line and line != ["image_id", "partition"]]
+    if not rows or any(len(row) != 2 or row[1] not in ("0", "1", "2") for row in rows):
+        raise SourceError(f"{path}: got another list, expected {PARTITION_LIST}: a name and 0, 1 or 2 in each line")
+    return [("train", "val", "test")[int(part)] for part in _look_up_all(str(path), dict(rows), names)]
 
 
 def _numbers(where: str, rows: Sequence[Any]) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 from celebahq_builder.formats import hub_dataset
 from celebahq_builder.sources.images import IMAGE_SUFFIXES, SourceError, counted
 
-READERS = ("hdf5_file", "tfrecords", "webdataset", "parquet", "lmdb_folder", "cifar", "mnist", "stylegan_zip")
+READERS = ("hdf5_file", "tfrecords", "webdataset", "parquet", "lmdb_folder", "cifar", "mnist", "svhn", "stylegan_zip")
 """Modules with recognises(path) and Source(path), asked in this order; what none knows is a folder of images."""
 WRITERS = {
     "stylegan-zip": "stylegan_zip",

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 from PIL import Image
 
 from celebahq_builder.commands.import_images import ImportConfig, import_images
@@ -182,3 +183,79 @@ def test_a_library_that_is_absent_is_named_with_its_remedy(tmp_path, capsys, mon
     with pytest.raises(SystemExit):
         main(["import", str(tmp_path / "f.parquet"), "--output", str(tmp_path / "f.h5")])
     assert "got no pyarrow.parquet, expected it; pip install 'celebahq[formats]'" in capsys.readouterr().err
+
+
+def svhn(path: Path, **changes) -> np.ndarray:
+    """Write train_32x32.mat in small, as it is: images last, classes 1 to 10; return the images (N, 3, 32, 32)."""
+    images = RNG.integers(0, 256, (32, 32, 3, 12), dtype=np.uint8)
+    classes = np.array([[10, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1]], np.uint8).T
+    scipy.io.savemat(path, {"X": images, "y": classes} | changes, do_compression=True)
+    return images.transpose(3, 2, 0, 1)
+
+
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_svhn_comes_with_its_digits_and_its_class_ten_is_the_digit_zero(tmp_path, in_folder):
+    (tmp_path / "svhn").mkdir()
+    images = svhn(tmp_path / "svhn" / "train_32x32.mat")
+    svhn(tmp_path / "svhn" / "test_32x32.mat")
+    source = tmp_path / "svhn" if in_folder else tmp_path / "svhn" / "train_32x32.mat"
+    with imported(source, tmp_path / "s.h5") as dataset:
+        np.testing.assert_array_equal(dataset.read(32, range(12)), images)
+        np.testing.assert_array_equal(dataset.labels.argmax(axis=1), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1])
+        assert dataset.label_names == tuple("0123456789")
+        assert dataset.faces["source"][11] == "train_32x32/000011"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"X": np.zeros((32, 32, 3, 12))},
+        {"X": np.zeros((16, 16, 3, 12), np.uint8)},
+        {"y": np.zeros((12, 1), np.uint8)},
+        {"y": np.ones((11, 1), np.uint8)},
+        {"X": np.array([{"a": 1}], object)},
+        {"y": "text"},
+    ],
+)
+def test_another_mat_is_one_line(tmp_path, changes):
+    svhn(tmp_path / "a.mat", **changes)
+    with pytest.raises(SourceError, match=r"a\.mat: got another \.mat, expected X \(32, 32, 3, N\) uint8 and y"):
+        open_source(tmp_path / "a.mat")
+
+
+def test_damaged_mats_are_one_line(tmp_path):
+    svhn(tmp_path / "a.mat")
+    data = (tmp_path / "a.mat").read_bytes()
+    for at in (0, 1, 100, 126, 128, 136, 140, 200, 1000, len(data) - 5):
+        for damaged in (data[:at], data[:at] + bytes(8) + data[at + 8 :], data[:at] + b"\xff" * 8 + data[at + 8 :]):
+            (tmp_path / "b.mat").write_bytes(damaged)
+            try:
+                open_source(tmp_path / "b.mat")
+            except SourceError as error:
+                assert str(error).startswith(f"{tmp_path / 'b.mat'}: got ")
+
+
+def test_partitions_of_celeba_are_taken_by_name(tmp_path):
+    folder = tmp_path / "CelebA" / "img_align_celeba"
+    folder.mkdir(parents=True)
+    for i in range(1, 7):
+        Image.fromarray(np.full((8, 8, 3), i, np.uint8)).save(folder / f"{i:06}.png")
+    lines = "".join(f"{i:06}.jpg {part}\n" for i, part in zip(range(1, 7), (0, 0, 1, 2, 2, 0), strict=True))
+    (tmp_path / "CelebA" / "list_eval_partition.txt").write_text(lines)
+    for part, rows in (("train", [1, 2, 6]), ("val", [3]), ("test", [4, 5]), ("all", [1, 2, 3, 4, 5, 6])):
+        with imported(folder, tmp_path / f"{part}.h5", partition=part) as dataset:
+            assert dataset.read(8, range(len(rows)))[:, 0, 0, 0].tolist() == rows
+    other = tmp_path / "mine.csv"
+    other.write_text("image_id,partition\n" + lines.replace(" ", ",").replace(",0", ",2"))
+    with imported(folder, tmp_path / "b.h5", partition="test", partition_list=other) as dataset:
+        assert len(dataset) == 5
+    for options, message in (
+        ({"partition": "train", "partition_list": other}, "--partition: got no image of train in "),
+        ({"partition_list": other}, "--partition-list: got .*, expected --partition train, val or test too"),
+        ({"partition": "val", "partition_list": folder / "000001.png"}, "000001.png: .*, expected list_eval_partition"),
+    ):
+        with pytest.raises(SourceError, match=message):
+            imported(folder, tmp_path / "c.h5", **options)
+    (tmp_path / "CelebA" / "list_eval_partition.txt").unlink()
+    with pytest.raises(SourceError, match=r"--partition: got no list_eval_partition\.txt near .*, expected it"):
+        imported(folder, tmp_path / "c.h5", partition="val")

@@ -1,5 +1,6 @@
 """celebahq-data convert and import: every format comes back with the same pixels, labels and names."""
 
+import io
 import json
 import os
 import tarfile
@@ -308,3 +309,23 @@ def test_a_tar_of_anything_is_a_source(tmp_path):
     assert import_images(ImportConfig(sources=(tmp_path / "png.tar",), output=tmp_path / "g.h5")) == 7
     with open_dataset(tmp_path / "f.h5") as a, open_dataset(tmp_path / "g.h5") as b:
         np.testing.assert_array_equal(a.read(16, range(7)), b.read(16, range(7)))
+
+
+@pytest.mark.parametrize("image", ["png", "webp", "jpeg"])
+def test_lmdb_is_read_as_lsun_is_with_nothing_but_lmdb_and_pillow(tmp_path, image):
+    lmdb = pytest.importorskip("lmdb")
+    source, output = make(tmp_path / "f.h5", "none"), tmp_path / "db"
+    convert(ConvertConfig(file=source, to="lmdb", output=output, format=image))
+    # As the released dataset_tool.py and torchvision read LSUN: every pair of the database is a key and an image file.
+    options = {"readonly": True, "max_readers": 1, "lock": False, "readahead": False, "meminit": False}
+    with lmdb.open(str(output), **options) as database, database.begin(write=False) as transaction:
+        assert transaction.stat()["entries"] == 7
+        pairs = [(key, Image.open(io.BytesIO(value)).convert("RGB")) for key, value in transaction.cursor()]
+    assert [key for key, _ in pairs] == sorted(key for key, _ in pairs)  # the order of the cursor is that of the rows
+    with open_dataset(source) as dataset:
+        rows = dataset.read(16, range(7)).transpose(0, 2, 3, 1)
+    images = np.stack([np.asarray(picture) for _, picture in pairs])
+    if image == "jpeg":
+        assert np.abs(images.astype(int) - rows).mean() < 12
+    else:
+        np.testing.assert_array_equal(images, rows)
