@@ -3,8 +3,8 @@
     python benchmarks/fuzz_hdf5.py --files 2000                     # every command's function, in one process
     python benchmarks/fuzz_hdf5.py --files 200 --programs           # the programs, one each file, by turns
 
-hdf5_mutations.py makes them; each is a function of its number from --first on. Exit code 1 where an exception, a raw
-control character, a file that was refused yet left a result, or growing memory came out.
+hdf5_mutations.py makes them; each is a function of its number from --first on. Exit code 1 where an exception, a warning, a
+raw control character, a file that was refused yet left a result, or growing memory came out.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -101,8 +102,11 @@ def serve(first: int, last: int) -> None:
                 listener.told.clear()
                 started, fault = time.perf_counter(), ""
                 try:
-                    call()
+                    with warnings.catch_warnings(record=True) as warned:
+                        warnings.simplefilter("always", RuntimeWarning)
+                        call()
                     outcome = "read"
+                    fault = "".join(f"{warning.filename}: {warning.message}" for warning in warned)
                 except (CelebAHQError, OSError) as refusal:
                     outcome, message = "refused", str(refusal)
                     if "\n" in message or not message.isprintable():

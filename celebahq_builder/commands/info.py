@@ -115,7 +115,9 @@ def _short(value: object) -> str:
 
 def _quantiles(scores: np.ndarray) -> list[float | None]:
     """Return least, median and largest; None, which JSON has too, for what is no finite number."""
-    return [float(value) if math.isfinite(value) else None for value in np.quantile(scores, (0, 0.5, 1))]
+    with np.errstate(all="ignore"):  # infinite or enormous ones, of somebody else
+        found = np.quantile(scores, (0, 0.5, 1))
+    return [float(value) if math.isfinite(value) else None for value in found]
 
 
 def _plain(value: object) -> object:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from celebahq_builder.hdf5 import Dataset
 from celebahq_builder.sources.images import MOST_BYTES, TOO_LARGE, SourceError, SourceLabels
 
 OPENED_BY = "lmdb.open({output!r}, readonly=True, lock=False)"
-_MAP_BYTES = 1 << 40  # an upper bound of the address space; the file is as long as what is in it
+_MAP_BYTES = 64 << 20
+"""Of address space at first; it grows with what is in the file: clusters give a process less than a terabyte."""
+_BATCH_BYTES = 32 << 20
 
 
 def recognises(path: Path) -> bool:
@@ -67,15 +70,33 @@ def write(dataset: Dataset, output: Path, options: WriteOptions) -> None:
     lmdb = needs("lmdb", "--to lmdb")
     rows = ExportRows(dataset, options)
     output.mkdir()
-    with lmdb.open(str(output), map_size=_MAP_BYTES) as environment:
-        transaction = environment.begin(write=True)
-        for row in rows:
-            transaction.put(f"{row.index:08}".encode(), row.encode(options.image))
-            if row.index % 1000 == 999:
-                transaction.commit()
-                transaction = environment.begin(write=True)
-        transaction.commit()
+    try:
+        with lmdb.open(str(output), map_size=_MAP_BYTES) as environment:
+            batch: list[tuple[bytes, bytes]] = []
+            size = 0
+            for row in rows:
+                image = row.encode(options.image)
+                batch.append((f"{row.index:08}".encode(), image))
+                size += len(image)
+                if size > _BATCH_BYTES:
+                    _put(lmdb, environment, batch)
+                    batch, size = [], 0
+            _put(lmdb, environment, batch)
+    except lmdb.Error as error:
+        raise SourceError(f"{output}: got {str(error).rpartition(': ')[2]} from lmdb, expected room for it") from None
     (output / "lock.mdb").unlink(missing_ok=True)
     if dataset.labels is not None:
         np.save(output / "labels.npy", dataset.labels)
         write_label_names(output, rows)
+
+
+def _put(lmdb: Any, environment: Any, batch: list[tuple[bytes, bytes]]) -> None:
+    """Add pairs, all or none; the file grows where they do not fit."""
+    while True:
+        try:
+            with environment.begin(write=True) as transaction:
+                for key, value in batch:
+                    transaction.put(key, value)
+            return
+        except lmdb.MapFullError:
+            environment.set_mapsize(2 * environment.info()["map_size"])

@@ -19,6 +19,7 @@ from celebahq_builder.formats import WRITERS
 from celebahq_builder.formats.export_rows import Row
 from celebahq_builder.hdf5 import DatasetWriter, FaceRecord, open_dataset
 from celebahq_builder.pyramid import pyramid
+from celebahq_builder.sources.images import SourceError
 
 LABELS = {
     "none": (None, None),
@@ -329,3 +330,27 @@ def test_lmdb_is_read_as_lsun_is_with_nothing_but_lmdb_and_pillow(tmp_path, imag
         assert np.abs(images.astype(int) - rows).mean() < 12
     else:
         np.testing.assert_array_equal(images, rows)
+
+
+def test_an_lmdb_grows_with_its_images_and_needs_little_address_space(tmp_path, monkeypatch):
+    lmdb = pytest.importorskip("lmdb")
+    from celebahq_builder.formats import lmdb_folder
+
+    sizes, opened = [], lmdb.open
+    monkeypatch.setattr(
+        lmdb, "open", lambda *args, **kwargs: sizes.append(kwargs["map_size"]) or opened(*args, **kwargs)
+    )
+    monkeypatch.setattr(lmdb_folder, "_BATCH_BYTES", 1000)
+    monkeypatch.setattr(lmdb_folder, "_MAP_BYTES", 16384)  # less than the seven images
+    source = make(tmp_path / "f.h5", "classes", resolution=64)
+    convert(ConvertConfig(file=source, to="lmdb", output=tmp_path / "db"))
+    monkeypatch.undo()
+    assert sizes == [16384] and (tmp_path / "db" / "data.mdb").stat().st_size > 3 * 16384
+    assert import_images(ImportConfig(sources=(tmp_path / "db",), output=tmp_path / "again.h5")) == 7
+    with open_dataset(source) as before, open_dataset(tmp_path / "again.h5") as after:
+        np.testing.assert_array_equal(before.read(64, range(7)), after.read(64, range(7)))
+    assert lmdb_folder._MAP_BYTES < 1 << 30
+    monkeypatch.setattr(lmdb, "open", lambda *args, **kwargs: opened(*args, **kwargs | {"map_size": 1 << 62}))
+    with pytest.raises(SourceError, match=r"db2.partial: got .* from lmdb, expected room for it"):
+        convert(ConvertConfig(file=source, to="lmdb", output=tmp_path / "db2"))
+    assert not list(tmp_path.glob("db2*"))
