@@ -3,8 +3,8 @@
     python benchmarks/fuzz_hdf5.py --files 2000                     # every command's function, in one process
     python benchmarks/fuzz_hdf5.py --files 200 --programs           # the programs, one each file, by turns
 
-hdf5_mutations.py makes them; each is a function of its number from --first on. Exit code 1 where an exception, a warning, a
-raw control character, a file that was refused yet left a result, or growing memory came out.
+hdf5_mutations.py makes them; each is a function of its number from --first on. Exit code 1 where an exception, a
+warning, a raw control character, a file that was refused yet left a result, or growing memory came out.
 """
 
 import argparse

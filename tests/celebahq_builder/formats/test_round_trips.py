@@ -1,8 +1,6 @@
 """celebahq-data convert and import: every format comes back with the same pixels, labels and names."""
 
-import io
 import json
-import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -16,10 +14,8 @@ from celebahq_builder.commands.convert import ConvertConfig, convert
 from celebahq_builder.commands.import_images import ImportConfig, import_images
 from celebahq_builder.dataset import main
 from celebahq_builder.formats import WRITERS
-from celebahq_builder.formats.export_rows import Row
 from celebahq_builder.hdf5 import DatasetWriter, FaceRecord, open_dataset
 from celebahq_builder.pyramid import pyramid
-from celebahq_builder.sources.images import SourceError
 
 LABELS = {
     "none": (None, None),
@@ -258,51 +254,6 @@ def test_convert_overwrites_nothing_and_leaves_nothing_half_made(tmp_path, capsy
     assert sorted(path.name for path in tmp_path.iterdir()) == ["f.h5", "there"]
 
 
-@pytest.mark.parametrize("to", ["imagefolder", "png-folder"])
-@pytest.mark.parametrize("how", [KeyboardInterrupt, OSError(28, "No space left on device", "x"), os._exit])
-def test_a_folder_that_was_interrupted_goes_on_with_the_same_command(tmp_path, monkeypatch, to, how):
-    source, output = make(tmp_path / "f.h5", "classes"), tmp_path / "out"
-    config, encode, encoded = ConvertConfig(file=source, to=to, output=output), Row.encode, []
-
-    def counting(row, image):
-        encoded.append(row.index)
-        if len(encoded) == 4:
-            if how is os._exit:
-                os._exit(9)  # as kill -9
-            raise how
-        return encode(row, image)
-
-    monkeypatch.setattr(Row, "encode", counting)
-    if how is os._exit:
-        if (child := os.fork()) == 0:
-            convert(config)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
-        encoded.extend([0, 1, 2, 3])
-    else:
-        with pytest.raises(type(how) if isinstance(how, OSError) else how):
-            convert(config)
-    assert not output.exists()
-    assert convert(config) == 7
-    assert encoded == [0, 1, 2, 3, 3, 4, 5, 6]
-    assert not list(tmp_path.rglob("*.partial")) and not list(output.rglob(".convert.json"))
-    assert import_images(ImportConfig(sources=(output,), output=tmp_path / "again.h5")) == 7
-    with open_dataset(source) as before, open_dataset(tmp_path / "again.h5") as after:
-        np.testing.assert_array_equal(before.read(16, range(7)), after.read(16, range(7)))
-        np.testing.assert_array_equal(before.labels, after.labels)
-
-
-def test_what_another_command_began_is_not_gone_on_with(tmp_path, monkeypatch):
-    source, output = make(tmp_path / "f.h5", "none"), tmp_path / "out"
-    with monkeypatch.context() as patch:
-        patch.setattr(Row, "encode", lambda row, image: 1 / 0 if row.index == 5 else b"other")
-        patch.setattr("celebahq_builder.commands.convert.shutil.rmtree", lambda *args, **kwargs: None)
-        with pytest.raises(ZeroDivisionError):
-            convert(ConvertConfig(file=source, to="png-folder", output=output, resolution=8))
-    assert len(list((tmp_path / "out.partial").glob("*.png"))) == 5
-    convert(ConvertConfig(file=source, to="png-folder", output=output))
-    assert import_images(ImportConfig(sources=(output,), output=tmp_path / "again.h5")) == 7
-
-
 def test_a_tar_of_anything_is_a_source(tmp_path):
     convert(ConvertConfig(file=make(tmp_path / "f.h5", "none"), to="png-folder", output=tmp_path / "png"))
     with tarfile.open(tmp_path / "png.tar", "w") as archive:
@@ -310,47 +261,3 @@ def test_a_tar_of_anything_is_a_source(tmp_path):
     assert import_images(ImportConfig(sources=(tmp_path / "png.tar",), output=tmp_path / "g.h5")) == 7
     with open_dataset(tmp_path / "f.h5") as a, open_dataset(tmp_path / "g.h5") as b:
         np.testing.assert_array_equal(a.read(16, range(7)), b.read(16, range(7)))
-
-
-@pytest.mark.parametrize("image", ["png", "webp", "jpeg"])
-def test_lmdb_is_read_as_lsun_is_with_nothing_but_lmdb_and_pillow(tmp_path, image):
-    lmdb = pytest.importorskip("lmdb")
-    source, output = make(tmp_path / "f.h5", "none"), tmp_path / "db"
-    convert(ConvertConfig(file=source, to="lmdb", output=output, format=image))
-    # As the released dataset_tool.py and torchvision read LSUN: every pair of the database is a key and an image file.
-    options = {"readonly": True, "max_readers": 1, "lock": False, "readahead": False, "meminit": False}
-    with lmdb.open(str(output), **options) as database, database.begin(write=False) as transaction:
-        assert transaction.stat()["entries"] == 7
-        pairs = [(key, Image.open(io.BytesIO(value)).convert("RGB")) for key, value in transaction.cursor()]
-    assert [key for key, _ in pairs] == sorted(key for key, _ in pairs)  # the order of the cursor is that of the rows
-    with open_dataset(source) as dataset:
-        rows = dataset.read(16, range(7)).transpose(0, 2, 3, 1)
-    images = np.stack([np.asarray(picture) for _, picture in pairs])
-    if image == "jpeg":
-        assert np.abs(images.astype(int) - rows).mean() < 12
-    else:
-        np.testing.assert_array_equal(images, rows)
-
-
-def test_an_lmdb_grows_with_its_images_and_needs_little_address_space(tmp_path, monkeypatch):
-    lmdb = pytest.importorskip("lmdb")
-    from celebahq_builder.formats import lmdb_folder
-
-    sizes, opened = [], lmdb.open
-    monkeypatch.setattr(
-        lmdb, "open", lambda *args, **kwargs: sizes.append(kwargs["map_size"]) or opened(*args, **kwargs)
-    )
-    monkeypatch.setattr(lmdb_folder, "_BATCH_BYTES", 1000)
-    monkeypatch.setattr(lmdb_folder, "_MAP_BYTES", 16384)  # less than the seven images
-    source = make(tmp_path / "f.h5", "classes", resolution=64)
-    convert(ConvertConfig(file=source, to="lmdb", output=tmp_path / "db"))
-    monkeypatch.undo()
-    assert sizes == [16384] and (tmp_path / "db" / "data.mdb").stat().st_size > 3 * 16384
-    assert import_images(ImportConfig(sources=(tmp_path / "db",), output=tmp_path / "again.h5")) == 7
-    with open_dataset(source) as before, open_dataset(tmp_path / "again.h5") as after:
-        np.testing.assert_array_equal(before.read(64, range(7)), after.read(64, range(7)))
-    assert lmdb_folder._MAP_BYTES < 1 << 30
-    monkeypatch.setattr(lmdb, "open", lambda *args, **kwargs: opened(*args, **kwargs | {"map_size": 1 << 62}))
-    with pytest.raises(SourceError, match=r"db2.partial: got .* from lmdb, expected room for it"):
-        convert(ConvertConfig(file=source, to="lmdb", output=tmp_path / "db2"))
-    assert not list(tmp_path.glob("db2*"))
