@@ -6,8 +6,9 @@ import json
 import logging
 import os
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,6 +31,9 @@ from celebahq_builder.state.file_rows import file_rows
 from celebahq_builder.state.manifest import Row, write_manifest
 from celebahq_builder.state.photo_changes import photo_digests
 from celebahq_builder.state.resume import are_these_faces, load_completed_rows, look_at_output
+
+if TYPE_CHECKING:
+    from celebahq_builder.report.sprites import Thumbnails
 
 _log = logging.getLogger("celebahq.build")
 _REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space")
@@ -71,14 +75,14 @@ def build(config: BuildConfig) -> BuildResult:
         rows += process_photos(folder, photos, rows)
         rows, choice = process_missing(folder, photos, header, rows)
 
-        report = _write_report(folder, config, rows, choice)
         failed = [row for row in rows if is_failure(row.reason)]
+        if choice.kept and (found == "nothing" or not _is_written(config, choice)):
+            attributes |= photo_digests(rows)
+            every_row = file_rows(rows, choice)
+            _write_dataset(folder, config, choice, every_row, attributes, replace=found == "unfinished")
+            write_row_tables(config.output, every_row)
+        report = _write_report(config, rows, choice)
         if choice.kept:
-            if found == "nothing" or not _is_written(config, choice):
-                attributes |= photo_digests(rows)
-                every_row = file_rows(rows, choice)
-                _write_dataset(folder, config, choice, every_row, attributes, replace=found == "unfinished")
-                write_row_tables(config.output, every_row)
             log_summary(config, listing, build_result(config, len(names), rows, choice, report))
         if config.keep_build_folder or failed:
             write_manifest(folder.manifest, header, with_outcomes(rows, choice))
@@ -91,10 +95,12 @@ def build(config: BuildConfig) -> BuildResult:
 
 def _result_of_before(config: BuildConfig, num_photos: int) -> BuildResult:
     from celebahq_builder.hdf5 import open_dataset
-    from celebahq_builder.report.build_report import report_path
+    from celebahq_builder.report.build_report import report_path, write_missing_report
 
     with open_dataset(config.output) as dataset:
         report = report_path(config.output)
+        if not report.exists():  # ended between the file and the page about it
+            write_missing_report(report, config, dataset)
         return BuildResult(output=config.output, report=report, num_photos=num_photos, num_faces=len(dataset))
 
 
@@ -123,7 +129,8 @@ def _raise_what_is_left(config: BuildConfig, result: BuildResult, rows: list[Row
         raise BuildError(why)
 
 
-def _write_report(folder: BuildFolder, config: BuildConfig, rows: list[Row], choice: Choice) -> Path:
+def _write_report(config: BuildConfig, rows: list[Row], choice: Choice) -> Path:
+    """Write the page about what was made; the file is there already, and small faces are read from its levels."""
     from celebahq_builder.report.build_report import report_path, shown_photos, write_fault, write_report
     from celebahq_builder.report.photos import PhotoTask, photo_images
 
@@ -131,15 +138,33 @@ def _write_report(folder: BuildFolder, config: BuildConfig, rows: list[Row], cho
     _log.info(f"writing {printable(path)}")
     try:
         kept, refused = shown_photos(rows, choice)
-        tasks = [PhotoTask(row.source, config, row, folder.read_face(row)) for row in kept]
-        tasks += [PhotoTask(row.source, config, row, None) for row in refused]
-        write_report(path, config, rows, choice, folder.read_face, photo_images(config, tasks, limits(config)))
+        with _kept_faces(config, choice) as (thumbnails, read_face):
+            tasks = [PhotoTask(row.source, config, row, read_face(row)) for row in kept]
+            tasks += [PhotoTask(row.source, config, row, None) for row in refused]
+            write_report(path, config, rows, choice, thumbnails, photo_images(config, tasks, limits(config)))
     except (OSError, BuildError):
         raise
     except Exception as error:  # the faces are worth more than the page about them
         write_fault(path, config, traceback.format_exc())
         _log.warning(f"{printable(path)}: fault in this program, it shows which ({error!r})")
     return path
+
+
+@contextlib.contextmanager
+def _kept_faces(
+    config: BuildConfig, choice: Choice
+) -> Iterator[tuple["Thumbnails | None", Callable[[Row], np.ndarray]]]:
+    """Give the thumbnails of the file and what reads a face (R, R, 3) uint8 from it; none where nothing was kept."""
+    from celebahq_builder.hdf5 import open_dataset
+    from celebahq_builder.report.sprites import Thumbnails
+
+    places = {row.key: i for i, row in enumerate(choice.kept)}
+    if not places:
+        yield None, lambda row: np.empty((0, 0, 3), np.uint8)
+        return
+    with open_dataset(config.output) as dataset:
+        thumbnails = Thumbnails(len(dataset), dataset.resolutions, dataset.read)
+        yield thumbnails, lambda row: dataset.read(dataset.resolution, [places[row.key]])[0].transpose(1, 2, 0)
 
 
 def _is_written(config: BuildConfig, choice: Choice) -> bool:

@@ -10,6 +10,7 @@ from celebahq.command import run_command
 from celebahq.errors import CelebAHQError
 from celebahq_builder.commands.compare import CompareConfig, compare
 from celebahq_builder.commands.convert import ConvertConfig, convert
+from celebahq_builder.commands.curate import CurateConfig, curate
 from celebahq_builder.commands.extract import ExtractConfig, extract
 from celebahq_builder.commands.import_images import ImportConfig, import_images
 from celebahq_builder.commands.info import InfoConfig, info
@@ -26,6 +27,7 @@ Command = (
     | Annotated[CompareConfig, subcommand("compare")]
     | Annotated[ImportConfig, subcommand("import")]
     | Annotated[ConvertConfig, subcommand("convert")]
+    | Annotated[CurateConfig, subcommand("curate")]
     | Annotated[PushConfig, subcommand("push")]
     | Annotated[OfficialConfig, subcommand("official")]
 )
@@ -37,6 +39,7 @@ _RUN: dict[type, Callable[[Any], object]] = {
     CompareConfig: compare,
     ImportConfig: import_images,
     ConvertConfig: convert,
+    CurateConfig: curate,
     PushConfig: push,
     OfficialConfig: official,
 }

@@ -2,7 +2,6 @@
 
 import base64
 import io
-from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -92,6 +91,3 @@ def _fit(image: Image.Image, width: int, height: int) -> Image.Image:
     scale = min(width / image.width, height / image.height, 1.0)
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-
-
-ReadFace = Callable[[Row], np.ndarray]

@@ -1,92 +1,109 @@
-"""The looks of report.html: one page without scripts or anything to fetch, on a wide screen and on a telephone."""
+"""report.html as text: Jinja2 fills the template with rows, words and our own script, which alone may run in it."""
 
+import base64
+import hashlib
+from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
+from typing import Any
 
 from celebahq.files import printable
+from celebahq_builder.report.page_data import json_for_html
 
-_STYLE = """
-:root { --ink: #1d2733; --soft: #66717f; --line: #e2e6ea; --paper: #fff; --back: #f5f6f8; --accent: #2f6f9f;
-  --warn: #c2703d; color-scheme: light dark; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e4e8ec; --soft: #98a3af; --line: #2d353e; --paper: #1a2027;
-  --back: #12161b; --accent: #6fb1de; --warn: #dd9a6b; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--back); color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI",
-  Roboto, "Helvetica Neue", Arial, sans-serif; }
-main { max-width: 1180px; margin: 0 auto; padding: 28px 20px 60px; }
-header h1 { font-size: 26px; margin: 0; overflow-wrap: anywhere; }
-header p { color: var(--soft); margin: 2px 0 20px; }
-section { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 18px 20px;
-  margin: 0 0 18px; }
-h2 { font-size: 17px; margin: 0 0 4px; }
-h3 { font-size: 15px; margin: 20px 0 6px; font-weight: 600; }
-h3 b { color: var(--warn); font-variant-numeric: tabular-nums; margin-right: 6px; }
-.about { color: var(--soft); margin: 0 0 14px; max-width: 75ch; }
-.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 12px; margin: 0 0 18px; }
-.numbers div { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 12px 16px; }
-.numbers b { display: block; font-size: 25px; line-height: 1.25; font-weight: 600; font-variant-numeric: tabular-nums; }
-.numbers span { color: var(--soft); font-size: 13px; }
-.sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(104px, 1fr)); gap: 8px; }
-figure { margin: 0; min-width: 0; }
-.sheet img { width: 100%; aspect-ratio: 1; display: block; border-radius: 5px; }
-figcaption { color: var(--soft); font-size: 11.5px; line-height: 1.35; overflow: hidden; text-overflow: ellipsis;
-  white-space: nowrap; font-variant-numeric: tabular-nums; }
-.strip { display: grid; grid-template-columns: minmax(0, 2fr) minmax(0, 1.2fr) minmax(0, 1fr); gap: 10px;
-  align-items: center; padding: 12px 0; border-top: 1px solid var(--line); }
-.strip.of-5 { grid-template-columns: 1.2fr .8fr .8fr 1.2fr 1fr; }
-.strip.of-6 { grid-template-columns: 1.2fr .8fr .8fr .8fr 1.2fr 1fr; }
-.strip img { max-width: 100%; max-height: 260px; display: block; margin: 0 auto; border-radius: 5px; }
-.strip figcaption { text-align: center; margin-top: 4px; }
-.strip p { grid-column: 1 / -1; margin: 0; font-size: 12.5px; color: var(--soft); overflow-wrap: anywhere; }
-.rejects { display: flex; flex-wrap: wrap; gap: 12px; }
-.rejects figure { width: 150px; }
-.rejects .image { height: 112px; display: flex; align-items: center; justify-content: center; overflow: hidden;
-  background: var(--back); border-radius: 5px; color: var(--soft); font-size: 12px; }
-.rejects img { max-width: 100%; max-height: 100%; display: block; }
-.rejects figcaption, .pairs figcaption { white-space: normal; overflow-wrap: anywhere; }
-.pairs { display: flex; flex-wrap: wrap; gap: 14px; }
-.pairs figure { width: 150px; }
-.pairs .two { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }
-.pairs img { width: 100%; display: block; border-radius: 5px; }
-svg { width: 100%; height: auto; display: block; }
-svg text { fill: var(--soft); font-size: 11px; font-family: inherit; }
-svg .axis { stroke: var(--line); }
-svg .kept { fill: var(--accent); }
-svg .other { fill: var(--warn); }
-.key { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin: 0 5px 0 0; }
-table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
-td { padding: 4px 14px 4px 0; border-top: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-td:first-child { white-space: nowrap; color: var(--soft); width: 1%; }
-pre { background: var(--back); border-radius: 6px; padding: 10px 12px; overflow-x: auto; font-size: 13px;
-  margin: 0 0 12px; }
-@media (max-width: 640px) {
-  main { padding: 16px 10px 40px; }
-  section { padding: 14px 12px; }
-  .sheet { grid-template-columns: repeat(auto-fill, minmax(84px, 1fr)); gap: 6px; }
-  .strip { gap: 6px; }
-  .rejects figure, .pairs figure { width: calc(50% - 6px); }
-}
-"""
+_FILES = Path(__file__).with_name("page_files")
+# In this order they are one script: each file knows those before it.
+_SCRIPTS = (
+    "data.js",
+    "decisions.js",
+    "filters.js",
+    "pictures.js",
+    "layout.js",
+    "grid.js",
+    "histograms.js",
+    "sidebar.js",
+    "details.js",
+    "app.js",
+)
 
 
-def page(title: str, marker: str, body: str) -> str:
-    """Return the whole page. `marker` tells whose report it is to a later build."""
-    # The policy makes the browser refuse anything that would leave this file.
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="celebahq-build" content="{text(marker)}">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{text(title)}</title>
-<style>{_STYLE}</style>
-</head>
-<body><main>
-{body}
-</main></body>
-</html>
-"""
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """What stands on a page without a script."""
+
+    title: str
+    about: str
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    """Each: `id` of a row, `images` (name, data: address), `caption`."""
+    reasons: list[tuple[str, str, list[str]]] = field(default_factory=list)
+    """(count, reason, examples)"""
+    lines: list[str] = field(default_factory=list)
+    """As they are, as of a terminal."""
+    table: list[tuple[str, object]] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What stands on a page besides its script."""
+
+    title: str
+    about: str
+    """A line under the title."""
+    numbers: list[tuple[str, str]] = field(default_factory=list)
+    """(number, what of)"""
+    data: dict[str, Any] | None = None
+    """For the script: rows, pictures, the command to run next. None: a page without faces to act on."""
+    sections: list[Section] = field(default_factory=list)
+    served: bool = False
+    """By `celebahq-data curate`: pictures and decisions go to and from its server."""
+
+
+def render(page: Page) -> str:
+    """Return the whole page. Every name in it is escaped, and nothing runs but our script."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(_FILES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["printable"] = lambda value: Markup(text(value))  # escaped by text()
+    script, style = script_text(), _style()
+    return environment.get_template("page.html").render(
+        page=page,
+        policy=policy(script, style, page.served),
+        style=Markup(style),  # our own files
+        script=Markup(script),
+        data=None if page.data is None else Markup(json_for_html(page.data)),
+    )
+
+
+def page_policy(served: bool) -> str:
+    """Return the policy of a page as render() makes it."""
+    return policy(script_text(), _style(), served)
+
+
+def script_text() -> str:
+    """Return the page's one script."""
+    parts = "\n".join((_FILES / name).read_text("utf-8") for name in _SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+
+
+def policy(script: str, style: str, served: bool) -> str:
+    """Return the Content-Security-Policy: this script, this style, pictures of this machine, no other address."""
+    pictures = "'self' data:" if served else "'self' data: file:"
+    parts = [
+        "default-src 'none'",
+        f"script-src {_hash(script)}",
+        f"style-src {_hash(style)}",
+        f"img-src {pictures}",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    return "; ".join([*parts, "connect-src 'self'"] if served else parts)
 
 
 def text(value: object) -> str:
@@ -94,46 +111,9 @@ def text(value: object) -> str:
     return escape(printable(value), quote=True)
 
 
-def section(title: str, about: str, content: str) -> str:
-    return f'<section>\n<h2>{text(title)}</h2>\n<p class="about">{text(about)}</p>\n{content}\n</section>'
+def _style() -> str:
+    return (_FILES / "page.css").read_text("utf-8")
 
 
-def figure(address: str, caption: str, title: str) -> str:
-    image = f'<img src="{address}" alt="{text(title)}" loading="lazy">'
-    return f'<figure title="{text(title)}">{image}<figcaption>{text(caption)}</figcaption></figure>'
-
-
-def histogram(kept: list[float], others: list[float], num_bins: int = 40) -> str:
-    """Return an SVG histogram of scores, the kept ones in one color, on top of them the others in another."""
-    width, height, base, left = 900, 230, 200, 40
-    low, high = min([*kept, *others]), max([*kept, *others])
-    span = (high - low) or 1.0
-    counts = [[0] * num_bins, [0] * num_bins]
-    for series, values in enumerate((kept, others)):
-        for value in values:
-            counts[series][min(int((value - low) / span * num_bins), num_bins - 1)] += 1
-    tallest = max(a + b for a, b in zip(*counts, strict=True))
-    step = (width - left - 10) / num_bins
-
-    bars = []
-    for i, (n_kept, n_others) in enumerate(zip(*counts, strict=True)):
-        y = base
-        for n, name in ((n_kept, "kept"), (n_others, "other")):
-            if n:
-                tall = n / tallest * (base - 15)
-                y -= tall
-                x = left + i * step
-                bars.append(
-                    f'<rect class="{name}" x="{x:.1f}" y="{y:.1f}" width="{step - 1.5:.1f}" height="{tall:.1f}"/>'
-                )
-    ticks = "".join(
-        f'<text x="{left + k / 4 * (width - left - 10):.0f}" y="{base + 18}" '
-        f'text-anchor="{("start", "middle", "middle", "middle", "end")[k]}">{low + span * k / 4:.3f}</text>'
-        for k in range(5)
-    )
-    return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="Histogram of quality scores">'
-        f'<line class="axis" x1="{left}" y1="{base}" x2="{width - 10}" y2="{base}"/>'
-        f'<text x="{left - 6}" y="24" text-anchor="end">{tallest}</text>'
-        f'<text x="{left - 6}" y="{base}" text-anchor="end">0</text>{"".join(bars)}{ticks}</svg>'
-    )
+def _hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode('ascii')}'"

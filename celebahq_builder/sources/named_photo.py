@@ -30,10 +30,10 @@ def sha256_of_named(root: Path, name: str) -> str:
                 return _sha256_of_listed(root, name)
             return sha256_of(root)
         first, _, rest = name.partition("/")
-        archive = _inside(root, first)
+        archive = inside(root, first)
         if rest and archive.is_file() and zipfile.is_zipfile(archive):
             return _sha256_of_member(archive, rest)
-        with _open_regular(_inside(root, name)) as file:
+        with open_regular(inside(root, name)) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise SourceError(f"{root}/{name}: no such file", reason="no such file") from None
@@ -43,7 +43,7 @@ def sha256_of_named(root: Path, name: str) -> str:
         raise SourceError(f"{root}/{name}: cannot be read ({error})", reason=str(error)) from None
 
 
-def _inside(root: Path, name: str) -> Path:
+def inside(root: Path, name: str) -> Path:
     """Return where the file lies; SourceError unless that is below root, links followed."""
     path = (root / name).resolve()
     if name.startswith("/") or ".." in name.split("/") or not path.is_relative_to(root.resolve()):
@@ -51,7 +51,7 @@ def _inside(root: Path, name: str) -> Path:
     return path
 
 
-def _open_regular(path: Path) -> BufferedReader:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file, but no pipe, which would be waited for, and no device."""
     file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -1,31 +1,37 @@
 """report.html: one file that asks for nothing else, shows what was made and refused, and survives any name."""
 
 import base64
+import hashlib
 import io
+import json
 import re
 import shutil
 from html.parser import HTMLParser
 
-import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig
-from celebahq_builder.report.build_report import _licenses, report_path
-from celebahq_builder.report.page import histogram
+from celebahq_builder.hdf5 import open_dataset
+from celebahq_builder.report.build_report import report_path
+from celebahq_builder.report.licenses import licenses
+from celebahq_builder.report.page import Page as Contents
+from celebahq_builder.report.page import render
 
 EVIL = '<script>alert("x")</script> & \n \udcff.jpg'
 
 
 class Page(HTMLParser):
-    """What a browser would make of the file: tags with their attributes, and the text."""
+    """What a browser would make of the file: tags with their attributes, the text, and what the script reads."""
 
     def __init__(self, text):
         super().__init__()
         self.tags, self.words = [], []
         self.feed(text)
+        found = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+        self.data = json.loads(found[0]) if found else None
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
@@ -34,7 +40,12 @@ class Page(HTMLParser):
         self.words.append(data)
 
     def pictures(self):
-        return [attrs["src"] for tag, attrs in self.tags if tag == "img"]
+        shown = [attrs["src"] for tag, attrs in self.tags if tag == "img"]
+        return [*shown, *self.data["sheets"]["addresses"], *self.data["pictures"].values()]
+
+    def column(self, name):
+        column = self.data["columns"][name]
+        return [column["words"][code] for code in column["codes"]] if "words" in column else column["numbers"]
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +77,25 @@ def page(built):
 def test_page_is_whole_and_fetches_nothing(built, page):
     text = (built / "report.html").read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>") and text.endswith("</html>\n")
-    assert not [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object", "embed", "video", "audio")]
-    addresses = [attrs[key] for _, attrs in page.tags for key in ("src", "href", "srcset", "data") if key in attrs]
+    assert not [tag for tag, _ in page.tags if tag in ("iframe", "object", "embed", "video", "audio")]
+    addresses = [attrs[key] for _, attrs in page.tags for key in ("src", "srcset", "data") if key in attrs]
+    addresses += page.data["sheets"]["addresses"] + list(page.data["pictures"].values())
     assert addresses and all(address.startswith("data:image/webp;base64,") for address in addresses)
-    assert "url(" not in text and "@import" not in text
+    assert [attrs["href"] for _, attrs in page.tags if "href" in attrs] == ["data:,", "#grid"]
+    assert "url(" not in text and "@import" not in text and "http://" not in text.replace("http://www.w3.org", "")
+    assert not (built / "report-files").exists()
+
+
+def test_nothing_runs_in_the_page_but_its_own_script(page, built):
+    scripts = [attrs for tag, attrs in page.tags if tag == "script"]
+    assert scripts == [{"type": "application/json", "id": "data"}, {}]
+    assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on") or name == "style"]
+    (policy,) = [attrs["content"] for _, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy"]
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    script = re.findall(r"<script>(.*?)</script>", (built / "report.html").read_text("utf-8"), re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script[0].encode()).digest()).decode()
+    assert rules["script-src"] == f"'sha256-{digest}'" and rules["default-src"] == "'none'"
+    assert "unsafe" not in policy and "connect-src" not in policy and "http" not in policy
 
 
 def test_every_picture_opens(page):
@@ -79,20 +105,26 @@ def test_every_picture_opens(page):
             assert min(image.size) > 8
 
 
-def test_names_of_any_characters_are_shown_as_text(page):
-    assert "script" not in [tag for tag, _ in page.tags]
-    titles = " ".join(attrs.get("title", "") for _, attrs in page.tags)
-    assert 'alert("x")' in titles and "\\n" in titles and "\\xff" in titles
+def test_names_of_any_characters_are_shown_as_text(page, built):
+    words = " ".join(page.words)
+    assert 'alert("x")' in words and "\\n" in words and "\\xff" in words
+    html = (built / "report.html").read_text("utf-8")
+    assert "<script>alert" not in html and html.count("</script>") == 2
+    assert EVIL.replace("/", "\N{DIVISION SLASH}") in page.column("source")
 
 
-def test_contact_sheet_shows_the_faces_of_the_file_in_order(built, page):
-    with h5py.File(built / "f.h5") as file:
-        faces, scores = file["data64x64"][:].transpose(0, 2, 3, 1), file["faces/score"][:]
-    captions = [word for word in page.words if re.fullmatch(r"\d+ · [\d.]+", word)]
-    assert captions == [f"{i} · {score:.3f}" for i, score in enumerate(scores)]
-    for face, address in zip(faces, page.pictures(), strict=False):
-        with Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))) as image:
-            assert np.abs(np.asarray(image.convert("RGB")).astype(int) - face).mean() < 6  # lossy, but this face
+def test_thumbnails_are_the_faces_of_the_file_in_order(built, page):
+    with open_dataset(built / "f.h5") as dataset:
+        faces = dataset.read(64, np.arange(len(dataset))).transpose(0, 2, 3, 1)
+        scores = dataset.faces["score"]
+    sheets = page.data["sheets"]
+    assert (sheets["side"], len(sheets["addresses"])) == (64, 1)
+    with Image.open(io.BytesIO(base64.b64decode(sheets["addresses"][0].partition(",")[2]))) as image:
+        sheet = np.asarray(image.convert("RGB")).astype(int)
+    for row, face in enumerate(faces):
+        assert np.abs(sheet[:64, 64 * row : 64 * row + 64] - face).mean() < 8  # lossy, but this face
+    assert page.column("row")[: len(faces)] == list(range(len(faces)))
+    assert page.column("score")[: len(faces)] == pytest.approx(scores, rel=1e-4)
 
 
 def test_counts_and_reasons_are_those_of_the_build(page):
@@ -100,7 +132,38 @@ def test_counts_and_reasons_are_those_of_the_build(page):
     for words in ("6 photos", "3 faces kept, from 3 photos", "2 photos and faces refused", "1 duplicates left out"):
         assert words in text
     assert "1 no face found" in text and "1 truncated or corrupt file" in text
-    assert "b.jpg: duplicate of row" in text and "b again.jpg" in text
+    rows = dict(
+        zip(page.column("source"), zip(page.column("status"), page.column("duplicate_of"), strict=True), strict=True)
+    )
+    (duplicate,) = [name for name, (status, _) in rows.items() if status == "duplicate"]
+    assert {duplicate, rows[duplicate][1]} == {"b.jpg", "b again.jpg#0"} or {duplicate, rows[duplicate][1]} == {
+        "b again.jpg",
+        "b.jpg#0",
+    }
+    assert rows["zebra.png"] == ("refused", "") and rows["a.jpg"] == ("kept", "")
+
+
+def test_columns_that_this_program_does_not_know_are_shown(tmp_path):
+    from celebahq_builder.report.page_data import page_columns
+
+    rows = [
+        {"source": "a", "face_index": 0, "status": "kept", "row": 0, "sharpness": 0.123456789, "marks": "dark blurred"},
+        {"source": "b", "face_index": 0, "status": "kept", "row": 1, "sharpness": float("nan"), "marks": ""},
+        {"source": "c", "face_index": -1, "status": "refused", "row": -1},
+    ]
+    columns = page_columns(rows)
+    assert columns["sharpness"] == {"numbers": [0.12346, None, None]}
+    assert columns["marks"] == {"words": ["dark blurred", ""], "codes": [0, 1, 1]}
+
+
+def test_text_of_a_row_cannot_end_the_data(tmp_path):
+    from celebahq_builder.report.page_data import page_columns
+
+    evil = "</script><script>alert(1)</script><!--"
+    data = {"columns": page_columns([{"source": evil, "face_index": 0}])}
+    html = render(Contents(title=evil, about=evil, data=data))
+    assert html.count("</script>") == 2 and "<!--" not in html
+    assert Page(html).column("source") == [evil]
 
 
 def test_stages_are_shown_extended_where_the_box_leaves_the_photo(page):
@@ -113,15 +176,15 @@ def test_options_and_command_are_shown(page):
     assert "celebahq-build --input" in text and "--resolution 64" in text and "--geometry" in text
 
 
-def test_licenses_of_the_models_that_were_used_are_told_and_of_no_others(tmp_path):
-    def told(**options):
-        return " ".join(Page(_licenses(BuildConfig(input=tmp_path, **options))).words)
+def test_licenses_of_the_models_that_were_used_are_told_and_of_no_others():
+    def told(detected, restored):
+        return " ".join(licenses(detected, restored).text)
 
-    detected = told(restore="off")
+    detected = told(True, False)
     assert "iBUG 300-W, whose license excludes commercial use" in detected and "BSDS500" not in detected
-    given = told(restore="fast", landmarks=tmp_path / "list.txt")
+    given = told(False, True)
     assert "300-W" not in given and "CC BY-NC 4.0" in given
-    nothing = told(restore="off", landmarks=tmp_path / "list.txt")
+    nothing = told(False, False)
     assert "commercial" not in nothing and "photographs keep the licenses" in nothing
 
 
@@ -139,16 +202,3 @@ def test_page_of_somebody_else_keeps_its_name(built, tmp_path):
     (tmp_path / "f-report.html").write_text("<p>my own, too")
     (tmp_path / "f-report-2.html").mkdir()
     assert report_path(tmp_path / "f.h5") == tmp_path / "f-report-3.html"
-
-
-def test_histogram_stacks_every_score_once():
-    svg = histogram([0.1, 0.1, 0.5, 1.0], [0.0, 0.1], num_bins=10)
-    heights = [float(h) for h in re.findall(r'class="(?:kept|other)".*?height="([\d.]+)"', svg)]
-    # Three scores lie in the fullest bin, which is 185 units tall; all six are somewhere.
-    assert sum(heights) == pytest.approx(6 / 3 * 185, abs=0.5)
-    assert len(re.findall('class="kept"', svg)) == 3
-    assert len(re.findall('class="other"', svg)) == 2
-
-
-def test_histogram_of_one_score_is_one_bar():
-    assert histogram([0.4], []).count("<rect") == 1

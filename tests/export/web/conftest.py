@@ -1,9 +1,7 @@
-"""Pages for the tests, a server on the loopback, and headless Chromium that may talk to nobody else."""
+"""Pages for the tests, and a server on the loopback."""
 
 import functools
 import http.server
-import os
-import shutil
 import threading
 
 import pytest
@@ -33,53 +31,6 @@ def serve():
     for server in servers:
         server.shutdown()
         server.server_close()
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """Headless Chromium, driven by Playwright; skips where either is missing."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[test]'")
-    path = os.environ.get("CELEBAHQ_CHROMIUM") or next(
-        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-    )
-    if path is None:
-        pytest.skip("no Chromium here: apt-get install chromium, or set CELEBAHQ_CHROMIUM to a browser")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=path,
-            proxy={"server": "http://127.0.0.1:9", "bypass": "127.0.0.1"},  # a dead end: only this machine answers
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],  # containers allow little
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(chromium):
-    """A function (address, **options of the browser context) -> Playwright page: `said` lists its complaints.
-
-    `asked` lists what the page and its workers asked for. When the test ends, nobody else may have been asked.
-    """
-    contexts, requests = [], []
-
-    def open_page(address, wait="body[data-ready]", init="", **options):
-        contexts.append(chromium.new_context(**options))
-        contexts[-1].on("request", lambda request: requests.append(request.url))
-        page = contexts[-1].new_page()
-        page.said, page.asked = [], requests
-        page.on("console", lambda message: page.said.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: page.said.append(f"error: {error}"))
-        if init:
-            page.add_init_script(init)
-        page.goto(address)
-        page.wait_for_selector(wait, timeout=60_000)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    strangers = [url for url in requests if not url.startswith(("http://127.0.0.1:", "file:", "blob:", "data:"))]
-    assert not strangers
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,61 @@
+"""celebahq-data curate: look through a dataset in the browser, and reject what should not be in it."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from celebahq.files import printable
+from celebahq_builder.hdf5 import DatasetError, open_dataset
+
+_log = logging.getLogger("celebahq.data")
+
+
+@dataclass(frozen=True)
+class CurateConfig:
+    """Serve a page about a dataset on this machine, in which faces are rejected, kept and marked; Ctrl-C ends it.
+
+    Every decision is saved at once, in <file>.decisions.json, and the rejects in <file>.exclude.txt, which
+    `celebahq-build --exclude` takes. The dataset itself is not changed. Nobody but this machine is answered, and
+    only who knows the address that is printed.
+
+    Example: celebahq-data curate celebahq.h5 --photos in-the-wild
+    """
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """A dataset file."""
+    photos: Path | None = None
+    """The folder that was --input of its build: photographs that rows name are shown from it, and nothing else."""
+    port: int = 0
+    """Of 127.0.0.1. 0: any that is free."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise DatasetError(f"--port: got {self.port}, expected a number from 0 to 65535")
+        if self.photos is not None and not self.photos.is_dir():
+            raise DatasetError(f"--photos: got {self.photos}, expected the folder that was --input of the build")
+
+
+def curate(config: CurateConfig) -> None:
+    """Serve until Ctrl-C.
+
+    Raises:
+        DatasetError: the file is no dataset, or the port is taken.
+    """
+    from celebahq_builder.report.server import Desk, Server
+
+    with open_dataset(config.file) as dataset:
+        desk = Desk(dataset, config.photos)
+        try:
+            server = Server(desk, config.port)
+        except OSError as error:
+            raise DatasetError(f"--port: got {config.port} ({error.strerror}), expected a free one, or 0") from None
+        with server:
+            _log.info(f"{printable(config.file)}: {len(dataset):,} faces. Open this; Ctrl-C ends:\n{server.address}")
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                saved = f", saved in {printable(config.file)}.exclude.txt" if desk.saved else ""
+                _log.info(f"ended: {desk.rejected:,} rejected{saved}")

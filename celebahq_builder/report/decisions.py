@@ -1,0 +1,86 @@
+"""What was decided about faces, on the disk: <output>.decisions.json, and the list of rejects that commands take."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from celebahq.errors import CelebAHQError
+from celebahq.files import write_atomic
+
+_FORMAT = 1
+_MOST_BYTES = 256 << 20
+
+
+class DecisionsError(CelebAHQError):
+    """A file of decisions that is not one; the message is one line that names it."""
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """By row id: `decision` "reject", "keep" or "", and `mark`, as the page has them; `version` counts the changes."""
+
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    version: int = 0
+
+    @property
+    def rejected(self) -> list[str]:
+        """Ids, sorted; those with a line's end in them cannot stand in a list."""
+        return sorted(id for id, value in self.values.items() if value["decision"] == "reject" and _is_line(id))
+
+
+def decisions_path(dataset: Path) -> Path:
+    return dataset.with_name(f"{dataset.name}.decisions.json")
+
+
+def exclude_path(dataset: Path) -> Path:
+    return dataset.with_name(f"{dataset.name}.exclude.txt")
+
+
+def parse_decisions(value: object) -> dict[str, dict[str, Any]]:
+    """Return decisions as they may be kept; ValueError for anything else."""
+    if not isinstance(value, dict):
+        raise ValueError("no object")
+    found = {}
+    for row, said in value.items():
+        if not isinstance(said, dict) or said.get("decision") not in ("", "reject", "keep"):
+            raise ValueError(f"no decision: {said!r}")
+        found[row] = {"decision": said["decision"], "mark": said.get("mark") is True}
+    return found
+
+
+def read_decisions(dataset: Path) -> Decisions:
+    """Return what was decided about a dataset before: of the file of decisions, or else the list of rejects.
+
+    Raises:
+        DecisionsError: the file holds something else.
+    """
+    path, listed = decisions_path(dataset), exclude_path(dataset)
+    if not path.exists():
+        if not listed.exists():
+            return Decisions()
+        lines = listed.read_bytes().decode("utf-8", "surrogateescape").split("\n")
+        ids = [line.rstrip("\r") for line in lines if line.strip() and not line.startswith("#")]
+        return Decisions({id: {"decision": "reject", "mark": False} for id in ids})
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError("too large")
+        found = json.loads(path.read_bytes())
+        return Decisions(parse_decisions(found["decisions"]), int(found["version"]))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise DecisionsError(
+            f"{path}: got something else, expected what celebahq-data curate saves; move it away to begin with none"
+        ) from None
+
+
+def write_decisions(dataset: Path, decisions: Decisions) -> None:
+    """Write both files; each is the old one or the new one at any moment, the list last."""
+    data = {"format": _FORMAT, "version": decisions.version, "decisions": decisions.values}
+    with write_atomic(decisions_path(dataset), durable=True) as file:
+        file.write(json.dumps(data, indent=1).encode("ascii"))
+    with write_atomic(exclude_path(dataset), durable=True) as file:
+        file.writelines(f"{id}\n".encode("utf-8", "surrogateescape") for id in decisions.rejected)
+
+
+def _is_line(id: str) -> bool:
+    return "\n" not in id and "\r" not in id
