@@ -107,7 +107,7 @@ def verdict(code: int, printed: str, said: str, answered: bool) -> str:
 
 def answers(text: str) -> bool:
     """Whether one of the addresses in `text` (a web server's own by default) answers."""
-    for address in set(re.findall(r"http://(?:127\.0\.0\.1|localhost):\d+", text)):
+    for address in set(re.findall(r"http://(?:127\.0\.0\.1|localhost):\d+[\w/-]*", text)):
         try:
             with urllib.request.urlopen(address, timeout=2) as reply:
                 return reply.status == 200

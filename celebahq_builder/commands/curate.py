@@ -31,12 +31,6 @@ class CurateConfig:
     port: int = 0
     """Of 127.0.0.1. 0: any that is free."""
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise DatasetError(f"--port: got {self.port}, expected a number from 0 to 65535")
-        if self.photos is not None and not self.photos.is_dir():
-            raise DatasetError(f"--photos: got {self.photos}, expected the folder that was --input of the build")
-
 
 def curate(config: CurateConfig) -> None:
     """Serve until Ctrl-C.
@@ -46,6 +40,10 @@ def curate(config: CurateConfig) -> None:
     """
     from celebahq_builder.report.server import Desk, Server
 
+    if not 0 <= config.port <= 65535:
+        raise DatasetError(f"--port: got {config.port}, expected a number from 0 to 65535")
+    if config.photos is not None and not config.photos.is_dir():
+        raise DatasetError(f"--photos: got {config.photos}, expected the folder that was --input of the build")
     with open_dataset(config.file) as dataset:
         desk = Desk(dataset, config.photos)
         try:

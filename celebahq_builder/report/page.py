@@ -69,6 +69,7 @@ def render(page: Page) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters["printable"] = lambda value: Markup(text(value))  # escaped by text()
     script, style = script_text(), _style()

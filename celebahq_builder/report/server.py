@@ -100,8 +100,11 @@ class Desk:
         return HTTPStatus.OK, {"version": decisions.version, "saved": str(exclude_path(self._dataset.path))}
 
     def _sheet(self, number: int) -> bytes:
+        thumbnails = thumbnails_of(self._dataset)
+        if number >= thumbnails.num_sheets:
+            raise IndexError(number)
         with self._lock:
-            return thumbnails_of(self._dataset).sheet(number)
+            return thumbnails.sheet(number)
 
     def _render(self) -> bytes:
         sheets = [f"sheets/{number}.webp" for number in range(thumbnails_of(self._dataset).num_sheets)]

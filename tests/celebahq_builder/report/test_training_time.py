@@ -25,13 +25,14 @@ def test_estimate_is_in_units_that_people_use(monkeypatch, gflops, words, too_lo
 
 
 def test_build_without_a_gpu_ends_with_what_training_takes_and_with_the_smoke_preset(
-    made_photos, trouble, tmp_path, monkeypatch, capsys
+    made_photos, trouble, tmp_path, monkeypatch, logged
 ):
     monkeypatch.setattr(training_time, "_has_gpu", lambda: False)
     monkeypatch.setattr(training_time, "cpu_gflops", lambda: 1.0)
     output = tmp_path / "my faces.h5"
     build(BuildConfig(input=made_photos, output=output, resolution=32, workers=0, restore="off"))
-    *_, train, time, smoke, _ = capsys.readouterr().out.splitlines()
+    said = "\n".join(record.getMessage() for record in logged)
+    train, time, smoke, _ = said[said.index("Train on them:") :].splitlines()
     assert train == f"Train on them: python -m train --dataset '{output}'"
     assert "without a GPU" in time and "years" in time
     assert smoke == f"Try it first:  python -m train --dataset '{output}' --preset smoke"

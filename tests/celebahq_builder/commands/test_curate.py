@@ -1,0 +1,209 @@
+"""celebahq-data curate: the page served to this machine alone, decisions saved at once, nothing else given away."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from celebahq_builder.hdf5 import DatasetWriter, open_dataset
+from celebahq_builder.report.server import Desk, Server
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def serve():
+    """A function (dataset file, photos) -> running Server."""
+    running = []
+
+    def serve(path, photos=None):
+        dataset = open_dataset(path)
+        server = Server(Desk(dataset, photos), 0)
+        running.append((server, dataset))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server
+
+    yield serve
+    for server, dataset in running:
+        server.shutdown()
+        server.server_close()
+        dataset.close()
+
+
+def ask(server, path="", method="GET", body=None, token=None, **headers):
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, f"/{server.desk.token if token is None else token}/{path}", body, headers)
+    answer = connection.getresponse()
+    return answer.status, answer.read(), dict(answer.getheaders())
+
+
+def post(server, decisions, version=0, **headers):
+    origin = f"http://127.0.0.1:{server.server_port}"
+    headers = {"Origin": origin, "Content_Type": "application/json"} | headers
+    body = json.dumps({"version": version, "decisions": decisions})
+    status, data, _ = ask(server, "decisions", "POST", body, **headers)
+    return status, data
+
+
+REJECT = {"day 0/p.jpg#0": {"decision": "reject", "mark": False}}
+
+
+def test_rejects_of_the_page_are_saved_and_there_again_after_a_restart(open_page, serve, dataset):
+    server = serve(dataset)
+    page = open_page(server.address)
+    page.wait_for_function("() => document.getElementById('count').textContent === '12 of 12 shown'")
+    page.focus(".cell .open")
+    for key in ("x", "ArrowRight", "ArrowRight", "x", "m"):
+        page.keyboard.press(key)
+    page.wait_for_function("() => document.getElementById('saved').textContent.startsWith('Saved in')")
+    saved, listed = dataset.with_name("scored.h5.decisions.json"), dataset.with_name("scored.h5.exclude.txt")
+    assert listed.read_text() == "day 0/p.jpg#0\nday 1/p.jpg#0\n"
+    assert json.loads(saved.read_bytes())["decisions"]["day 1/p.jpg#0"] == {"decision": "reject", "mark": True}
+    assert page.said == [] and all(url.startswith((server.address, "data:")) for url in page.asked)
+
+    page = open_page(serve(dataset).address)
+    assert page.inner_text("#decided-count") == "2 rejected · 1 marked"
+    page.focus(".cell .open")
+    page.keyboard.press("x")
+    page.wait_for_function("() => document.getElementById('saved').textContent.startsWith('Saved in')")
+    assert listed.read_text() == "day 1/p.jpg#0\n"
+
+
+def test_window_that_has_not_seen_the_latest_decisions_does_not_overwrite_them(open_page, serve, dataset):
+    server = serve(dataset)
+    pages = [open_page(server.address), open_page(server.address)]
+    for page, told in zip(pages, ("Saved in", "Not saved: another window"), strict=True):
+        page.focus(".cell .open")
+        page.keyboard.press("x")
+        page.wait_for_function(f"() => document.getElementById('saved').textContent.startsWith('{told}')")
+    assert dataset.with_name("scored.h5.exclude.txt").read_text() == "day 0/p.jpg#0\n"
+
+
+def test_end_of_the_server_is_told_in_the_page(open_page, serve, dataset):
+    server = serve(dataset)
+    page = open_page(server.address)
+    page.route("**/decisions", lambda route: route.abort())
+    page.focus(".cell .open")
+    page.keyboard.press("x")
+    page.wait_for_function("() => document.getElementById('saved').textContent.includes('curate has ended')")
+
+
+def test_nobody_without_the_token_or_from_another_page_is_answered(serve, dataset):
+    server = serve(dataset)
+    assert ask(server)[0] == 200
+    assert ask(server, token="")[0] == 404
+    assert ask(server, token=server.desk.token[:-1])[0] == 404
+    assert ask(server, Host="evil.example:80")[0] == 403
+    assert ask(server, Host=f"evil.example:{server.server_port}")[0] == 403  # a name made to mean 127.0.0.1
+    assert ask(server, Sec_Fetch_Site="cross-site")[0] == 403
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Content_Type": "text/plain"}):
+        assert post(server, REJECT, **headers)[0] == 403
+    assert not dataset.with_name("scored.h5.exclude.txt").exists()
+    assert post(server, REJECT)[0] == 200
+    with socket.socket() as other:  # this machine alone
+        assert server.server_address[0] == "127.0.0.1" and other is not None
+
+
+def test_decisions_that_are_none_change_nothing(serve, dataset):
+    server = serve(dataset)
+    for wrong in ([], {"a#0": {"decision": "burn"}}, {"a#0": 3}):
+        assert post(server, wrong)[0] == 400
+    assert post(server, {}, version=7)[0] == 409
+    assert ask(server, "decisions", "POST", "[" * 100_000, Origin=f"http://127.0.0.1:{server.server_port}",
+               Content_Type="application/json")[0] == 400  # fmt: skip
+    assert not dataset.with_name("scored.h5.decisions.json").exists()
+
+
+def test_photographs_that_rows_name_are_shown_and_no_other_file(serve, tmp_path):
+    photos, path = tmp_path / "photos", tmp_path / "f.h5"
+    photos.mkdir()
+    Image.new("RGB", (8, 8), "red").save(photos / "a photo.jpg")
+    Image.new("RGB", (8, 8), "red").save(photos / "other.jpg")
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "secret.jpg")
+    (photos / "text.jpg").write_text("<script>alert(1)</script>")
+    (photos / "link.jpg").symlink_to(tmp_path / "secret.jpg")
+    os.mkfifo(photos / "pipe.jpg")
+    names = [
+        "a photo.jpg",
+        "../secret.jpg",
+        "text.jpg",
+        "link.jpg",
+        "pipe.jpg",
+        str(tmp_path / "secret.jpg"),
+        "gone.jpg",
+    ]
+    write_named(path, names)
+    server = serve(path, photos)
+    status, data, headers = ask(server, "photos/a%20photo.jpg")
+    assert (status, headers["Content-Type"]) == (200, "image/jpeg") and data == (photos / "a photo.jpg").read_bytes()
+    for name in ("other.jpg", "../secret.jpg", "%2e%2e/secret.jpg", "text.jpg", "link.jpg", "pipe.jpg",
+                 str(tmp_path / "secret.jpg"), "gone.jpg", "a%00.jpg", "../f.h5"):  # fmt: skip
+        assert ask(server, f"photos/{name}")[0] == 404, name
+    assert ask(serve(path), "photos/a%20photo.jpg")[0] == 404  # without --photos, none
+
+
+def write_named(path, names):
+    import dataclasses
+
+    from celebahq_builder.hdf5 import FaceRecord
+
+    face = FaceRecord(source="", source_sha256="0" * 64, pixel_sha256="1" * 64)
+    with DatasetWriter(path, 4, len(names)) as writer:
+        for name in names:
+            writer.write({r: np.zeros((3, r, r), np.uint8) for r in (4, 2, 1)}, dataclasses.replace(face, source=name))
+
+
+def test_gray_file_of_another_program_without_any_names_is_shown(open_page, serve, tmp_path):
+    path = tmp_path / "gray.h5"
+    with DatasetWriter(path, 8, 3, channels=1) as writer:
+        for i in range(3):
+            writer.write({r: np.full((1, r, r), 80 * i, np.uint8) for r in (8, 4, 2, 1)})
+    server = serve(path)
+    page = open_page(server.address)
+    page.wait_for_function("() => document.querySelector('.cell canvas').width === 8")
+    page.click(".cell .open")
+    page.wait_for_function("() => document.querySelector('.stack img').naturalWidth === 8")
+    assert page.said == []
+    for wrong in ("faces/3.webp", "faces/-1.webp", "sheets/1.webp", "faces/99999999999999999999.webp", "faces/x.webp"):
+        assert ask(server, wrong)[0] == 404, wrong
+
+
+def test_file_that_holds_other_things_than_decisions_is_one_line(refusal, capsys, dataset):
+    dataset.with_name("scored.h5.decisions.json").write_text('{"decisions": 3}')
+    message = refusal(capsys, "curate", dataset)
+    assert "scored.h5.decisions.json: got something else, expected what celebahq-data curate saves" in message
+
+
+def test_list_of_rejects_alone_is_where_it_begins(serve, dataset):
+    dataset.with_name("scored.h5.exclude.txt").write_text("day 0/p.jpg#0\nday 5/p.jpg#1\n")
+    assert serve(dataset).desk.rejected == 2
+
+
+def test_port_that_is_taken_and_photos_that_are_no_folder_are_one_line(refusal, capsys, dataset, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert refusal(capsys, "curate", dataset, "--port", port).startswith(f"--port: got {port} (")
+    assert refusal(capsys, "curate", dataset, "--photos", tmp_path / "none").startswith("--photos: got ")
+
+
+def test_ctrl_c_ends_it_in_one_line(dataset):
+    command = [sys.executable, "-m", "celebahq_builder.dataset", "curate", str(dataset)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment) as process:
+        lines = [process.stdout.readline() for _ in range(2)]
+        assert "12 faces" in lines[0] and lines[1].startswith("http://127.0.0.1:")
+        process.send_signal(signal.SIGINT)
+        output, error = process.communicate(timeout=20)
+    assert (process.returncode, output, error) == (0, "ended: 0 rejected\n", "")
