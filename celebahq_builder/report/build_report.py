@@ -1,5 +1,6 @@
 """report.html: what a build made of its photos, as a page to look through, to sort, and to choose rejects in."""
 
+import hashlib
 import itertools
 import os
 from collections import defaultdict
@@ -69,16 +70,12 @@ def write_report(
     kept = {row.key for row in choice.kept}
     data = {
         "name": config.output.name,
-        "mark": mark,
         "columns": page_columns(shown),
         "rows": len(shown),
         "sheets": thumbnails.describe(sheets) if thumbnails is not None else None,
         "pictures": {row_id(*key): image[0][1] for key, image in images.items() if key not in kept and image},
         "photos": _photos_address(config.input, path, rows[0].source if rows else ""),
-        "exclude": exclude_path(config.output).name,
-        "include": f"{config.output.name}.include.txt",
-        "command": config.command(),
-    }
+    } | _to_decide(config)
     sections = [
         _stages(choice, images),
         _reasons(rows),
@@ -101,7 +98,7 @@ def write_missing_report(path: Path, config: BuildConfig, dataset: Dataset) -> N
     rows, thumbnails = dataset_rows(dataset), thumbnails_of(dataset)
     sheets = _sheets(thumbnails, path, fingerprint(rows))
     photos = _photos_address(config.input, path, rows[0]["source"])
-    _write(path, file_page(dataset, rows, sheets, photos=photos, command=config.command()))
+    _write(path, file_page(dataset, rows, sheets, photos=photos, **_to_decide(config)))
 
 
 def write_fault(path: Path, config: BuildConfig, traceback: str) -> None:
@@ -136,6 +133,21 @@ def _numbers(config: BuildConfig, rows: list[Row], choice: Choice) -> list[tuple
         (f"{len(choice.duplicates):,}", "duplicates left out"),
         (f"{len(choice.below_cutoff):,}", f"not among the best {config.keep:,}"),
     ]
+
+
+def _to_decide(config: BuildConfig) -> dict[str, object]:
+    """Return what the page's script needs to know for its lists and the command that takes them."""
+    return {
+        "mark": _place_mark(config.input),
+        "exclude": exclude_path(config.output).name,
+        "include": f"{config.output.name}.include.txt",
+        "command": config.command(),
+    }
+
+
+def _place_mark(source: Path) -> str:
+    """Return under what a browser keeps decisions: over rebuilds from the same photos, and not from others."""
+    return hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
 
 
 def _photos_address(source: Path, page: Path, name: str) -> str | None:

@@ -1,6 +1,7 @@
 """What was decided about faces, on the disk: <output>.decisions.json, and the list of rejects that commands take."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ class Decisions:
 
     @property
     def rejected(self) -> list[str]:
-        """Ids, sorted; those with a line's end in them cannot stand in a list."""
-        return sorted(id for id, value in self.values.items() if value["decision"] == "reject" and _is_line(id))
+        """Ids, sorted."""
+        return sorted(id for id, value in self.values.items() if value["decision"] == "reject")
 
 
 def decisions_path(dataset: Path) -> Path:
@@ -59,8 +60,8 @@ def read_decisions(dataset: Path) -> Decisions:
     if not path.exists():
         if not listed.exists():
             return Decisions()
-        lines = listed.read_bytes().decode("utf-8", "surrogateescape").split("\n")
-        ids = [line.rstrip("\r") for line in lines if line.strip() and not line.startswith("#")]
+        lines = map(str.strip, listed.read_bytes().decode("utf-8-sig", "surrogateescape").splitlines())
+        ids = [line.removeprefix("./") for line in lines if line and not line.startswith("#")]
         return Decisions({id: {"decision": "reject", "mark": False} for id in ids})
     try:
         if path.stat().st_size > _MOST_BYTES:
@@ -79,8 +80,11 @@ def write_decisions(dataset: Path, decisions: Decisions) -> None:
     with write_atomic(decisions_path(dataset), durable=True) as file:
         file.write(json.dumps(data, indent=1).encode("ascii"))
     with write_atomic(exclude_path(dataset), durable=True) as file:
-        file.writelines(f"{id}\n".encode("utf-8", "surrogateescape") for id in decisions.rejected)
+        file.writelines(list_lines(decisions.rejected))
 
 
-def _is_line(id: str) -> bool:
-    return "\n" not in id and "\r" not in id
+def list_lines(ids: Iterable[str]) -> list[bytes]:
+    """Return a list as --exclude reads it: no line begins with #, and an id with a line's end in it has none."""
+    whole = (id for id in ids if id.splitlines() == [id])
+    lines = (f"./{id}" if id.startswith(("#", "./", "\ufeff")) or id != id.lstrip() else id for id in whole)
+    return [f"{line}\n".encode("utf-8", "surrogateescape") for line in lines]

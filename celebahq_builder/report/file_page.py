@@ -99,6 +99,6 @@ def _sections(dataset: Dataset) -> list[Section]:
     options = recipe(dataset)
     if "resolution" not in options:
         return []
-    table: list[tuple[str, object]] = [(name, value) for name, value in options.items()]
+    table: list[tuple[str, object]] = [(name, value) for name, value in options.items() if value != ""]
     made = Section(title="How it was made", about="The options that the file records.", table=table)
     return [made, licenses(not options.get("landmarks_sha256"), options.get("restore") != "off")]

@@ -4,7 +4,8 @@ const decisions = new Map(); // id -> {decision: "reject" | "keep" | "", mark: b
 const steps = []; // each: [[id, what it was before], ...]
 const listeners = [];
 const NONE = Object.freeze({ decision: "", mark: false });
-const storeName = `celebahq ${page.name} ${page.mark}`;
+const storeName = `celebahq ${page.mark} ${page.name}`;
+const before = page.before ?? { exclude: [], include: [] }; // the lists that this dataset was made with
 
 const decisionOf = (i) => decisions.get(ids[i]) ?? NONE;
 const whenDecided = (listener) => listeners.push(listener);
@@ -16,17 +17,17 @@ function put(id, value) {
 
 // change: {decision} or {mark}, for rows by their index.
 function decide(indices, change) {
-  const before = [];
+  const undone = [];
   for (const i of indices) {
     const was = decisionOf(i);
     const now = { ...was, ...change };
     if (now.decision === was.decision && now.mark === was.mark) continue;
-    before.push([ids[i], was]);
+    undone.push([ids[i], was]);
     put(ids[i], now);
   }
-  if (!before.length) return;
-  steps.push(before);
-  changed(before.map(([id]) => indexOfId.get(id)));
+  if (!undone.length) return;
+  steps.push(undone);
+  changed(undone.map(([id]) => indexOfId.get(id)));
 }
 
 const toggleDecision = (i, decision) =>
@@ -34,10 +35,10 @@ const toggleDecision = (i, decision) =>
 const toggleMark = (i) => decide([i], { mark: !decisionOf(i).mark });
 
 function undo() {
-  const before = steps.pop();
-  if (!before) return [];
-  for (const [id, was] of before) put(id, was);
-  const indices = before.map(([id]) => indexOfId.get(id)).filter((i) => i !== undefined);
+  const undone = steps.pop();
+  if (!undone) return [];
+  for (const [id, was] of undone) put(id, was);
+  const indices = undone.map(([id]) => indexOfId.get(id)).filter((i) => i !== undefined);
   changed(indices);
   return indices;
 }
@@ -51,13 +52,18 @@ function idsDecided(decision) {
   return [...decisions].filter(([, value]) => value.decision === decision).map(([id]) => id);
 }
 
-// The lists that the commands take: one id a line. An id cannot hold a line's end, which only odd file names do.
-const isLine = (id) => !/[\n\r]/.test(id);
-const listText = (list) => list.filter(isLine).sort((a, b) => (a < b ? -1 : 1)).map((id) => `${id}\n`).join("");
+// The lists that the commands take: one id a line, without lines that begin with #. What a line cannot hold, only odd
+// file names do.
+const isLine = (id) => !/[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]/.test(id);
+const lineOf = (id) => (/^(#|\s|\.\/|\ufeff)/.test(id) ? `./${id}\n` : `${id}\n`);
+const listText = (list) => list.filter(isLine).sort((a, b) => (a < b ? -1 : 1)).map(lineOf).join("");
 const excludeText = () => listText(idsDecided("reject"));
-// Kept ones of the file are in it anyway; others are asked for.
-const included = () =>
-  idsDecided("keep").filter((id) => indexOfId.has(id) && statusOf(indexOfId.get(id)) !== "kept");
+
+// Kept ones of the file are in it anyway, but for those that it was told to keep; others are asked for.
+const included = () => {
+  const asked = new Set(before.include);
+  return idsDecided("keep").filter((id) => asked.has(id) || (indexOfId.has(id) && statusOf(indexOfId.get(id)) !== "kept"));
+};
 
 function download(name, text) {
   const address = URL.createObjectURL(new Blob([bytesOf(text)], { type: "text/plain" }));
@@ -132,9 +138,14 @@ if (page.served) {
   });
   load(page.decisions.values);
 } else {
+  let stored = null;
   try {
-    load(JSON.parse(localStorage.getItem(storeName) ?? "{}"));
+    stored = JSON.parse(localStorage.getItem(storeName));
   } catch {
-    // a browser that keeps nothing, or something else under this name: begin with none
+    // a browser that keeps nothing, or something else under this name
   }
+  if (stored === null) {
+    for (const id of before.exclude) put(id, { decision: "reject", mark: false });
+    for (const id of before.include) put(id, { decision: "keep", mark: false });
+  } else load(stored);
 }

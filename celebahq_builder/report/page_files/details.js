@@ -20,7 +20,8 @@ function fillDetails() {
     details.close();
     return;
   }
-  const focusedId = details.contains(document.activeElement) ? document.activeElement.id : "";
+  const active = document.activeElement;
+  const focusedId = active !== details && details.contains(active) ? active.id : "";
   const button = (id, label, title, click) => {
     const element = make("button", { type: "button", id, textContent: label, title });
     element.addEventListener("click", click);

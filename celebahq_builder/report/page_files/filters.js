@@ -111,11 +111,11 @@ const compareNames = (a, b) => collator.compare(a, b);
 
 // Groups of the rows shown: [[heading, [rows]], ...]; one without a heading where none are wanted.
 const groups = [
-  ["", "none"],
-  ...(columns.has("duplicate_of") ? [["duplicates", "duplicates"]] : []),
-  ...(columns.has("identity") ? [["identity", "person"]] : []),
-  ["source", "photo"],
-  ...facetColumns().filter((name) => name !== "marks").map((name) => [name, columnName(name)]),
+  ["", "no groups"],
+  ...(columns.has("duplicate_of") ? [["duplicates", "by duplicates"]] : []),
+  ...(columns.has("identity") ? [["identity", "by person"]] : []),
+  ["source", "by photo"],
+  ...facetColumns().filter((name) => name !== "marks").map((name) => [name, `by ${columnName(name)}`]),
 ];
 
 function grouped(shown) {

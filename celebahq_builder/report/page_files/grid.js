@@ -72,7 +72,8 @@ function placeCells() {
       const key = `heading ${at}`;
       wanted.add(key);
       if (!cells.has(key)) {
-        const heading = make("h3", { className: "heading" }, make("span", { textContent: printable(line.heading) }), make("small", { textContent: line.many }));
+        const title = make("h3", {}, make("span", { textContent: printable(line.heading) }), make("small", { textContent: line.many }));
+        const heading = make("div", { className: "heading", role: "listitem" }, title);
         setPlace(heading, 0, line.top);
         add(key, heading);
       }

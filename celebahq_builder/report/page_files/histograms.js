@@ -90,6 +90,7 @@ function makeHistogram(name, whenChanged) {
       if (test(i)) counts[1][bins[i]] += 1;
       if (inStatus(i)) counts[0][bins[i]] += 1;
     }
+    element.hidden = !filters.ranges.has(name) && counts[0].every((n) => n === 0); // refused photos have no score
     const tallest = Math.max(1, ...counts[0], ...counts[1]);
     [all, shown].forEach((path, k) => path.setAttribute("d", barsPath(counts[k], tallest)));
     const range = filters.ranges.get(name);
