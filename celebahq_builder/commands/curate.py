@@ -17,9 +17,9 @@ _log = logging.getLogger("celebahq.data")
 class CurateConfig:
     """Serve a page about a dataset on this machine, in which faces are rejected, kept and marked; Ctrl-C ends it.
 
-    Every decision is saved at once, in <file>.decisions.json, and the rejects in <file>.exclude.txt, which
-    `celebahq-build --exclude` takes. The dataset itself is not changed. Nobody but this machine is answered, and
-    only who knows the address that is printed.
+    Every decision is saved at once, in <file>.decisions.json, and the rejects in <file>.exclude.txt, the list that a
+    build takes as --exclude. The dataset itself is not changed. Nobody but this machine is answered, and only who knows
+    the address that is printed.
 
     Example: celebahq-data curate celebahq.h5 --photos in-the-wild
     """
@@ -50,10 +50,10 @@ def curate(config: CurateConfig) -> None:
             server = Server(desk, config.port)
         except OSError as error:
             raise DatasetError(f"--port: got {config.port} ({error.strerror}), expected a free one, or 0") from None
-        with server:
-            _log.info(f"{printable(config.file)}: {len(dataset):,} faces. Open this; Ctrl-C ends:\n{server.address}")
-            try:
+        try:
+            with server:
+                _log.info(f"{printable(config.file)}: {len(dataset):,} faces. Open this; Ctrl-C ends:\n{server.address}")
                 server.serve_forever()
-            except KeyboardInterrupt:
-                saved = f", saved in {printable(config.file)}.exclude.txt" if desk.saved else ""
-                _log.info(f"ended: {desk.rejected:,} rejected{saved}")
+        except KeyboardInterrupt:
+            saved = f", saved in {printable(config.file)}.exclude.txt" if desk.saved else ""
+            _log.info(f"ended: {desk.rejected:,} rejected{saved}")
