@@ -52,7 +52,8 @@ def curate(config: CurateConfig) -> None:
             raise DatasetError(f"--port: got {config.port} ({error.strerror}), expected a free one, or 0") from None
         try:
             with server:
-                _log.info(f"{printable(config.file)}: {len(dataset):,} faces. Open this; Ctrl-C ends:\n{server.address}")
+                about = f"{printable(config.file)}: {len(dataset):,} faces"
+                _log.info(f"{about}. Open this; Ctrl-C ends:\n{server.address}")
                 server.serve_forever()
         except KeyboardInterrupt:
             saved = f", saved in {printable(config.file)}.exclude.txt" if desk.saved else ""
