@@ -92,8 +92,12 @@ class BuildConfig:
     max_invented: float | None = None
     """Most of a face, from brows to chin, that may; one of which more is missing is refused. Left out: 0.01 (ears
     and hair may be missing, no part of the face), and 1 with --image-list, which takes what it names."""
-    detector: Literal["hog", "cnn"] = "hog"
-    """Face detector: dlib's fast HOG, or its slower network, which also finds turned and covered faces."""
+    detector: Literal["auto", "hog", "cnn", "centerface"] = "hog"
+    """Face detector: dlib's HOG; its slower network, which also finds turned and covered faces; CenterFace, which also
+    finds small ones; or auto: HOG, and CenterFace where that finds none."""
+    landmarks_from: Literal["dlib68", "detector"] = "dlib68"
+    """What places the five points: dlib's 68-point model, or CenterFace itself (needs --detector centerface), without
+    anything that was trained on 300-W."""
     dedupe: Literal["exact", "near", "off"] = "exact"
     """Keep one of several equal faces: same pixels, same box; or also re-compressed and resized copies; or all."""
     compression: Literal["none", "gzip"] = "none"
@@ -130,6 +134,11 @@ class BuildConfig:
             raise BuildError(f"--faces: {self.faces} with --landmarks, which names one face a photo; leave one out")
         if self.image_list is not None and self.faces == "all":
             raise BuildError("--faces: got all with --image-list, expected largest or center: one face a photo")
+        if self.landmarks_from == "detector" and self.detector != "centerface":
+            without = "CenterFace alone has points of its own; give --detector centerface as well, or leave it out"
+            raise BuildError(
+                f"--landmarks-from: got detector with --detector {self.detector}, expected dlib68: {without}"
+            )
         if self.dedupe == "near" and self.resolution < 32:
             raise BuildError(f"--dedupe: got near at --resolution {self.resolution}, expected at least 32")
 
@@ -147,8 +156,9 @@ class BuildConfig:
     def face_options(self) -> dict[str, str | int | float]:
         """Options that every aligned face depends on: a build is resumed only while they stay the same."""
         options = {name: getattr(self, name) for name in FACE_OPTIONS} | {"max_invented": self.invented_limit}
-        # Left out where it changes nothing: builds and files of before have no such option.
-        return options if self.decoder == "default" else options | {"decoder": self.decoder}
+        # Left out where they change nothing: builds and files of before have no such options.
+        later = {"decoder": "default", "landmarks_from": "dlib68"}
+        return options | {name: getattr(self, name) for name, old in later.items() if getattr(self, name) != old}
 
     def recipe(self) -> dict[str, str | int | float]:
         """Options that the finished file depends on; neither a path of this machine nor the number of workers does."""

@@ -1,7 +1,7 @@
 """dlib's face detectors and its landmark predictor, on pixels: where faces may be, and five points in each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,30 +10,25 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-Detector = Literal["hog", "cnn"]
+from celebahq_builder.detections import (
+    Detection,
+    box_around,
+    inverse_rotation,
+    is_new,
+    largest_first,
+    mean_and_spread,
+    without_repeats,
+)
+
+DlibDetector = Literal["hog", "cnn"]
 
 SEEN_EYES_PX = 32  # both detectors look for faces of 80 pixels and more, which have their eyes this far apart
 _LONGEST, _LEAST_WINDOW_PX = 4, 320  # of a window: length in short sides, and what is worth a call of its own
+_WINDOW_PX, _SHARED_PX = 1600, 256  # of a finer look, at its scale
 _MIN_SCORE = -0.2  # of HOG; the shipped threshold, 0, loses faces that the landmarks then confirm
 
 
-@dataclass(frozen=True)
-class Detection:
-    """Where a detector saw something like a face.
-
-    centre: (2,) float pixels (x, y) from the photo's corner (not from the middle of its first pixel).
-    side: of the square box, in pixels of the photo.
-    degrees: by which the photo had to be turned counter-clockwise to make it upright.
-    score: the detector's confidence; dlib's own threshold is 0.
-    """
-
-    centre: np.ndarray
-    side: float
-    degrees: float
-    score: float
-
-
-def detect(image: Image.Image, scale: float, degrees: float, detector: Detector) -> list[Detection]:
+def detect(image: Image.Image, scale: float, degrees: float, detector: DlibDetector) -> list[Detection]:
     """Return what dlib takes for faces, largest first, in a photo resized by scale and turned counter-clockwise."""
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     copy = image.resize(size, Image.Resampling.BILINEAR)
@@ -45,11 +40,11 @@ def detect(image: Image.Image, scale: float, degrees: float, detector: Detector)
         middle = np.array([window[0] + window[2], window[1] + window[3]]) / 2
         for left, top, right, bottom, score in _boxes(np.ascontiguousarray(turned), detector):
             from_middle = np.array([left + right + 1 - turned.width, top + bottom + 1 - turned.height]) / 2
-            centre = (_inverse_rotation(degrees) @ from_middle + middle) / scale
+            centre = (inverse_rotation(degrees) @ from_middle + middle) / scale
             found.append(Detection(centre, (right - left + 1) / scale, degrees, score))
     if len(windows) > 1:
-        found = _without_repeats(found)
-    return sorted(found, key=lambda face: (-face.side, face.centre[1], face.centre[0]))
+        found = without_repeats(found)
+    return largest_first(found)
 
 
 def _windows(size: tuple[int, int]) -> list[tuple[int, int, int, int]]:
@@ -67,16 +62,34 @@ def _windows(size: tuple[int, int]) -> list[tuple[int, int, int, int]]:
     return [(a, 0, b, short) if size[0] == length else (0, a, short, b) for a, b in spans]
 
 
-def _without_repeats(found: list[Detection]) -> list[Detection]:
-    """Drop what was seen in two windows, the one with the lower score."""
-    kept: list[Detection] = []
-    for face in sorted(found, key=lambda face: (-face.score, face.centre[1], face.centre[0])):
-        if all(np.linalg.norm(face.centre - other.centre) > 0.5 * max(face.side, other.side) for other in kept):
-            kept.append(face)
-    return kept
+def detect_finer(image: Image.Image, seen: float, scale: float) -> list[Detection]:
+    """Return the faces that HOG finds in an upright photo at twice the scale `seen`, four times, ... up to `scale`.
+
+    They are looked for in windows, so that memory stays what one of them takes. Two windows share more than the largest
+    face that the level before was too coarse for; what a level before has found is not reported again.
+    """
+    found: list[Detection] = []
+    while seen < scale:
+        seen = min(2 * seen, scale)
+        part = _WINDOW_PX / seen, _SHARED_PX / seen
+        here = []
+        for left in _starts(image.width, *part):
+            for top in _starts(image.height, *part):
+                right, bottom = min(left + part[0], image.width), min(top + part[0], image.height)
+                box = round(left), round(top), round(right), round(bottom)
+                for face in detect(image.crop(box), seen, 0, "hog"):
+                    here.append(replace(face, centre=face.centre + box[:2]))
+        found += [face for face in without_repeats(here) if is_new(face, found)]
+    return largest_first(found)
 
 
-def _boxes(pixels: np.ndarray, detector: Detector) -> Iterator[tuple[int, int, int, int, float]]:
+def _starts(length: float, window: float, shared: float) -> list[float]:
+    """Where windows begin that cover a length."""
+    steps = max(0, int(np.ceil((length - window) / (window - shared))))
+    return [step * (length - window) / steps for step in range(steps + 1)] if steps else [0.0]
+
+
+def _boxes(pixels: np.ndarray, detector: DlibDetector) -> Iterator[tuple[int, int, int, int, float]]:
     if detector == "cnn":
         found = [(detection.rect, detection.confidence) for detection in _cnn_detector()(pixels, 0)]
     else:
@@ -103,17 +116,9 @@ def five_points(image: Image.Image, found: Detection, but_one: bool = False) -> 
             Faces come to 0.01 to 0.06; faces turned away, hidden ones and what is no face lie above.
     """
     points, _ = _read(image, found.centre, found.side, found.degrees, shifts=(0.0,))
-    points, _ = _read(image, *_box_around(points), shifts=(0.0,))
-    points, spread = _read(image, *_box_around(points), shifts=(-0.04, 0.04), but_one=but_one)
+    points, _ = _read(image, *box_around(points), shifts=(0.0,))
+    points, spread = _read(image, *box_around(points), shifts=(-0.04, 0.04), but_one=but_one)
     return (points - 0.5).astype(np.float32), spread
-
-
-def _box_around(points: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """Return centre, side and turn of the box that the HOG detector would have found (median of 300 faces)."""
-    eyes, mouth = points[:2].mean(0), points[3:].mean(0)
-    (ex, ey), (mx, my) = points[1] - points[0], mouth - eyes
-    side = 2.44 * max(np.hypot(ex, ey), 0.9 * np.hypot(mx, my), 1.0)
-    return eyes + 0.48 * (mouth - eyes), side, float(np.rad2deg(np.arctan2(ey - mx, ex + my)))
 
 
 def _read(
@@ -139,7 +144,7 @@ def _read(
     mirrored = np.ascontiguousarray(upright[:, ::-1])
 
     scale = np.array([x1 - x0, y1 - y0]) / (2 * read_side)
-    x, y = (_inverse_rotation(degrees).T @ ((centre - [x0, y0]) / scale - read_side)) + read_side
+    x, y = (inverse_rotation(degrees).T @ ((centre - [x0, y0]) / scale - read_side)) + read_side
     readings = []
     for shift in shifts:
         for pixels, mirror in ((upright, False), (mirrored, True)):
@@ -153,22 +158,9 @@ def _read(
             readings.append(five)
 
     sets = [np.delete(readings, i, axis=0) for i in range(len(readings))] if but_one else [np.array(readings)]
-    mean, spread = min(map(_mean_and_spread, sets), key=lambda result: result[1])
-    in_crop = (mean - read_side) @ _inverse_rotation(degrees).T + read_side
+    mean, spread = min(map(mean_and_spread, sets), key=lambda result: result[1])
+    in_crop = (mean - read_side) @ inverse_rotation(degrees).T + read_side
     return in_crop * scale + [x0, y0], spread
-
-
-def _mean_and_spread(readings: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the mean of (N, 5, 2) readings, and how far one of their points lies from it at most, in eye distances."""
-    mean = np.mean(readings, axis=0)
-    eye_distance = max(float(np.linalg.norm(mean[1] - mean[0])), 1.0)
-    return mean, float(np.linalg.norm(readings - mean, axis=2).max()) / eye_distance
-
-
-def _inverse_rotation(degrees: float) -> np.ndarray:
-    """Return the (2, 2) matrix from a picture turned counter-clockwise to the original; x right, y down."""
-    angle = np.deg2rad(degrees)
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
 @cache

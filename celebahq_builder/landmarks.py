@@ -1,16 +1,22 @@
-"""Five points a face, found by dlib, and whether they can be the points of a face."""
+"""Faces of a photo, found by one detector or two, and five points in each that can be the points of a face."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+from celebahq_builder import centerface
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
-from celebahq_builder.dlib_faces import SEEN_EYES_PX, Detection, Detector, detect, five_points
+from celebahq_builder.detections import Detection, box_around, is_new
+from celebahq_builder.dlib_faces import SEEN_EYES_PX, detect, detect_finer, five_points
+from celebahq_builder.landmark_bounds import check_landmarks, check_size, eye_distance
 
 Faces = Literal["largest", "all", "center"]
+Detector = Literal["hog", "cnn", "centerface", "auto"]
+LandmarksFrom = Literal["dlib68", "detector"]
+__all__ = ["Face", "check_landmarks", "check_size", "eye_distance", "find_faces"]
 
 MIN_FACE_PX = 20.0  # a crop of 80 pixels, to be enlarged 13 times
 
@@ -18,14 +24,22 @@ MIN_FACE_PX = 20.0  # a crop of 80 pixels, to be enlarged 13 times
 _DETECTED_EYES_PX = 1.25 * SEEN_EYES_PX
 _MAX_ENLARGEMENT = 4.0
 _MAX_DETECTION_PX = {"hog": 4e6, "cnn": 1e6}  # bounds time and memory: about 0.4 and 4 s on one core
+_MAX_FINER_PX = 2e8  # of the photo as HOG looks at it again for small faces: 20 s, on photos of 50 megapixels and more
+# CenterFace needs less: see docs/measurements.md.
+_CENTERFACE_EYES_PX = 9.0
+_MAX_CENTERFACE_PX = 5e7
 
 # Detector scores: below _CONFIDENT_SCORE, and in a tilted photo, three in four "faces" are shoes and sleeves; but on
 # these the readings of the landmarks do not agree with each other (see five_points), and on faces they do. On some
 # faces one of the four is astray, and only the other three have to agree (docs/photos.md, "Uncertain landmarks").
-_CONFIDENT_SCORE = 0.3
+_CONFIDENT_SCORE = {"dlib": 0.3, "centerface": 0.6}
 _QUARTERS = (90, -90, 180)
 _TURNS = (0, 35, -35, *_QUARTERS)
-_MAX_SPREAD, _MAX_SPREAD_UNSURE = 0.12, 0.05
+_TILTED = 60  # degrees; more than that nobody holds their head
+_MAX_SPREAD = {"dlib68": (0.12, 0.05), "detector": (0.2, 0.1)}  # of a face, and of one with a lower score
+# dlib's points and CenterFace's: 398 faces that both detectors see differ by 0.15 in the median, 0.36 at the 99th
+# percentile; where dlib invents the far side of a profile, by 0.53 and more.
+_MAX_APART = 0.4
 
 
 @dataclass(frozen=True)
@@ -35,26 +49,25 @@ class Face:
     landmarks: (5, 2) float32 pixels (x, y): left eye, right eye, nose, left mouth, right mouth; left in the image.
     box: (left, top, right, bottom) in pixels as detected, or None when the landmarks came from a list.
     turned: quarter turns counter-clockwise, in degrees, that bring the photo upright; 0 where it is.
+    found_by: "dlib" or "centerface"; "" when the landmarks came from a list.
     """
 
     landmarks: np.ndarray
     box: tuple[float, float, float, float] | None = None
     turned: int = 0
+    found_by: str = ""
 
 
 @dataclass(frozen=True)
-class _Bounds:
-    """What landmarks may look like; lengths are in units of the distance between the eyes."""
+class _Look:
+    """One way to look at a photo.
 
-    eyes_to_mouth: tuple[float, float]  # eye-to-eye over eyes-to-mouth: small from the side, large from above or below
-    agreement: float  # |e2e - rot90(e2m)| / (|e2e| + |e2m|): 1 when the two axes of the crop agree
-    nose_offset: float  # of the nose from the middle of the eyes, along their line: 0.5 is below an eye
+    when: "always"; "no face": where no usable one was found; "nothing": where nothing was even taken for one.
+    """
 
-
-# A list was made by people, and its profiles were accepted by the released program: only nonsense is refused.
-_LISTED = _Bounds(eyes_to_mouth=(0.1, 5.0), agreement=0.9, nose_offset=np.inf)
-# dlib never sees the far side of a profile and invents it.
-_DETECTED = _Bounds(eyes_to_mouth=(0.6, 1.8), agreement=0.97, nose_offset=0.55)
+    detect: Callable[[], list[Detection]]
+    when: Literal["always", "no face", "nothing"]
+    found_by: str
 
 
 def find_faces(
@@ -63,19 +76,23 @@ def find_faces(
     min_face: float = MIN_FACE_PX,
     detector: Detector = "hog",
     check: Callable[[np.ndarray], None] = lambda landmarks: None,
+    landmarks_from: LandmarksFrom = "dlib68",
 ) -> list[Face | UnusablePhotoError]:
-    """Find faces with dlib, and five points in each.
+    """Find faces, and five points in each.
 
-    Upright faces are looked for first; only where none is usable, the photo is turned by 35 degrees both ways; and
-    only where nothing was taken for a face, by quarters: photos that lie on their side and whose file does not say so.
-    Points and box are in the frame of the photo as it is given, in any case.
+    Upright faces are looked for first; only where none is usable, the photo is turned by 35 degrees both ways (dlib;
+    CenterFace sees tilted faces as it is); and only where nothing was taken for a face, by quarters: photos that lie
+    on their side and whose file does not say so. Points and box are in the frame of the photo as it is given, in any
+    case.
 
     Args:
         photo: (H, W, 3) uint8.
         faces: "all", or the one usable face that is "largest" or nearest to the "center" of the photo.
         min_face: the least distance between the eyes, in pixels of the photo, as in check_landmarks.
+        detector: "hog" sees frontal faces; "cnn" sees more poses and costs 10 times as much on a CPU; "centerface"
+            sees smaller ones, too; "auto" is "hog", and "centerface" where that found no usable face.
         check: takes the landmarks of a face that is usable so far; raises UnusablePhotoError to refuse it.
-        detector: "hog" sees frontal faces; "cnn" sees more poses and costs 10 times as much on a CPU.
+        landmarks_from: "dlib68", or "detector": CenterFace's own points.
 
     Returns:
         The faces, largest first, then from top to bottom, then from left to right; a face that was found and
@@ -88,130 +105,146 @@ def find_faces(
     image = Image.fromarray(photo)
     if min(image.size) < min_face / 2:  # nor would it hold the eyes and the mouth
         raise UnusablePhotoError("no face found", f"{image.width}x{image.height} px, too thin for one")
-    largest = (_MAX_DETECTION_PX[detector] / (image.width * image.height)) ** 0.5
-    scale = min(_DETECTED_EYES_PX / max(min_face, 1.0), _MAX_ENLARGEMENT, largest)
+    middle = np.array([image.width, image.height]) / 2
 
+    def from_middle(found: Detection) -> float:
+        return float(np.linalg.norm(found.centre - middle))
+
+    usable: list[tuple[Detection, Face | UnusablePhotoError]] = []
     refused: list[Face | UnusablePhotoError] = []
-    for degrees in _TURNS:
-        if refused and degrees in _QUARTERS:
-            break
-        detections = detect(image, scale, degrees, detector)
+    for look in _looks(photo, image, faces, min_face, detector):
+        if (look.when == "no face" and usable) or (look.when == "nothing" and (usable or refused)):
+            continue
+        detections = [found for found in look.detect() if is_new(found, [other for other, _ in usable])]
         if faces == "center":
-            middle = np.array([image.width, image.height]) / 2
-            detections.sort(key=lambda found: float(np.linalg.norm(found.centre - middle)))
-        evaluated: list[Face | UnusablePhotoError] = []
+            detections.sort(key=from_middle)
+        evaluated: list[tuple[Detection, Face | UnusablePhotoError]] = []
         for found in detections:
-            outcome = _evaluate_detection(image, found, min_face, check)
-            if isinstance(outcome, Face) and faces != "all":
+            outcome = _evaluate_detection(image, found, min_face, check, look.found_by, landmarks_from)
+            if isinstance(outcome, Face) and faces == "largest":
                 return [outcome]
             if outcome is not None:
-                evaluated.append(outcome)
-        if any(isinstance(outcome, Face) for outcome in evaluated):
-            return evaluated
-        refused = refused or evaluated
+                evaluated.append((found, outcome))
+            if isinstance(outcome, Face) and faces == "center":
+                break
+        if usable or any(isinstance(outcome, Face) for _, outcome in evaluated):
+            usable += evaluated
+        else:
+            refused = refused or [outcome for _, outcome in evaluated]
 
+    if faces == "center":
+        usable = sorted((one for one in usable if isinstance(one[1], Face)), key=lambda one: from_middle(one[0]))[:1]
+    if usable:
+        usable.sort(key=lambda one: (-one[0].side, one[0].centre[1], one[0].centre[0]))
+        return [outcome for _, outcome in usable]
     if not refused:
-        eyes = SEEN_EYES_PX / scale
+        eyes = _smallest_eyes(photo.shape, min_face, detector)
         raise UnusablePhotoError("no face found", f"{image.width}x{image.height} px, eyes at least {eyes:.0f} px apart")
     return refused if faces == "all" else refused[:1]
 
 
-def check_landmarks(
-    landmarks: np.ndarray, photo_shape: tuple[int, ...], min_face: float, detected: bool = False
-) -> None:
-    """Refuse five points that cannot be a face, or are of one that is too small.
+def _looks(photo: np.ndarray, image: Image.Image, faces: Faces, min_face: float, detector: Detector) -> Iterator[_Look]:
+    """Yield the looks at a photo, in order.
 
-    With left and right swapped the crop of the paper silently turns by about 170 degrees, because the two terms of
-    its axis nearly cancel.
-
-    Args:
-        landmarks: (5, 2) float pixels (x, y).
-        photo_shape: (H, W, ...).
-        min_face: the least eye_distance, in pixels.
-        detected: dlib found them, which cannot see the far side of a profile; people who make a list can.
-
-    Raises:
-        UnusablePhotoError: "implausible landmarks", "landmarks outside the photo", "profile" or "face too small".
+    The first is at so few pixels that it costs little, and sees the faces that most people want. What it is too
+    coarse for is looked for afterwards: always where all faces are wanted, or the one in the middle; else where it
+    was in vain.
     """
-    points = np.asarray(landmarks, np.float64)
-    if points.shape != (5, 2):
-        raise ValueError(f"landmarks: got shape {points.shape}, expected (5, 2)")
-    if not np.isfinite(points).all():
-        raise UnusablePhotoError("implausible landmarks", "a coordinate is not a number")
-    bounds = _DETECTED if detected else _LISTED
-    left_eye, right_eye, nose, left_mouth, right_mouth = points
-    eyes = (left_eye + right_eye) / 2
-    eye_to_eye, eye_to_mouth = right_eye - left_eye, (left_mouth + right_mouth) / 2 - eyes
-    across, down = float(np.linalg.norm(eye_to_eye)), float(np.linalg.norm(eye_to_mouth))
-    if across == 0 or down == 0:
-        raise UnusablePhotoError("implausible landmarks", "two points are equal")
-
-    height, width = photo_shape[:2]
-    outside = max(float((-0.5 - points).max()), float((points - [width - 0.5, height - 0.5]).max()))
-    if outside > 0.1 * max(across, down):  # people click a little beside the edge
-        raise UnusablePhotoError("landmarks outside the photo", f"by {outside:.1f} px of {width}x{height}")
-    if eye_to_eye[0] * eye_to_mouth[1] - eye_to_eye[1] * eye_to_mouth[0] <= 0:
-        raise UnusablePhotoError(
-            "implausible landmarks", "left and right are swapped, or the mouth lies above the eyes"
-        )
-    agreement = float(np.hypot(eye_to_eye[0] + eye_to_mouth[1], eye_to_eye[1] - eye_to_mouth[0])) / (across + down)
-    if agreement < bounds.agreement:
-        raise UnusablePhotoError(
-            "implausible landmarks", f"axes agree to {agreement:.2f}, expected at least {bounds.agreement}"
-        )
-    offset = abs(float((nose - eyes) @ eye_to_eye)) / across**2
-    if offset > bounds.nose_offset:
-        raise UnusablePhotoError(
-            "profile", f"nose {offset:.2f} eye distances aside, expected at most {bounds.nose_offset}"
-        )
-    ratio, (least, most) = across / down, bounds.eyes_to_mouth
-    if not least <= ratio <= most:
-        reason = "profile" if detected and ratio < least else "implausible landmarks"
-        raise UnusablePhotoError(reason, f"eye distance {ratio:.2f} of eyes to mouth, expected {least} to {most}")
-    check_size(points, min_face)
+    more: Literal["always", "no face"] = "no face" if faces == "largest" else "always"
+    if detector != "centerface":
+        kind: Literal["hog", "cnn"] = "cnn" if detector == "cnn" else "hog"
+        scale = _dlib_scale(photo.shape, min_face, _MAX_DETECTION_PX[kind])
+        for degrees in _TURNS:
+            when = "always" if degrees == 0 else "nothing" if degrees in _QUARTERS else "no face"
+            yield _Look(lambda degrees=degrees: detect(image, scale, degrees, kind), when, "dlib")
+        finer = _dlib_scale(photo.shape, min_face, _MAX_FINER_PX)
+        if detector == "hog" and finer > scale:
+            yield _Look(lambda: detect_finer(image, scale, finer), more, "dlib")
+    if detector in ("centerface", "auto"):
+        scale = _centerface_scale(photo.shape, min_face)
+        for degrees in (0, *_QUARTERS):
+            when = "nothing" if degrees else more if detector == "auto" else "always"
+            yield _Look(lambda degrees=degrees: centerface.detect(photo, scale, degrees), when, "centerface")
 
 
-def eye_distance(landmarks: np.ndarray) -> float:
-    """Return the distance between the eyes as it is seen from the front, in pixels: a quarter of the crop's side.
-
-    Args:
-        landmarks: (5, 2) float pixels (x, y).
-    """
-    left_eye, right_eye, _, left_mouth, right_mouth = np.asarray(landmarks, np.float64)
-    eye_to_mouth = (left_mouth + right_mouth) / 2 - (left_eye + right_eye) / 2
-    return max(float(np.linalg.norm(right_eye - left_eye)), 0.9 * float(np.linalg.norm(eye_to_mouth)))
+def _dlib_scale(shape: tuple[int, ...], min_face: float, most_px: float) -> float:
+    largest = (most_px / (shape[0] * shape[1])) ** 0.5
+    return min(_DETECTED_EYES_PX / max(min_face, 1.0), _MAX_ENLARGEMENT, largest)
 
 
-def check_size(landmarks: np.ndarray, min_face: float) -> None:
-    """Refuse a face of which the photo has too few pixels.
+def _centerface_scale(shape: tuple[int, ...], min_face: float) -> float:
+    largest = (_MAX_CENTERFACE_PX / (shape[0] * shape[1])) ** 0.5
+    return min(_CENTERFACE_EYES_PX / max(min_face, 1.0), _MAX_ENLARGEMENT, largest)
 
-    Raises:
-        UnusablePhotoError: "face too small".
-    """
-    if (size := eye_distance(landmarks)) < min_face:
-        raise UnusablePhotoError("face too small", f"eyes {size:.1f} px apart, expected at least {min_face:g}")
+
+def _smallest_eyes(shape: tuple[int, ...], min_face: float, detector: Detector) -> float:
+    """Return the eye distance, in pixels of the photo, from which on a face was looked for."""
+    if detector in ("centerface", "auto"):
+        return 0.8 * _CENTERFACE_EYES_PX / _centerface_scale(shape, min_face)
+    return SEEN_EYES_PX / _dlib_scale(shape, min_face, _MAX_FINER_PX if detector == "hog" else _MAX_DETECTION_PX["cnn"])
 
 
 def _evaluate_detection(
-    image: Image.Image, found: Detection, min_face: float, check: Callable[[np.ndarray], None]
+    image: Image.Image,
+    found: Detection,
+    min_face: float,
+    check: Callable[[np.ndarray], None],
+    found_by: str,
+    landmarks_from: LandmarksFrom,
 ) -> Face | UnusablePhotoError | None:
     """Return the face, the reason why it cannot be used, or None where there is no face at all."""
-    landmarks, spread = five_points(image, found)
-    sure = found.score >= _CONFIDENT_SCORE and not found.degrees  # even a good score may be of a face seen upside down
-    if not sure and spread > _MAX_SPREAD_UNSURE:
-        return None
-    if spread > _MAX_SPREAD:
-        landmarks, spread = five_points(image, found, but_one=True)
+    shape = image.height, image.width
+    sure = found.score >= _CONFIDENT_SCORE[found_by]
+    start, turned = found, _quarter(found.degrees)
     (x, y), half = found.centre - 0.5, found.side / 2
     box = (float(x - half), float(y - half), float(x + half), float(y + half))
-    face = Face(landmarks, box, int(found.degrees) if found.degrees in _QUARTERS else 0)
+    if found.points is not None:
+        # CenterFace sees that a face is turned away, where dlib invents its far side; and a small one costs nothing.
+        own = (found.points - 0.5).astype(np.float32)
+        start = Detection(*box_around(found.points), found.score, found.points)
+        turned = _quarter(start.degrees)
+        try:
+            check_landmarks(own, shape, 0.85 * min_face, detected=True)
+        except UnusablePhotoError as refusal:
+            refusal.face = Face(own, box, turned, found_by)
+            return refusal if sure else None
+
+    most, most_unsure = _MAX_SPREAD[landmarks_from]
+    if landmarks_from == "detector":
+        landmarks, spread = centerface.five_points(np.asarray(image), found)
+    else:
+        # even a good score of HOG may be of a face seen upside down
+        sure = sure and not (turned if found.points is not None else found.degrees)
+        landmarks, spread = five_points(image, start)
+    if not sure and spread > most_unsure:
+        return None
+    if spread > most and landmarks_from == "dlib68":
+        landmarks, spread = five_points(image, start, but_one=True)
+    face = Face(landmarks, box, turned, found_by)
     try:
-        check_landmarks(landmarks, (image.height, image.width), min_face, detected=True)
-        if spread > _MAX_SPREAD:
-            detail = f"three of four readings differ by {spread:.2f} eye distances, at most {_MAX_SPREAD} is expected"
+        check_landmarks(landmarks, shape, min_face, detected=True)
+        if spread > most:
+            readings = "three of four readings" if landmarks_from == "dlib68" else "readings"
+            detail = f"{readings} differ by {spread:.2f} eye distances, at most {most} is expected"
+            raise UnusablePhotoError("uncertain landmarks", detail)
+        if found.points is not None and (apart := _apart(landmarks, own)) > _MAX_APART:
+            detail = f"two detectors differ by {apart:.2f} eye distances, at most {_MAX_APART} is expected"
             raise UnusablePhotoError("uncertain landmarks", detail)
         check(landmarks)
     except UnusablePhotoError as refusal:
         refusal.face = face
         return refusal
     return face
+
+
+def _apart(landmarks: np.ndarray, others: np.ndarray) -> float:
+    """Return how far two sets of points differ at most, in eye distances of the first."""
+    return float(np.linalg.norm(landmarks - others, axis=1).max() / np.linalg.norm(landmarks[1] - landmarks[0]))
+
+
+def _quarter(degrees: float) -> int:
+    """Return the quarter turn by which a photo lies on its side; 0 where only the head is tilted."""
+    degrees = (degrees + 180) % 360 - 180
+    return (
+        0 if abs(degrees) < _TILTED else min(_QUARTERS, key=lambda quarter: abs((degrees - quarter + 180) % 360 - 180))
+    )

@@ -101,7 +101,9 @@ def _find(
 
     config = task.config
     if config.landmarks is None:
-        return find_faces(photo, config.faces, config.min_face, config.detector, thresholds.check)
+        return find_faces(
+            photo, config.faces, config.min_face, config.detector, thresholds.check, config.landmarks_from
+        )
     if task.landmarks is None:
         raise UnusablePhotoError("not in the list of landmarks")
     if isinstance(task.landmarks, str):

@@ -1,4 +1,4 @@
-"""What --restore auto and --device auto mean here, and which weights that takes."""
+"""What --restore auto and --device auto mean here, and which weights a build takes."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,8 @@ from celebahq_builder.config import BuildConfig, BuildError
 def resolve_auto(config: BuildConfig) -> tuple[BuildConfig, str]:
     """Return the options with nothing left to be chosen, and what the file records about the weights.
 
-    The record is JSON, from the name of each network to the SHA-256 of its weights; "" when nothing is restored.
+    The record is JSON, from the name of each network that ships and is used to the SHA-256 of its weights; "" when none
+    is.
 
     Raises:
         DeviceError: --device cuda where there is none.
@@ -18,9 +19,11 @@ def resolve_auto(config: BuildConfig) -> tuple[BuildConfig, str]:
     """
     if config.image_list is not None:
         config = replace(config, dedupe="off")
+    weights = _detector_weights(config)
     if config.restore == "off":
         # What is not used is not asked for: PyTorch, which would know about a GPU, takes seconds to load.
-        return (config if config.device != "auto" else replace(config, device="cpu")), ""
+        config = config if config.device != "auto" else replace(config, device="cpu")
+        return config, json.dumps(weights) if weights else ""
     from celebahq.device import choose_device
     from celebahq_builder.restore import artifacts_name, superres_name
     from zoo.restoration.weights import load_restoration, shipped_folder, weights_sha256
@@ -30,9 +33,21 @@ def resolve_auto(config: BuildConfig) -> tuple[BuildConfig, str]:
     size = config.restore if config.restore != "auto" else "full" if device == "cuda" else "fast"
     try:
         folders = {name: shipped_folder(name) for name in (artifacts_name(size), superres_name(size))}
-        weights = {name: weights_sha256(folder) for name, folder in folders.items()}
+        weights = {name: weights_sha256(folder) for name, folder in folders.items()} | weights
         for folder in folders.values():
             load_restoration(folder)  # damage is told here, in one line, and not by the first worker that loads it
     except (ModelError, OSError) as error:
         raise BuildError(f"--restore {size}: {error}") from None
     return replace(config, restore=size, device=device), json.dumps(weights)
+
+
+def _detector_weights(config: BuildConfig) -> dict[str, str]:
+    if config.landmarks is not None or config.detector not in ("centerface", "auto"):
+        return {}
+    from zoo.detector import checked_sha256, detector_folder
+    from zoo.folder import ModelError
+
+    try:
+        return {"centerface": checked_sha256(detector_folder())}
+    except ModelError as error:
+        raise BuildError(f"--detector {config.detector}: {error}") from None

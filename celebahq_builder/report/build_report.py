@@ -76,11 +76,12 @@ def write_report(
         "pictures": {row_id(*key): image[0][1] for key, image in images.items() if key not in kept and image},
         "photos": _photos_address(config.input, path, rows[0].source if rows else ""),
     } | _to_decide(config)
+    detector = config.detector if config.landmarks is None else None
     sections = [
         _stages(choice, images),
         _reasons(rows),
         _settings(config),
-        licenses(config.landmarks is None, config.restore != "off"),
+        licenses(detector, config.landmarks_from, config.restore != "off"),
     ]
     page = Page(
         title=config.output.name,

@@ -101,4 +101,6 @@ def _sections(dataset: Dataset) -> list[Section]:
         return []
     table: list[tuple[str, object]] = [(name, value) for name, value in options.items() if value != ""]
     made = Section(title="How it was made", about="The options that the file records.", table=table)
-    return [made, licenses(not options.get("landmarks_sha256"), options.get("restore") != "off")]
+    detector = None if options.get("landmarks_sha256") else str(options.get("detector", "hog"))
+    placed_by = str(options.get("landmarks_from", "dlib68"))
+    return [made, licenses(detector, placed_by, options.get("restore") != "off")]

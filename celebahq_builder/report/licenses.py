@@ -2,20 +2,33 @@
 
 from celebahq_builder.report.page import Section
 
+_FOUND = {
+    "centerface": "Faces were found by CenterFace",
+    "auto": "Faces were found by dlib's HOG detector and, where that found none, by CenterFace",
+}
 
-def licenses(detected: bool, restored: bool) -> Section:
+
+def licenses(detector: str | None, landmarks_from: str, restored: bool) -> Section:
     """Say whose terms a dataset falls under beside those of its photographs.
 
     Args:
-        detected: its landmarks were found by dlib, not given.
+        detector, landmarks_from: as the options of these names; None where its landmarks were given by a list.
         restored: its faces went through the restoration networks.
     """
     terms = []
-    if detected:
+    if detector is not None and landmarks_from == "dlib68":
         terms.append(
-            "The landmarks were found by dlib's 68-point model. It was trained on iBUG 300-W, whose license excludes "
+            "The landmarks were placed by dlib's 68-point model. It was trained on iBUG 300-W, whose license excludes "
             "commercial use; ask its publishers (Imperial College London) before any. A build with --landmarks does "
-            "without the model."
+            "without the model, and so does one with --detector centerface --landmarks-from detector."
+        )
+    if detector in _FOUND:
+        placed = ", which also placed the landmarks" if landmarks_from == "detector" else ""
+        terms.append(
+            f"{_FOUND[detector]}{placed} (MIT License, Copyright (c) 2019 StarClouds). It was trained on WIDER FACE, "
+            "photographs from the web that its publishers give out under CC BY-NC-ND 4.0; CenterFace's authors put no "
+            "such limit on it. Whether a network is bound by its training data is not settled; who needs certainty asks "
+            "a lawyer."
         )
     if restored:
         terms.append(

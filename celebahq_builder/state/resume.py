@@ -18,7 +18,7 @@ from celebahq_builder.state.photo_changes import changed_since, unchanged
 
 _log = logging.getLogger("celebahq.build")
 
-_SOMETIMES = ("decoder", "image_list_sha256")  # options that a file records only where they are given
+_SOMETIMES = ("decoder", "landmarks_from", "image_list_sha256")  # options that a file records only where they are given
 Found = Literal["nothing", "unfinished", "finished"]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from celebahq.files import printable
 from zoo.catalog import Catalog, Entry, read_catalog
+from zoo.detector import CLASS, ONNX_NAME
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
 from zoo.locate import PRETRAINED, shipped
 from zoo.metrics import metric_lines, read_metrics
@@ -16,6 +17,7 @@ ABOUT = {
     "Generator": "generator",
     "ArtifactRemover": "removes JPEG artifacts",
     "SuperResolver": "enlarges photographs 4 times",
+    CLASS: "finds faces, and five points in each",
 }
 
 
@@ -53,7 +55,8 @@ def _section(title: str, models: Iterable[tuple[str, Path]]) -> list[str]:
 def _model_line(name: str, folder: Path) -> str:
     try:
         config = read_config(folder)
-        size = (folder / WEIGHTS_NAMES["Generator"]).stat().st_size
+        name_of_weights = ONNX_NAME if config.get("class") == CLASS else WEIGHTS_NAMES["Generator"]
+        size = (folder / name_of_weights).stat().st_size
     except (ModelError, OSError) as error:
         return printable(f"  {name:<30} {error}")
     about = ABOUT.get(config.get("class", "Generator"), str(config.get("class")))

@@ -8,7 +8,9 @@ from typing import Any
 from celebahq.files import printable
 from zoo.architecture import ProGANConfig, read_architecture
 from zoo.catalog import Catalog, Entry, read_catalog
+from zoo.commands.detector import detector_lines
 from zoo.commands.listing import ABOUT, license_words
+from zoo.detector import CLASS
 from zoo.folder import WEIGHTS_NAMES, read_config
 from zoo.locate import locate
 from zoo.metrics import METRICS_NAME, TITLES, read_metrics, within_noise
@@ -89,6 +91,7 @@ def folder_lines(folder: Path) -> list[str]:
         *_plain("data", config.get("dataset")),
         *_plain("training", config.get("training")),
         *_origin(config.get("imported")),
+        *_plain("copyright", config.get("copyright")),
         *_plain("source", config.get("source")),
         *_plain("cite", config.get("citation")),
     ]
@@ -102,6 +105,8 @@ def folder_lines(folder: Path) -> list[str]:
             lines.append(f"    below the noise floor: {', '.join(below)}; so many images cannot tell it from reals")
         lines += _measured(entry)
     lines = [printable(line) for line in lines]  # the model may be from anywhere
+    if kind == CLASS:
+        return [*lines, "", *map(printable, detector_lines(folder))]
     if kind != "Generator":
         return [*lines, "", *map(printable, _sizes(folder, config))]
     architecture = read_architecture(folder)

@@ -1,6 +1,5 @@
 """Is a model folder what it was: hashes, names and shapes, and a forward pass against the recorded check image."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -9,28 +8,22 @@ from celebahq.files import sha256_of
 from zoo import weights
 from zoo.catalog import Entry
 from zoo.check_image import TOLERANCE, check_difference, check_inputs, load_network, recorded_hashes
+from zoo.commands.detector import detector_findings
+from zoo.commands.finding import Finding
+from zoo.detector import CLASS
 from zoo.file_hash import WrongFileError, check_file, record_of
 from zoo.folder import WEIGHTS_NAMES, ModelError, read_config
 from zoo.remote.cache import downloads_folder
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    good: bool
-    text: str
-
-    def __str__(self) -> str:
-        return f"{'ok   ' if self.good else 'WRONG'} {self.text}"
-
-
 def verify_folder(folder: Path) -> list[Finding]:
-    """Check a model folder: a generator, with its discriminator where there is one, or a restoration network.
+    """Check a model folder: a generator, with its discriminator where there is one, a restoration network, a detector.
 
     Raises:
         ModelError: there is no model in it at all.
     """
+    if read_config(folder).get("class") == CLASS:
+        return detector_findings(folder)
     findings = _hashes(folder)
     try:
         network = load_network(folder)

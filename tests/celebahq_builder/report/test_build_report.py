@@ -177,14 +177,19 @@ def test_options_and_command_are_shown(page):
 
 
 def test_licenses_of_the_models_that_were_used_are_told_and_of_no_others():
-    def told(detected, restored):
-        return " ".join(licenses(detected, restored).text)
+    def told(detector, restored, landmarks_from="dlib68"):
+        return " ".join(licenses(detector, landmarks_from, restored).text)
 
-    detected = told(True, False)
+    detected = told("hog", False)
     assert "iBUG 300-W, whose license excludes commercial use" in detected and "BSDS500" not in detected
-    given = told(False, True)
+    assert "CenterFace (" not in detected
+    for detector in ("auto", "centerface"):
+        assert "300-W, whose license" in told(detector, False) and "WIDER FACE" in told(detector, False)
+    own = told("centerface", False, "detector")
+    assert "300-W" not in own and "also placed the landmarks" in own and "Copyright (c) 2019 StarClouds" in own
+    given = told(None, True)
     assert "300-W" not in given and "CC BY-NC 4.0" in given
-    nothing = told(False, False)
+    nothing = told(None, False)
     assert "commercial" not in nothing and "photographs keep the licenses" in nothing
 
 
