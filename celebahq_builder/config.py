@@ -94,7 +94,7 @@ class BuildConfig:
     and hair may be missing, no part of the face), and 1 with --image-list, which takes what it names."""
     detector: Literal["auto", "hog", "cnn", "centerface"] = "hog"
     """Face detector: dlib's HOG; its slower network, which also finds turned and covered faces; CenterFace, which also
-    finds small ones; or auto: HOG, and CenterFace where that finds none."""
+    finds small ones; or auto: HOG, and CenterFace where that finds none (with --faces all or center always)."""
     landmarks_from: Literal["dlib68", "detector"] = "dlib68"
     """What places the five points: dlib's 68-point model, or CenterFace itself (needs --detector centerface), without
     anything that was trained on 300-W."""

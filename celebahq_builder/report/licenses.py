@@ -27,8 +27,7 @@ def licenses(detector: str | None, landmarks_from: str, restored: bool) -> Secti
         terms.append(
             f"{_FOUND[detector]}{placed} (MIT License, Copyright (c) 2019 StarClouds). It was trained on WIDER FACE, "
             "photographs from the web that its publishers give out under CC BY-NC-ND 4.0; CenterFace's authors put no "
-            "such limit on it. Whether a network is bound by its training data is not settled; who needs certainty asks "
-            "a lawyer."
+            "such limit on it. Whether a network is bound by its training data is not settled; a lawyer may know."
         )
     if restored:
         terms.append(

@@ -6,6 +6,7 @@ import pytest
 from celebahq_builder.align import align_face, face_quad
 from celebahq_builder.coverage import check_coverage, coverage, inside_photo
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
+from celebahq_builder.detections import Detection
 from celebahq_builder.landmarks import Face, find_faces
 from celebahq_builder.quality import quality_score
 
@@ -57,14 +58,15 @@ def test_a_smaller_whole_face_is_taken_instead_of_a_larger_cut_one(monkeypatch):
 
     faces = [np.full((5, 2), 1.0), np.full((5, 2), 2.0)]
 
-    def evaluated(image, found, min_face, check):
+    def evaluated(image, found, min_face, check, *_):
         try:
-            check(faces[found])
+            check(faces[int(found.score)])
         except UnusablePhotoError as refusal:
             return refusal
-        return Face(faces[found])
+        return Face(faces[int(found.score)])
 
-    monkeypatch.setattr(landmarks, "detect", lambda *_: [0, 1])
+    seen = [Detection(np.array([50.0, 50.0]), 90.0, 0.0, 0), Detection(np.array([150.0, 150.0]), 40.0, 0.0, 1)]
+    monkeypatch.setattr(landmarks, "detect", lambda *_: seen)
     monkeypatch.setattr(landmarks, "_evaluate_detection", evaluated)
 
     def check(points):

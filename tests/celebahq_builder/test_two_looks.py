@@ -112,10 +112,8 @@ def test_auto_adds_to_all_faces_those_that_dlib_does_not_see(monkeypatch):
 
 @pytest.mark.parametrize(("moved", "reason"), [(0.5, "uncertain landmarks"), (0.2, None)])
 def test_two_detectors_have_to_agree_on_a_face_that_only_one_found(moved, reason, monkeypatch):
-    nobody(monkeypatch)
     points = np.array([(80, 90), (120, 90), (100, 110), (84, 132), (116, 132)], float)
-    found = Detection(np.array([100.0, 100.0]), 90.0, 0.0, 0.9, points + 0.5)
-    monkeypatch.setattr(centerface, "detect", lambda *_: [found])
+    found_by_centerface(monkeypatch, points)
     placed = np.add(points, [[0, 0], [0, 0], [0, 0], [0, 0], [0, 40 * moved]])
     monkeypatch.setattr("celebahq_builder.landmarks.five_points", lambda *_: (placed.astype(np.float32), 0.02))
     (one,) = find_faces(np.zeros((200, 200, 3), np.uint8), detector="auto")
@@ -123,10 +121,7 @@ def test_two_detectors_have_to_agree_on_a_face_that_only_one_found(moved, reason
 
 
 def test_a_profile_is_refused_by_centerface_s_own_points_for_which_dlib_invents_a_far_side(monkeypatch):
-    nobody(monkeypatch)
-    points = np.array([(80, 90), (95, 90), (75, 110), (84, 132), (95, 132)], float)
-    found = Detection(np.array([100.0, 100.0]), 90.0, 0.0, 0.9, points)
-    monkeypatch.setattr(centerface, "detect", lambda *_: [found])
+    found_by_centerface(monkeypatch, np.array([(80, 90), (95, 90), (75, 110), (84, 132), (95, 132)], float))
     monkeypatch.setattr("celebahq_builder.landmarks.five_points", lambda *_: pytest.fail("asked dlib"))
     (one,) = find_faces(np.zeros((200, 200, 3), np.uint8), detector="auto")
     assert isinstance(one, UnusablePhotoError) and one.reason == "profile"
@@ -135,6 +130,14 @@ def test_a_profile_is_refused_by_centerface_s_own_points_for_which_dlib_invents_
 
 def nobody(monkeypatch):
     monkeypatch.setattr(dlib_faces, "_boxes", lambda *_: iter(()))
+
+
+def found_by_centerface(monkeypatch, points: np.ndarray, score: float = 0.9) -> None:
+    """A photo in which CenterFace alone sees a face, at these points."""
+    nobody(monkeypatch)
+    found = Detection(np.array([100.0, 100.0]), 90.0, 0.0, score, points + 0.5)
+    monkeypatch.setattr(centerface, "detect", lambda *_: [found])
+    monkeypatch.setattr(centerface, "five_points", lambda *_: (points.astype(np.float32), 0.02))
 
 
 def test_auto_finds_by_centerface_what_dlib_does_not_and_dlib_places_the_points(monkeypatch):
@@ -156,8 +159,7 @@ def test_auto_keeps_dlib_s_reason_where_centerface_finds_nothing_either(monkeypa
 def test_a_face_that_centerface_is_not_sure_of_needs_readings_that_agree(monkeypatch):
     points = np.array([(80, 90), (120, 90), (100, 110), (84, 132), (116, 132)], float)
     for score, spread, kept in ((0.9, 0.1, True), (0.4, 0.1, False), (0.4, 0.04, True)):
-        found = Detection(np.array([100.0, 100.0]), 90.0, 0.0, score, points)
-        monkeypatch.setattr(centerface, "detect", lambda *_, found=found: [found])
+        found_by_centerface(monkeypatch, points, score)
         monkeypatch.setattr(
             "celebahq_builder.landmarks.five_points", lambda *_, spread=spread: (points.astype(np.float32), spread)
         )

@@ -83,7 +83,7 @@ def test_a_hub_id_that_the_catalogue_knows_as_another_program_s_is_pulled(monkey
 def test_every_shipped_model_is_found_by_its_name():
     for name in shipped():
         assert zoo.model_folder(name) == PRETRAINED / name
-        assert (PRETRAINED / name / "model.safetensors").is_file()
+        assert any((PRETRAINED / name).glob("model.*"))
 
 
 def test_finding_a_model_imports_no_torch(tmp_path):
