@@ -23,7 +23,7 @@ from celebahq_builder.official.places import read_places
 from celebahq_builder.process_photos import Photos, count_reasons, limits, process_missing, process_photos
 from celebahq_builder.report.summary import BuildResult, build_result, log_summary
 from celebahq_builder.restore_settings import resolve_auto
-from celebahq_builder.sources.input_photos import list_input, photos_sha256
+from celebahq_builder.sources.input_photos import list_input, origin, photos_sha256
 from celebahq_builder.state.best_faces import Choice, with_outcomes
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.failure import is_failure
@@ -59,7 +59,7 @@ def build(config: BuildConfig) -> BuildResult:
     attributes = _attributes(config, names, landmarks_sha256, weights_sha256, list_sha256)
     header = {
         "builder_version": version(),
-        "input": str(config.input.resolve()),
+        "input": origin(config),
         "landmarks_sha256": landmarks_sha256,
         **config.face_options(),
         "weights_sha256": weights_sha256,

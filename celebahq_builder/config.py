@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from celebahq.errors import CelebAHQError
 from celebahq.files import printable
 from celebahq.options import check_options
+from celebahq_builder.sources.remote import url_of
 
 if TYPE_CHECKING:
     from celebahq_builder.report.summary import BuildResult
@@ -59,7 +60,8 @@ class BuildConfig:
 
     input: Path
     """Folder of photographs, searched to any depth; or a zip or tar of them (nothing is unpacked), a text file (.txt,
-    .lst) that lists paths, one a line, or one photograph."""
+    .lst) that lists paths, one a line, or one photograph. Or a URL that fsspec opens, s3://bucket/photos, gs:// or
+    hf://datasets/NAME/folder (pip install 'celebahq[cloud]' for the first two): nothing is stored here but faces."""
     output: Path = Path("celebahq.h5")
     """HDF5 file to make. report.html goes beside it; <output>.build/ holds the work until it is finished."""
     landmarks: Path | None = None
@@ -170,13 +172,17 @@ class BuildConfig:
         for f in fields(self):
             value = getattr(self, f.name)
             if value != f.default:
-                words += [flag(f.name)] if value is True else [flag(f.name), printable(value)]
+                words += [flag(f.name)] if value is True else [flag(f.name), _shown(value)]
         return shlex.join(words)
 
     def __str__(self) -> str:
         """One option a line, as they are typed."""
         width = max(len(f.name) for f in fields(self)) + 2
-        return "\n".join(f"{flag(f.name):<{width}}  {printable(getattr(self, f.name))}" for f in fields(self))
+        return "\n".join(f"{flag(f.name):<{width}}  {_shown(getattr(self, f.name))}" for f in fields(self))
+
+
+def _shown(value: object) -> str:
+    return printable((url_of(value) if isinstance(value, Path) else "") or value)
 
 
 def flag(name: str) -> str:

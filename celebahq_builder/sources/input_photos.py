@@ -8,8 +8,9 @@ from celebahq.files import printable
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.sources.archives import ArchiveError, FileStamp
 from celebahq_builder.sources.listing import Listing, file_stamp, list_photos
+from celebahq_builder.sources.remote import RemoteError, url_of
 
-__all__ = ["FileStamp", "file_stamp", "left_out", "list_input", "photos_sha256"]
+__all__ = ["FileStamp", "file_stamp", "left_out", "list_input", "origin", "photos_sha256"]
 
 
 def photos_sha256(root: Path, names: Iterable[str]) -> str:
@@ -20,10 +21,17 @@ def photos_sha256(root: Path, names: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def origin(config: BuildConfig) -> str:
+    """Return where the photos lie: the URL, or the whole path."""
+    return url_of(config.input) or str(config.input.resolve())
+
+
 def list_input(config: BuildConfig) -> Listing:
     """Return the names of the photos to work on, sorted, and what else lies there; BuildError when there are none."""
-    sources = "a folder, a zip, a tar, a list of paths or one photograph"
+    sources = "a folder, a zip, a tar, a list of paths, a URL or one photograph"
     readable = f"expected {sources} that can be read"
+    if url_of(config.input):
+        return _some_photos(config, _list(config, None, readable))
     try:
         root, ours = config.input.resolve(), config.build_folder.resolve()
         exists = root.exists()
@@ -33,16 +41,26 @@ def list_input(config: BuildConfig) -> Listing:
         raise BuildError(f"--input: got {config.input}, which does not exist, expected {sources}")
     if root.is_relative_to(ours):
         raise BuildError(f"--input: got {config.input}, inside this build's own folder {config.build_folder}")
+    return _some_photos(config, _list(config, ours, readable))  # the aligned faces are not photos
+
+
+def _list(config: BuildConfig, but: Path | None, readable: str) -> Listing:
     try:
-        found = list_photos(config.input, but=ours)  # the aligned faces are not photos
+        return list_photos(config.input, but)
+    except RemoteError as error:
+        raise BuildError(f"--input: {error}") from None
     except ArchiveError as error:
         raise BuildError(f"--input: {config.input}: {error}") from None
     except OSError as error:
         raise BuildError(f"--input: got {config.input} ({error.strerror}), {readable}") from None
+
+
+def _some_photos(config: BuildConfig, found: Listing) -> Listing:
     if not found.names:
         others = f" (but {left_out(found)})" if found.left_out else ""
+        where = url_of(config.input) or config.input
         raise BuildError(
-            f"--input: got no photo in {config.input}{others}, expected files like .jpg, .png, .webp, .heic or .tif"
+            f"--input: got no photo in {where}{others}, expected files like .jpg, .png, .webp, .heic or .tif"
         )
     return found
 

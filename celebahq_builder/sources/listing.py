@@ -1,14 +1,16 @@
-"""Where photos come from: a folder, a zip, a tar, a list of paths or one file. Names, stamps, bytes."""
+"""Where photos come from: a folder, a zip, a tar, a list of paths, a URL or one file. Names, stamps, bytes."""
 
 import os
 import stat
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from celebahq_builder.decoding.kinds import EXTENSIONS, other_kind
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.sources.archives import READ_ERRORS, FileStamp, archive_kind, open_archive
+from celebahq_builder.sources.remote import list_remote, read_remote, remote_stamp, url_of
 
 _LOOKED_INTO = 2000  # files of other kinds; the rest is named by extension alone
 
@@ -23,7 +25,7 @@ class Listing:
 
 
 def list_photos(root: Path, but: Path | None = None) -> Listing:
-    """Find the photos of a folder, a zip, a tar, a list of paths (.txt, .lst, .list); or name the one photo that it is.
+    """Find the photos of a folder, zip, tar, URL or list of paths (.txt, .lst, .list); or name the one that it is.
 
     A photo is a file with an image's extension, whatever is in it: one that is no image becomes a row with a
     reason; so does whatever a list names. Names that begin with a dot are skipped; pipes, sockets and devices too.
@@ -36,8 +38,11 @@ def list_photos(root: Path, but: Path | None = None) -> Listing:
     Raises:
         OSError: root does not exist, cannot be listed, or is a pipe or the like.
         ArchiveError: a damaged archive, a compressed tar.
+        RemoteError: a URL that cannot be listed.
     """
     root = Path(root)
+    if url := url_of(root):
+        return _by_extension(list_remote(url), Listing([]))
     mode = root.stat().st_mode
     if stat.S_ISDIR(mode):
         return _list_folder(root, but)
@@ -48,8 +53,13 @@ def list_photos(root: Path, but: Path | None = None) -> Listing:
         return Listing([root.name])
     archive = open_archive(root)
     listing = Listing([], Counter(archive.left_out))
-    for name in archive.stamps:
-        if kind == "list" or PurePath(name).suffix.lower() in EXTENSIONS:
+    return _by_extension(archive.stamps, listing, every_name=kind == "list")
+
+
+def _by_extension(names: Iterable[str], listing: Listing, every_name: bool = False) -> Listing:
+    """Sort names into photos and others; every_name: whatever it is called."""
+    for name in names:
+        if every_name or PurePath(name).suffix.lower() in EXTENSIONS:
             listing.names.append(name)
         else:
             listing.left_out[PurePath(name).suffix.lower() or "no extension"] += 1
@@ -103,6 +113,8 @@ def photo_path(root: Path, name: str) -> Path:
 
 def file_stamp(root: Path, name: str) -> FileStamp:
     """Return the stamp of a photo; of one in an archive, as the archive declares it."""
+    if url := url_of(root):
+        return remote_stamp(url, name)
     try:
         path = photo_path(root, name)
         if path == root and archive_kind(root):
@@ -117,8 +129,10 @@ def read_photo(root: Path, name: str) -> bytes:
     """Return the bytes of a photo that list_photos(root) named.
 
     Raises:
-        UnusablePhotoError: "file cannot be read", with the system's words.
+        UnusablePhotoError: "file cannot be read", with the system's words; NOT_FETCHED of one behind a URL.
     """
+    if url := url_of(root):
+        return read_remote(url, name)
     try:
         path = photo_path(Path(root), name)
         if path == Path(root) and archive_kind(path):

@@ -6,6 +6,8 @@ FAULT = "fault in this program"
 """The reason in the row of a photo on which a stage raised what it should not; the row keeps the traceback."""
 WORKER_DIED = "worker died"
 """The reason in the row of a photo that killed its process twice."""
+NOT_FETCHED = "could not be fetched"
+"""The reason in the row of a photo that an object store did not give, asked several times."""
 _TOO_LONG, _TOO_MUCH = "took longer than ", "took more than "
 
 
@@ -41,4 +43,4 @@ def took_too_much(gib: float) -> Failure:
 
 def is_failure(reason: str) -> bool:
     """Say whether a row's reason is one of these and not a property of the photo."""
-    return reason in (FAULT, WORKER_DIED) or reason.startswith((_TOO_LONG, _TOO_MUCH))
+    return reason in (FAULT, WORKER_DIED, NOT_FETCHED) or reason.startswith((_TOO_LONG, _TOO_MUCH))

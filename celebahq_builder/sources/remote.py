@@ -1,0 +1,132 @@
+"""Photos in an object store or on another machine: any URL that fsspec opens, such as s3://bucket/photos."""
+
+import functools
+import random
+import re
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from celebahq.errors import CelebAHQError
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
+from celebahq_builder.sources.archives import FileStamp
+from celebahq_builder.state.failure import NOT_FETCHED
+
+_URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")
+_ATTEMPTS, _FIRST_PAUSE = 5, 0.5  # seconds; doubled each time, and spread so that workers do not come back together
+_FINAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ValueError, TypeError)
+_VERSIONS = ("ETag", "etag", "md5Hash", "blob_id", "LastModified", "last_modified", "updated", "mtime")
+Value = TypeVar("Value")
+
+_listed: dict[str, dict[str, FileStamp]] = {}
+"""What the last listing of a URL found, in this process."""
+
+
+class RemoteError(CelebAHQError, ValueError):
+    """A URL that cannot be listed; the message says what was found and what is expected."""
+
+
+def url_of(path: Path | str) -> str:
+    """Return the URL that an option holds, "" for a place on this machine.
+
+    A path keeps one of the two slashes of a URL. A folder that really has such a name is taken first.
+    """
+    match = _URL.match(str(path))
+    try:
+        if not match or Path(path).exists():
+            return ""
+    except OSError:  # longer than a name on this machine may be
+        pass
+    return f"{match[1]}://{str(path)[match.end() :]}"
+
+
+def list_remote(url: str) -> dict[str, FileStamp]:
+    """Return name -> stamp of every file below a URL, or of the one file that it is; looks anew at each call.
+
+    Raises:
+        RemoteError: nothing there, no access, or the package for this kind of URL is not installed.
+    """
+    try:
+        system, root = _open(url)
+        system.invalidate_cache()
+        found = _patiently(lambda: system.find(root, detail=True))
+    except ImportError as error:
+        raise RemoteError(f"got {url}, which needs a package ({error}); pip install 'celebahq[cloud]'") from None
+    except Exception as error:  # whatever a store's own library raises: no bucket, no credentials, no such host
+        words = " ".join(str(error).split()) or "no answer"
+        raise RemoteError(f"got {url} ({type(error).__name__}: {words[:200]}), expected one that can be read") from None
+    prefix = root.rstrip("/") + "/"
+    stamps = {}
+    for place, info in found.items():
+        name = place.removeprefix(prefix) if place != root.rstrip("/") else place.rpartition("/")[2]
+        if info.get("type", "file") == "file" and not _is_left_out(name):
+            stamps[name] = _stamp(info)
+    _listed[url] = stamps
+    return stamps
+
+
+def remote_stamp(url: str, name: str) -> FileStamp:
+    """Return the stamp of a photo, from the listing where this process made it; -1 and 0 when there is none."""
+    if url in _listed:
+        return _listed[url].get(name, FileStamp(-1, 0))
+    try:
+        system, root = _open(url)
+        return _stamp(_patiently(lambda: system.info(_place(root, name))))
+    except Exception:
+        return FileStamp(-1, 0)
+
+
+def read_remote(url: str, name: str) -> bytes:
+    """Return the bytes of a photo that list_remote(url) named, asked for again where the connection fails.
+
+    Raises:
+        UnusablePhotoError: NOT_FETCHED, with the store's words; another run tries it again.
+    """
+    try:
+        system, root = _open(url)
+        return _patiently(lambda: system.cat_file(_place(root, name)))
+    except MemoryError:
+        raise
+    except Exception as error:
+        words = " ".join(str(error).split())[:200]
+        raise UnusablePhotoError(NOT_FETCHED, f"{type(error).__name__}: {words}".removesuffix(": ")) from None
+
+
+def _place(root: str, name: str) -> str:
+    """A URL that is itself one photo holds the name of its last part alone."""
+    root = root.rstrip("/")
+    return root if root.rpartition("/")[2] == name else f"{root}/{name}"
+
+
+@functools.lru_cache(maxsize=4)
+def _open(url: str) -> tuple[Any, str]:
+    import fsspec.core
+
+    return fsspec.core.url_to_fs(url)
+
+
+def _patiently(call: Callable[[], Value]) -> Value:
+    """Return call(), tried again with growing pauses where it fails for a reason that may pass."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return call()
+        except (*_FINAL, MemoryError, ImportError):
+            raise
+        except Exception:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(_FIRST_PAUSE * 2**attempt * random.uniform(0.5, 1.5))
+    raise AssertionError("unreachable")
+
+
+def _is_left_out(name: str) -> bool:
+    parts = name.split("/")
+    return ".." in parts or any(part.startswith(".") or not part for part in parts)
+
+
+def _stamp(info: dict) -> FileStamp:
+    """Size, and in place of a time what tells one version from another: stores round times differently."""
+    version = next((info[key] for key in _VERSIONS if info.get(key)), "")
+    return FileStamp(int(info.get("size") or 0), zlib.crc32(str(version).strip('"').encode()))

@@ -1,0 +1,202 @@
+"""Photos behind URLs: an S3 server on this machine, with a proxy before it that fails as networks do."""
+
+import http.client
+import os
+import shutil
+import socket
+import struct
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from celebahq_builder.build import build
+from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
+from celebahq_builder.hdf5 import open_dataset
+from celebahq_builder.sources import remote
+from celebahq_builder.sources.listing import file_stamp, list_photos, read_photo
+
+EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "in-the-wild"
+URL = "s3://photos/wild"
+
+
+class Flaky(BaseHTTPRequestHandler):
+    """Passes a request on to the store; before that it fails, as often as `faults` says for its name, in two ways."""
+
+    store: tuple[str, int]
+    faults: ClassVar[Counter[str]] = Counter()
+    asked: ClassVar[Counter[str]] = Counter()
+    protocol_version = "HTTP/1.1"
+
+    def do(self) -> None:
+        name = self.path.partition("?")[0].rpartition("/")[2]
+        Flaky.asked[name] += 1
+        if self.command == "GET" and Flaky.faults[name] > 0:
+            Flaky.faults[name] -= 1
+            if Flaky.faults[name] % 2:
+                return self.send_error(503)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            return os.close(self.connection.detach())  # a reset
+        upstream = http.client.HTTPConnection(*Flaky.store, timeout=30)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        upstream.request(self.command, self.path, body, dict(self.headers))
+        answer = upstream.getresponse()
+        data = answer.read()
+        self.send_response(answer.status)
+        for key, value in answer.getheaders():
+            if key.lower() not in ("transfer-encoding", "connection", "content-length", "date", "server"):
+                self.send_header(key, value)
+        self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+        return None
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def store():
+    """An S3 client of a server with the bucket `photos`; the builder finds it as any store, by the environment."""
+    boto3 = pytest.importorskip("boto3")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    Flaky.store = server.get_host_and_port()
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Flaky)
+    proxy.handle_error = lambda *_: None  # type: ignore[method-assign]  # of the connections that it reset
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    before = dict(os.environ)
+    os.environ |= {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{proxy.server_port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "1",  # so that it is our own patience that is tried
+    }
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="photos")
+    yield client
+    os.environ.clear()
+    os.environ.update(before)
+    proxy.shutdown()
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_faults(monkeypatch):
+    monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(Flaky, "faults", Counter())
+    monkeypatch.setattr(Flaky, "asked", Counter())
+
+
+@pytest.fixture
+def bucket(store):
+    """Three photographs and what else lies about, put there anew."""
+    for path in sorted(EXAMPLES.glob("*.jpg"))[:3]:
+        store.upload_file(str(path), "photos", f"wild/a/{path.name}")
+    for name in ("wild/notes.txt", "wild/.hidden/x.jpg", "wildlife/other.jpg"):
+        store.put_object(Bucket="photos", Key=name, Body=b"something")
+    yield store
+    for item in store.list_objects_v2(Bucket="photos").get("Contents", []):
+        store.delete_object(Bucket="photos", Key=item["Key"])
+
+
+def names_in(client) -> list[str]:
+    keys = [item["Key"] for item in client.list_objects_v2(Bucket="photos", Prefix="wild/a/")["Contents"]]
+    return sorted(key.removeprefix("wild/") for key in keys)
+
+
+def test_a_url_is_told_from_a_path_also_after_it_lost_a_slash(tmp_path, monkeypatch):
+    assert remote.url_of("s3://bucket/a b") == remote.url_of(Path("s3://bucket/a b")) == "s3://bucket/a b"
+    assert [remote.url_of(p) for p in ("photos", "/photos/s3:/x", "C:/photos", "s3:photos", Path())] == [""] * 5
+    monkeypatch.chdir(tmp_path)
+    Path("s3:/bucket").mkdir(parents=True)
+    assert remote.url_of("s3://bucket") == ""  # a folder that is really called so
+
+
+def test_photos_are_listed_in_order_and_read_as_they_are(bucket):
+    listing = list_photos(Path(URL))
+    assert listing.names == names_in(bucket) and len(listing.names) == 3
+    assert listing.left_out == {".txt": 1}
+    for name in listing.names:
+        data = (EXAMPLES / Path(name).name).read_bytes()
+        assert read_photo(Path(URL), name) == data and file_stamp(Path(URL), name).num_bytes == len(data)
+    one = f"{URL}/{listing.names[0]}"
+    name = Path(one).name
+    assert list_photos(Path(one)).names == [name] and read_photo(Path(one), name) == (EXAMPLES / name).read_bytes()
+
+
+def test_a_worker_that_listed_nothing_sees_the_stamp_that_the_listing_gave(bucket, monkeypatch):
+    name = list_photos(Path(URL)).names[0]
+    listed = file_stamp(Path(URL), name)
+    monkeypatch.setattr(remote, "_listed", {})
+    assert file_stamp(Path(URL), name) == listed
+    bucket.put_object(Bucket="photos", Key=f"wild/{name}", Body=b"x" * listed.num_bytes)  # another photo of that size
+    list_photos(Path(URL))
+    assert file_stamp(Path(URL), name) != listed
+
+
+def test_resets_and_refusals_of_a_busy_store_pass_unseen(bucket):
+    names = list_photos(Path(URL)).names
+    Flaky.faults.update({Path(name).name: 3 for name in names})
+    for name in names:
+        assert read_photo(Path(URL), name) == (EXAMPLES / Path(name).name).read_bytes()
+    assert not any(Flaky.faults.values())
+
+
+def test_what_is_gone_is_asked_for_once_and_what_stays_away_is_given_up(bucket):
+    name = list_photos(Path(URL)).names[0]
+    Flaky.faults[Path(name).name] = 1000
+    with pytest.raises(UnusablePhotoError, match="could not be fetched: "):
+        read_photo(Path(URL), name)
+    Flaky.faults.clear()
+    Flaky.asked.clear()
+    with pytest.raises(UnusablePhotoError, match="could not be fetched: FileNotFoundError"):
+        read_photo(Path(URL), "a/gone.jpg")
+    assert Flaky.asked["gone.jpg"] <= 2
+
+
+def test_a_build_from_a_store_is_the_build_from_a_folder_and_tries_again_what_it_could_not_fetch(bucket, tmp_path):
+    folder = tmp_path / "wild"
+    (folder / "a").mkdir(parents=True)
+    for name in names_in(bucket):
+        shutil.copy(EXAMPLES / Path(name).name, folder / name)
+    same = {"resolution": 16, "restore": "off"}
+    build(BuildConfig(input=folder, output=tmp_path / "local.h5", workers=0, **same))
+
+    name = names_in(bucket)[1]
+    Flaky.faults[Path(name).name] = 10_000
+    config = BuildConfig(input=URL, output=tmp_path / "remote.h5", workers=1, **same)  # type: ignore[arg-type]
+    with pytest.raises(BuildIncompleteError, match=r"1 of 3 photos failed \(1 could not be fetched\)"):
+        build(config)
+    Flaky.faults.clear()
+    result = build(config)
+    assert result.num_faces == 3
+    with open_dataset(tmp_path / "local.h5") as ours, open_dataset(tmp_path / "remote.h5") as theirs:
+        assert (ours.read(16, range(3)) == theirs.read(16, range(3))).all()
+        assert list(ours.faces["source_sha256"]) == list(theirs.faces["source_sha256"])
+    assert f"--input {URL}" in config.command()
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("s3://no-such-bucket/x", "got s3://no-such-bucket/x"),
+        ("s3://photos/empty", "got no photo in s3://photos/empty"),
+        ("nosuchscheme://host/x", "got nosuchscheme://host/x"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_one_line(store, tmp_path, url, words):
+    with pytest.raises(BuildError) as error:
+        build(BuildConfig(input=url, output=tmp_path / "x.h5"))
+    assert words in str(error.value) and "\n" not in str(error.value) and "expected" in str(error.value)
+    assert list(tmp_path.iterdir()) == []
