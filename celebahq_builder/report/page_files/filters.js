@@ -143,5 +143,5 @@ function groupedDuplicates(shown) {
   return [...found]
     .filter(([original, others]) => wanted.has(original) || others.some((i) => wanted.has(i)))
     .sort(([a], [b]) => a - b)
-    .map(([original, others]) => [`${sourceOf(original)} and ${plural(others.length, "duplicate", "duplicates")}`, [original, ...others]]);
+    .map(([original, others]) => [sourceOf(original), [original, ...others]]);
 }

@@ -68,16 +68,10 @@ function placeCells() {
   for (let at = lineAt(top - screen); at < view.lines.length; at++) {
     const line = view.lines[at];
     if (line.top > top + 2 * screen) break;
-    if (line.heading !== undefined) {
-      const key = `heading ${at}`;
+    for (const heading of line.headings ?? []) {
+      const key = `heading ${at} ${heading.column}`;
       wanted.add(key);
-      if (!cells.has(key)) {
-        const title = make("h3", {}, make("span", { textContent: printable(line.heading) }), make("small", { textContent: line.many }));
-        const heading = make("div", { className: "heading", role: "listitem" }, title);
-        setPlace(heading, 0, line.top);
-        add(key, heading);
-      }
-      continue;
+      if (!cells.has(key)) add(key, makeHeading(heading, line.top));
     }
     for (let k = 0; k < line.count; k++) {
       const place = line.first + k;
@@ -98,6 +92,14 @@ function placeCells() {
   for (const [key, element] of cells) {
     if (typeof key === "number") element.querySelector(".open").tabIndex = key === reachable ? 0 : -1;
   }
+}
+
+function makeHeading({ text, column, span, many }, top) {
+  const title = make("h3", {}, make("span", { textContent: printable(text) }), make("small", { textContent: many > 1 ? many : "" }));
+  const heading = make("div", { className: "heading", role: "listitem", title: printable(text) }, title);
+  setPlace(heading, column * (view.cell + GAP), top);
+  heading.style.width = `${span * (view.cell + GAP) - GAP}px`;
+  return heading;
 }
 
 function setPlace(element, left, top) {

@@ -6,7 +6,7 @@ const HEADING = 40;
 
 const view = {
   order: [], // rows as they are shown, one after the other
-  lines: [], // {top, height, heading} or {top, height, first, count}
+  lines: [], // {top, height, headings} or {top, height, first, count}
   starts: [], // the first place of every line of faces
   startLines: [], // and which line that is
   height: 0,
@@ -19,11 +19,11 @@ function layOut(groups, width, wish) {
   const cell = (width - GAP * (across - 1)) / across;
   const [lines, order, starts, startLines] = [[], [], [], []];
   let top = 0;
-  for (const [heading, rows] of groups) {
-    if (heading) {
-      lines.push({ top, height: HEADING, heading, many: rows.length });
-      top += HEADING;
-    }
+  const addHeadings = (headings) => {
+    lines.push({ top, height: HEADING, headings });
+    top += HEADING;
+  };
+  const addFaces = (rows) => {
     for (let k = 0; k < rows.length; k += across) {
       const number = Math.min(across, rows.length - k);
       starts.push(order.length);
@@ -32,7 +32,27 @@ function layOut(groups, width, wish) {
       top += cell + CAPTION + GAP;
       for (let j = 0; j < number; j++) order.push(rows[k + j]);
     }
+  };
+  // Small groups share a line, each under its own heading.
+  let shared = { headings: [], rows: [] };
+  const close = () => {
+    if (!shared.rows.length) return;
+    addHeadings(shared.headings);
+    addFaces(shared.rows);
+    shared = { headings: [], rows: [] };
+  };
+  for (const [text, rows] of groups) {
+    if (shared.rows.length + rows.length > across || !text) close();
+    if (!text) addFaces(rows);
+    else if (rows.length > across) {
+      addHeadings([{ text, column: 0, span: across, many: rows.length }]);
+      addFaces(rows);
+    } else {
+      shared.headings.push({ text, column: shared.rows.length, span: rows.length, many: rows.length });
+      shared.rows.push(...rows);
+    }
   }
+  close();
   Object.assign(view, { order, lines, starts, startLines, height: top, across, cell });
 }
 

@@ -20,7 +20,7 @@ EVIL = '<img src=x onerror="document.title=1">\n\udcff "&amp;.jpg'
 SHOWN = "() => document.getElementById('count').textContent"
 
 
-def write_dataset(path, count, resolution=16):
+def write_dataset(path, count, resolution=16, people=None):
     """A dataset of which row i has the color i, by which its thumbnail is known."""
     colors = np.stack([np.arange(count) % 251, np.arange(count) // 251, np.arange(count) % 7 * 30], 1).astype(np.uint8)
     with DatasetWriter(path, resolution, count) as writer:
@@ -36,6 +36,7 @@ def write_dataset(path, count, resolution=16):
                 score=1 - i / count,
                 breadth=0.5,
                 isotropy=float(i % 10),
+                identity=None if people is None else i % people,
             )
             writer.write({r: np.broadcast_to(colors[i][:, None, None], (3, r, r)) for r in levels}, face)
     return colors
@@ -161,10 +162,27 @@ def test_every_kind_of_row_is_shown_with_its_reason(open_page, small):
     page.click("#statuses >> text=not among the best")
     count_is(page, "8 of 13 shown")
     page.select_option("#group", "duplicates")
-    page.wait_for_selector(".heading >> text=p2.jpg and 1 duplicate")
+    page.wait_for_selector(".heading >> text=p2.jpg")
     labels = [cell.get_attribute("aria-label") for cell in page.query_selector_all(".cell .open")]
     assert len(labels) == 2 and "p2.jpg" in labels[0] and "again.jpg" in labels[1]
     assert page.said == []
+
+
+def test_faces_of_one_person_stand_together_where_the_file_knows_persons(open_page, tmp_path):
+    write_dataset(tmp_path / "f.h5", 12, people=3)
+    config = BuildConfig(input=tmp_path, output=tmp_path / "f.h5", resolution=16)
+    with open_dataset(tmp_path / "f.h5") as dataset:
+        write_missing_report(tmp_path / "report.html", config, dataset)
+    page = open_page((tmp_path / "report.html").as_uri())
+    page.select_option("#group", "identity")
+    page.wait_for_selector(".heading")
+    assert [heading.inner_text().split("\n") for heading in page.query_selector_all(".heading")] == [
+        [f"identity {k}", "4"] for k in range(3)
+    ]
+    page.focus(".cell .open")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("x")
+    assert downloaded(page)[1] == b"day 0/photo 00003.jpg#0\n"  # the second of identity 0
 
 
 def test_histogram_is_brushed_by_the_pointer_and_a_click_takes_it_back(open_page, small):
