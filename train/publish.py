@@ -68,18 +68,44 @@ def example_label(dataset: Dataset) -> str:
 def grid_latents(
     config: TrainConfig, dataset: Dataset, resolution: int, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Return latents (N, latent_size) and labels of the grid: the same at every tick and on every resume."""
+    """Return latents (N, latent_size) and labels of the grid: the same at every tick and on every resume.
+
+    Where labels are classes, each row of the grid is of one class.
+    """
     columns, rows = grid_shape(resolution)
     latents = np.random.RandomState(config.seed).randn(columns * rows, config.latent_size)
     labels = None
     if dataset.labels is not None:
-        chosen = dataset.labels[np.arange(columns * rows) % len(dataset)]
+        classes = classes_of_grid(dataset.labels, rows)
+        if classes is None:
+            chosen = dataset.labels[np.arange(columns * rows) % len(dataset)]
+        else:
+            chosen = np.eye(dataset.labels.shape[1], dtype=np.float32)[np.repeat(classes, columns)]
         labels = torch.from_numpy(np.ascontiguousarray(chosen)).to(device)
     return torch.from_numpy(latents.astype(np.float32)).to(device), labels
 
 
+def classes_of_grid(labels: np.ndarray, rows: int) -> np.ndarray | None:
+    """Return the class of each row of a grid, of those that the dataset has: evenly spread, or again where there are
+    fewer than rows. None where labels, (N, L), are no classes.
+    """
+    one_hot = np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()
+    if not one_hot:
+        return None
+    present = np.unique(labels.argmax(axis=1))
+    if len(present) <= rows:
+        return present[np.arange(rows) % len(present)]
+    return present[np.linspace(0, len(present) - 1, rows).round().astype(int)]
+
+
 def save_reals(folder: Path, dataset: Dataset, resolution: int) -> None:
-    """Write reals.png: rows spread evenly over the file, in the layout of the grids of fakes."""
+    """Write reals.png in the layout of the grids of fakes: rows spread evenly over the file, or over each class."""
     columns, rows = grid_shape(resolution)
-    indices = np.linspace(0, len(dataset) - 1, columns * rows).round().astype(int)
+    classes = None if dataset.labels is None else classes_of_grid(dataset.labels, rows)
+    if dataset.labels is None or classes is None:
+        indices = np.linspace(0, len(dataset) - 1, columns * rows).round().astype(int)
+    else:
+        of_class = [np.flatnonzero(dataset.labels[:, chosen]) for chosen in classes]
+        spread = [found[np.linspace(0, len(found) - 1, columns).round().astype(int)] for found in of_class]
+        indices = np.concatenate(spread)
     save_grid(folder / "reals.png", dataset.read(resolution, indices), columns, resolution)

@@ -1,7 +1,12 @@
 """--init: training goes on from an imported pair, in its own architecture, exactly where the file left it."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +23,7 @@ from zoo import weights
 from zoo.importers import import_networks
 from zoo.progan import Discriminator, Generator, ProGANConfig
 
+ROOT = Path(__file__).resolve().parents[2]
 FOREIGN = ProGANConfig(
     resolution=8, latent_size=6, widths=(10, 7), discriminator_hidden=9, per_pixel_bias=True, tanh=True,
     pixelnorm="not_first", stddev="contiguous", stddev_unbiased=True, discriminator_fades_from=16, lod=0.5,
@@ -238,3 +244,33 @@ def test_a_renamed_file_resumes_its_run(tmp_path):
     assert train(replace(config, dataset=tmp_path / "renamed.h5", total_kimg=0.048))
     assert checkpoints(tmp_path / "faces8-tiny" / "checkpoints")[-1].name == "checkpoint-000000.048.pt"
     assert not (tmp_path / "renamed-tiny").exists()
+
+
+def test_init_takes_the_generator_that_ships_by_its_name(tmp_path):
+    shipped = zoo.load("faces-32")
+    config = options(tmp_path, "faces-32", resolution=32, discriminator_kimg=0.016, total_kimg=0.032)
+    nets = networks_of(config)
+    for key, value in shipped.state_dict().items():
+        assert torch.equal(nets.g_ema.state_dict()[key], value) and torch.equal(nets.generator.state_dict()[key], value)
+    assert read_initial("faces-32").discriminator is None  # and one is made and trained first
+    assert train(config)
+    published = zoo.load(tmp_path / "run")
+    assert published.config == shipped.config
+    assert any(not torch.equal(value, shipped.state_dict()[key]) for key, value in published.state_dict().items())
+
+
+def test_init_takes_a_hub_id_with_a_revision(pair, tmp_path):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "hub" / "models--me--faces"
+    shutil.copytree(pair, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "v1").write_text(commit)
+    program = "import sys, zoo; from train.initial import read_initial; print(read_initial(sys.argv[1]).architecture)"
+    environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}  # read at its import
+    for name, line in (("me/faces@v1", str(read_initial(str(pair)).architecture)), ("me/faces@v2", None)):
+        command = [sys.executable, "-c", program, name]
+        ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+        if line:
+            assert ran.stdout.strip() == line, ran.stderr
+        else:
+            assert ran.returncode and "TrainError: --init me/faces" in ran.stderr.splitlines()[-1]
