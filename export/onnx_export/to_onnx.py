@@ -89,6 +89,8 @@ def export_onnx(
         UsageError: the model cannot be used, the file is there and something else, or it cannot be written.
         ParityError: onnxruntime and PyTorch disagree; no file is left behind.
     """
+    if precision not in ("fp32", "fp16"):
+        raise UsageError(f"--precision: got {precision!r}, expected fp32 or fp16")
     try:
         folder = zoo.model_folder(model)
         generator, config = weights.load(folder), read_config(folder)

@@ -86,6 +86,11 @@ def test_a_resolution_that_it_never_gave_is_refused(save_model, tmp_path, archit
         export_onnx(folder, tmp_path / "a.onnx", resolution=resolution)
 
 
+def test_a_precision_that_there_is_not_is_refused_before_anything_is_loaded(tmp_path):
+    with pytest.raises(UsageError, match="--precision: got 'fp8', expected fp32 or fp16"):
+        export_onnx(tmp_path / "nowhere", precision="fp8")
+
+
 def test_weights_beside_the_file_belong_to_it(model, tmp_path, onnx_file, monkeypatch):
     """Asked for, or because one file cannot hold them, which is imagined here at 10 kB instead of 2 GB."""
     asked, needed = tmp_path / "asked.onnx", tmp_path / "needed.onnx"
