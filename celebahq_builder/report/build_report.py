@@ -21,6 +21,8 @@ from celebahq_builder.report.page import Page, Section, render, text
 from celebahq_builder.report.page_data import fingerprint, in_order, page_columns
 from celebahq_builder.report.photos import Images
 from celebahq_builder.report.sprites import MOST_IN_PAGE, Thumbnails, in_page, remove_other_sheets, write_sheets
+from celebahq_builder.sources.input_photos import origin
+from celebahq_builder.sources.remote import url_of
 from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.file_rows import file_rows
 from celebahq_builder.state.manifest import Row
@@ -85,7 +87,7 @@ def write_report(
     ]
     page = Page(
         title=config.output.name,
-        about=f"made by celebahq-build from {config.input}",
+        about=f"made by celebahq-build from {url_of(config.input) or config.input}",
         numbers=_numbers(config, rows, choice),
         data=data,
         sections=[section for section in sections if section],
@@ -107,7 +109,7 @@ def write_fault(path: Path, config: BuildConfig, traceback: str) -> None:
     about = "The report could not be made, which is a fault in this program. The faces are not touched by it."
     lines = traceback.splitlines()
     sections = [Section(title="No report", about=about, lines=lines), _settings(config)]
-    about = f"made by celebahq-build from {config.input}"
+    about = f"made by celebahq-build from {url_of(config.input) or config.input}"
     _write(path, Page(title=config.output.name, about=about, sections=sections))
 
 
@@ -139,16 +141,16 @@ def _numbers(config: BuildConfig, rows: list[Row], choice: Choice) -> list[tuple
 def _to_decide(config: BuildConfig) -> dict[str, object]:
     """Return what the page's script needs to know for its lists and the command that takes them."""
     return {
-        "mark": _place_mark(config.input),
+        "mark": _place_mark(origin(config)),
         "exclude": exclude_path(config.output).name,
         "include": f"{config.output.name}.include.txt",
         "command": config.command(),
     }
 
 
-def _place_mark(source: Path) -> str:
+def _place_mark(place: str) -> str:
     """Return under what a browser keeps decisions: over rebuilds from the same photos, and not from others."""
-    return hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode(place)).hexdigest()[:16]
 
 
 def _photos_address(source: Path, page: Path, name: str) -> str | None:

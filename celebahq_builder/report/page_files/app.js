@@ -13,6 +13,7 @@ const KEYS = [
 ];
 
 function refresh() {
+  applyFilters();
   const above = grid.getBoundingClientRect().top - $("bar").offsetHeight;
   if (above < -GAP) scrollBy(0, above); // the first of them, not what has come to lie where one looked
   rebuildGrid();
@@ -47,6 +48,7 @@ function whenAFaceIsDecided(indices) {
     if (typeof key === "number" && hit.has(view.order[key])) paintDecision(cell, view.order[key]);
   }
   if (details.open) paintActions(view.order[openPlace]);
+  applyFilters(); // faces that were decided stay in sight until the filters change
   paintSidebar();
   paintDecided();
 }

@@ -21,9 +21,10 @@ page.columns = null;
 
 const numberAt = (name, i) => columns.get(name)?.at(i) ?? NaN;
 const textAt = (name, i) => columns.get(name)?.at(i) ?? "";
-const sourceOf = (i) => textAt("source", i);
-const statusOf = (i) => textAt("status", i);
-const rowOf = (i) => numberAt("row", i);
+const [sourceColumn, statusColumn, rowColumn] = ["source", "status", "row"].map((name) => columns.get(name));
+const sourceOf = (i) => sourceColumn.at(i);
+const statusOf = (i) => statusColumn.at(i);
+const rowOf = (i) => rowColumn.at(i);
 const idOf = (i) => `${sourceOf(i)}#${numberAt("face_index", i)}`;
 const ids = Array.from({ length: count }, (_, i) => idOf(i));
 const indexOfId = new Map(ids.map((id, i) => [id, i]));

@@ -36,50 +36,86 @@ function facetWords(name) {
 
 // Of every different text once, not of every row: which texts a search finds.
 const searched = ["source", "reason", "detail", "marks", "duplicate_of"].filter((name) => columns.has(name));
+const lowered = new Map(); // column -> its words as they are searched, made at the first search
+function searchable(name) {
+  if (!lowered.has(name)) lowered.set(name, columns.get(name).words.map((text) => printable(text).toLowerCase()));
+  return lowered.get(name);
+}
+
 function textMatches(query) {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   if (!words.length) return null;
   return words.map((word) =>
     searched.map((name) => ({
       codes: columns.get(name).codes,
-      hits: columns.get(name).words.map((text) => printable(text).toLowerCase().includes(word)),
+      hits: searchable(name).map((text) => text.includes(word)),
     })),
   );
 }
 
-// Returns a function i -> boolean. but: a column whose own filter is left out, for its histogram.
-function predicate(but = "") {
-  const tests = [];
+// Of each filter that is set: 1 for every row that it leaves out. A column's name stands behind a colon.
+const masks = new Map();
+const left = new Uint8Array(count); // how many filters leave a row out
+
+function mask(key, keeps) {
+  const found = new Uint8Array(count);
+  for (let i = 0; i < count; i++) found[i] = keeps(i) ? 0 : 1;
+  masks.set(key, found);
+}
+
+function applyFilters() {
+  masks.clear();
   const matches = textMatches(filters.text);
-  if (matches) tests.push((i) => matches.every((word) => word.some(({ codes, hits }) => hits[codes[i]])));
-  if (filters.statuses.size && but !== "status") tests.push((i) => filters.statuses.has(statusOf(i)));
-  if (filters.decided !== "all" && but !== "decided") {
+  if (matches) mask("text", (i) => matches.every((word) => word.some(({ codes, hits }) => hits[codes[i]])));
+  if (filters.statuses.size) {
+    const hits = statusColumn.words.map((word) => filters.statuses.has(word));
+    mask("status", (i) => hits[statusColumn.codes[i]]);
+  }
+  if (filters.decided !== "all") {
     const wanted = filters.decided;
-    tests.push((i) => {
+    mask("decided", (i) => {
       const { decision, mark } = decisionOf(i);
       return wanted === "marked" ? mark : wanted === "undecided" ? !decision : decision === wanted;
     });
   }
   for (const [name, [low, high]] of filters.ranges) {
-    if (name === but) continue;
     const { values } = columns.get(name);
-    tests.push((i) => values[i] >= low && values[i] <= high);
+    mask(`:${name}`, (i) => values[i] >= low && values[i] <= high);
   }
   for (const [name, wanted] of filters.facets) {
-    if (name === but || !wanted.size) continue;
+    if (!wanted.size) continue;
     const { words, codes } = columns.get(name);
-    const hits = words.map((text) =>
-      name === "marks" ? text.split(/\s+/).some((word) => wanted.has(word)) : wanted.has(text),
-    );
-    tests.push((i) => hits[codes[i]]);
+    const hits = words.map((text) => (name === "marks" ? text.split(/\s+/).some((word) => wanted.has(word)) : wanted.has(text)));
+    mask(`:${name}`, (i) => hits[codes[i]]);
   }
-  return (i) => tests.every((test) => test(i));
+  left.fill(0);
+  for (const found of masks.values()) for (let i = 0; i < count; i++) left[i] += found[i];
+}
+
+// Returns a function i -> boolean. but: filters that do not count, for the numbers that stand beside them.
+function passes(...but) {
+  const others = but.map((key) => masks.get(key)).filter(Boolean);
+  if (!others.length) return (i) => left[i] === 0;
+  return (i) => left[i] === others.reduce((sum, found) => sum + found[i], 0);
+}
+
+// How many rows that pass have each of a column's words.
+function countWords(name, test) {
+  const { words, codes } = columns.get(name);
+  const numbers = new Int32Array(words.length);
+  for (let i = 0; i < count; i++) if (test(i)) numbers[codes[i]] += 1;
+  const counts = new Map();
+  words.forEach((text, code) => {
+    for (const word of name === "marks" ? text.split(/\s+/).filter(Boolean) : [text]) {
+      counts.set(word, (counts.get(word) ?? 0) + numbers[code]);
+    }
+  });
+  return counts;
 }
 
 function shownRows() {
-  const test = predicate();
   const shown = [];
-  for (let i = 0; i < count; i++) if (test(i)) shown.push(i);
+  for (let i = 0; i < count; i++) if (left[i] === 0) shown.push(i);
   sortRows(shown);
   return shown;
 }

@@ -83,12 +83,12 @@ function makeHistogram(name, whenChanged) {
   picture.addEventListener("pointercancel", () => (from = null));
 
   const paint = () => {
-    const [inStatus, test] = [predicateOfStatus(), predicate(name)];
+    const [test, outside] = [passes(`:${name}`), masks.get("status")];
     const counts = [new Float64Array(BINS), new Float64Array(BINS)];
     for (let i = 0; i < count; i++) {
       if (bins[i] < 0) continue;
       if (test(i)) counts[1][bins[i]] += 1;
-      if (inStatus(i)) counts[0][bins[i]] += 1;
+      if (!outside?.[i]) counts[0][bins[i]] += 1;
     }
     element.hidden = !filters.ranges.has(name) && counts[0].every((n) => n === 0); // refused photos have no score
     const tallest = Math.max(1, ...counts[0], ...counts[1]);
@@ -115,8 +115,4 @@ function barsPath(counts, tallest) {
     path += `M${(k * step).toFixed(2)} ${TALL}v${(-tall).toFixed(2)}h${(step - 1).toFixed(2)}v${tall.toFixed(2)}z`;
   });
   return path;
-}
-
-function predicateOfStatus() {
-  return filters.statuses.size ? (i) => filters.statuses.has(statusOf(i)) : () => true;
 }

@@ -19,12 +19,6 @@ function chip(label, pressed, click) {
   };
 }
 
-function countBy(test, keys) {
-  const counts = new Map();
-  for (let i = 0; i < count; i++) if (test(i)) for (const key of keys(i)) counts.set(key, (counts.get(key) ?? 0) + 1);
-  return counts;
-}
-
 function toggled(set, value) {
   if (!set.delete(value)) set.add(value);
 }
@@ -38,7 +32,7 @@ function makeStatuses() {
   })]);
   $("statuses").append(...chips.map(([, { button }]) => button));
   painters.push(() => {
-    const counts = countBy(predicate("status"), (i) => [statusOf(i)]);
+    const counts = countWords("status", passes("status"));
     for (const [name, { paint }] of chips) paint(counts.get(name) ?? 0);
   });
   if (found.includes("kept")) filters.statuses.add("kept");
@@ -51,10 +45,15 @@ function makeDecided() {
   })]);
   $("decided").append(...chips.map(([, { button }]) => button));
   painters.push(() => {
-    const counts = countBy(predicate("decided"), (i) => {
+    const counts = new Map();
+    const add = (key) => counts.set(key, (counts.get(key) ?? 0) + 1);
+    const test = passes("decided");
+    for (let i = 0; i < count; i++) {
+      if (!test(i)) continue;
       const { decision, mark } = decisionOf(i);
-      return [decision || "undecided", ...(mark ? ["marked"] : [])];
-    });
+      add(decision || "undecided");
+      if (mark) add("marked");
+    }
     for (const [name, { paint }] of chips) paint(name === "all" ? null : (counts.get(name) ?? 0));
   });
 }
@@ -83,13 +82,9 @@ function makeFacet(name) {
   })]);
   const list = make("div", { className: "facet", role: "group", "aria-label": columnName(name) });
   $("facets").append(make("h3", { textContent: columnName(name) }), list);
-  const keys = name === "marks" ? (i) => textAt(name, i).split(/\s+/).filter(Boolean) : (i) => [textAt(name, i)];
   let sorted = false;
   painters.push(() => {
-    const saved = new Set(filters.statuses);
-    if (name === "reason") filters.statuses.clear();
-    const counts = countBy(predicate(name), keys);
-    if (name === "reason") filters.statuses = saved;
+    const counts = countWords(name, name === "reason" ? passes(":reason", "status") : passes(`:${name}`));
     if (!sorted) {
       chips.sort(([a], [b]) => (counts.get(b) ?? 0) - (counts.get(a) ?? 0) || compareNames(a, b));
       list.append(...chips.map(([, { button }]) => button));
