@@ -16,21 +16,31 @@ from celebahq.files import printable
 from celebahq.progress import progress
 from celebahq.version import version
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError
-from celebahq_builder.hdf5_format.row_tables import write_row_tables
+from celebahq_builder.hdf5_format.row_tables import are_tables_of, write_row_tables
 from celebahq_builder.hdf5_format.rows import Rows
 from celebahq_builder.landmark_lists.match import read_landmarks
 from celebahq_builder.official.places import read_places
 from celebahq_builder.process_photos import Photos, count_reasons, limits, process_missing, process_photos
+from celebahq_builder.quality import SCORE_VERSION
 from celebahq_builder.report.summary import BuildResult, build_result, log_summary
 from celebahq_builder.restore_settings import resolve_auto
 from celebahq_builder.sources.input_photos import list_input, origin, photos_sha256
 from celebahq_builder.state.best_faces import Choice, with_outcomes
 from celebahq_builder.state.build_folder import BuildFolder
+from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.failure import is_failure
-from celebahq_builder.state.file_rows import file_rows
+from celebahq_builder.state.file_rows import file_rows, manifest_rows
 from celebahq_builder.state.manifest import Row, write_manifest
+from celebahq_builder.state.name_lists import read_name_lists, tell_unmatched
+from celebahq_builder.state.output_file import Found, look_at_output, looked_for, say_finished
 from celebahq_builder.state.photo_changes import photo_digests
-from celebahq_builder.state.resume import are_these_faces, load_completed_rows, look_at_output
+from celebahq_builder.state.resume import (
+    are_these_faces,
+    are_these_rows,
+    header_of_before,
+    holds_more,
+    load_completed_rows,
+)
 
 if TYPE_CHECKING:
     from celebahq_builder.report.sprites import Thumbnails
@@ -53,36 +63,46 @@ def build(config: BuildConfig) -> BuildResult:
     listing = list_input(config)
     places, list_sha256 = read_places(config, listing)
     names = listing.names
+    lists = read_name_lists(config.exclude, config.include, names)
     config, weights_sha256 = resolve_auto(config)
     _log.info(f"{config}\n")
     landmarks, landmarks_sha256 = read_landmarks(config, names)
-    attributes = _attributes(config, names, landmarks_sha256, weights_sha256, list_sha256)
+    options = {"landmarks_sha256": landmarks_sha256, **list_sha256}
+    attributes = _attributes(config, names, options | lists.digests(), weights_sha256)
+    found = look_at_output(config, names, attributes)
+    begun = header_of_before(config)
+    smallest = looked_for(config, begun or (found.options if found.rows else {}), begun and config.build_folder)
+    if smallest != config.min_face:
+        options["looked_for"] = smallest
+        attributes = _attributes(config, names, options | lists.digests(), weights_sha256)
     header = {
         "builder_version": version(),
+        "score_version": SCORE_VERSION,
         "input": origin(config),
-        "landmarks_sha256": landmarks_sha256,
         **config.face_options(),
+        **config.thresholds(),
         "weights_sha256": weights_sha256,
-        **list_sha256,
+        **options,
     }
-    found = look_at_output(config, names, attributes, header)
-    if found == "finished":
-        return _result_of_before(config, len(names))
+    if found.kind == "same" and not holds_more(config, names, header, lists, found):
+        return _result_of_before(config, found, len(names))
 
-    photos = Photos(config, names, landmarks, places)
+    photos = Photos(config, names, landmarks, places, lists, smallest)
     with _one_line_for_disk_errors(), BuildFolder(config.build_folder) as folder:
-        rows = load_completed_rows(folder, header, names, config)
+        folder.earlier = _earlier_faces(config, found)
+        rows = load_completed_rows(folder, header, names, config, lists, found)
         rows += process_photos(folder, photos, rows)
         rows, choice = process_missing(folder, photos, header, rows)
+        tell_unmatched(lists, (row.key for row in rows))
 
         failed = [row for row in rows if is_failure(row.reason)]
-        if choice.kept and (found == "nothing" or not _is_written(config, choice)):
+        every_row = file_rows(rows, choice)
+        if choice.kept and not _is_written(found, choice, every_row):
             attributes |= photo_digests(rows)
-            every_row = file_rows(rows, choice)
-            _write_dataset(folder, config, choice, every_row, attributes, replace=found == "unfinished")
-            write_row_tables(config.output, every_row)
+            _write_dataset(folder, config, choice, every_row, attributes, replace=found.kind != "nothing")
         report = _write_report(config, rows, choice)
         if choice.kept:
+            write_row_tables(config.output, every_row)
             log_summary(config, listing, build_result(config, len(names), rows, choice, report))
         if config.keep_build_folder or failed:
             write_manifest(folder.manifest, header, with_outcomes(rows, choice))
@@ -93,24 +113,46 @@ def build(config: BuildConfig) -> BuildResult:
     return result
 
 
-def _result_of_before(config: BuildConfig, num_photos: int) -> BuildResult:
+def _result_of_before(config: BuildConfig, found: Found, num_photos: int) -> BuildResult:
+    """What a finished build comes to; what a kill kept from being written or removed at its very end is, now."""
     from celebahq_builder.hdf5 import open_dataset
     from celebahq_builder.report.build_report import report_path, write_missing_report
 
+    if config.build_folder.exists() and not config.keep_build_folder:
+        with BuildFolder(config.build_folder) as folder:
+            folder.remove()
+    is_stale = found.rows is not None and not are_tables_of(config.output)  # they are the last to be written
     with open_dataset(config.output) as dataset:
         report = report_path(config.output)
-        if not report.exists():  # ended between the file and the page about it
+        if is_stale or not report.exists():  # ended between the file and the page about it
             write_missing_report(report, config, dataset)
+        if is_stale:
+            write_row_tables(config.output, found.rows)
+        say_finished(config, found, len(dataset))
         return BuildResult(output=config.output, report=report, num_photos=num_photos, num_faces=len(dataset))
 
 
+def _earlier_faces(config: BuildConfig, found: Found) -> EarlierFaces | None:
+    """Open the file that is extended; one line says so."""
+    if found.kind == "nothing":
+        return None
+    if found.rows is None:
+        if found.kind == "other":
+            before = f"{printable(config.output)}: made by an earlier version, which kept no rows to go on from"
+            _log.info(f"{before}; all photos are looked at again, and it stays until the new file is whole")
+        return None
+    _log.info(f"{printable(config.output)}: has {len(found.faces['source']):,} faces, which are not made again")
+    places = {(row["source"], row["face_index"]): row["row"] for row in found.rows.as_dicts() if row["row"] != -1}
+    return EarlierFaces(config.output, manifest_rows(found.rows), places)
+
+
 def _attributes(
-    config: BuildConfig, names: list[str], landmarks_sha256: str, weights_sha256: str, list_sha256: dict[str, str]
+    config: BuildConfig, names: list[str], options: dict[str, str | float], weights_sha256: str
 ) -> dict[str, str | int]:
     """Root attributes of the finished file: what it was made from and how."""
-    recipe = config.recipe() | {"landmarks_sha256": landmarks_sha256} | list_sha256
     return {
-        "config": json.dumps(recipe),
+        "config": json.dumps(config.recipe() | options),
+        "score_version": SCORE_VERSION,
         "weights_sha256": weights_sha256,
         "num_photos": len(names),
         "photos_sha256": photos_sha256(config.input, names),
@@ -167,11 +209,9 @@ def _kept_faces(
         yield thumbnails, lambda row: dataset.read(dataset.resolution, [places[row.key]])[0].transpose(1, 2, 0)
 
 
-def _is_written(config: BuildConfig, choice: Choice) -> bool:
-    from celebahq_builder.hdf5 import open_dataset
-
-    with open_dataset(config.output) as dataset:
-        return are_these_faces(choice, dataset.faces)
+def _is_written(found: Found, choice: Choice, rows: Rows) -> bool:
+    """Say whether the file that is there is the one that would be written."""
+    return found.kind == "same" and are_these_faces(choice, found.faces) and are_these_rows(rows, found.rows)
 
 
 def _write_dataset(

@@ -15,18 +15,11 @@ from celebahq_builder.sources.remote import url_of
 if TYPE_CHECKING:
     from celebahq_builder.report.summary import BuildResult
 
-# What a aligned face depends on. The others say which faces are chosen, or how the work is done, and may change
+# What an aligned face depends on. The others say which faces are chosen, or how the work is done, and may change
 # between a run and the one that resumes it.
-FACE_OPTIONS = (
-    "resolution",
-    "faces",
-    "restore",
-    "geometry",
-    "min_face",
-    "detector",
-    "max_padding",
-    "max_invented",
-)
+FACE_OPTIONS = ("resolution", "faces", "restore", "geometry", "detector")
+# Which faces are refused, by numbers that their rows keep: they may change, too.
+THRESHOLD_OPTIONS = ("min_face", "max_padding", "max_invented")
 MAX_INVENTED = 0.01  # docs/measurements.md: from which photographs that is
 CHOOSING_OPTIONS = ("keep", "dedupe", "compression")
 
@@ -102,6 +95,11 @@ class BuildConfig:
     anything that was trained on 300-W."""
     dedupe: Literal["exact", "near", "off"] = "exact"
     """Keep one of several equal faces: same pixels, same box; or also re-compressed and resized copies; or all."""
+    exclude: Path | None = None
+    """List of what to leave out, one a line: names of photos, or of faces as report.html gives them, `photo.jpg#0`. A
+    line that begins with # is a comment."""
+    include: Path | None = None
+    """List of what to keep, likewise: though a threshold refuses it, it is like another, or not among the best."""
     compression: Literal["none", "gzip"] = "none"
     """Of the HDF5 file. gzip is the filter of the released files: half the size, and reads 13 times slower."""
     workers: int = _cpu_cores()
@@ -155,16 +153,21 @@ class BuildConfig:
             return self.max_invented
         return MAX_INVENTED if self.image_list is None else 1.0
 
+    def thresholds(self) -> dict[str, float]:
+        """Return what refuses faces that could be used, by option."""
+        return {"min_face": self.min_face, "max_padding": self.max_padding, "max_invented": self.invented_limit}
+
     def face_options(self) -> dict[str, str | int | float]:
-        """Options that every aligned face depends on: a build is resumed only while they stay the same."""
-        options = {name: getattr(self, name) for name in FACE_OPTIONS} | {"max_invented": self.invented_limit}
+        """Options that every aligned face depends on: a build is gone on with only while they stay the same."""
+        options = {name: getattr(self, name) for name in FACE_OPTIONS}
         # Left out where they change nothing: builds and files of before have no such options.
         later = {"decoder": "default", "landmarks_from": "dlib68"}
         return options | {name: getattr(self, name) for name, old in later.items() if getattr(self, name) != old}
 
     def recipe(self) -> dict[str, str | int | float]:
         """Options that the finished file depends on; neither a path of this machine nor the number of workers does."""
-        return self.face_options() | {name: getattr(self, name) for name in CHOOSING_OPTIONS}
+        chosen = {name: getattr(self, name) for name in CHOOSING_OPTIONS}
+        return self.face_options() | self.thresholds() | chosen
 
     def command(self) -> str:
         """Return the command line, with the options that are not left at their default."""

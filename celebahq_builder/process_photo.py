@@ -12,7 +12,7 @@ from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
 from celebahq_builder.state.build_folder import encode_face
 from celebahq_builder.state.manifest import Row
-from celebahq_builder.thresholds import Thresholds
+from celebahq_builder.thresholds import MAY_BE_INCLUDED, Thresholds
 
 if TYPE_CHECKING:
     from celebahq_builder.align import FaceCrop
@@ -36,6 +36,10 @@ class Task:
     it; text that says why the list is of no use for it."""
     place: int | None = None
     """In the list of --image-list."""
+    included: frozenset[int] | None = frozenset()
+    """Which faces are used though a threshold refuses them; None: all."""
+    looked_for: float | None = None
+    """Least distance between the eyes that faces are looked for with; None: --min-face."""
 
 
 @dataclass
@@ -82,6 +86,9 @@ def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
     for index, face in enumerate(found):
         row_fields = {"rows": len(found), "face_index": index, **facts}
         row_fields["num_judged"] = thresholds.num_refused
+        if isinstance(face, UnusablePhotoError) and _is_included(task, index, face):
+            row_fields["overridden"] = face.reason
+            face = face.face
         if isinstance(face, UnusablePhotoError):
             about = thresholds.facts(face.face)
             result.rows.append(refused(task.name, stamp, face, **row_fields, **about))
@@ -90,6 +97,11 @@ def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
         result.rows.append(row)
         result.faces[index] = data
     return result
+
+
+def _is_included(task: Task, index: int, refusal: UnusablePhotoError) -> bool:
+    named = task.included is None or index in task.included
+    return named and refusal.face is not None and refusal.reason in MAY_BE_INCLUDED
 
 
 def _find(
@@ -101,9 +113,8 @@ def _find(
 
     config = task.config
     if config.landmarks is None:
-        return find_faces(
-            photo, config.faces, config.min_face, config.detector, thresholds.check, config.landmarks_from
-        )
+        smallest = config.min_face if task.looked_for is None else task.looked_for
+        return find_faces(photo, config.faces, smallest, config.detector, thresholds.check, config.landmarks_from)
     if task.landmarks is None:
         raise UnusablePhotoError("not in the list of landmarks")
     if isinstance(task.landmarks, str):

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from celebahq.files import printable
 from celebahq.progress import progress
@@ -16,6 +16,7 @@ from celebahq_builder.state.best_faces import BestFaces, Choice, choose
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.failure import Failure, Limits
 from celebahq_builder.state.manifest import ManifestWriter, Row, write_manifest
+from celebahq_builder.state.name_lists import NameLists
 from celebahq_builder.state.photo_changes import content_sha256
 
 
@@ -29,11 +30,16 @@ class Photos:
     """What the list of landmarks says of every photo; None where there is no list."""
     places: dict[str, int] | None = None
     """Of every photo in the list of --image-list; None where there is no list."""
+    lists: NameLists = field(default_factory=NameLists)
+    """Of --exclude and --include."""
+    looked_for: float | None = None
+    """Least distance between the eyes that faces are looked for with; None: --min-face."""
 
     def task(self, name: str) -> Task:
         """Return what a worker needs to know of one photo."""
         landmarks = None if self.landmarks is None else self.landmarks[name]
-        return Task(name, self.config, landmarks, None if self.places is None else self.places[name])
+        place = None if self.places is None else self.places[name]
+        return Task(name, self.config, landmarks, place, self.lists.include.indices(name), self.looked_for)
 
 
 def limits(config: BuildConfig) -> Limits:
@@ -46,11 +52,11 @@ def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> li
 
     At any moment at most config.keep aligned faces are on the disk.
     """
-    config = photos.config
+    config, lists = photos.config, photos.lists
     best, rows = BestFaces(config.keep, config.dedupe), []
     for row in before:
-        if row.status == "aligned":
-            best.offer(row)
+        if row.status == "aligned" and not lists.exclude.has(row):
+            best.offer(row, lists.include.has(row))
     folder.remove_all_faces_but(best.rows())
 
     done = {row.source for row in before}
@@ -64,7 +70,9 @@ def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> li
                 if row.status == "refused":
                     num_refused += 1
                     continue
-                entered, evicted, _ = best.offer(row)
+                if lists.exclude.has(row):
+                    continue
+                entered, evicted, _ = best.offer(row, lists.include.has(row))
                 for other in evicted:
                     folder.remove_face(other)
                 if entered:
@@ -78,8 +86,8 @@ def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> li
 def process_missing(folder: BuildFolder, photos: Photos, header: dict, rows: list[Row]) -> tuple[list[Row], Choice]:
     """Choose the best faces and see to it that each is on the disk.
 
-    All are, but for a larger --keep or another --dedupe than before, or a chain of near duplicates. A photo that fails
-    now gets the row of a failure, and others are chosen.
+    All are, but for a larger --keep, another --dedupe or other lists than before, or a chain of near duplicates. A
+    photo that fails now gets the row of a failure, and others are chosen.
 
     Args:
         header: of the manifest.
@@ -92,37 +100,40 @@ def process_missing(folder: BuildFolder, photos: Photos, header: dict, rows: lis
         BuildError: a photo is not the one any more that was aligned before.
     """
     while True:
-        choice = choose(rows, photos.config.keep, photos.config.dedupe)
+        choice = choose(rows, photos.config.keep, photos.config.dedupe, photos.lists)
         folder.remove_all_faces_but(choice.kept)
-        failures = _process_again(folder, photos, {row.key: row for row in choice.kept if not folder.has_face(row)})
-        if not failures:
+        missing = [row for row in choice.kept if not folder.has_face(row)]
+        if not missing:
             return rows, choice
-        failed = {row.source for row in failures}
-        rows = [row for row in rows if row.source not in failed] + failures
+        again = _process_again(folder, photos, missing, choice)
+        done = {row.source for row in again}
+        rows = [row for row in rows if row.source not in done] + again
         write_manifest(folder.manifest, header, rows)
 
 
-def _process_again(folder: BuildFolder, photos: Photos, missing: dict[tuple[str, int], Row]) -> list[Row]:
-    """Put the missing faces onto the disk; return the rows of photos that failed."""
-    if not missing:
-        return []
-    config, failures = photos.config, []
-    tasks = [photos.task(name) for name in sorted({name for name, _ in missing})]
+def _process_again(folder: BuildFolder, photos: Photos, missing: list[Row], choice: Choice) -> list[Row]:
+    """Put the missing faces onto the disk; return all rows of their photos, as they are now.
+
+    They are what they were, but where a photo failed, or where other versions of the libraries compute other last
+    digits: then the choice is made again.
+    """
+    config, again = photos.config, []
+    kept = {row.key for row in choice.kept}
+    hashes = {row.source: row.source_sha256 for row in missing}
+    tasks = [photos.task(name) for name in sorted(hashes)]
     with progress("photos to align again", len(tasks)) as bar:
         for task, outcome in run(process_task, tasks, config.workers, limits(config), say_slow(bar.note)):
             result = _result(task, outcome)
-            if isinstance(outcome, Failure):
-                failures += result.rows
-                missing = {key: row for key, row in missing.items() if row.source != task.name}
+            if not isinstance(outcome, Failure) and result.rows[0].source_sha256 != hashes[task.name]:
+                raise BuildError(
+                    f"{task.name}: the photo changed while the build was at work; run the same command again"
+                )
+            again += result.rows
             for row in result.rows:
-                if missing.get(row.key) == row:
+                if row.key in kept and row.status == "aligned" and not folder.is_in_earlier_file(row):
                     folder.write_face(row, result.faces[row.face_index])
-                    del missing[row.key]
             bar.advance()
-    if missing:
-        name = min(missing)[0]
-        raise BuildError(f"{name}: the photo changed while the build was at work; run the same command again")
-    return failures
+    return again
 
 
 def say_slow(note: Callable[[str], None]) -> OnSlow:

@@ -31,6 +31,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft, sparse
 
+SCORE_VERSION = 1
+"""Of the formula: files record it, and faces that another one scored are scored anew before they are compared."""
 MIN_RESOLUTION = 16
 _LUMA = np.array([0.299, 0.587, 0.114])
 _SECTORS = 16  # over 180 degrees, centred on the axes: quarter turns and flips permute them exactly

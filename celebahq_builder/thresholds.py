@@ -11,6 +11,12 @@ from celebahq_builder.state.manifest import Row
 if TYPE_CHECKING:
     from celebahq_builder.landmarks import Face
 
+MAY_BE_INCLUDED = (
+    *("face too small", "cut by the edge of the photo", "too much padding"),
+    *("profile", "uncertain landmarks"),
+)
+"""Reasons that --include overrides: of faces whose landmarks are known, and which can be cropped by them."""
+
 Points = tuple[tuple[float, float], ...]
 
 

@@ -21,6 +21,14 @@ def parquet_path(dataset: Path) -> Path:
     return dataset.with_name(dataset.name + ".rows.parquet")
 
 
+def are_tables_of(dataset: Path) -> bool:
+    """Say whether the tables were written after the dataset: a kill may have come between."""
+    try:
+        return csv_path(dataset).stat().st_mtime_ns >= dataset.stat().st_mtime_ns
+    except OSError:
+        return False
+
+
 def write_row_tables(dataset: Path, rows: Rows) -> None:
     """Write the tables of a dataset; those of before are replaced.
 

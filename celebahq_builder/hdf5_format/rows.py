@@ -24,6 +24,7 @@ COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "reason": (_TEXT, ()),  # why it is not kept, a phrase to count by; empty for what is
     "detail": (_TEXT, ()),  # the same in the numbers of this photo; of a face, what was odd about the photo
     "marks": (_TEXT, ()),  # separated by spaces
+    "overridden": (_TEXT, ()),  # the reason for which it would be refused, had --include not named it
     "score": (np.float64, ()),  # like all numbers below: nan where it is not known
     "breadth": (np.float64, ()),
     "isotropy": (np.float64, ()),
@@ -125,6 +126,7 @@ def find_rows(path: str | Path) -> Rows | None:
         if not isinstance(group, h5py.Group):
             raise DatasetError(f"{path}: got {GROUP} that is no group, expected one column a fact")
         columns = {key_text(key): _read_column(path, key_text(key), column) for key, column in group.items()}
+        columns = {name: columns[name] for name in (*COLUMNS, *columns) if name in columns}  # in the order they came in
     if missing := COLUMNS.keys() - columns.keys():
         raise DatasetError(f"{path}: got no {GROUP}/{min(missing)}, expected the columns of celebahq-build")
     if len({len(column) for column in columns.values()}) > 1:

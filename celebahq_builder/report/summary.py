@@ -33,6 +33,8 @@ class BuildResult:
     """Faces left out because an equal one is in it. None, like all below, where the dataset was complete already."""
     num_below_cutoff: int | None = None
     """Faces not among the best --keep."""
+    num_excluded: int | None = None
+    """Faces that --exclude names."""
     refused: dict[str, int] | None = None
     """Reason -> how many photos and faces were refused for it, the most frequent first; faults are among them."""
     faults: tuple[Row, ...] = ()
@@ -52,6 +54,7 @@ def build_result(config: BuildConfig, num_photos: int, rows: list[Row], choice: 
         num_faces=len(choice.kept),
         num_duplicates=len(choice.duplicates),
         num_below_cutoff=len(choice.below_cutoff),
+        num_excluded=len(choice.excluded),
         refused=dict(count_reasons(rows)),
         faults=tuple(row for row in rows if is_failure(row.reason)),
     )
@@ -66,6 +69,8 @@ def log_summary(config: BuildConfig, listing: Listing, result: BuildResult) -> N
     ]
     if result.num_below_cutoff:
         lines.append((result.num_below_cutoff, f"faces not among the best {config.keep}"))
+    if result.num_excluded:
+        lines.append((result.num_excluded, "faces excluded by --exclude"))
     if result.num_duplicates:
         lines.append((result.num_duplicates, "duplicates"))
     lines += [(count, f"refused: {reason}") for reason, count in (result.refused or {}).items()]

@@ -8,6 +8,9 @@ import numpy as np
 
 from celebahq_builder.perceptual_hash import HASH_BITS, MOST_BITS_APART
 from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.name_lists import NameLists
+
+EXCLUDED = "excluded by --exclude"
 
 
 def rank(row: Row) -> tuple[float, str, int]:
@@ -36,27 +39,34 @@ class BestFaces:
     def __init__(self, keep: int, dedupe: str) -> None:
         self._keep = keep
         self._dedupe = dedupe
+        self._always: set[tuple[str, int]] = set()
         self._order: list[tuple[float, str, int]] = []
         self._rows: dict[tuple[str, int], Row] = {}
         self._of_pixels: dict[tuple, Row] = {}
         self._hashes = _HashTable()
 
-    def offer(self, row: Row) -> tuple[bool, list[Row], Row | None]:
+    def offer(self, row: Row, always: bool = False) -> tuple[bool, list[Row], Row | None]:
         """Take a face in, if it belongs.
+
+        Args:
+            always: it belongs whatever it is like, a duplicate of others or more than N; N counts it, too.
 
         Returns:
             whether it is now among the best; the faces that it evicted; the duplicate with a higher score that kept it
             out.
         """
         duplicates = self._duplicates_of(row)
-        if higher := [other for other in duplicates if rank(other) < rank(row)]:
+        if always:
+            duplicates = [other for other in duplicates if other.key not in self._always]
+            self._always.add(row.key)
+        elif higher := [other for other in duplicates if other.key in self._always or rank(other) < rank(row)]:
             return False, [], min(higher, key=rank)
-        if not duplicates and len(self._order) == self._keep and rank(row) > self._order[-1]:
+        elif not duplicates and len(self) >= self._keep and (not self._order or rank(row) > self._order[-1]):
             return False, [], None
         for other in duplicates:
             self._remove(other)
         evicted = duplicates
-        if len(self._order) == self._keep:
+        if len(self) >= self._keep and self._order:
             worst = self._rows[self._order[-1][1:]]
             self._remove(worst)
             evicted = [*duplicates, worst]
@@ -65,13 +75,13 @@ class BestFaces:
 
     def rows(self) -> list[Row]:
         """Return the faces held now, best first."""
-        return [self._rows[key[1:]] for key in self._order]
+        return sorted(self._rows.values(), key=rank)
 
     def __contains__(self, row: Row) -> bool:
         return row.key in self._rows
 
     def __len__(self) -> int:
-        return len(self._order)
+        return len(self._rows)
 
     def _duplicates_of(self, row: Row) -> list[Row]:
         if self._dedupe == "off":
@@ -84,7 +94,8 @@ class BestFaces:
         return list(found.values())
 
     def _add(self, row: Row) -> None:
-        insort(self._order, rank(row))
+        if row.key not in self._always:
+            insort(self._order, rank(row))
         self._rows[row.key] = row
         self._of_pixels[_same_face(row)] = row
         if self._dedupe == "near":
@@ -109,19 +120,32 @@ class Choice:
     """(face, its duplicate with a higher score, which is kept)"""
     below_cutoff: list[Row] = field(default_factory=list)
     """Not among the best N, best first."""
+    excluded: list[Row] = field(default_factory=list)
+    """Named by --exclude, best first."""
 
 
-def choose(rows: Iterable[Row], keep: int, dedupe: str) -> Choice:
-    """Choose the best N of all aligned faces, going from the best to the worst."""
+def choose(rows: Iterable[Row], keep: int, dedupe: str, lists: NameLists | None = None) -> Choice:
+    """Choose the best N of all aligned faces, going from the best to the worst.
+
+    Args:
+        lists: which faces are left out, and which come first whatever their score: all of these are kept, also where
+            they are more than N, or equal each other.
+    """
+    lists = lists or NameLists()
     best, choice = BestFaces(keep, dedupe), Choice()
-    for row in sorted((row for row in rows if row.status == "aligned"), key=rank):
-        entered, _, kept = best.offer(row)
+    aligned = sorted((row for row in rows if row.status == "aligned"), key=rank)
+    for row in sorted(aligned, key=lambda row: not lists.include.has(row)):
+        if lists.exclude.has(row):
+            choice.excluded.append(row)
+            continue
+        entered, _, kept = best.offer(row, always=lists.include.has(row))
         if entered:
             choice.kept.append(row)
         elif kept is not None:
             choice.duplicates.append((row, kept))
         else:
             choice.below_cutoff.append(row)
+    choice.kept.sort(key=rank)
     return choice
 
 
@@ -130,6 +154,7 @@ def with_outcomes(rows: Iterable[Row], choice: Choice) -> list[Row]:
     outcomes = {row.key: f"row {i}" for i, row in enumerate(choice.kept)}
     outcomes |= {row.key: f"duplicate of {kept.source}" for row, kept in choice.duplicates}
     outcomes |= {row.key: "not among the best" for row in choice.below_cutoff}
+    outcomes |= {row.key: EXCLUDED for row in choice.excluded}
     return [replace(row, outcome=outcomes.get(row.key, "")) for row in rows]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from celebahq.files import lock, partial_path, printable, write_atomic
 from celebahq_builder.config import BuildError
+from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.manifest import Row
 
 _log = logging.getLogger("celebahq.build")
@@ -27,6 +28,8 @@ class BuildFolder:
         self.manifest = path / "manifest.jsonl"
         self.faces = path / "faces"
         self._lock_path = path / "lock"
+        self.earlier: EarlierFaces | None = None
+        """The faces of the finished file that is extended: read there where they are not here."""
 
     def __enter__(self) -> "BuildFolder":
         try:
@@ -58,6 +61,8 @@ class BuildFolder:
 
     def __exit__(self, exc_type, exc, traceback) -> None:
         self._lock.close()
+        if self.earlier is not None:
+            self.earlier.close()
 
     def face_path(self, row: Row) -> Path:
         # A hash, because a photo's name may hold any character, at any length, in any folder.
@@ -69,7 +74,14 @@ class BuildFolder:
             file.write(data)
 
     def has_face(self, row: Row) -> bool:
-        """Say whether the face is on the disk, whole: WebP begins with its own length."""
+        """Say whether the face is on the disk: in the file that is extended, or here."""
+        return self.is_in_earlier_file(row) or self._is_here(row)
+
+    def is_in_earlier_file(self, row: Row) -> bool:
+        return self.earlier is not None and self.earlier.has(row)
+
+    def _is_here(self, row: Row) -> bool:
+        """Say whether the folder has the face, whole: WebP begins with its own length."""
         try:
             with self.face_path(row).open("rb") as file:
                 begin = file.read(8)
@@ -79,6 +91,8 @@ class BuildFolder:
 
     def read_face(self, row: Row) -> np.ndarray:
         """Return the (R, R, 3) uint8 face of a row; BuildError where the file was damaged since it was written."""
+        if self.earlier is not None and self.earlier.has(row):
+            return self.earlier.read(row)
         path = self.face_path(row)
         data = path.read_bytes()
         if row.face_sha256 and hashlib.sha256(data).hexdigest() != row.face_sha256:

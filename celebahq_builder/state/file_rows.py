@@ -8,7 +8,7 @@ import numpy as np
 
 from celebahq_builder.hdf5_format.rows import Rows, row_id, rows_of_dicts
 from celebahq_builder.landmarks import eye_distance
-from celebahq_builder.state.best_faces import Choice
+from celebahq_builder.state.best_faces import EXCLUDED, Choice
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.manifest import Row
 
@@ -16,7 +16,7 @@ BEATEN, DUPLICATE = "not among the best", "duplicate"
 _SAME = (
     *("source", "source_sha256", "pixel_sha256", "source_bytes", "source_mtime_ns", "face_index", "place"),
     *("landmarks", "quad", "turned", "scale", "padding", "invented", "score", "breadth", "isotropy"),
-    *("marks", "perceptual_hash", "num_judged", "traceback"),
+    *("marks", "overridden", "perceptual_hash", "num_judged", "traceback"),
 )
 """Names that mean the same in both."""
 
@@ -33,6 +33,8 @@ def file_rows(rows: Iterable[Row], choice: Choice) -> Rows:
         became[row.key] = {"status": "kept", "row": i}
     for row in choice.below_cutoff:
         became[row.key] = {"status": "beaten", "reason": BEATEN}
+    for row in choice.excluded:
+        became[row.key] = {"reason": EXCLUDED}
     for row, kept in choice.duplicates:
         became[row.key] = {"status": "duplicate", "reason": DUPLICATE, "duplicate_of": row_id(*kept.key)}
     return rows_of_dicts(_facts(row) | became.get(row.key, {}) for row in rows)

@@ -12,11 +12,12 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 from celebahq.files import write_atomic
-from celebahq_builder.config import BuildError, flag
+from celebahq_builder.config import THRESHOLD_OPTIONS, BuildError, flag
 
 Point = tuple[float, float]
 
 # What the header holds besides options, as a message names it.
+_MAY_CHANGE = {*THRESHOLD_OPTIONS, "looked_for", "score_version"}
 _NOT_OPTIONS = {"builder_version": "builder_version", "weights_sha256": "weights of --restore"}
 
 
@@ -68,6 +69,8 @@ class Row:
     """Degrees counter-clockwise that bring the photo upright, where it lies on its side."""
     marks: str = ""
     """What was noticed about the face, separated by spaces."""
+    overridden: str = ""
+    """The reason for which it would be refused, had --include not named it."""
     num_judged: int | None = None
     """How many candidates of this photo, kept or passed over, a threshold refused; None in manifests of before."""
     place: int | None = None
@@ -156,7 +159,7 @@ def refuse_changed_options(manifest: Path, before: dict, now: dict) -> None:
     if before.get("builder_version") == "unknown":  # of a clone, which did not know it in builds of before
         before = before | {"builder_version": now.get("builder_version")}
     for name in before | now:
-        if before.get(name) != now.get(name):
+        if name not in _MAY_CHANGE and before.get(name) != now.get(name):
             what = _NOT_OPTIONS.get(name) or flag(name.removesuffix("_sha256"))
             again = "finish it with the version that began it" if name in _NOT_OPTIONS else "give the first again"
             raise BuildError(

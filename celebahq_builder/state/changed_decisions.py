@@ -1,0 +1,45 @@
+"""Which photos must be looked at again because other thresholds, lists or scores may decide otherwise about them."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from celebahq_builder.config import THRESHOLD_OPTIONS, BuildConfig, flag
+from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.name_lists import NameLists
+from celebahq_builder.thresholds import MAY_BE_INCLUDED, fulfils
+
+_log = logging.getLogger("celebahq.build")
+
+
+def without_changed_decisions(
+    rows: list[Row], before: Mapping[str, Any], config: BuildConfig, score_version: int, lists: NameLists
+) -> list[Row]:
+    """Return the rows of photos about which this build decides as the one before did.
+
+    Of the others too little is known: where a face is refused now, a photo may have another one.
+
+    Args:
+        before: the options that the rows were made with.
+        score_version: of this program.
+    """
+    now = config.thresholds()
+    changed = [name for name in THRESHOLD_OPTIONS if before.get(name) != now[name]]
+    again = {row.source for row in rows if _decides_otherwise(row, config, lists, bool(changed))}
+    if again and changed:
+        names = ", ".join(map(flag, changed))
+        _log.info(f"{names}: other than before, {len(again):,} photos are looked at again")
+    if before.get("score_version", 1) != score_version:
+        scored = {row.source for row in rows if row.status == "aligned"} - again
+        again |= scored
+        _log.info(f"scored by an earlier version: the faces of {len(scored):,} photos are made and scored again")
+    return [row for row in rows if row.source not in again]
+
+
+def _decides_otherwise(row: Row, config: BuildConfig, lists: NameLists, changed: bool) -> bool:
+    included = lists.include.has(row)
+    if row.overridden and (changed or not included):
+        return True
+    if row.reason in MAY_BE_INCLUDED and included:
+        return True
+    return changed and (row.num_judged != 0 or (row.status == "aligned" and not fulfils(row, config)))

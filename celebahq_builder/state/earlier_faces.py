@@ -1,0 +1,43 @@
+"""The faces of the finished file that a build extends: what need not be rendered again."""
+
+from pathlib import Path
+
+import numpy as np
+
+from celebahq_builder.config import BuildError
+from celebahq_builder.hdf5 import DatasetError, open_dataset
+from celebahq_builder.state.manifest import Row
+
+
+class EarlierFaces:
+    """Reads faces of a file by their rows; a row of which anything differs is another face.
+
+    Args:
+        path: of the file, which must not change meanwhile.
+        rows: of the file, as manifest_rows gives them.
+        places: key of a row -> its row in data{R}x{R}.
+    """
+
+    def __init__(self, path: Path, rows: list[Row], places: dict[tuple[str, int], int]) -> None:
+        self._dataset = open_dataset(path)
+        self._faces = {row.key: (_identity(row), places[row.key]) for row in rows if row.key in places}
+
+    def has(self, row: Row) -> bool:
+        identity, _ = self._faces.get(row.key, (None, -1))
+        return identity == _identity(row)
+
+    def read(self, row: Row) -> np.ndarray:
+        """Return the (R, R, 3) uint8 face of a row that `has` knows; BuildError where its bytes are damaged."""
+        _, place = self._faces[row.key]
+        try:
+            (face,) = self._dataset.read(self._dataset.resolution, [place])
+        except DatasetError as error:
+            raise BuildError(f"{error}; move it away, and the same command makes all faces anew") from None
+        return np.ascontiguousarray(face.transpose(1, 2, 0))
+
+    def close(self) -> None:
+        self._dataset.close()
+
+
+def _identity(row: Row) -> tuple:
+    return row.source_sha256, row.pixel_sha256, row.landmarks, row.quad, row.score, row.perceptual_hash

@@ -1,0 +1,154 @@
+"""What lies where the file of a build must go: nothing, this very build, or one that it can be made from."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from celebahq.files import printable
+from celebahq_builder.config import THRESHOLD_OPTIONS, BuildConfig, BuildError, flag
+from celebahq_builder.hdf5_format.labels_file import labels_path
+from celebahq_builder.hdf5_format.rows import Rows, find_rows
+from celebahq_builder.state.photo_changes import changed_since
+
+_log = logging.getLogger("celebahq.build")
+_REMEDY = "move it away or choose another --output"
+_SOMETIMES = ("decoder", "landmarks_from", "image_list_sha256", "exclude_sha256", "include_sha256")
+"""Options that a file records only where they are given."""
+_MAY_CHANGE = {*THRESHOLD_OPTIONS, "keep", "dedupe", "compression", "exclude_sha256", "include_sha256"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is there.
+
+    kind: "nothing"; "same": this very build, of these photos; "other": one whose faces are made alike, of other photos,
+        or chosen otherwise.
+    rows: of the file; None where there are none, as in a file of before.
+    options: that it was made with.
+    faces: columns of its group `faces`.
+    """
+
+    kind: Literal["nothing", "same", "other"] = "nothing"
+    rows: Rows | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    faces: dict[str, np.ndarray] = field(default_factory=dict)
+    added: tuple[str, ...] = ()
+    """Options that came after the version that made it."""
+
+
+def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[str, str | int]) -> Found:
+    """Say what lies where the file must go.
+
+    Args:
+        names: of the photos.
+        attributes: that the finished file has.
+
+    Raises:
+        BuildError: something else, faces that other options made, or a file that has no photo with --input in common.
+    """
+    try:
+        is_folder, exists = config.output.is_dir(), config.output.exists()
+        has_labels = labels_path(config.output).exists()
+    except OSError as error:  # a folder closed to us, or a name too long, be it only with "-labels.npy"
+        raise BuildError(f"--output: {error.filename}: got {error.strerror}, expected another name or folder") from None
+    if is_folder:
+        raise BuildError(f"--output: got the folder {config.output}, expected the name of a file to make")
+    if not exists:
+        if has_labels:  # better said now than after all the work
+            raise BuildError(
+                f"{labels_path(config.output)}: would be taken for the labels of {config.output}; "
+                "move it away or choose another --output"
+            )
+        return Found()
+    from celebahq_builder.hdf5 import DatasetError, open_dataset
+
+    try:
+        with open_dataset(config.output) as dataset:
+            found, faces = dataset.attributes, dataset.faces
+        rows = find_rows(config.output)
+    except DatasetError as error:
+        raise BuildError(f"{error}; {_REMEDY}") from None
+    before, now = _options(found), _options(attributes)
+    options = before | {"score_version": found.get("score_version", 1)}
+    # What an earlier version had no option for is no difference, where this command leaves that option alone.
+    defaults = BuildConfig(input=config.input).recipe() if before else {}
+    added = tuple(name for name in now if name not in before and name in defaults and now[name] == defaults[name])
+    for name in added:
+        del now[name]
+    changed = _changed_options(config, before, now)
+    hashes = dict(zip(faces.get("source", []), map(_text, faces.get("source_sha256", [])), strict=False))
+    same = not changed and found.get("photos_sha256") == attributes["photos_sha256"]
+    if same and not changed_since(config.input, names, found, hashes):
+        return Found("same", rows, options, faces, added)
+    if rows is not None and found.get("weights_sha256", "") != attributes["weights_sha256"]:
+        raise BuildError(f"--restore: {config.output} was made with other weights of it than are here; {_REMEDY}")
+    sources = hashes.keys() if rows is None else set(rows["source"])
+    if sources.isdisjoint(names):
+        raise BuildError(
+            f"--input: got {config.input} with none of the {len(sources):,} photos that {config.output} was made from, "
+            f"expected some of them; {_REMEDY}"
+        )
+    return Found("other", rows, options, faces, added)
+
+
+def looked_for(config: BuildConfig, before: Mapping[str, Any], where: object) -> float:
+    """Return the least distance between the eyes with which faces were looked for, and still are.
+
+    A larger --min-face refuses by the numbers in the rows: looking for larger ones alone would move their landmarks
+    by a hair.
+
+    Args:
+        before: options of the file or the build folder that is gone on with; {} without one.
+        where: that lies, for the message.
+
+    Raises:
+        BuildError: --min-face is smaller.
+    """
+    smallest = before.get("looked_for") or before.get("min_face") or config.min_face
+    if config.landmarks is not None or not isinstance(smallest, int | float):
+        return config.min_face
+    if config.min_face < smallest:
+        raise BuildError(
+            f"--min-face: for {where} faces were looked for from {smallest:g} pixels up, this command says "
+            f"{config.min_face:g}; {_REMEDY}"
+        )
+    return float(smallest)
+
+
+def say_finished(config: BuildConfig, found: Found, num_faces: int) -> None:
+    """Log that there is nothing to do."""
+    without = f", by an earlier version, without {', '.join(map(flag, found.added))}" if found.added else ""
+    _log.info(f"{printable(config.output)}: already finished, {num_faces} faces{without}")
+
+
+def _changed_options(config: BuildConfig, before: dict, now: dict) -> list[str]:
+    """Return the options that differ and may; BuildError for one that makes other faces."""
+    changed = []
+    for name in [*now, *(name for name in _SOMETIMES if name in before and name not in now)]:
+        if before.get(name) == now.get(name):
+            continue
+        if name in _MAY_CHANGE and before:
+            changed.append(name)
+            continue
+        found_value = f"was made with {before[name]}" if name in before else "was made without it"
+        said = f"this command says {now[name]}" if name in now else "this command says nothing of it"
+        what = flag(name.removesuffix("_sha256"))
+        raise BuildError(f"{what}: {config.output} {found_value}, {said}; {_REMEDY}")
+    return changed
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _options(attributes: Mapping[str, Any]) -> dict:
+    """The options in a file's attributes; none where another program wrote something else there."""
+    try:
+        options = json.loads(str(attributes.get("config", "")))
+    except ValueError:
+        return {}
+    return options if isinstance(options, dict) else {}
