@@ -1,6 +1,7 @@
 """Small faces, files and folders that several test files of the builder share, as fixtures."""
 
 import hashlib
+import importlib.util
 import io
 import logging
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from celebahq_builder import process_photos as process_photos
+from celebahq_builder import landmarks, process_photo, process_photos
 from celebahq_builder.dataset import main
 from celebahq_builder.hdf5 import DatasetWriter, FaceRecord
 from celebahq_builder.process_photo import Result
@@ -179,6 +180,35 @@ def trouble(monkeypatch):
     monkeypatch.setattr(process_photos, "process_task", process_task)
     befalls["worked on"] = worked
     return befalls
+
+
+@pytest.fixture
+def rebuilding():
+    """The module rebuilding.py, which is in no package."""
+    spec = importlib.util.spec_from_file_location("rebuilding", Path(__file__).with_name("rebuilding.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def looked_at(monkeypatch, rebuilding):
+    """The detector replaced by one that needs no face; gives the names of the photos that were looked at."""
+    names = []
+
+    def counted(task):
+        names.append(task.name)
+        return process_photo.process_task(task)
+
+    monkeypatch.setattr(landmarks, "find_faces", rebuilding.found_faces)
+    monkeypatch.setattr(process_photos, "process_task", counted)
+    return names
+
+
+@pytest.fixture
+def sequence(tmp_path, png, looked_at, rebuilding):
+    """A build of eight such photos, whose options are to be set."""
+    return rebuilding.Sequence(tmp_path, 0, png)
 
 
 @pytest.fixture(name="cascade")

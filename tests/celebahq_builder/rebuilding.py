@@ -11,6 +11,7 @@ import numpy as np
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
+from celebahq_builder.hdf5_format.rows import read_rows
 from celebahq_builder.landmarks import Face
 
 FACE = np.array([(60, 60), (100, 60), (80, 82), (63, 101), (97, 101)], np.float32) / 4 - (20, 20)
@@ -106,6 +107,33 @@ class Sequence:
         path = self.folder / f"{kind}-{self.rng.randrange(10**9)}.txt"
         path.write_text("".join(f"{line}\n" for line in lines))
         self.config = replace(self.config, **{kind: path})
+
+    def rebuild(self, looked_at: list[str]) -> list[str]:
+        """Build, compare with a build from scratch; return the photos that were looked at."""
+        del looked_at[:]
+        build(self.config)
+        seen = sorted(looked_at)
+        number = len(list(self.folder.glob("fresh*")))
+        assert differences(self.config.output, from_scratch(self.config, self.folder / f"fresh{number}")) == []
+        return seen
+
+    def set(self, **options) -> None:
+        self.config = replace(self.config, **options)
+
+    def rows(self) -> dict[str, dict]:
+        """The rows of the file, by their names."""
+        return {f"{row['source']}#{row['face_index']}": row for row in read_rows(self.config.output).as_dicts()}
+
+    def name_of(self, **wanted) -> str:
+        """The name of the first row that is like this."""
+        rows = self.rows().items()
+        return next(name for name, row in rows if all(row[key] == value for key, value in wanted.items()))
+
+    def listed(self, option: str, *lines: str) -> None:
+        """Give a list as --exclude or --include."""
+        path = self.folder / f"{option}.txt"
+        path.write_text("".join(f"{line}\n" for line in lines))
+        self.set(**{option: path})
 
 
 def from_scratch(config: BuildConfig, folder: Path) -> Path | None:
