@@ -18,7 +18,7 @@ FACE = np.array([(60, 60), (100, 60), (80, 82), (63, 101), (97, 101)], np.float3
 SIDE = 48
 
 
-def found_faces(photo, faces, min_face, detector, check):
+def found_faces(photo, faces, min_face, detector, check, landmarks_from):
     """In the place of find_faces: up to three faces, where the first pixels of the photo say; some beyond its edge."""
     count, *places = (int(value) for value in photo[0, :4].reshape(-1)[:10])
     found = []
