@@ -37,10 +37,11 @@ class InfoConfig:
         check_options(self)
 
 
-def info(config: InfoConfig) -> None:
-    """Print the summary of a file; DatasetError when it is no dataset."""
+def info(config: InfoConfig) -> dict:
+    """Tell and return the summary of a file, in plain types; DatasetError when it is no dataset."""
     summary = summarise(config.file)
     _log.info(json.dumps(summary, indent=2) if config.json else "\n".join(map(printable, _table(summary))))
+    return summary
 
 
 def summarise(path: Path) -> dict:

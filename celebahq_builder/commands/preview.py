@@ -48,8 +48,8 @@ class PreviewConfig:
             raise DatasetError(f"--rows: got {self.rows} by {self.columns} faces, expected 3,333 a part at most")
 
 
-def preview(config: PreviewConfig) -> None:
-    """Write config.output; FileExistsError when it is there, DatasetError when the file is no dataset."""
+def preview(config: PreviewConfig) -> Path:
+    """Write and return config.output; FileExistsError when it is there, DatasetError when the file is no dataset."""
     if config.output.exists():
         raise FileExistsError(f"{config.output}: exists already, and is not overwritten")
     if config.output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
@@ -67,6 +67,7 @@ def preview(config: PreviewConfig) -> None:
     with write_atomic(config.output) as file:
         file.write(stream.getvalue())
     _log.info(f"{printable(config.output)}: {sheet.width}x{sheet.height}")
+    return config.output
 
 
 def choose_rows(num_faces: int, config: PreviewConfig, scored: bool) -> dict[str, np.ndarray]:
