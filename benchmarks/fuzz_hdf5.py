@@ -3,14 +3,16 @@
     python benchmarks/fuzz_hdf5.py --files 2000                     # every command's function, in one process
     python benchmarks/fuzz_hdf5.py --files 200 --programs           # the programs, one each file, by turns
 
-hdf5_mutations.py makes them; each is a function of its number from --first on. Exit code 1 where an exception, a
-warning, a raw control character, a file that was refused yet left a result, or growing memory came out.
+Ctrl-C ends it with the report so far. hdf5_mutations.py makes the files; each is a function of its number from --first
+on. Exit code 1 where an exception, a warning, a raw control character, a file that was refused yet left a result, or
+growing memory came out.
 """
 
 import argparse
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,7 +20,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ from hdf5_mutations import sound_file, weird_file
 ROOT = Path(__file__).resolve().parent.parent
 MEMORY_KB = 8_000_000
 MOST_GROWTH_MB = 150
+STOPPED = "stopped before the last file"
 FORMATS = ("stylegan-zip", "tfrecords", "webdataset", "imagefolder", "png-folder", "parquet", "lmdb")
 
 
@@ -129,6 +132,15 @@ def resident_mb() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
+def lines_until_stopped(process: subprocess.Popen, bad: list[str]) -> Iterator[str]:
+    """Yield what a process says; after Ctrl-C it is ended, and `bad` says so."""
+    try:
+        yield from process.stdout
+    except KeyboardInterrupt:
+        process.kill()
+        bad.append(STOPPED)
+
+
 def in_one_process(first: int, last: int) -> list[str]:
     """Run the functions; a process that dies is named and replaced. Return what was wrong."""
     outcomes, memory, slowest, bad = Counter(), [], (0.0, ""), []
@@ -138,7 +150,7 @@ def in_one_process(first: int, last: int) -> list[str]:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
         with subprocess.Popen(["bash", "-c", limit], stdout=subprocess.PIPE, text=True, env=environment) as process:
             at = f"{first} start"
-            for line in process.stdout:
+            for line in lines_until_stopped(process, bad):
                 if not line.startswith("="):
                     at = line.strip()
                     continue
@@ -148,9 +160,9 @@ def in_one_process(first: int, last: int) -> list[str]:
                 slowest = max(slowest, (float(took), at))
                 if fault != "''":
                     bad.append(f"file {at}: {fault}")
-        if process.returncode:
+        if process.returncode and STOPPED not in bad:
             bad.append(f"file {at}: its process ended with {process.returncode}")
-        first = int(at.split()[0]) + 1 if process.returncode else last
+        first = int(at.split()[0]) + 1 if process.returncode and STOPPED not in bad else last
     for name in dict.fromkeys(key[0] for key in outcomes):
         counts = [
             f"{kind}: " + ", ".join(f"{outcomes[name, kind, o]:,} {o}" for o in ("read", "refused", "fault"))
@@ -188,7 +200,7 @@ def by_programs(first: int, last: int) -> list[str]:
         }
         for number in range(first, last):
             kind, (name, words) = weird_file(file, number), list(programs.items())[number % len(programs)]
-            out.mkdir()
+            out.mkdir(exist_ok=True)
             limit = ["bash", "-c", f'ulimit -v {MEMORY_KB}; exec "$@"', "-", *map(str, words)]
             ended = subprocess.run(
                 limit, capture_output=True, text=True, errors="replace", env=environment, timeout=300
@@ -221,6 +233,7 @@ def main() -> None:
     if args.range:
         serve(*args.range)
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     run = by_programs if args.programs else in_one_process
     bad = run(args.first, args.first + args.files)
     for line in bad:
