@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from celebahq.files import printable
+from celebahq.options import check_options
 from celebahq_builder.hdf5 import DatasetError, open_dataset
 
 _log = logging.getLogger("celebahq.data")
@@ -30,6 +31,9 @@ class CurateConfig:
     """The folder that was --input of its build: photographs that rows name are shown from it, and nothing else."""
     port: int = 0
     """Of 127.0.0.1. 0: any that is free."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def curate(config: CurateConfig) -> None:

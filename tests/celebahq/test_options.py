@@ -72,7 +72,8 @@ def test_an_option_of_another_type_is_one_line_that_names_it(cls):
 def test_a_choice_that_is_none_is_refused_with_the_choices(cls):
     for name, hint in get_type_hints(cls).items():
         if get_origin(hint) is Literal:
-            with pytest.raises(CelebAHQError, match=f"{name}: got 'no-such', expected .*{get_args(hint)[-1]}"):
+            shown = name.replace("_", "-")
+            with pytest.raises(CelebAHQError, match=f"{shown}: got 'no-such', expected .*{get_args(hint)[-1]}"):
                 options_with(cls, **{name: "no-such"})
 
 
