@@ -1,5 +1,6 @@
 // One face, opened: the photograph with the box, before and after, every number, and what to do with it.
 
+const LARGEST_PHOTO = 1600; // pixels that are drawn of its longer side
 const details = $("details");
 let openPlace = 0;
 
@@ -79,23 +80,35 @@ function photoPane(i, wanted) {
   caption.replaceChildren(make("a", { href: address, target: "_blank", rel: "noopener noreferrer", textContent: "Open the photograph" }));
   photoOf(i, wanted).then((image) => {
     if (!wanted()) return;
-    const shown = image.cloneNode();
-    shown.alt = "The photograph";
-    figure.prepend(boxed(i, shown, photoScale(i, image)));
+    figure.prepend(boxed(i, image, photoScale(i, image)));
   }, () => wanted() && without("This browser cannot show the photograph, or it is not where it was"));
   return figure;
 }
 
+// The canvas is larger than the photo where the box leaves it, by a quarter at most.
 function boxed(i, image, scale) {
-  const frame = make("div", { className: "boxed" }, image);
-  const quad = quadOf(i);
-  if (!quad || !scale) return frame;
-  const [w, h] = [image.naturalWidth / scale, image.naturalHeight / scale];
-  const overlay = svg("svg", { viewBox: `0 0 ${w} ${h}`, "aria-hidden": "true" });
-  const points = (list) => list.join(" ");
-  const thin = Math.max(w, h) / 250;
-  overlay.append(svg("polygon", { points: points(quad), class: "box", "stroke-width": thin }));
-  const [x0, y0, , , , , x3, y3] = quad;
+  const frame = make("div", { className: "boxed" });
+  const canvas = make("canvas", { role: "img", "aria-label": "The photograph with the box" });
+  const quad = scale ? quadOf(i) : null;
+  const [w, h] = [image.naturalWidth / (scale || 1), image.naturalHeight / (scale || 1)];
+  const [xs, ys] = [0, 1].map((k) => (quad ?? [0, 0]).filter((_, at) => at % 2 === k));
+  const beyond = (far, side) => Math.max(0, Math.min(far, side / 4));
+  const [left, top] = [beyond(-Math.min(...xs), w), beyond(-Math.min(...ys), h)];
+  const [wide, high] = [w + left + beyond(Math.max(...xs) - w, w), h + top + beyond(Math.max(...ys) - h, h)];
+  const finer = Math.min(scale || 1, LARGEST_PHOTO / Math.max(wide, high));
+  canvas.width = Math.max(1, Math.round(wide * finer));
+  canvas.height = Math.max(1, Math.round(high * finer));
+  const context = canvas.getContext("2d");
+  context.fillStyle = "rgb(128 128 128)";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, left * finer, top * finer, w * finer, h * finer);
+  frame.append(canvas);
+  if (!quad) return frame;
+  const overlay = svg("svg", { viewBox: `${-left} ${-top} ${wide} ${high}`, "aria-hidden": "true" });
+  const thin = Math.max(wide, high) / 250;
+  overlay.append(svg("polygon", { points: quad.join(" "), class: "box", "stroke-width": thin }));
+  const [x0, y0, , , , , x3, y3] = quad; // the thick side is the top, so that a wrong turn shows
   overlay.append(svg("line", { x1: x0, y1: y0, x2: x3, y2: y3, class: "box", "stroke-width": 2.5 * thin }));
   const landmarks = columns.get("landmarks")?.at(i) ?? [];
   for (let k = 0; k < landmarks.length; k += 2) {

@@ -103,6 +103,7 @@ function drawFitted(canvas, image, side) {
 
 // Draw whatever picture there is of a row; returns "face", "photo" or "" for none.
 async function drawRow(canvas, i, wanted) {
+  await null; // by then the canvas is where it will be seen
   try {
     if (hasThumbnail(i)) {
       await drawThumbnail(canvas, i, wanted);
