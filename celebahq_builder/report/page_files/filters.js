@@ -164,7 +164,7 @@ function grouped(shown) {
 }
 
 const headingOf = (key) =>
-  typeof key === "number" ? `${filters.group} ${Number.isNaN(key) ? "unknown" : key}` : key || "none";
+  typeof key === "number" ? `${filters.group} ${Number.isNaN(key) ? "unknown" : key}` : key || `no ${columnName(filters.group)}`;
 
 // Each face that has duplicates with them beside it, whatever their status.
 function groupedDuplicates(shown) {

@@ -198,6 +198,17 @@ def test_options_and_command_end_with_the_licenses(page):
     assert text.index("How it was made") < text.index("excludes commercial use")
 
 
+def test_page_that_a_kill_kept_from_being_written_is_written_by_the_same_command(made_photos, trouble, tmp_path):
+    config = BuildConfig(input=made_photos, output=tmp_path / "f.h5", resolution=32, workers=0, restore="off")
+    before = Page(build(config).report.read_text("utf-8"))
+    (tmp_path / "report.html").unlink()
+    again = Page(build(config).report.read_text("utf-8"))
+    assert trouble["worked on"] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    for name in ("source", "status", "row", "score"):
+        assert again.column(name) == before.column(name)
+    assert again.data["photos"] == before.data["photos"] and again.data["command"] == before.data["command"]
+
+
 def test_page_of_somebody_else_keeps_its_name(built, tmp_path):
     assert report_path(built / "f.h5") == built / "report.html"
     assert report_path(built / "g.h5") == built / "g-report.html"
