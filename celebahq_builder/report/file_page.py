@@ -16,6 +16,8 @@ from celebahq_builder.report.page import Page, Section
 from celebahq_builder.report.page_data import PageRow, fingerprint, in_order, page_columns
 from celebahq_builder.report.sprites import Thumbnails
 
+_OURS = ("status", "row")  # of the rows; under the same name another program may keep anything
+
 
 def dataset_rows(dataset: Dataset) -> list[PageRow]:
     """Return what a file says of every row of it, and of every photo and face that is not in it, in order."""
@@ -32,6 +34,8 @@ def dataset_rows(dataset: Dataset) -> list[PageRow]:
             by_place[i] = {"source": f"row {i}", "face_index": 0, "status": "kept", "row": i}
             rows.append(by_place[i])
     for name, column in dataset.faces.items():
+        if name in _OURS:
+            continue
         values = [value.decode("ascii", "replace") if isinstance(value, bytes) else value for value in column.tolist()]
         for i, value in enumerate(values):
             by_place[i][name] = value

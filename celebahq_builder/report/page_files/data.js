@@ -19,6 +19,12 @@ for (const [name, column] of Object.entries(page.columns)) {
 }
 page.columns = null;
 
+// What other programs call by these names may be something else.
+const KINDS = { source: "text", status: "text", reason: "text", detail: "text", marks: "text", duplicate_of: "text" };
+Object.assign(KINDS, { row: "number", face_index: "number", score: "number", width: "number", height: "number" });
+Object.assign(KINDS, { quad: "points", landmarks: "points" });
+for (const [name, kind] of Object.entries(KINDS)) if (columns.get(name)?.kind !== kind) columns.delete(name);
+
 const numberAt = (name, i) => columns.get(name)?.at(i) ?? NaN;
 const textAt = (name, i) => columns.get(name)?.at(i) ?? "";
 const [sourceColumn, statusColumn, rowColumn] = ["source", "status", "row"].map((name) => columns.get(name));

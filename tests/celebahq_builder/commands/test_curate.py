@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -176,6 +177,22 @@ def test_gray_file_of_another_program_without_any_names_is_shown(open_page, serv
     assert page.said == []
     for wrong in ("faces/3.webp", "faces/-1.webp", "sheets/1.webp", "faces/99999999999999999999.webp", "faces/x.webp"):
         assert ask(server, wrong)[0] == 404, wrong
+
+
+def test_columns_of_another_program_under_our_names_do_no_harm(open_page, serve, tmp_path):
+    path = tmp_path / "f.h5"
+    write_named(path, ["a.jpg", "b.jpg"])
+    with h5py.File(path, "a") as file:
+        for name in ("status", "row", "reason", "marks", "detail", "duplicate_of", "labels", "constructor"):
+            file[f"faces/{name}"] = [7.5, float("nan")]
+        file["faces/width"] = ["wide", "narrow"]
+        file["faces/descriptor"] = np.zeros((2, 128))
+        file["faces/<b>bold"] = ["x", "y"]
+    page = open_page(serve(path).address)
+    page.wait_for_function("() => document.getElementById('count').textContent === '2 of 2 shown'")
+    page.click(".cell .open")
+    assert "<b>bold" in page.inner_text("#details table")
+    assert page.said == []
 
 
 def test_file_that_holds_other_things_than_decisions_is_one_line(refusal, capsys, dataset):
