@@ -186,7 +186,8 @@ def by_programs(first: int, last: int) -> list[str]:
         sound_file(good, np.random.default_rng(0))
         told = ["--license", "cc0-1.0", "--photos-license", "mine", "--dry-run"]
         data = [sys.executable, "-P", "-m", "celebahq_builder.dataset"]
-        train = [sys.executable, "-P", "-m", "train", "--dataset", file, "--outdir", out, "--preset", "smoke"]
+        train = [sys.executable, "-P", "-m", "train", "--dataset", file, "--outdir", out]
+        short = "--preset smoke --resolution 8 --total-kimg 0.016 --minibatch 8 --device cpu"
         programs = {
             "info": [*data, "info", file],
             "verify": [*data, "verify", file],
@@ -196,7 +197,7 @@ def by_programs(first: int, last: int) -> list[str]:
             "convert": [*data, "convert", file, "--to", "stylegan-zip", "--output", out / "a.zip"],
             "import": [*data, "import", file, "--output", out / "a.h5"],
             "push": [*data, "push", file, "--repo", "me/a", "--output", out / "a", *told],
-            "train": [*train, "--total-kimg", "0.016", "--minibatch", "8", "--device", "cpu"],
+            "train": [*train, *short.split()],
         }
         for number in range(first, last):
             kind, (name, words) = weird_file(file, number), list(programs.items())[number % len(programs)]
