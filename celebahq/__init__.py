@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from celebahq_builder.config import BuildConfig as BuildConfig
     from celebahq_builder.hdf5 import open_dataset as open_dataset
     from celebahq_builder.quality import quality_score as quality_score
+    from celebahq_builder.report.summary import BuildResult as BuildResult
+    from export.hub.config import HubConfig as HubConfig
+    from export.hub.to_hub import PushResult as PushResult
+    from export.hub.to_hub import push_to_hub as push_to_hub
     from export.onnx_export.to_onnx import export_onnx as export_onnx
     from export.sample import load_onnx as load_onnx
     from train.config import TrainConfig as TrainConfig
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from train.metrics.ms_ssim import ms_ssim as ms_ssim
     from train.metrics.swd import swd as swd
     from train.presets import preset_config as preset_config
+    from train.result import TrainResult as TrainResult
     from zoo import import_checkpoint as import_checkpoint
     from zoo import load as load
 
@@ -35,8 +40,12 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "BuildConfig": "celebahq_builder.config",
+    "BuildResult": "celebahq_builder.report.summary",
     "CelebAHQError": "celebahq.errors",
+    "HubConfig": "export.hub.config",
+    "PushResult": "export.hub.to_hub",
     "TrainConfig": "train.config",
+    "TrainResult": "train.result",
     "align_face": "celebahq_builder.align",
     "build": "celebahq_builder.build",
     "export_onnx": "export.onnx_export.to_onnx",
@@ -46,6 +55,7 @@ _WHERE = {
     "ms_ssim": "train.metrics.ms_ssim",
     "open_dataset": "celebahq_builder.hdf5",
     "preset_config": "train.presets",
+    "push_to_hub": "export.hub.to_hub",
     "quality_score": "celebahq_builder.quality",
     "swd": "train.metrics.swd",
     "train": "train.loop",

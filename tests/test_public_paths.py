@@ -33,9 +33,10 @@ INTERNAL = {
     "export.onnx_export.to_onnx.save", "zoo.locate.is_somebodys", "celebahq.files.partial_path",
     "celebahq.files.sync_folder", "export.sample.OnnxGenerator.__init__",
     "export.onnx_export.to_onnx.OnnxReport.__init__", "zoo.importers.build_from", "zoo.importers.recognise",
-    "celebahq.BuildConfig.__init__", "celebahq.TrainConfig.__init__",
+    "celebahq.BuildConfig.__init__", "celebahq.TrainConfig.__init__", "celebahq.HubConfig.__init__",
+    "celebahq.BuildResult.__init__", "celebahq.TrainResult.__init__", "celebahq.PushResult.__init__",
 }  # fmt: skip
-"""What lies in those modules for this suite alone; and options, which have a test of their own."""
+"""What lies in those modules for this suite alone; options, which have a test of their own; and results."""
 TINY = ProGANConfig(resolution=8, latent_size=8, fmap_base=16, fmap_max=4)
 
 
