@@ -4,14 +4,15 @@ import hashlib
 import itertools
 import os
 from collections import defaultdict
-from dataclasses import fields
+from collections.abc import Iterable
+from dataclasses import fields, replace
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 
 from celebahq.files import write_atomic
-from celebahq_builder.config import BuildConfig, flag
+from celebahq_builder.config import BuildConfig, BuildError, flag
 from celebahq_builder.hdf5 import Dataset
 from celebahq_builder.hdf5_format.rows import row_id
 from celebahq_builder.report.decisions import exclude_path
@@ -26,6 +27,7 @@ from celebahq_builder.sources.remote import url_of
 from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.file_rows import file_rows
 from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.name_lists import NameLists, read_name_lists
 
 _STRIPS = 6
 _REJECTS_A_REASON = 6
@@ -77,7 +79,7 @@ def write_report(
         "sheets": thumbnails.describe(sheets) if thumbnails is not None else None,
         "pictures": {row_id(*key): image[0][1] for key, image in images.items() if key not in kept and image},
         "photos": _photos_address(config.input, path, rows[0].source if rows else ""),
-    } | _to_decide(config)
+    } | _to_decide(config, (row.source for row in rows))
     detector = config.detector if config.landmarks is None else None
     sections = [
         _stages(choice, images),
@@ -101,7 +103,8 @@ def write_missing_report(path: Path, config: BuildConfig, dataset: Dataset) -> N
     rows, thumbnails = dataset_rows(dataset), thumbnails_of(dataset)
     sheets = _sheets(thumbnails, path, fingerprint(rows))
     photos = _photos_address(config.input, path, rows[0]["source"])
-    _write(path, file_page(dataset, rows, sheets, photos=photos, **_to_decide(config)))
+    lists = _to_decide(config, (row["source"] for row in rows))
+    _write(path, file_page(dataset, rows, sheets, photos=photos, **lists))
 
 
 def write_fault(path: Path, config: BuildConfig, traceback: str) -> None:
@@ -138,13 +141,19 @@ def _numbers(config: BuildConfig, rows: list[Row], choice: Choice) -> list[tuple
     ]
 
 
-def _to_decide(config: BuildConfig) -> dict[str, object]:
+def _to_decide(config: BuildConfig, sources: Iterable[str]) -> dict[str, object]:
     """Return what the page's script needs to know for its lists and the command that takes them."""
+    try:
+        lists = read_name_lists(config.exclude, config.include, sources)
+    except BuildError:  # gone since the build began
+        lists = NameLists()
     return {
         "mark": _place_mark(origin(config)),
         "exclude": exclude_path(config.output).name,
         "include": f"{config.output.name}.include.txt",
-        "command": config.command(),
+        "before": {"exclude": lists.exclude.entries(), "include": lists.include.entries()},
+        "command": replace(config, exclude=None, include=None).command(),
+        "drop": None,
     }
 
 

@@ -2,12 +2,14 @@
 
 import json
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from celebahq.files import printable
+from celebahq_builder.config import MAX_INVENTED, BuildConfig, BuildError, flag
 from celebahq_builder.hdf5 import Dataset
 from celebahq_builder.hdf5_format.rows import find_rows
 from celebahq_builder.report.decisions import exclude_path
@@ -60,8 +62,7 @@ def file_page(dataset: Dataset, rows: list[PageRow], sheets: list[str], **data: 
         sheets: addresses of the sheets of thumbnails_of(dataset).
         data: more for the page's script, or other values than those here.
     """
-    path, stem = Path(dataset.path), Path(dataset.path).stem
-    select = f"celebahq-data select {shlex.quote(printable(path))} --output"
+    path = Path(dataset.path)
     said = {
         "name": path.name,
         "mark": fingerprint(rows),
@@ -72,7 +73,8 @@ def file_page(dataset: Dataset, rows: list[PageRow], sheets: list[str], **data: 
         "photos": None,
         "exclude": exclude_path(path).name,
         "include": None,
-        "command": f"{select} {shlex.quote(printable(path.with_name(f'{stem}-chosen{path.suffix}')))}",
+        "command": None,
+        "drop": drop_command(dataset),
     }
     kept = sum(row["row"] >= 0 for row in rows)
     return Page(
@@ -97,6 +99,35 @@ def recipe(dataset: Dataset) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return options if isinstance(options, dict) else {}
+
+
+def drop_command(dataset: Dataset) -> str | None:
+    """Return the command that makes a file without the rows of a list; None where rows have no names."""
+    path = Path(dataset.path)
+    output = path.with_name(f"{path.stem}-chosen{path.suffix}")
+    words = ["celebahq-data", "drop", printable(path), "--output", printable(output)]
+    return shlex.join(words) if "source" in dataset.faces else None
+
+
+def build_command(dataset: Dataset, photos: Path) -> str | None:
+    """Return the command that made a file, without its lists; None for a file that celebahq-build did not make.
+
+    Args:
+        photos: its --input, which the file does not tell.
+    """
+    options = recipe(dataset)
+    if "resolution" not in options:
+        return None
+    known = {field.name for field in fields(BuildConfig)} - {"input", "output", "landmarks", "image_list"}
+    try:
+        given = {name: value for name, value in options.items() if name in known}
+        if given.get("max_invented") == (1.0 if "image_list_sha256" in options else MAX_INVENTED):
+            del given["max_invented"]  # as it is where it is left out
+        config = BuildConfig(input=photos, output=dataset.path, **given)
+    except (BuildError, TypeError, ValueError):
+        return None
+    lists = [f"{flag(name)} LIST" for name in ("landmarks", "image_list") if options.get(f"{name}_sha256")]
+    return " ".join([config.command(), *lists])
 
 
 def _sections(dataset: Dataset) -> list[Section]:

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from celebahq_builder.hdf5 import Dataset, DatasetError
 from celebahq_builder.report.decisions import Decisions, exclude_path, parse_decisions, read_decisions, write_decisions
-from celebahq_builder.report.file_page import dataset_rows, file_page, thumbnails_of
+from celebahq_builder.report.file_page import build_command, dataset_rows, file_page, thumbnails_of
 from celebahq_builder.report.page import page_policy, render
 from celebahq_builder.report.page_data import json_for_html
 from celebahq_builder.report.sprites import encode, sheet_pixels
@@ -110,6 +110,7 @@ class Desk:
         sheets = [f"sheets/{number}.webp" for number in range(thumbnails_of(self._dataset).num_sheets)]
         data = {"served": True, "photos": "photos/" if self._photos else None, "decisions": self.token}
         data["saved"] = str(exclude_path(self._dataset.path))
+        data["command"] = build_command(self._dataset, self._photos) if self._photos else None
         return render(file_page(self._dataset, self._rows, sheets, **data)).encode()
 
 

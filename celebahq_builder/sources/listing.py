@@ -1,6 +1,7 @@
 """Where photos come from: a folder, a zip, a tar, a list of paths, a URL or one file. Names, stamps, bytes."""
 
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterable
@@ -12,6 +13,8 @@ from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.sources.archives import READ_ERRORS, FileStamp, archive_kind, open_archive
 from celebahq_builder.sources.remote import list_remote, read_remote, remote_stamp, url_of
 
+_PAGE_FILES, _SHEET = "report-files", re.compile(r"[0-9a-f]{16}-\d{5}\.webp")
+"""Small faces of a page about an earlier build, where it was written among the photos: report/sprites.py."""
 _LOOKED_INTO = 2000  # files of other kinds; the rest is named by extension alone
 
 
@@ -28,9 +31,10 @@ def list_photos(root: Path, but: Path | None = None) -> Listing:
     """Find the photos of a folder, zip, tar, URL or list of paths (.txt, .lst, .list); or name the one that it is.
 
     A photo is a file with an image's extension, whatever is in it: one that is no image becomes a row with a
-    reason; so does whatever a list names. Names that begin with a dot are skipped; pipes, sockets and devices too.
-    Links are followed, each folder once. A folder that cannot be listed, and a link that leads nowhere, are returned
-    by their own name, so that read_photo gives the reason. Names keep bytes that are not UTF-8 (surrogateescape).
+    reason; so does whatever a list names. Names that begin with a dot are skipped; pipes, sockets and devices too, and
+    the small faces of a page about an earlier build. Links are followed, each folder once. A folder that cannot be
+    listed, and a link that leads nowhere, are returned by their own name, so that read_photo gives the reason. Names
+    keep bytes that are not UTF-8 (surrogateescape).
 
     Args:
         but: a folder, resolved, that is not looked into: the build's own, when it lies among the photos.
@@ -92,7 +96,7 @@ def _list_folder(root: Path, but: Path | None) -> Listing:
             listing.names.append(prefix.rstrip("/"))
             continue
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or (path.name.endswith(_PAGE_FILES) and _SHEET.fullmatch(entry.name)):
                 continue
             if _is_folder(entry):
                 (linked if entry.is_symlink() else real).append((path / entry.name, f"{prefix}{entry.name}/"))

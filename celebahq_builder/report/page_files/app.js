@@ -60,36 +60,52 @@ function downloadLists() {
 
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`);
 
-function nextCommand() {
+// A command with the lists that it takes.
+function withLists(command) {
   const base = page.saved ? page.saved.replace(/[^/\\]*$/, "") : "";
   const lists = [];
   if (idsDecided("reject").length) lists.push(`--exclude ${quoted(base + page.exclude)}`);
   if (page.include && included().length) lists.push(`--include ${quoted(base + page.include)}`);
-  return [page.command, ...lists].join(" ");
+  return [command, ...lists].join(" ");
 }
 
-function showNext() {
-  const command = nextCommand();
-  const code = make("code", { textContent: command });
+function stepWithCommand(text, command) {
+  const code = make("code", { textContent: withLists(command) });
   const copy = make("button", { type: "button", textContent: "Copy" });
   copy.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(command);
+      await navigator.clipboard.writeText(code.textContent);
       copy.textContent = "Copied";
     } catch {
       getSelection().selectAllChildren(code); // a browser that keeps its clipboard to itself
       copy.textContent = "Selected: press Ctrl+C";
     }
   });
+  return make("li", {}, text, make("pre", {}, code), copy);
+}
+
+function showNext() {
+  const steps = [
+    page.served
+      ? `Your decisions are saved in ${printable(page.saved)} and ${page.exclude}.`
+      : `Download the list and put ${page.exclude} into the folder where you run the command.`,
+  ].map((text) => make("li", { textContent: text }));
+  if (page.command) {
+    steps.push(stepWithCommand("Run this; what you rejected is left out, and everything else stays as it is:", page.command));
+    if (/ LIST( |$)/.test(page.command)) {
+      steps.push(make("li", { textContent: "LIST is the file that was given then: the dataset does not tell." }));
+    }
+  }
+  if (page.drop) {
+    const text = page.command ? "Or this, which makes a file of its own and needs no photographs:" : "Run this; it makes a file without what you rejected:";
+    steps.push(stepWithCommand(text, page.drop));
+  }
+  if (!page.command && !page.drop) {
+    steps.push(make("li", { textContent: "The rows of this dataset have no names: no command can take a list of them." }));
+  }
   const odd = idsDecided("reject").filter((id) => !isLine(id)).length;
-  const first = page.served
-    ? `Your decisions are saved in ${printable(page.saved)} and ${page.exclude}.`
-    : `Download the list and put ${page.exclude} into the folder where you run the command.`;
-  $("next-steps").replaceChildren(
-    make("li", { textContent: first }),
-    make("li", {}, "Run this; what you rejected is left out, and everything else stays as it is:", make("pre", {}, code), copy),
-    ...(odd ? [make("li", { textContent: `${plural(odd, "name", "names")} with a line's end cannot stand in a list: rename the photo.` })] : []),
-  );
+  if (odd) steps.push(make("li", { textContent: `${plural(odd, "name", "names")} with a line's end cannot stand in a list: rename the photo.` }));
+  $("next-steps").replaceChildren(...steps);
   $("next-dialog").showModal();
 }
 

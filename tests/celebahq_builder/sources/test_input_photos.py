@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from celebahq_builder.config import BuildConfig
@@ -200,3 +201,15 @@ def test_the_folder_of_the_build_itself_is_neither_photos_nor_files_of_other_kin
         (tmp_path / name).write_bytes(b"?")
     listing = list_input(BuildConfig(input=tmp_path, output=tmp_path / "f.h5"))
     assert listing.names == ["a.jpg"] and not listing.left_out
+
+
+def test_small_faces_of_a_page_that_was_written_among_the_photos_are_no_photos(tmp_path):
+    from celebahq_builder.report.sprites import Thumbnails, write_sheets
+
+    thumbnails = Thumbnails(70, (4,), lambda r, rows: np.zeros((len(rows), 3, r, r), np.uint8))
+    for page in ("report.html", "f-report.html"):
+        assert len(list(write_sheets(thumbnails, tmp_path / page, "0123456789abcdef"))) == 2
+    (tmp_path / "report-files" / "mine.webp").touch()
+    (tmp_path / "a.jpg").touch()
+    found = list_photos(tmp_path)
+    assert found.names == ["a.jpg", "report-files/mine.webp"] and not found.left_out
