@@ -95,7 +95,7 @@ class TrainConfig:
     ema_beta: float | None = None
     """Fixed weight of the old average an update, whatever the minibatch, instead of ema_kimg."""
     mirror: bool = True
-    """Mirror each real picture with probability one half."""
+    """Mirror each real image with probability one half."""
     augment: Literal["auto", "none", "diffaug", "ada"] = "auto"
     """Transform what the discriminator sees, reals and fakes alike, so that few faces are not learnt by heart. diffaug:
     color, translation, cutout (Zhao et al. 2020); ada: StyleGAN2-ADA's list, as often as the discriminator is too sure
@@ -132,7 +132,7 @@ class TrainConfig:
     metrics_kimg: float = 100
     """Thousands of images between two measurements; each is taken at the first tick after, and at the end."""
     metrics_images: int = 16384
-    """Pictures, and as many reals, of a measurement; fewer are faster, and have a higher noise floor."""
+    """Images, and as many reals, of a measurement; fewer are faster, and have a higher noise floor."""
     resident_gib: float = 16.0
     """A level of the file up to this size (and half of the GPU's free memory) is held there, a larger one is read ahead
     from disk."""

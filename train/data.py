@@ -26,7 +26,7 @@ class RealFaces:
         device: where minibatches are wanted.
         seed: seed of the order of the rows.
         resident_bytes: largest level that is held whole; on CUDA at most half of the memory that is free.
-        random_fake_labels: D's fakes take labels drawn from the data set (Theano program), not those of the reals.
+        random_fake_labels: D's fakes take labels drawn from the dataset (Theano program), not those of the reals.
     """
 
     def __init__(

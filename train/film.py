@@ -82,8 +82,8 @@ def make_film(config: FilmConfig) -> tuple[Path, int]:
         # Named, because players otherwise guess the colors from the size.
         tags = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
         stream.options = {"crf": str(config.crf), "preset": "medium", "x264-params": tags}
-        for picture in _pictures(run, moments, shown, (width, height)):
-            frame = av.VideoFrame.from_ndarray(picture, "rgb24")
+        for image in _images(run, moments, shown, (width, height)):
+            frame = av.VideoFrame.from_ndarray(image, "rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
             film.mux(stream.encode(frame))
         film.mux(stream.encode())
@@ -115,15 +115,15 @@ def frame_size(grids: list[Path]) -> tuple[int, int]:
     return width + width % 2, height + height % 2 + CAPTION
 
 
-def _pictures(run: RunLog, moments: list[float], shown: list[int], size: tuple[int, int]) -> Iterator[np.ndarray]:
+def _images(run: RunLog, moments: list[float], shown: list[int], size: tuple[int, int]) -> Iterator[np.ndarray]:
     """Yield each frame, (height, width, 3) uint8; a grid is read once however long it stands."""
-    before, picture = -1, np.empty(0, np.uint8)
+    before, image = -1, np.empty(0, np.uint8)
     for index in shown:
         if index != before:
             kimg, path = run.grids[index]
-            picture = frame_of(path, _caption(run, kimg, moments[index]), size)
+            image = frame_of(path, _caption(run, kimg, moments[index]), size)
             before = index
-        yield picture
+        yield image
 
 
 def frame_of(path: Path, caption: str, size: tuple[int, int]) -> np.ndarray:

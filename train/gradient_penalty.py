@@ -97,12 +97,12 @@ def _through_stddev(g_map: Tensor, x: Tensor, config: ProGANConfig) -> Tensor:
     members, (c, h, w) = grouped.shape[1], x.shape[1:]
     if config.stddev_unbiased and members == 1:
         return torch.zeros_like(x)
-    centred = grouped - grouped.mean(dim=1, keepdim=True)
-    variance, divisor = centred.square().mean(dim=1, keepdim=True), members
+    centered = grouped - grouped.mean(dim=1, keepdim=True)
+    variance, divisor = centered.square().mean(dim=1, keepdim=True), members
     if config.stddev_unbiased:
         divisor = members - 1
         variance = variance * (members / divisor)
     stddev = torch.sqrt(variance + 1e-8)
     # every pixel of every member's map shows the group's one value, so their gradients add up
     g_value = stddev_groups(g_map, group, contiguous=contiguous).sum(dim=(1, 3, 4))[:, None, :, None, None, None]
-    return ungrouped(g_value * centred / (stddev * (divisor * c * h * w)), contiguous)
+    return ungrouped(g_value * centered / (stddev * (divisor * c * h * w)), contiguous)

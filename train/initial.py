@@ -130,7 +130,7 @@ def fill(
     """Put the weights of --init into new networks, which may be larger and have other labels; the rest stays new.
 
     Raises:
-        TrainError: the data set's images have other channels than the model's.
+        TrainError: the dataset's images have other channels than the model's.
     """
     theirs, ours = initial.architecture, generator.config
     if theirs.image_channels != ours.image_channels:

@@ -15,7 +15,7 @@ SMALL = 5000
 
 @dataclass(frozen=True)
 class Plan:
-    """What config and data set decide together.
+    """What config and dataset decide together.
 
     resolution: where growth ends. growth: the keyword arguments of growth_at. total_kimg: length of the run.
     """
@@ -28,7 +28,7 @@ class Plan:
 def make_plan(
     config: TrainConfig, dataset: Dataset, first_resolution: int = 4, growth: dict[str, Any] | None = None
 ) -> Plan:
-    """Fill in what the config leaves to the data set.
+    """Fill in what the config leaves to the dataset.
 
     Args:
         config: the options.

@@ -52,7 +52,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "fmap_base": 2048,
         "tick_kimg": 50,
     },
-    # Ours: good faces at 128x128 within minutes on a data centre GPU.
+    # Ours: good faces at 128x128 within minutes on a data center GPU.
     "celeba128": {
         "resolution": 128,
         "stable_kimg": 200,

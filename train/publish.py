@@ -1,4 +1,4 @@
-"""What a run shows and gives away: the model folder, and the latents and reals of its pictures."""
+"""What a run shows and gives away: the model folder, and the latents and reals of its images."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -9,7 +9,7 @@ import torch
 from celebahq_builder.hdf5 import Dataset
 from train.command import train_command
 from train.config import TrainConfig
-from train.pictures import grid_shape, save_grid
+from train.images import grid_shape, save_grid
 from train.schedule import published_resolution
 from train.state import RunFacts, RunState
 from zoo import weights
@@ -56,7 +56,7 @@ def is_published(folder: Path) -> bool:
 
 
 def example_label(dataset: Dataset) -> str:
-    """Return the option that a command which paints needs: of a class, or of the first row's attributes; or ""."""
+    """Return the option that a command that generates needs: of a class, or of the first row's attributes; or ""."""
     if dataset.labels is None:
         return ""
     first = np.asarray(dataset.labels[0])

@@ -59,7 +59,7 @@ def draw_noise(
 
 
 class RowOrder:
-    """Which rows of the data set an iteration shows: a new permutation each epoch, found from nimg alone."""
+    """Which rows of the dataset an iteration shows: a new permutation each epoch, found from nimg alone."""
 
     def __init__(self, num_rows: int, seed: int) -> None:
         self.num_rows = num_rows
@@ -84,6 +84,6 @@ class RowOrder:
 
 
 def label_rows(seed: int, nimg: int, batch: int, num_rows: int, of_discriminator: bool = False) -> np.ndarray:
-    """Return rows (batch,) int64 whose labels the fakes of G's step, or of D's, are given: drawn from the data set."""
+    """Return rows (batch,) int64 whose labels the fakes of G's step, or of D's, are given: drawn from the dataset."""
     random = np.random.Generator(np.random.PCG64(_sequence(seed, 4 if of_discriminator else 2, nimg)))
     return random.integers(num_rows, size=batch)

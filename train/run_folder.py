@@ -52,7 +52,7 @@ def lock_run_folder(folder: str | Path, say: Callable[[str], None]) -> IO[str]:
 
 
 def dataset_facts(dataset: Dataset) -> dict[str, Any]:
-    """Return what identifies a data set: rows, resolution, sha256 of the whole 4x4 level (its content in small) and of
+    """Return what identifies a dataset: rows, resolution, sha256 of the whole 4x4 level (its content in small) and of
     the labels."""
     small = dataset.read(4, np.arange(len(dataset)))
     return {
@@ -76,12 +76,12 @@ def resume(
     Args:
         folder: of the run, locked.
         config: the options as they come from the command line, defaults included.
-        facts: of the data set, as dataset_facts gives them.
+        facts: of the dataset, as dataset_facts gives them.
         say: prints a line.
         given: the options that were given; the others are as the run has them. None: all of them.
 
     Raises:
-        TrainError: the folder holds a run of other options or of another data set.
+        TrainError: the folder holds a run of other options or of another dataset.
         CheckpointError: no checkpoint of it can be used.
     """
     _, state = newest_checkpoint(folder / "checkpoints", say)
@@ -148,7 +148,7 @@ def run_of_the_same_faces(config: TrainConfig, facts: dict[str, Any]) -> Path | 
 
 
 def _check_same_run(folder: Path, state: dict[str, Any], config: TrainConfig, facts: dict[str, Any]) -> None:
-    """Raise TrainError where an option that cannot change, or the data set, is another."""
+    """Raise TrainError where an option that cannot change, or the dataset, is another."""
     saved = dict(state["config"])
     if saved.get("resolution") is None and "resolution" in saved and config.resolution == facts["resolution"]:
         saved["resolution"] = config.resolution  # given now, and what the file's own was

@@ -140,18 +140,18 @@ def spread(count: int, most: int) -> list[int]:
 def _strip(run: RunLog, thumbnails: dict[str, str]) -> str:
     sizes = {row["kimg"]: row for row in run.rows}
     shown = [run.grids[i] for i in spread(len(run.grids), MOST_GRIDS)]
-    pictures = [(f"{kimg:g} kimg{_size(sizes.get(kimg))}", path) for kimg, path in shown]
+    images = [(f"{kimg:g} kimg{_size(sizes.get(kimg))}", path) for kimg, path in shown]
     if (run.folder / "reals.png").exists():
-        pictures.append(("reals", run.folder / "reals.png"))
+        images.append(("reals", run.folder / "reals.png"))
     figures = []
-    for caption, path in pictures:
+    for caption, path in images:
         if path.name not in thumbnails:
             thumbnails[path.name] = _thumbnail(path)
         figures.append(
             f'<figure><a href="{escape(path.name)}"><img src="{thumbnails[path.name]}" alt="{escape(caption)}">'
             f"</a><figcaption>{escape(caption)}</figcaption></figure>"
         )
-    for name in thumbnails.keys() - {path.name for _, path in pictures}:
+    for name in thumbnails.keys() - {path.name for _, path in images}:
         del thumbnails[name]
     left_out = f"<p>{len(shown)} of {len(run.grids)} grids, evenly spread.</p>" if len(run.grids) > len(shown) else ""
     return f'<div class="strip">{"".join(figures)}</div>{left_out}' if figures else "<p>No grid yet.</p>"

@@ -1,4 +1,4 @@
-"""Seconds of training over all processes of a run; pictures, metrics and checkpoints do not count."""
+"""Seconds of training over all processes of a run; images, metrics and checkpoints do not count."""
 
 import time
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from train.images import generate, grid_shape, save_grid
 from train.memory import OutOfMemoryError
 from train.metrics.in_training import keep_row, training_metrics
-from train.pictures import grid_shape, paint, save_grid
 from train.publish import grid_latents, publish, save_reals
 from train.report import Report
 from train.start import Run
@@ -34,7 +34,7 @@ class TickOutputs:
     def images(self, done: bool) -> None:
         """Write fakes-<kimg>.png where this tick has one.
 
-        Where memory runs out: fewer images at once, and no picture rather than no run.
+        Where memory runs out: fewer images at once, and no image rather than no run.
         """
         config, state = self.run.facts.config, self.run.state
         if not config.image_ticks or not (state.tick % config.image_ticks == 0 or done):
@@ -43,7 +43,7 @@ class TickOutputs:
         found: list[np.ndarray] = []
         for batch in (32, 8, 1):
             work = lambda batch=batch: found.append(  # noqa: E731
-                paint(state.nets.g_ema, self._latents, self._labels, growth.resolution, growth.alpha, batch)
+                generate(state.nets.g_ema, self._latents, self._labels, growth.resolution, growth.alpha, batch)
             )
             if self.stepper.try_twice(work, f"the grid of {len(self._latents)} images"):
                 path = config.run_folder / f"fakes-{state.nimg / 1000:010.3f}.png"

@@ -28,8 +28,8 @@ def _write_run(folder: Path, squared: bool = True, **options) -> Path:
     (folder / "config.json").write_text(json.dumps({"preset": "<b>tiny</b>", "grow": True, "total_kimg": 6, **options}))
     (folder / "history.json").write_text(json.dumps([{"kimg": 3.0, "changed": {"minibatch": [8, 4]}}]))
     for i, kimg in enumerate(KIMG):
-        picture = np.full((18, 32, 3), 40 * i, np.uint8)
-        Image.fromarray(picture).save(folder / f"fakes-{kimg:010.3f}.png")
+        image = np.full((18, 32, 3), 40 * i, np.uint8)
+        Image.fromarray(image).save(folder / f"fakes-{kimg:010.3f}.png")
     return folder
 
 

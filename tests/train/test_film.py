@@ -30,13 +30,13 @@ def test_film_shows_the_grids_in_order_over_their_captions(tmp_path, write_run):
     run = write_run(tmp_path / "a")
     output, frames = make_film(FilmConfig(run=run, seconds=2, fps=10))
     with av.open(str(output)) as film:
-        pictures = [frame.to_image() for frame in film.decode(video=0)]
-    assert len(pictures) == frames == 20
-    assert pictures[0].size == (32 * 60, 18 * 60 + CAPTION)  # the pixels are repeated up to the size of a screen
-    levels = [picture.getpixel((960, 500))[0] for picture in pictures]
+        images = [frame.to_image() for frame in film.decode(video=0)]
+    assert len(images) == frames == 20
+    assert images[0].size == (32 * 60, 18 * 60 + CAPTION)  # the pixels are repeated up to the size of a screen
+    levels = [image.getpixel((960, 500))[0] for image in images]
     assert levels == sorted(levels)
     assert levels[0] == pytest.approx(0, abs=6) and levels[-1] == pytest.approx(200, abs=6)
-    captions = [picture.crop((0, 1084, 600, 1112)).convert("L").getextrema() for picture in pictures]
+    captions = [image.crop((0, 1084, 600, 1112)).convert("L").getextrema() for image in images]
     assert all(high > 150 for _, high in captions)
 
 
@@ -58,7 +58,7 @@ def test_what_makes_no_film_is_refused(tmp_path, write_run):
     ):
         with pytest.raises(TrainError, match=message):
             make_film(FilmConfig(run=run, **options))
-    (run / "fakes-000003.000.png").write_bytes(b"no picture")
+    (run / "fakes-000003.000.png").write_bytes(b"no image")
     with pytest.raises(TrainError, match=r"fakes-000003.000.png: got no image"):
         make_film(FilmConfig(run=run, seconds=1, fps=20))
     assert not (run / "training.mp4").exists() and not list(run.glob("*.partial"))

@@ -197,7 +197,7 @@ def test_other_data_is_refused(dataset, tmp_path):
         train(config(tmp_path / "other.h5", tmp_path))
 
 
-def test_other_labels_of_the_same_pictures_are_refused(tmp_path):
+def test_other_labels_of_the_same_images_are_refused(tmp_path):
     labels = np.eye(2, dtype=np.float32)[np.arange(20) % 2]
     write_dataset(tmp_path / "labelled.h5", labels=labels)
     train(config(tmp_path / "labelled.h5", tmp_path, total_kimg=0.04))
@@ -282,6 +282,6 @@ def test_stopwatch_rates_the_images_since_its_start_and_adds_up_over_a_resume(mo
     watch = Stopwatch()
     watch.start(1000)
     assert watch.stop(3000) == pytest.approx(2.0)  # 4 s for 2 kimg
-    watch.start(3000)  # after pictures and a checkpoint, which do not count
+    watch.start(3000)  # after images and a checkpoint, which do not count
     assert watch.stop(3500) == pytest.approx(2.0)
     assert watch.seconds == pytest.approx(5.0)

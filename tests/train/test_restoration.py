@@ -224,7 +224,7 @@ class _clock_for(float):
 
 def test_other_settings_in_the_same_folder_are_refused(folder, tmp_path):
     train(config_for(folder, tmp_path, steps=1))
-    with pytest.raises(ValueError, match=r"--batch: 3, but .*artifacts-fast was trained with 2"):
+    with pytest.raises(ValueError, match=r"--batch: got 3, expected 2 as of .*artifacts-fast"):
         train(config_for(folder, tmp_path, steps=1, batch=3))
 
 
@@ -239,14 +239,14 @@ def test_weights_survive_in_half_precision(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"minutes": 1.0}, "--minutes or --steps: give one of them"),
-        ({"kind": "gan"}, "--kind gan: --net artifacts"),
-        ({"patch": 30}, "--patch: 30, a multiple of 8 wanted"),
+        ({"minutes": 1.0}, "--minutes, --steps: got"),
+        ({"kind": "gan"}, "--kind gan: got --net artifacts"),
+        ({"patch": 30}, "--patch: got 30, expected a multiple of 8"),
         (
             {"net": "superres", "kind": "gan", "init": Path("w"), "patch": 24},
-            "--patch: 24, with --kind gan at least 32 wanted",
+            "--patch: got 24, expected at least 32 with --kind gan",
         ),
-        ({"batch": 0}, "--batch: 0, at least 1"),
+        ({"batch": 0}, "--batch: got 0, expected at least 1"),
     ],
 )
 def test_nonsense_is_refused_at_birth(tmp_path, changes, message):
@@ -255,7 +255,7 @@ def test_nonsense_is_refused_at_birth(tmp_path, changes, message):
 
 
 def test_a_folder_without_photos_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no photo in it, files \.jpg"):
+    with pytest.raises(FileNotFoundError, match=r"got no photo in it, expected files \.jpg"):
         read_photos(tmp_path)
-    with pytest.raises(FileNotFoundError, match="not found, a folder or a zip"):
+    with pytest.raises(FileNotFoundError, match="not there, expected a folder or a zip"):
         read_photos(tmp_path / "nowhere")

@@ -75,17 +75,22 @@ def test_faces_are_measured_apart_and_halved_first(trained, testsets, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("figure", "text"), [(28.7, "below the floor 28.8/29.4"), (28.8, "floor 28.8/29.4"), (29.4, "goal 28.8/29.4")]
+    ("value", "text"),
+    [
+        (28.7, "below the CPU target 28.8"),
+        (28.8, "CPU target 28.8 met, GPU target 29.4 not"),
+        (29.4, "GPU target 29.4 met"),
+    ],
 )
-def test_verdict_says_what_is_reached(figure, text):
-    assert verdict("artifacts-fast", "Q10", figure) == text
-    assert verdict("artifacts-fast", "Q30", figure) == ""
+def test_verdict_says_which_target_is_met(value, text):
+    assert verdict("artifacts-fast", "Q10", value) == text
+    assert verdict("artifacts-fast", "Q30", value) == ""
 
 
 def test_document_without_the_marks_is_not_written_over(trained, testsets, tmp_path):
     document = tmp_path / "thesis.md"
     document.write_text("my thesis")
-    with pytest.raises(ValueError, match=r"--output: .*thesis.md has no lines <!-- evaluate: begin -->"):
+    with pytest.raises(ValueError, match=r"--output: got .*thesis.md without lines <!-- evaluate: begin -->"):
         evaluate(EvaluateConfig(weights=trained, testsets=testsets, output=document))
     assert document.read_text() == "my thesis"
 
@@ -130,7 +135,7 @@ def test_published_folders_hold_weights_figures_and_card(trained, testsets, tmp_
 
 def test_name_that_was_not_trained_is_told_with_those_that_were(trained, testsets, tmp_path):
     with pytest.raises(
-        ValueError, match=r"--only: superres-full-gan, found in .* is artifacts-fast, superres-fast-gan"
+        ValueError, match=r"--only: got superres-full-gan, expected some of artifacts-fast, superres-fast-gan"
     ):
         publish(PublishConfig(weights=trained, testsets=testsets, output=tmp_path, only=("superres-full-gan",)))
 

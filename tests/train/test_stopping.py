@@ -193,15 +193,15 @@ def test_grids_are_painted_in_smaller_batches_where_memory_is_short_and_left_out
 ):
     from train import tick_outputs
 
-    paint, asked = tick_outputs.paint, []
+    generate, asked = tick_outputs.generate, []
 
     def short(g_ema, latents, labels, resolution, alpha, batch):
         asked.append(batch)
         if batch > limit:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return paint(g_ema, latents, labels, resolution, alpha, batch)
+        return generate(g_ema, latents, labels, resolution, alpha, batch)
 
-    monkeypatch.setattr(tick_outputs, "paint", short)
+    monkeypatch.setattr(tick_outputs, "generate", short)
     for limit, grids in ((8, 1), (0, 0)):
         folder = tmp_path / str(limit)
         assert train(config(dataset, folder, total_kimg=0.016, image_ticks=1))

@@ -8,8 +8,8 @@ import tyro
 
 from celebahq.command import run_command
 from train.metrics.config import MetricsConfig
+from train.metrics.errors import MetricError
 from train.metrics.mnist1k import Mnist1kConfig, write_mnist1k
-from train.metrics.refusal import MetricError
 
 
 def main() -> None:

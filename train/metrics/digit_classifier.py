@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,13 +9,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from celebahq.device import channels_last
+from celebahq.files import write_atomic
+from train.metrics.errors import MetricError
 from train.metrics.mnist import read_mnist
 from train.metrics.pretrained_file import cache_folder
-from train.metrics.refusal import MetricError
 
 MAX_ERROR = 0.005
 """Share of the 10,000 test digits that the classifier may get wrong: the counts stand on it."""
@@ -146,7 +146,7 @@ def load_or_train(
 
     Args:
         mnist: folder of the four MNIST files; may be None once the classifier is in the cache.
-        device: where it is wanted.
+        device: where it is to be.
         say: is told what takes long.
         cache: folder, by default weights/ in cache_folder().
 
@@ -157,18 +157,17 @@ def load_or_train(
     if path.is_file():
         return _load(path, device)
     if mnist is None:
-        raise MetricError(f"{path}: no classifier of digits yet, --mnist DIR with the four MNIST files is wanted")
+        raise MetricError(f"{path}: got no classifier of digits yet, expected --mnist DIR with the four MNIST files")
     say(f"MNIST classifier: none in {path.parent}, training one (minutes on a CPU)")
     network = train_classifier(*read_mnist(mnist, "train"), device=device, say=say)
     error = error_rate(network, *read_mnist(mnist, "t10k"))
     say(f"MNIST classifier: {error:.2%} error on the 10,000 test digits")
     if error > MAX_ERROR:
-        raise MetricError(f"{mnist}: the classifier errs on {error:.2%} of the test digits, {MAX_ERROR:.1%} is wanted")
+        raise MetricError(f"{mnist}: got {error:.2%} errors on the test digits, expected {MAX_ERROR:.1%} at most")
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     tensors = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
-    save_file(tensors, partial, metadata={"test_error": json.dumps(error)})
-    partial.replace(path)
+    with write_atomic(path, shared=True) as file:
+        file.write(save(tensors, metadata={"test_error": json.dumps(error)}))
     return network, error
 
 

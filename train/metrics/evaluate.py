@@ -1,4 +1,4 @@
-"""evaluate(): a model and a data set in, the asked metrics out; told, and kept beside the model."""
+"""evaluate(): a model and a dataset in, the asked metrics out; told, and kept beside the model."""
 
 import logging
 import os
@@ -9,15 +9,16 @@ from typing import Any
 import torch
 
 import zoo
+from celebahq.files import sha256_of
 from celebahq_builder.hdf5 import Dataset, open_dataset
 from train.device import use_device
 from train.metrics.config import OF_INCEPTION, MetricsConfig
+from train.metrics.errors import MetricError
 from train.metrics.fakes import Fakes
-from train.metrics.figures import check_replaced, command_of, keep_figures, sha256_of, table
 from train.metrics.inception_views import InceptionViews
-from train.metrics.measures import MEASURES, Subject, check_measurable
+from train.metrics.metric_functions import METRIC_FUNCTIONS, EvalContext, check_measurable
+from train.metrics.metrics_file import check_replaced, command_of, save_metric, table
 from train.metrics.reals import Reals
-from train.metrics.refusal import MetricError
 from train.run_folder import dataset_facts
 from train.setup import choose_precision
 from zoo.folder import read_config
@@ -32,7 +33,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     """Measure and keep; see MetricsConfig.
 
     Returns:
-        metric -> its figures: "values", and where it has them "noise_floor" and "reals", each name -> number, with
+        metric -> its entry: "values", and where it has them "noise_floor" and "reals", each name -> number, with
         num_images, seed, dataset, command, seconds and whatever else tells how they were made.
 
     Raises:
@@ -42,7 +43,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     folder = zoo.model_folder(config.model)
     generator = zoo.load(folder)
     device = use_device(config.device)
-    choose_precision("fp32", device)  # figures are compared with published ones: no shortcut in their arithmetic
+    choose_precision("fp32", device)  # metrics are compared with published ones: no shortcut in their arithmetic
     dataset = open_dataset(config.dataset) if config.dataset else None
     _check_fit(config, generator.config, dataset)
     mirror = _mirror(config, folder)
@@ -62,7 +63,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     _make_folder(output)
     counts = [config.images_of(name) for name in config.names if name in OF_INCEPTION]
     inception = InceptionViews(fakes, reals, config.inception, device, max(counts)) if counts else None
-    subject = Subject(config, fakes, reals, inception, device, output, _log.info)
+    context = EvalContext(config, fakes, reals, inception, device, output, _log.info)
     provenance = {
         "dataset": dataset_facts(dataset) if dataset else None,
         "mirror": mirror,
@@ -78,11 +79,11 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     results = {}
     for name in config.names:
         num_images, start = config.images_of(name), time.monotonic()
-        figures = MEASURES[name](subject, num_images)
+        entry = METRIC_FUNCTIONS[name](context, num_images)
         seconds = round(time.monotonic() - start, 1)
         command = command_of(config.model, name, num_images, config.seed, config.dataset, config.mirror)
-        results[name] = {"num_images": num_images, **figures, **provenance, "seconds": seconds, "command": command}
-        keep_figures(output, name, results[name])
+        results[name] = {"num_images": num_images, **entry, **provenance, "seconds": seconds, "command": command}
+        save_metric(output, name, results[name])
         _log.info("\n".join(table(name, results[name])))
     _log.info(f"kept in {output}")
     if dataset is not None:
@@ -91,32 +92,32 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
 
 
 def _check_fit(config: MetricsConfig, model: ProGANConfig, dataset: Dataset | None) -> None:
-    """Raise MetricError when the data set cannot be compared with the model, or a label is nowhere to be had."""
+    """Raise MetricError when the dataset cannot be compared with the model, or a label is nowhere to be had."""
     if dataset is None:
         if model.label_size:
-            raise MetricError(f"--dataset: none given, {config.model} paints with labels and takes them from its data")
+            raise MetricError(f"--dataset: got none, expected the data of {config.model}, which takes labels")
         return
     label_size = 0 if dataset.labels is None else dataset.labels.shape[1]
     channels = dataset.read(dataset.resolution, [0]).shape[1]
     if channels != model.image_channels:
-        found = f"pictures of {channels} channels, {config.model} paints {model.image_channels}"
+        found = f"images of {channels} channels where {config.model} generates {model.image_channels}"
     elif model.resolution > dataset.resolution:
-        found = f"{dataset.resolution}x{dataset.resolution} at most, {config.model} paints {model.resolution}"
+        found = f"{dataset.resolution}x{dataset.resolution} at most where {config.model} generates {model.resolution}"
     elif model.label_size not in (0, label_size):
-        found = f"labels of {label_size} entries, {config.model} wants {model.label_size}"
+        found = f"labels of {label_size} entries where {config.model} takes {model.label_size}"
     else:
         return
-    raise MetricError(f"{config.dataset}: {found}; the data that the model was trained on is wanted")
+    raise MetricError(f"{config.dataset}: got {found}, expected the data that the model was trained on")
 
 
 def _make_folder(output: Path) -> None:
-    """Make the folder of the figures now: hours of work must not end for want of it."""
+    """Make the folder of the metrics now: hours of work must not end for want of it."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MetricError(f"{output}: cannot be written ({error.strerror}), a writable --output is wanted") from None
+        raise MetricError(f"{output}: cannot be written ({error.strerror}), expected a writable --output") from None
     if output.is_dir() or not os.access(output.parent, os.W_OK):
-        raise MetricError(f"{output}: cannot be written, a file in a writable folder is wanted, see --output")
+        raise MetricError(f"{output}: cannot be written, expected a file in a writable folder, see --output")
 
 
 def _mirror(config: MetricsConfig, folder: Path) -> bool:

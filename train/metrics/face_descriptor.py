@@ -15,8 +15,8 @@ import numpy as np
 
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import Dataset
+from train.metrics.errors import MetricError
 from train.metrics.feature_cache import cached
-from train.metrics.refusal import MetricError
 from train.run_folder import dataset_facts
 
 NAME = "dlib's face descriptor (128 numbers)"
@@ -48,7 +48,7 @@ def describe(images: np.ndarray) -> np.ndarray:
 def describe_dataset(
     dataset: Dataset, resolution: int, num_rows: int, *, folder: Path | None = None, workers: int | None = None
 ) -> np.ndarray:
-    """Return (num_rows, 128) float32 of the first rows of a data set, kept on disk block by block as they are made.
+    """Return (num_rows, 128) float32 of the first rows of a dataset, kept on disk block by block as they are made.
 
     A run that is stopped goes on where it was, and more rows later cost little more than what is new.
 
@@ -100,5 +100,5 @@ def _models_folder() -> Path:
     """Found without importing the package: its import needs an old setuptools."""
     package = find_spec("face_recognition_models")
     if package is None or package.origin is None:
-        raise MetricError("face_recognition_models: not installed, it or a VGG file (--vgg FILE) is wanted")
+        raise MetricError("face_recognition_models: not installed, expected it or a VGG file (--vgg FILE)")
     return Path(package.origin).parent / "models"

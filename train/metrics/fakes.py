@@ -5,23 +5,23 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from train.pictures import to_uint8
+from train.images import to_uint8
 from zoo.progan import Generator
 
 
 class Fakes:
-    """Paint the pictures of a generator, as many as are asked for; each time from the first.
+    """Generate the images of a generator, as many as are asked for; each time from the first.
 
-    Picture i depends on the seed and on i only: more pictures extend the stream. The first few gigabytes are kept, so
-    that the next metric need not paint them again.
+    Image i depends on the seed and on i only: more images extend the stream. The first few gigabytes are kept, so
+    that the next metric need not generate them again.
 
     Args:
         generator: on its device, in evaluation mode; or any callable of (z, label, resolution=, alpha=).
         seed: of numpy.random.RandomState, whose stream numpy never changes.
-        labels: (M, label_size) float32 for a conditional generator: picture i gets row i mod M.
-        resolution: side of the pictures; by default the generator's.
+        labels: (M, label_size) float32 for a conditional generator: image i gets row i mod M.
+        resolution: side of the images; by default the generator's.
         alpha: weight of the newest block.
-        keep_bytes: painted pictures up to this size are kept.
+        keep_bytes: generated images up to this size are kept.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Fakes:
         self._kept: list[np.ndarray] = []
 
     def batches(self, num_images: int) -> Iterator[np.ndarray]:
-        """Yield the first num_images pictures, (n, C, R, R) uint8, round(127.5 x + 127.5) saturated."""
+        """Yield the first num_images images, (n, C, R, R) uint8, round(127.5 x + 127.5) saturated."""
         device = next(self.generator.parameters()).device
         random = np.random.RandomState(self.seed)
         for index, start in enumerate(range(0, num_images, self.batch)):
@@ -54,13 +54,13 @@ class Fakes:
             if index < len(self._kept):
                 yield self._kept[index][:wanted]
                 continue
-            images = self._paint(torch.from_numpy(latents).to(device), start)
+            images = self._generate(torch.from_numpy(latents).to(device), start)
             if index == len(self._kept) < self._keep:
                 self._kept.append(images)
             yield images[:wanted]
 
     @torch.no_grad()
-    def _paint(self, latents: torch.Tensor, start: int) -> np.ndarray:
+    def _generate(self, latents: torch.Tensor, start: int) -> np.ndarray:
         label = None
         if self.labels is not None:
             rows = np.arange(start, start + len(latents)) % len(self.labels)

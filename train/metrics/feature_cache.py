@@ -1,4 +1,4 @@
-"""Arrays computed from a data set once and kept: a file each, named by everything they depend on."""
+"""Arrays computed from a dataset once and kept: a file each, named by everything they depend on."""
 
 import contextlib
 import hashlib
@@ -23,7 +23,7 @@ def cached(
 
     Args:
         what: first word of the file's name.
-        key: everything the arrays depend on: data set, rows, resolution, weights. Plain JSON types.
+        key: everything the arrays depend on: dataset, rows, resolution, weights. Plain JSON types.
         folder: by default the cache folder.
     """
     text = json.dumps(dict(key), sort_keys=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from train.metrics.refusal import MetricError
+from train.metrics.errors import MetricError
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Statistics:
         """Return the statistics of features (N, D), N >= 1."""
         features = np.asarray(features, np.float64)
         if features.ndim != 2 or not len(features):
-            raise ValueError(f"features: {features.shape}, (N, D) with N >= 1 is wanted")
+            raise ValueError(f"features: got {features.shape}, expected (N, D) with N >= 1")
         mean = features.mean(axis=0)
         deviations = features - mean
         return cls(len(features), mean, deviations.T @ deviations)
@@ -46,16 +46,16 @@ def fid(reals: Statistics, fakes: Statistics) -> float:
     """Return the Frechet distance of two Gaussians: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)).
 
     tr (C1 C2)^(1/2) is the sum of the singular values of C1^(1/2) C2^(1/2): no root of a matrix that is not symmetric,
-    no complex numbers, and nothing added to the diagonal when there are fewer pictures than features.
+    no complex numbers, and nothing added to the diagonal when there are fewer images than features.
 
     Raises:
-        MetricError: fewer than two pictures in a set.
+        MetricError: fewer than two images in a set.
     """
     for name, each in (("reals", reals), ("fakes", fakes)):
         if each.count < 2:
-            raise MetricError(f"{name}: {each.count} pictures, at least 2 are wanted for a covariance")
+            raise MetricError(f"{name}: got {each.count} images, expected at least 2 for a covariance")
     if reals.mean.shape != fakes.mean.shape:
-        raise ValueError(f"fakes: {len(fakes.mean)} features, {len(reals.mean)} as the reals have are wanted")
+        raise ValueError(f"fakes: got {len(fakes.mean)} features, expected {len(reals.mean)} as the reals have")
     root1, root2 = _root(reals.covariance), _root(fakes.covariance)
     shared = np.linalg.svd(root1.T @ root2, compute_uv=False).sum()
     distance = np.sum((reals.mean - fakes.mean) ** 2) + np.sum(root1**2) + np.sum(root2**2) - 2 * shared

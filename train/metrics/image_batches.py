@@ -25,16 +25,16 @@ def image_batches(images: Images) -> Iterator[Tensor]:
     resolution = None
     for batch in images:
         batch = torch.as_tensor(batch)
-        found = f"images: {tuple(batch.shape)} {str(batch.dtype).removeprefix('torch.')}"
+        found = f"images: got {tuple(batch.shape)} {str(batch.dtype).removeprefix('torch.')}"
         if (
             batch.dtype != torch.uint8
             or batch.ndim != 4
             or batch.shape[1] not in (1, 3)
             or batch.shape[2] != batch.shape[3]
         ):
-            raise ValueError(f"{found}, (N, 3, R, R) uint8 is wanted")
+            raise ValueError(f"{found}, expected (N, 3, R, R) uint8")
         if resolution not in (None, batch.shape[-1]):
-            raise ValueError(f"{found}, {resolution}x{resolution} as in the batch before is wanted")
+            raise ValueError(f"{found}, expected {resolution}x{resolution} as in the batch before")
         resolution = batch.shape[-1]
         yield batch.expand(-1, 3, -1, -1)
 

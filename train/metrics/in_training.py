@@ -1,4 +1,4 @@
-"""Metrics while a run trains: when, of which pictures, and which generator was the best so far."""
+"""Metrics while a run trains: when, of which images, and which generator was the best so far."""
 
 import contextlib
 import time
@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
+from celebahq.files import sha256_of
 from celebahq_builder.hdf5 import Dataset
 from train.config import TrainConfig
 from train.metrics.fakes import Fakes
-from train.metrics.figures import command_of, keep_figures, sha256_of
+from train.metrics.metrics_file import command_of, save_metric
 from train.metrics.ms_ssim import ms_ssim_of
 from train.metrics.noise_floor import swd_noise_floor
 from train.metrics.reals import Reals
@@ -40,7 +41,7 @@ def training_metrics(
 
 def keep_row(folder: Path, row: dict[str, Any], config: TrainConfig, facts: dict[str, Any]) -> None:
     """Write a row as metrics.json of the model folder that it was measured on, as python -m train.metrics does."""
-    figures = {key: value for key, value in row.items() if key not in ("metric", "best", "distance")}
+    entry = {key: value for key, value in row.items() if key not in ("metric", "best", "distance")}
     provenance = {
         "dataset": facts,
         "mirror": config.mirror,
@@ -50,20 +51,20 @@ def keep_row(folder: Path, row: dict[str, Any], config: TrainConfig, facts: dict
             folder, row["metric"], row["num_images"], config.seed, config.dataset, "yes" if config.mirror else "no"
         ),
     }
-    keep_figures(folder / "metrics.json", row["metric"], {**figures, **provenance})
+    save_metric(folder / "metrics.json", row["metric"], {**entry, **provenance})
 
 
 class TrainingMetrics:
     """Measure the averaged generator every so many images, at the resolution of the moment.
 
-    Only while no block fades in: a half-grown picture has no reals that it should resemble. Nothing that training draws
-    or changes is touched: pictures come from a random stream of their own, and when to measure follows from the images
+    Only while no block fades in: a half-grown image has no reals that it should resemble. Nothing that training draws
+    or changes is touched: images come from a random stream of their own, and when to measure follows from the images
     shown alone, so that a resumed run writes the rows of an uninterrupted one.
 
     Args:
         metrics: some of "swd", "msssim".
         every_kimg: thousands of images between two measurements.
-        num_images: pictures, and as many reals, or all where there are fewer.
+        num_images: images, and as many reals, or all where there are fewer.
         dataset: the open file of the run.
         mirror: as in training.
         seed: of the latents, of the reals' order and of the patches.

@@ -2,7 +2,7 @@
 
 Szegedy et al., "Rethinking the Inception Architecture" (2015), as frozen in the file inception-2015-12-05 that the
 published figures use. It is not torchvision's network: average pools leave the padding out of their mean, the last
-block pools by maximum, there are 1008 classes, and pictures are resized as TensorFlow 1 did.
+block pools by maximum, there are 1008 classes, and images are resized as TensorFlow 1 did.
 """
 
 from collections.abc import Iterable
@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from celebahq.device import channels_last
+from train.metrics.errors import MetricError
 from train.metrics.pretrained_file import PretrainedFile, find, read_tensors
-from train.metrics.refusal import MetricError
 
 INCEPTION_FILE = PretrainedFile(
     name="pt_inception-2015-12-05-6726825d.pth",
@@ -28,7 +28,7 @@ INPUT_SIDE, NUM_FEATURES, NUM_CLASSES = 299, 2048, 1008
 def resize_as_tensorflow1(images: Tensor, side: int = INPUT_SIDE) -> Tensor:
     """Resize bilinearly as TF1's ResizeBilinear, align_corners and half_pixel_centers False: source = target x scale.
 
-    The corner pixels, not the pixel centres, are made to agree, and nothing is filtered before pictures shrink: today's
+    The corner pixels, not the pixel centers, are made to agree, and nothing is filtered before images shrink: today's
     resizes differ, and so would the figures.
 
     Args:
@@ -212,7 +212,7 @@ def load_inception(weights: Path | None = None) -> tuple[Inception, str]:
     if wanted != found:
         key = min(set(wanted.items()) ^ set(found.items()))[0]
         raise MetricError(
-            f"{path}: {key} is {found.get(key, 'missing')}, {wanted.get(key, 'no such tensor')} is wanted: "
+            f"{path}: {key}: got {found.get(key, 'none')}, expected {wanted.get(key, 'no such tensor')}: "
             f"not the network of {INCEPTION_FILE.name}"
         )
     network.load_state_dict(tensors | counters, strict=True, assign=True)
@@ -220,7 +220,7 @@ def load_inception(weights: Path | None = None) -> tuple[Inception, str]:
 
 
 class InceptionFeatures:
-    """Inception's view of pictures; load once, call a batch at a time.
+    """Inception's view of images; load once, call a batch at a time.
 
     Args:
         weights, and MetricError: as load_inception.
@@ -236,7 +236,7 @@ class InceptionFeatures:
     def __call__(self, images: np.ndarray | Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Return pool3 (N, 2048) and logits without bias (N, 1008), float32, of images (N, 3 or 1, R, R) uint8."""
         if images.ndim != 4 or images.shape[1] not in (1, 3) or str(images.dtype).split(".")[-1] != "uint8":
-            raise ValueError(f"images: {tuple(images.shape)} {images.dtype}, (N, 3 or 1, R, R) uint8 is wanted")
+            raise ValueError(f"images: got {tuple(images.shape)} {images.dtype}, expected (N, 3 or 1, R, R) uint8")
         images = torch.as_tensor(images).to(self.device).float().expand(-1, 3, -1, -1)
         matmul = torch.backends.cuda.matmul.allow_tf32
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -248,6 +248,6 @@ class InceptionFeatures:
         return features.cpu().numpy(), logits.cpu().numpy()
 
     def of(self, batches: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return pool3 (N, 2048) and logits (N, 1008) of all pictures of batches of (n, 3 or 1, R, R) uint8."""
+        """Return pool3 (N, 2048) and logits (N, 1008) of all images of batches of (n, 3 or 1, R, R) uint8."""
         pairs = [self(batch) for batch in batches]
         return np.concatenate([features for features, _ in pairs]), np.concatenate([logits for _, logits in pairs])

@@ -14,13 +14,13 @@ from train.run_folder import dataset_facts
 
 
 class InceptionViews:
-    """Pass pictures through Inception when a metric first wants them.
+    """Pass images through Inception when a metric first wants them.
 
     Args:
         fakes, reals: the streams; reals may be None where no metric wants them.
         weights: of the network; None fetches them once.
         device: where it computes.
-        num_images: most pictures that any metric will want.
+        num_images: most images that any metric will want.
 
     Raises:
         MetricError: no weights, or others.
@@ -36,7 +36,7 @@ class InceptionViews:
         self._of_reals: np.ndarray | None = None
 
     def of_fakes(self, num_images: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return pool3 (N, 2048) and logits (N, 1008), float32, of the generator's first num_images pictures."""
+        """Return pool3 (N, 2048) and logits (N, 1008), float32, of the generator's first num_images images."""
         if self._of_fakes is None:
             self._of_fakes = self._look(self._fakes, self._num_images, "Inception of the fakes")
         features, logits = self._of_fakes
@@ -46,7 +46,7 @@ class InceptionViews:
         """Return pool3 (N, 2048) of the first num_images reals, or of all when there are fewer; computed once ever."""
         if self._of_reals is None:
             reals = self._reals
-            assert reals is not None, "a metric that compares has a data set"
+            assert reals is not None, "a metric that compares has a dataset"
             count = min(self._num_images, len(reals))
             facts = {name: value for name, value in dataset_facts(reals.dataset).items() if name != "file"}
             key = {"dataset": facts, "resolution": reals.resolution, "mirror": reals.mirror, "seed": reals.seed}
@@ -58,5 +58,5 @@ class InceptionViews:
             self._of_reals = cached("inception", key, look)["features"]
         return self._of_reals[:num_images]
 
-    def _look(self, pictures: Fakes | Reals, count: int, what: str) -> tuple[np.ndarray, np.ndarray]:
-        return self._network.of(counted(pictures.batches(count), count, what))
+    def _look(self, images: Fakes | Reals, count: int, what: str) -> tuple[np.ndarray, np.ndarray]:
+        return self._network.of(counted(images.batches(count), count, what))

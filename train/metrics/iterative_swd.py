@@ -33,7 +33,7 @@ def iterative_swd(
     """Return the mean way that the fakes' descriptors go to the reals', a level, times 1000, and their average.
 
     Far larger than SWD, as 147 components move and not one; two samples of the same data keep a distance that falls
-    slowly with `descriptors`, so compare only figures with as many.
+    slowly with `descriptors`, so compare only values with as many.
 
     Args:
         descriptors: at most so many a set and level, evenly taken from all.
@@ -43,7 +43,9 @@ def iterative_swd(
     """
     for name in ("resolution", "seed", "num_images"):
         if getattr(reals, name) != getattr(fakes, name):
-            raise ValueError(f"fakes: {name} {getattr(fakes, name)}, {getattr(reals, name)} as of the reals is wanted")
+            raise ValueError(
+                f"fakes: got {name} {getattr(fakes, name)}, expected {getattr(reals, name)} as of the reals"
+            )
     distances: dict[int | str, float] = {}
     for resolution in reals.resolutions:
         directions = torch.from_numpy(unit_directions(reals.seed, resolution)).to(reals.device)
@@ -57,7 +59,7 @@ def iterative_swd(
 def sliced_transport(a: Tensor, b: Tensor, directions: Tensor, max_iterations: int = 200) -> SlicedTransport:
     """Move a towards b until the order of its points along every direction stays as it is.
 
-    Along each direction the i-th smallest of a is wanted where the i-th smallest of b is. With these partners fixed the
+    Along each direction the i-th smallest of a is to go where the i-th smallest of b is. With these partners fixed the
     sum of squares is quadratic and one Newton step finds its minimum; then the partners are found anew. The sum never
     grows and there are finitely many orders, so it ends.
 
@@ -68,12 +70,12 @@ def sliced_transport(a: Tensor, b: Tensor, directions: Tensor, max_iterations: i
         ValueError: clouds of different shapes, or directions that do not span.
     """
     if a.shape != b.shape:
-        raise ValueError(f"clouds of {tuple(a.shape)} and {tuple(b.shape)}, the same shape is wanted")
+        raise ValueError(f"clouds: got {tuple(a.shape)} and {tuple(b.shape)}, expected the same shape")
     theta = directions.double()
     hessian = theta.T @ theta
     if torch.linalg.matrix_rank(hessian) < a.shape[1]:
         raise ValueError(
-            f"directions: {len(theta)} that do not span {a.shape[1]} dimensions, at least as many are wanted"
+            f"directions: got {len(theta)} that do not span {a.shape[1]} dimensions, expected at least as many"
         )
     to_step = torch.linalg.solve(hessian, theta.T).T  # (M, D)
     start, x = a.double(), a.double()

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from train.metrics.refusal import MetricError
+from train.metrics.errors import MetricError
 
 
 def kid(
@@ -22,11 +22,11 @@ def kid(
         seed: of numpy.random.RandomState, for the draws.
 
     Raises:
-        MetricError: a set has fewer than subset_size pictures.
+        MetricError: a set has fewer than subset_size images.
     """
     for name, features in (("reals", reals), ("fakes", fakes)):
         if len(features) < subset_size:
-            raise MetricError(f"{name}: {len(features)} pictures, at least {subset_size} are wanted for KID")
+            raise MetricError(f"{name}: got {len(features)} images, expected at least {subset_size} for KID")
     random = np.random.RandomState(seed)
     x, y = (torch.as_tensor(each, dtype=torch.float32, device=device) for each in (reals, fakes))
     values = np.empty(subsets)

@@ -18,7 +18,7 @@ def level_resolutions(resolution: int) -> tuple[int, ...]:
         ValueError: not a power of two from 16.
     """
     if resolution < SMALLEST or resolution & (resolution - 1):
-        raise ValueError(f"resolution: {resolution}, a power of two from {SMALLEST} is wanted")
+        raise ValueError(f"resolution: got {resolution}, expected a power of two from {SMALLEST}")
     return tuple(resolution >> k for k in range((resolution // SMALLEST).bit_length()))
 
 

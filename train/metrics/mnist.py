@@ -1,4 +1,4 @@
-"""Read MNIST's four files, and stack its digits into the pictures of MNIST-1K."""
+"""Read MNIST's four files, and stack its digits into the images of MNIST-1K."""
 
 import gzip
 import math
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from train.metrics.refusal import MetricError
+from train.metrics.errors import MetricError
 
 MODES = 1000
 PADDING = 2
@@ -28,8 +28,8 @@ def read_mnist(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
     labels = _read_idx(folder, f"{part}-labels-idx1-ubyte", dimensions=1)
     if digits.shape != (len(labels), 28, 28) or not len(labels) or labels.max() > 9:
         raise MetricError(
-            f"{folder}: {part} holds digits {digits.shape} and labels {labels.shape}, "
-            "(N, 28, 28) and (N,) from 0 to 9 are wanted"
+            f"{folder}: {part}: got digits {digits.shape} and labels {labels.shape}, "
+            "expected (N, 28, 28) and (N,) from 0 to 9"
         )
     return np.pad(digits, ((0, 0), (PADDING, PADDING), (PADDING, PADDING))), labels
 
@@ -38,7 +38,7 @@ def _read_idx(folder: Path, name: str, dimensions: int) -> np.ndarray:
     """Return the array of an idx file of unsigned bytes."""
     path = next((p for p in (folder / f"{name}.gz", folder / name) if p.is_file()), None)
     if path is None:
-        raise MetricError(f"{folder / name}.gz: not there, a folder with the four MNIST files is wanted")
+        raise MetricError(f"{folder / name}.gz: not there, expected a folder with the four MNIST files")
     try:
         raw = path.read_bytes()
         data = gzip.decompress(raw) if path.suffix == ".gz" else raw
@@ -47,19 +47,19 @@ def _read_idx(folder: Path, name: str, dimensions: int) -> np.ndarray:
     header = 4 + 4 * dimensions
     shape = [int.from_bytes(data[k : k + 4]) for k in range(4, header, 4)]
     if data[:4] != bytes([0, 0, 8, dimensions]) or len(data) != header + math.prod(shape):
-        raise MetricError(f"{path}: not an idx file of {dimensions} dimensions of bytes, or cut short")
+        raise MetricError(f"{path}: got another or a truncated file, expected idx bytes in {dimensions} dimensions")
     return np.frombuffer(data, np.uint8, offset=header).reshape(shape)
 
 
 def stacked_triples(
     digits: np.ndarray, labels: np.ndarray, num_images: int, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return pictures of three digits each, as red, green and blue, and their modes (paper, Appendix E).
+    """Return images of three digits each, as red, green and blue, and their modes (paper, Appendix E).
 
     Args:
         digits: (N, 32, 32) uint8.
         labels: (N,) 0..9.
-        num_images: pictures wanted; the digits are drawn with replacement.
+        num_images: how many; the digits are drawn with replacement.
         seed: of the draws.
 
     Returns:

@@ -8,12 +8,12 @@ from typing import Annotated
 import tyro
 
 from celebahq.options import check_options
-from train.metrics.refusal import MetricError
+from train.metrics.errors import MetricError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mnist1kConfig:
-    """Write pictures of three random digits, one a colour, 32x32, as a data set for python -m train.
+    """Write images of three random digits, one a color, 32x32, as a dataset for python -m train.
 
     Example: python -m train.metrics mnist1k --mnist mnist/ --output mnist1k.h5
     """
@@ -30,7 +30,7 @@ class Mnist1kConfig:
     def __post_init__(self) -> None:
         check_options(self)
         if self.num_images < 1:
-            raise MetricError(f"--num-images: {self.num_images}, at least 1 is wanted")
+            raise MetricError(f"--num-images: got {self.num_images}, expected at least 1")
 
 
 def write_mnist1k(config: Mnist1kConfig, say: Callable[[str], None] = print) -> None:
@@ -43,11 +43,11 @@ def write_mnist1k(config: Mnist1kConfig, say: Callable[[str], None] = print) -> 
     from train.metrics.mnist import read_mnist, stacked_triples
 
     digits, labels = read_mnist(config.mnist, "train")
-    pictures, _ = stacked_triples(digits, labels, config.num_images, config.seed)
+    images, _ = stacked_triples(digits, labels, config.num_images, config.seed)
     try:
-        with DatasetWriter(config.output, pictures.shape[-1], len(pictures)) as writer:
-            for picture in pictures:
-                level, levels = picture.astype("float32"), {}
+        with DatasetWriter(config.output, images.shape[-1], len(images)) as writer:
+            for image in images:
+                level, levels = image.astype("float32"), {}
                 while True:  # 2x2 means of the unrounded level above, as in every file of this format
                     side = level.shape[-1]
                     levels[side] = level.round().astype("uint8")
@@ -59,4 +59,4 @@ def write_mnist1k(config: Mnist1kConfig, say: Callable[[str], None] = print) -> 
         raise MetricError(str(error)) from None
     except OSError as error:
         raise MetricError(f"{config.output}: {error.strerror or error}") from None
-    say(f"{config.output}: {len(pictures)} pictures of three digits")
+    say(f"{config.output}: {len(images)} images of three digits")

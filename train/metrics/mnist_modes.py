@@ -1,4 +1,4 @@
-"""Mode count on MNIST-1K: how many of the 1000 triples of digits a generator paints, and how evenly (Appendix E)."""
+"""Mode count on MNIST-1K: how many of the 1000 triples of digits a generator generates, and how evenly (Appendix E)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from train.metrics.digit_classifier import SIDE, DigitClassifier
+from train.metrics.errors import MetricError
 from train.metrics.mnist import MODES
-from train.metrics.refusal import MetricError
 
 
 @dataclass(frozen=True)
 class ModeCount:
-    """modes: covered ones of 1000. kl: KL(generated || uniform) in nats. num_images: pictures counted."""
+    """modes: covered ones of 1000. kl: KL(generated || uniform) in nats. num_images: images counted."""
 
     modes: int
     kl: float
@@ -21,14 +21,14 @@ class ModeCount:
 
 
 def count_modes(batches: Iterable[np.ndarray], classifier: DigitClassifier) -> ModeCount:
-    """Classify the three digits of each picture and compare the histogram of triples with the uniform one.
+    """Classify the three digits of each image and compare the histogram of triples with the uniform one.
 
     Args:
         batches: (n, 3, 32, 32) uint8 each, a digit a channel, padded by two black pixels.
         classifier: of single digits, on its device.
 
     Raises:
-        MetricError: the pictures are of another shape.
+        MetricError: the images are of another shape.
     """
     device = next(classifier.parameters()).device
     counts = np.zeros(MODES, np.int64)
@@ -36,7 +36,7 @@ def count_modes(batches: Iterable[np.ndarray], classifier: DigitClassifier) -> M
         if batch.shape[1:] != (3, SIDE, SIDE):
             channels, height, width = batch.shape[1:]
             raise MetricError(
-                f"modes: pictures of {channels} channels, {width}x{height}; 3 digits of {SIDE}x{SIDE} are wanted"
+                f"modes: got images of {channels} channels, {width}x{height}, expected 3 digits of {SIDE}x{SIDE}"
             )
         digits = torch.from_numpy(np.ascontiguousarray(batch)).to(device).flatten(0, 1)
         found = classifier.classes(digits).view(-1, 3).cpu().numpy()
@@ -53,6 +53,6 @@ def kl_to_uniform(counts: np.ndarray) -> float:
 def kl_of_sampling(num_images: int) -> float:
     """Return what KL a perfectly uniform generator is expected to show for want of samples: (K - 1) / 2N nats.
 
-    The leading term of the bias of the plug-in entropy (Miller and Madow, 1955); 0.0195 at 25,600 pictures.
+    The leading term of the bias of the plug-in entropy (Miller and Madow, 1955); 0.0195 at 25,600 images.
     """
     return (MODES - 1) / (2 * num_images)

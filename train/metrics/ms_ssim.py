@@ -31,9 +31,9 @@ def ms_ssim(a: np.ndarray | Tensor, b: np.ndarray | Tensor, device: torch.device
         ValueError: images of the wrong kind, or a and b of different shapes.
     """
     if len(a) != len(b) or a.shape[1:] != b.shape[1:]:
-        raise ValueError(f"pairs of {tuple(a.shape)} and {tuple(b.shape)}, the same shape is wanted")
+        raise ValueError(f"pairs: got {tuple(a.shape)} and {tuple(b.shape)}, expected the same shape")
     if a.shape[-1] % 16:
-        raise ValueError(f"images: {a.shape[-1]}x{a.shape[-1]}, a multiple of 16 is wanted: five scales")
+        raise ValueError(f"images: got {a.shape[-1]}x{a.shape[-1]}, expected a multiple of 16 for five scales")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     at_once = CPU_PAIRS if torch.device(device).type == "cpu" else BATCH
     parts = [
@@ -58,7 +58,7 @@ def ms_ssim_of(images: Images, pairs: int = 10_000, device: torch.device | str |
         scores += ms_ssim(a[: pairs - len(scores)], b[: pairs - len(scores)], device).tolist()
         if len(scores) >= pairs:
             return float(np.mean(scores))
-    raise ValueError(f"images: {len(scores)} pairs, {pairs} are wanted")
+    raise ValueError(f"images: got {len(scores)} pairs, expected {pairs}")
 
 
 def _ms_ssim(a: Tensor, b: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The closest reals of a few fakes, as a picture (paper, Fig. 10): does the generator repeat what it was shown?"""
+"""The closest reals of a few fakes, as an image (paper, Fig. 10): does the generator repeat what it was shown?"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +7,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from celebahq.files import write_atomic
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import Dataset
+from train.metrics.errors import MetricError
 from train.metrics.face_descriptor import NAME, describe, describe_dataset
-from train.metrics.refusal import MetricError
 
 # The part of an aligned face that is compared, brows to chin, in shares of its side: left, top, right, bottom.
 CROP = (0.25, 0.3125, 0.75, 0.8125)
@@ -20,7 +21,7 @@ _VGG_BATCH = 64
 
 @dataclass(frozen=True)
 class Neighbours:
-    """rows: (F, k) int64, of the data set, closest first; distances: (F, k) float.
+    """rows: (F, k) int64, of the dataset, closest first; distances: (F, k) float.
 
     mirrored: (F, k) bool, whether the fake is closer to that row turned left to right; features: what was compared.
     """
@@ -43,27 +44,29 @@ def nearest_reals(
     cache: Path | None = None,
     workers: int | None = None,
 ) -> Neighbours:
-    """Return the k closest of the first num_reals rows (by default all) of a data set, for each fake.
+    """Return the k closest of the first num_reals rows (by default all) of a dataset, for each fake.
 
     With a VGG file: the sum over five layers of the mean absolute difference within CROP, each layer divided by its
     mean over all pairs, as Chen and Koltun (2017) weigh them. Without: Euclidean distance of dlib's descriptors.
 
     Args:
-        fakes: (F, 3, R, R) uint8, aligned faces at a resolution that the data set has.
+        fakes: (F, 3, R, R) uint8, aligned faces at a resolution that the dataset has.
         mirror: compare with the mirror image of every real too, as a generator trained on both may repeat either.
         cache: folder for the descriptors of the reals, by default the user's cache.
         workers: processes for them, by default one a core.
 
     Raises:
-        MetricError: the fakes are no colour faces of at least 32x32, there are too few reals, or a file does not serve.
+        MetricError: the fakes are no color faces of at least 32x32, there are too few reals, or a file does not serve.
     """
     num_reals = len(dataset) if num_reals is None else min(num_reals, len(dataset))
     if fakes.ndim != 4 or fakes.shape[1] != 3 or fakes.shape[-1] < SMALLEST:
-        raise MetricError(f"--metrics neighbours: fakes are {fakes.shape[1:]}, colour faces from 32x32 up are wanted")
+        raise MetricError(f"--metrics neighbours: got fakes {fakes.shape[1:]}, expected color faces from 32x32 up")
     if fakes.shape[-1] not in dataset.resolutions:
-        raise MetricError(f"{dataset.path}: goes up to {dataset.resolution}, {fakes.shape[-1]} as the fakes is wanted")
+        raise MetricError(
+            f"{dataset.path}: got {dataset.resolution} at most, expected {fakes.shape[-1]} as the fakes have"
+        )
     if num_reals < k:
-        raise MetricError(f"{dataset.path}: {num_reals} faces, at least the {k} to be shown are wanted")
+        raise MetricError(f"{dataset.path}: got {num_reals} faces, expected at least the {k} to be shown")
     level = min(fakes.shape[-1], LARGEST)
     count, fakes = len(fakes), _reduce(fakes, level)
     if mirror:  # the few fakes are turned, not the many reals
@@ -81,7 +84,7 @@ def nearest_reals(
     return Neighbours(rows, distances, mirrored, features)
 
 
-def nearest_reals_picture(
+def nearest_reals_image(
     path: Path, fakes: np.ndarray, dataset: Dataset, neighbours: Neighbours, side: int = 160
 ) -> None:
     """Write a PNG: a row a fake, the fake left, its closest reals right, the features in the heading."""
@@ -89,15 +92,15 @@ def nearest_reals_picture(
     fakes = _reduce(fakes, level)
     count, k = neighbours.rows.shape
     gap, heading, caption = side // 8, 28, 18
-    picture = Image.new("RGB", (gap * 2 + side * (k + 1), heading + count * (side + caption)), "white")
-    draw, font, small = ImageDraw.Draw(picture), ImageFont.load_default(14), ImageFont.load_default(11)
+    image = Image.new("RGB", (gap * 2 + side * (k + 1), heading + count * (side + caption)), "white")
+    draw, font, small = ImageDraw.Draw(image), ImageFont.load_default(14), ImageFont.load_default(11)
     vgg = neighbours.features.startswith("VGG")
     where = ", within the frame" if vgg else ", eyes and nose aligned"
     draw.text((gap // 2, 6), f"generated | closest reals by {neighbours.features}{where}", "black", font)
     for i in range(count):
         y = heading + i * (side + caption)
         draw.text((gap // 2, y + side + 2), f"fake {i}", "black", small)
-        picture.paste(_face(fakes[i], side), (gap // 2, y))
+        image.paste(_face(fakes[i], side), (gap // 2, y))
         if vgg:
             box = [round(share * side) for share in CROP]
             draw.rectangle((gap // 2 + box[0], y + box[1], gap // 2 + box[2] - 1, y + box[3] - 1), outline="red")
@@ -105,12 +108,11 @@ def nearest_reals_picture(
             x = gap + gap // 2 + side * (j + 1)
             turned = neighbours.mirrored[i, j]
             real = dataset.read(level, [row])[0, ..., :: -1 if turned else 1]
-            picture.paste(_face(real, side), (x, y))
+            image.paste(_face(real, side), (x, y))
             note = f"row {row}{', mirrored' if turned else ''}: {neighbours.distances[i, j]:.3f}"
             draw.text((x, y + side + 2), note, "black", small)
-    partial = path.with_name(path.name + ".partial")
-    picture.save(partial, format="PNG")
-    partial.replace(path)
+    with write_atomic(path) as file:
+        image.save(file, format="PNG")
 
 
 def _vgg_distances(

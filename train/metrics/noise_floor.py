@@ -17,7 +17,7 @@ def swd_noise_floor(
     """Return the distance of reals to as many others, or, where there are too few, to other patches of the same.
 
     Args:
-        of_reals: patches of the stream's first pictures.
+        of_reals: patches of the stream's first images.
         reals: the stream.
     """
     count = of_reals.num_images

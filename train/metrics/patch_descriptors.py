@@ -54,7 +54,7 @@ class SwdDescriptors:
     """The patches of one set of images, added batch by batch, joined across processes by merge().
 
     Kept per level as float32: either the patches or, where that is less, the level itself (64x64 and below), from
-    which they are gathered when wanted. An image of 128x128 takes 139 kB, of 1024x1024 365 kB. Pickles.
+    which they are gathered when needed. An image of 128x128 takes 139 kB, of 1024x1024 365 kB. Pickles.
 
     Args:
         resolution: of the images, a power of two from 16.
@@ -84,8 +84,8 @@ class SwdDescriptors:
             ValueError: images of another resolution.
         """
         if images.shape[-1] != self.resolution:
-            wanted = f"{self.resolution}x{self.resolution}"
-            raise ValueError(f"images: {images.shape[-1]}x{images.shape[-1]}, {wanted} is wanted")
+            expected = f"{self.resolution}x{self.resolution}"
+            raise ValueError(f"images: got {images.shape[-1]}x{images.shape[-1]}, expected {expected}")
         first = self.num_images if first is None else first
         for resolution, level in laplacian_pyramid(images.to(self.device)).items():
             patches = self._gather(level, first)
@@ -103,7 +103,7 @@ class SwdDescriptors:
         """
         mine, theirs = ((d.resolution, d.seed, d.stream) for d in (self, other))
         if mine != theirs:
-            raise ValueError(f"descriptors of (resolution, seed, stream) {theirs}, {mine} is wanted")
+            raise ValueError(f"descriptors of (resolution, seed, stream): got {theirs}, expected {mine}")
         for resolution in self.resolutions:
             self._blocks[resolution] += [(first, block.to(self.device)) for first, block in other._blocks[resolution]]
             self._sums[resolution] += other._sums[resolution]
@@ -115,7 +115,7 @@ class SwdDescriptors:
         return mean, np.sqrt(np.maximum(square - mean**2, 0))
 
     def patches(self, resolution: int) -> Iterator[Tensor]:
-        """Yield the patches of a level by image, a few at a time: (n, 147) float32, centred by channel, not scaled."""
+        """Yield the patches of a level by image, a few at a time: (n, 147) float32, centered by channel, not scaled."""
         mean = torch.from_numpy(self.statistics(resolution)[0]).float().repeat_interleave(SIDE * SIDE).to(self.device)
         for first, block in sorted(self._blocks[resolution], key=lambda numbered: numbered[0]):
             for start in range(0, len(block), _CHUNK):

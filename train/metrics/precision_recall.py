@@ -1,11 +1,11 @@
-"""Improved precision and recall (Kynkaanniemi et al., 2019): how many pictures lie within the other set's manifold."""
+"""Improved precision and recall (Kynkaanniemi et al., 2019): how many images lie within the other set's manifold."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from train.metrics.refusal import MetricError
+from train.metrics.errors import MetricError
 
 _BLOCK = 2048  # rows of distances at a time: 50,000 x 50,000 of them would fill 20 GB
 
@@ -28,14 +28,14 @@ def precision_recall(
         neighbours: k, of the same set, the point itself not counted; the paper's 3.
 
     Raises:
-        MetricError: a set has too few pictures to have k neighbours.
+        MetricError: a set has too few images to have k neighbours.
     """
     for name, features in (("reals", reals), ("fakes", fakes)):
         if len(features) <= neighbours:
-            raise MetricError(f"{name}: {len(features)} pictures, at least {neighbours + 1} are wanted")
+            raise MetricError(f"{name}: got {len(features)} images, expected at least {neighbours + 1}")
     x, y = (torch.as_tensor(each, device=device).double() for each in (reals, fakes))
-    centre = x.mean(dim=0)
-    x, y = x - centre, y - centre  # distances come from products: small numbers keep their digits
+    center = x.mean(dim=0)
+    x, y = x - center, y - center  # distances come from products: small numbers keep their digits
     return PrecisionRecall(precision=_share_inside(y, x, neighbours), recall=_share_inside(x, y, neighbours))
 
 

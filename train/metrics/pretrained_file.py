@@ -1,7 +1,6 @@
 """Files of published weights: where they lie, fetching one with its hash checked, reading one without running it."""
 
 import contextlib
-import hashlib
 import os
 import pickle
 import tempfile
@@ -12,8 +11,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from celebahq.files import sha256_of
 from celebahq.progress import progress
-from train.metrics.refusal import MetricError
+from train.metrics.errors import MetricError
 from zoo.download import offline
 from zoo.folder import ModelError
 from zoo.remote.cache import only_process
@@ -58,7 +58,7 @@ def find(file: PretrainedFile, flag: str) -> Path:
     except OSError as error:
         why = error.strerror or error
         raise MetricError(
-            f"{path}: cannot be written ({why}), XDG_CACHE_HOME with a writable, roomy folder or {flag} FILE is wanted"
+            f"{path}: cannot be written ({why}), expected XDG_CACHE_HOME with a writable, roomy folder or {flag} FILE"
         ) from None
     except (FetchError, ModelError) as error:
         raise MetricError(f"{path}: not there, and cannot be fetched ({error}); {remedy}") from None
@@ -75,13 +75,13 @@ def _fetch(file: PretrainedFile, path: Path) -> None:
         began = partial.exists()
         with contextlib.closing(open_client()) as client, progress(file.name, unit="B") as bar:
             fetch(client, file.url, partial, bar.update, verified=True)
-        found = _sha256(partial)
+        found = sha256_of(partial)
         if found.startswith(file.sha256_prefix):
             break
         partial.unlink()
         note.unlink(missing_ok=True)
         if not began:  # or what was continued did not fit together: once more from the start
-            raise FetchError(f"what came has sha256 {found[:8]}, {file.sha256_prefix} is wanted")
+            raise FetchError(f"got sha256 {found[:8]}, expected {file.sha256_prefix}")
     partial.replace(path)
     note.unlink(missing_ok=True)
 
@@ -97,23 +97,18 @@ def read_tensors(path: Path, known: list[PretrainedFile]) -> tuple[dict[str, tor
     """
     names = " or ".join(f"{file.name} (sha256 {file.sha256_prefix}...)" for file in known)
     try:
-        sha256 = _sha256(path)
+        sha256 = sha256_of(path)
         if path.suffix == ".safetensors":
             return load_file(path), sha256
         if not any(sha256.startswith(file.sha256_prefix) for file in known):
-            raise MetricError(f"{path}: its sha256 begins {sha256[:8]}, {names} is wanted")
+            raise MetricError(f"{path}: got sha256 {sha256[:8]}, expected {names}")
         tensors = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise MetricError(f"{path}: {(error.strerror or str(error)).lower()}, {names} is wanted") from None
+        raise MetricError(f"{path}: {(error.strerror or str(error)).lower()}, expected {names}") from None
     except SafetensorError as error:
         raise MetricError(f"{path}: cannot be read as safetensors ({error}); damaged or incomplete?") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
-        raise MetricError(f"{path}: not a file of tensors alone, {names} is wanted; nothing of it was run") from None
+        raise MetricError(f"{path}: got more than tensors, expected {names}; nothing of it was run") from None
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
-        raise MetricError(f"{path}: not a table of tensors, {names} is wanted")
+        raise MetricError(f"{path}: got no table of tensors, expected {names}")
     return tensors, sha256
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,15 +1,15 @@
-"""Pictures of the data set in a seeded order, mirrored where the generator has learnt from mirrored ones."""
+"""Pictures of the dataset in a seeded order, mirrored where the generator has learnt from mirrored ones."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 from celebahq_builder.hdf5 import Dataset
-from train.metrics.refusal import MetricError
+from train.metrics.errors import MetricError
 
 
 class Reals:
-    """One stream of distinct pictures: every row once, in random order, then again the other way round if mirrored.
+    """One stream of distinct images: every row once, in random order, then again the other way round if mirrored.
 
     Args:
         dataset: the open file.
@@ -29,7 +29,7 @@ class Reals:
         self.batch = max(4, min(64, 2**20 // resolution**2))
 
     def __len__(self) -> int:
-        """Distinct pictures that there are."""
+        """Distinct images that there are."""
         return len(self.rows) * (2 if self.mirror else 1)
 
     def require(self, num_images: int) -> None:
@@ -37,14 +37,14 @@ class Reals:
         if num_images > len(self):
             rows = f"{len(self.rows)} faces" + (f", {len(self)} with their mirror images" if self.mirror else "")
             raise MetricError(
-                f"{self.dataset.path}: {rows}, {num_images} are wanted; give --num-images {len(self)} or fewer"
+                f"{self.dataset.path}: got {rows}, expected {num_images}; give --num-images {len(self)} or fewer"
             )
 
     def batches(self, num_images: int, start: int = 0) -> Iterator[np.ndarray]:
-        """Yield pictures start .. start + num_images - 1 of the stream, (n, 3, R, R) uint8.
+        """Yield images start .. start + num_images - 1 of the stream, (n, 3, R, R) uint8.
 
         Raises:
-            MetricError: the data set has not that many.
+            MetricError: the dataset has not that many.
         """
         self.require(start + num_images)
         for first in range(start, start + num_images, self.batch):

@@ -24,7 +24,7 @@ def swd(
 
     Args:
         reals, fakes: uint8 (N, 3, R, R), as many of the one as of the other, R a power of two from 16; an array, or
-            batches. The published figures take 16384 of each.
+            batches. The published values take 16384 of each.
         seed: of the patches and directions; see patch_positions and unit_directions.
         device: where; by default a GPU if there is one.
 
@@ -48,7 +48,7 @@ def collect(images: Images, seed: int = 0, stream: int = 0, device: torch.device
         descriptors = descriptors or SwdDescriptors(batch.shape[-1], seed, stream, _choose(device))
         descriptors.add(batch)
     if descriptors is None:
-        raise ValueError("images: none, at least one is wanted")
+        raise ValueError("images: got none, expected at least one")
     return descriptors
 
 
@@ -76,7 +76,7 @@ def noise_floor(
         sets[0].add(first)
         sets[1].add(second)
     if not sets:
-        raise ValueError("reals: fewer than 2 images, two sets are wanted")
+        raise ValueError("reals: got fewer than 2 images, expected two sets")
     return descriptor_swd(*sets)
 
 
@@ -90,7 +90,7 @@ def descriptor_swd(reals: SwdDescriptors, fakes: SwdDescriptors) -> dict[int | s
     for name in ("resolution", "seed", "num_images"):
         mine, theirs = getattr(fakes, name), getattr(reals, name)
         if mine != theirs:
-            raise ValueError(f"fakes: {name} {mine}, {theirs} as of the reals is wanted")
+            raise ValueError(f"fakes: got {name} {mine}, expected {theirs} as of the reals")
     distances: dict[int | str, float] = {}
     with progress("SWD", len(reals.resolutions) * REPEATS * DIRECTIONS, "directions") as bar:
         for resolution in reals.resolutions:

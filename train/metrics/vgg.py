@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from train.metrics.errors import MetricError
 from train.metrics.pretrained_file import PretrainedFile, read_tensors
-from train.metrics.refusal import MetricError
 
 VGG_FILES = [
     PretrainedFile("vgg16-397923af.pth", "397923af", "https://download.pytorch.org/models/vgg16-397923af.pth"),
@@ -33,13 +33,13 @@ class VggLayers:
             if keys == {f"features.{index}.weight" for index in places}:
                 break
         else:
-            raise MetricError(f"{weights}: {len(keys)} convolutions named features.N, VGG-16 or VGG-19 is wanted")
+            raise MetricError(f"{weights}: got {len(keys)} convolutions named features.N, expected VGG-16 or VGG-19")
         self._layers, channels_in = [], 3
         for index, (block, nth) in places.items():
             weight, bias = tensors[f"features.{index}.weight"], tensors.get(f"features.{index}.bias")
             shape = (_CHANNELS[block], channels_in, 3, 3)
             if tuple(weight.shape) != shape or bias is None or tuple(bias.shape) != shape[:1]:
-                raise MetricError(f"{weights}: features.{index}.weight is {tuple(weight.shape)}, {shape} is wanted")
+                raise MetricError(f"{weights}: features.{index}.weight: got {tuple(weight.shape)}, expected {shape}")
             self._layers.append((block, nth, weight.float().to(device), bias.float().to(device)))
             channels_in = _CHANNELS[block]
         self._device = device

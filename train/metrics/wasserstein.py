@@ -36,14 +36,14 @@ def sorted_rows(a: Tensor, b: Tensor) -> float:
 def wasserstein_1d(a: np.ndarray, b: np.ndarray) -> float:
     """Return mean |sort(a) - sort(b)| of two (N,) float32 samples."""
     sample = np.concatenate([x[:: max(1, len(x) // 2048)] for x in (a, b)])
-    centre = np.median(sample)
-    spread = np.median(np.abs(sample - centre))
+    center = np.median(sample)
+    spread = np.median(np.abs(sample - center))
     if len(a) < _FEW or spread == 0:
         return _by_sorting(a, b)
 
     # Bins, narrow where the values are dense.
     n = len(a) // _VALUES_A_BIN
-    bins = [_bins(x, centre, spread, n) for x in (a, b)]
+    bins = [_bins(x, center, spread, n) for x in (a, b)]
     of_a, of_b = (np.bincount(i, minlength=n) for i in bins)
     before = np.cumsum(of_a - of_b) - (of_a - of_b)  # how many more of a than of b lie left of the bin
     crossing = (before - of_b < 0) & (before + of_a > 0)
@@ -53,7 +53,7 @@ def wasserstein_1d(a: np.ndarray, b: np.ndarray) -> float:
 
     # No crossing: the area is before * width + sum(right - a) - sum(right - b), up to its sign.
     sum_a, sum_b = (np.bincount(i, x, minlength=n) for i, x in zip(bins, (a, b), strict=True))
-    left, right = _edges(centre, spread, n)
+    left, right = _edges(center, spread, n)
     area = np.abs(before * (right - left) + (right * of_a - sum_a) - (right * of_b - sum_b))[~crossing].sum()
 
     # A crossing: step through the sorted values of those bins.
@@ -66,9 +66,9 @@ def _by_sorting(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(np.sort(a) - np.sort(b)).mean(dtype=np.float64))
 
 
-def _bins(x: np.ndarray, centre: np.float32, spread: np.float32, n: int) -> np.ndarray:
-    """Return the bin 0 .. n - 1 of each value: equal steps of y / (1 + |y|), y = (x - centre) / spread."""
-    y = x - centre
+def _bins(x: np.ndarray, center: np.float32, spread: np.float32, n: int) -> np.ndarray:
+    """Return the bin 0 .. n - 1 of each value: equal steps of y / (1 + |y|), y = (x - center) / spread."""
+    y = x - center
     size = np.abs(y)
     size += spread
     y /= size
@@ -77,11 +77,11 @@ def _bins(x: np.ndarray, centre: np.float32, spread: np.float32, n: int) -> np.n
     return np.minimum(y, np.float32(n - 1), out=y).astype(np.int32).astype(np.intp)
 
 
-def _edges(centre: np.float32, spread: np.float32, n: int) -> tuple[np.ndarray, np.ndarray]:
+def _edges(center: np.float32, spread: np.float32, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the left and right ends (n,) of the bins. Any finite outer ends will do: the surplus there is 0."""
     y = np.linspace(-1, 1, n + 1)
     y[[0, -1]] *= 1 - 1 / n
-    edges = float(centre) + float(spread) * y / (1 - np.abs(y))
+    edges = float(center) + float(spread) * y / (1 - np.abs(y))
     return edges[:-1], edges[1:]
 
 

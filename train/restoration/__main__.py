@@ -6,7 +6,7 @@ import tyro
 
 from celebahq.command import run_command
 from train.restoration.config import RestorationConfig
-from train.restoration.refusal import NoPhotosError, RestorationError
+from train.restoration.errors import NoPhotosError, RestorationError
 
 
 def main() -> None:

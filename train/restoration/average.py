@@ -10,7 +10,7 @@ import torch
 
 from celebahq.options import check_options
 from train.restoration.checkpoint import load_weights, save_weights
-from train.restoration.refusal import RestorationError
+from train.restoration.errors import RestorationError
 
 _log = logging.getLogger("celebahq.train")
 
@@ -47,11 +47,11 @@ def average(config: AverageConfig) -> Path:
     """
     name, settings = config.run.name, json.loads((config.run / "config.json").read_text(encoding="utf-8"))
     if settings["init"] == "None":
-        raise RestorationError(f"--run: {config.run} started from no weights, a run with --init is wanted")
+        raise RestorationError(f"--run: got {config.run}, which started from no weights, expected a run with --init")
     network, before = load_weights(config.run / f"{name}.safetensors"), load_weights(Path(settings["init"]))
     if network.config != before.config:
         raise RestorationError(
-            f"--run: {config.run} and {settings['init']} are networks of different shapes, one is wanted"
+            f"--run: got {config.run} and {settings['init']} of different shapes, expected networks of one shape"
         )
     ours, theirs = network.state_dict(), before.state_dict()
     network.load_state_dict({key: torch.lerp(ours[key], theirs[key], config.start_share) for key in ours})

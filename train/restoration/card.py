@@ -4,12 +4,12 @@ from typing import Any
 
 _WHAT = {
     "artifacts": "Removes JPEG artifacts of unknown strength from a photograph. An encoder-decoder with symmetric "
-    "skips (RED-Net, Mao et al., 2016) on half and quarter resolution paints what the JPEG lost.",
+    "skips (RED-Net, Mao et al., 2016) on half and quarter resolution generates what the JPEG lost.",
     "superres": "Enlarges a photograph four times. Residual blocks, then one pixel shuffle (SRResNet, Ledig et al., "
     "2017).",
 }
 _KINDS = {
-    "psnr": "Trained for the least error: it paints only what is certain, and is smoother than a photograph.",
+    "psnr": "Trained for the least error: it generates only what is certain, and is smoother than a photograph.",
     "gan": "Trained adversarially after that (SRGAN's idea): its texture looks like a photograph's, and is invented. "
     "Neither evidence nor identification may rest on it.",
 }
@@ -45,7 +45,7 @@ def card_text(
         facts: config.json's license, training and dataset.
     """
     net = name.partition("-")[0]
-    licence, training = facts["license"], facts["training"]
+    license, training = facts["license"], facts["training"]
     rows = "\n".join(
         f"| {_COLUMNS[column]} | {'untouched' if figure == float('inf') else f'{figure:.2f}'} | {verdicts[column]} |"
         for column, figure in figures.items()
@@ -54,13 +54,13 @@ def card_text(
         "Because of that data they are for non-commercial use only; the same program trained on freely licensed "
         f"photographs (`python -m train.restoration --photos DIR --net {net} --minutes 60`) gives weights without that "
         "limit."
-        if licence["non_commercial"]
+        if license["non_commercial"]
         else "Commercial use is open."
     )
     run = _in_words(training) or "not recorded"
     what = _WHAT[net] + (" " + _KINDS[kind] if net == "superres" else "")
     return f"""---
-license: {licence["weights"].lower()}
+license: {license["weights"].lower()}
 pipeline_tag: image-to-image
 tags: [{"jpeg-artifact-removal" if net == "artifacts" else "super-resolution"}, celeba-hq]
 ---
@@ -77,13 +77,13 @@ Before, after, original.
 {_USE[net].format(size=size, kind=kind)}
 ```
 
-| measured | | floor (trained on a CPU)/goal (on a GPU) |
+| measured | | targets of networks trained on a CPU, and on a GPU |
 |---|---|---|
 {rows}
 
 Training data: {facts["dataset"]}.
 
-Licence of the weights: {licence["weights"]}. {limit}
+License of the weights: {license["weights"]}. {limit}
 
 Training run: {run}.
 

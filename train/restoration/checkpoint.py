@@ -15,7 +15,7 @@ from celebahq.files import atomic_path
 from train.checkpoint import why_not_written
 from train.restoration.adversarial_step import AdversarialStep
 from train.restoration.config import RestorationConfig
-from train.restoration.refusal import RestorationError
+from train.restoration.errors import RestorationError
 from train.restoration.step import Step
 from zoo.restoration.networks import ArtifactRemover, SuperResolver, build
 from zoo.restoration.weights import load_restoration
@@ -37,7 +37,7 @@ def check_config(config: RestorationConfig, folder: Path) -> None:
         for key in IDENTITY:
             if theirs.get(key, ours[key]) != ours[key]:  # a run of an earlier version lacks what came since
                 raise RestorationError(
-                    f"--{key.replace('_', '-')}: {ours[key]}, but {folder} was trained with {theirs[key]}; "
+                    f"--{key.replace('_', '-')}: got {ours[key]}, expected {theirs[key]} as of {folder}; "
                     "use that, or another --outdir"
                 )
     path.write_text(json.dumps(ours, indent=2) + "\n")
@@ -122,13 +122,13 @@ def load_weights(path: Path) -> ArtifactRemover | SuperResolver:
         raise RestorationError(f"{path}: cannot be read as safetensors ({str(error).splitlines()[0][:120]})") from None
     if not {"net", "size"} <= set(metadata):
         raise RestorationError(
-            f"{path}: no net and size in its metadata, weights of python -m train.restoration wanted"
+            f"{path}: got no net and size in its metadata, expected weights of python -m train.restoration"
         )
     network = build(metadata["net"], metadata["size"])
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise RestorationError(
-            f"{path}: weights of another architecture ({str(error).splitlines()[-1].strip()})"
+            f"{path}: got weights of another architecture ({str(error).splitlines()[-1].strip()})"
         ) from None
     return network.eval()

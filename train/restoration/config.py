@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from celebahq.options import check_options
-from train.restoration.refusal import RestorationError
+from train.restoration.errors import RestorationError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,19 +64,19 @@ class RestorationConfig:
     def __post_init__(self) -> None:
         check_options(self)
         if (self.minutes is None) == (self.steps is None):
-            raise RestorationError("--minutes or --steps: give one of them, not both or neither")
+            raise RestorationError(f"--minutes, --steps: got {self.minutes} and {self.steps}, expected one of them")
         if self.kind == "gan" and (self.net != "superres" or self.init is None):
             raise RestorationError(
-                f"--kind gan: --net {self.net} --init {self.init}, --net superres and --init FILE wanted"
+                f"--kind gan: got --net {self.net} --init {self.init}, expected --net superres and --init FILE"
             )
         if self.cleaner is not None and self.kind != "gan":
             raise RestorationError(
                 f"--cleaner: got {self.cleaner} with --kind {self.kind}, expected it with --kind gan only"
             )
         if self.patch_side % 8:
-            raise RestorationError(f"--patch: {self.patch}, a multiple of 8 wanted")
+            raise RestorationError(f"--patch: got {self.patch}, expected a multiple of 8")
         if self.kind == "gan" and self.patch_side < 32:  # the texture loss's coarser level has no whole patch
-            raise RestorationError(f"--patch: {self.patch}, with --kind gan at least 32 wanted")
+            raise RestorationError(f"--patch: got {self.patch}, expected at least 32 with --kind gan")
         if not 0 <= self.faces_share <= 1:
             raise RestorationError(f"--faces-share: got {self.faces_share}, expected a share from 0 to 1")
         if self.held_out is not None and self.testsets is not None:
@@ -84,7 +84,7 @@ class RestorationConfig:
                 f"--held-out: got {self.held_out} and --testsets {self.testsets}, expected one of them"
             )
         if self.batch < 1 or (self.workers and self.pool < self.batch):
-            raise RestorationError(f"--batch: {self.batch}, at least 1 and at most --pool {self.pool} wanted")
+            raise RestorationError(f"--batch: got {self.batch}, expected at least 1 and at most --pool {self.pool}")
 
     @property
     def patch_side(self) -> int:

@@ -59,7 +59,7 @@ def _quality(rng: np.random.Generator) -> int:
 def artifact_pair(rng: np.random.Generator, photo: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
     """A damaged patch and the original. Both (side, side, 3) uint8; a gray one has three equal channels.
 
-    Gray or colour, 4:2:0 or 4:4:4, quality 5..95; compressed once or twice, the second time off the first one's
+    Gray or color, 4:2:0 or 4:4:4, quality 5..95; compressed once or twice, the second time off the first one's
     grid; cropped off the grid; one in 14 resized after compression, two not damaged at all: a network that has rarely
     seen an undamaged photo repairs it too.
     """

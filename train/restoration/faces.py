@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from train.restoration.refusal import RestorationError
+from train.restoration.errors import RestorationError
 
 COLUMNS = ("photo", "x", "y", "width", "height")
 AROUND = 2.0

@@ -18,10 +18,10 @@ from train.restoration.batches import DrawnBatches, PooledBatches
 from train.restoration.checkpoint import check_config, load_checkpoint, load_weights, save_checkpoint, save_weights
 from train.restoration.config import RestorationConfig
 from train.restoration.discriminator import PatchDiscriminator
+from train.restoration.errors import RestorationError
 from train.restoration.faces import read_faces
 from train.restoration.photos import PhotoStore, held_out_names, middle, read_photos, read_testset
 from train.restoration.protocol import Restore, artifacts_psnr, restorer, superres_psnr
-from train.restoration.refusal import RestorationError
 from train.restoration.schedule import learning_rate_at, rms_share_at
 from train.restoration.step import PsnrStep, Step
 from train.restoration.strip import save_strip
@@ -101,7 +101,7 @@ def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: 
         keep_state: keep the checkpoint of a finished run.
 
     Returns:
-        Whether the run is whole. Weights, log and pictures are in OUTDIR/NAME either way.
+        Whether the run is whole. Weights, log and images are in OUTDIR/NAME either way.
     """
     folder = config.outdir / config.name
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from train.restoration.errors import NoPhotosError, RestorationError
 from train.restoration.faces import Box, around_face
-from train.restoration.refusal import NoPhotosError, RestorationError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp")
 
@@ -23,7 +23,7 @@ def _files(source: Path, prefix: str) -> Iterator[tuple[str, bytes]]:
                     yield name, archive.read(name)
         return
     if not source.is_dir():
-        raise NoPhotosError(f"{source}: not found, a folder or a zip of photographs wanted")
+        raise NoPhotosError(f"{source}: not there, expected a folder or a zip of photographs")
     root = source / prefix if prefix and (source / prefix).is_dir() else source
     for path in sorted(root.rglob("*")):
         if path.suffix.lower() in SUFFIXES:
@@ -52,7 +52,7 @@ def read_photos(source: Path, prefix: str = "") -> dict[str, np.ndarray]:
     except zipfile.BadZipFile as error:
         raise RestorationError(f"{source}: got no zip ({error}), expected a folder or a zip of photographs") from None
     if not photos:
-        raise NoPhotosError(f"{source}: no photo in {prefix or 'it'}, files {' '.join(SUFFIXES)} wanted")
+        raise NoPhotosError(f"{source}: got no photo in {prefix or 'it'}, expected files {' '.join(SUFFIXES)}")
     return photos
 
 

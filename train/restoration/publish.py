@@ -11,10 +11,10 @@ from celebahq.options import check_options
 from train.device import use_device
 from train.restoration.card import card_text
 from train.restoration.checkpoint import load_weights
+from train.restoration.errors import RestorationError
 from train.restoration.evaluate import SETS, find_weights, measure, verdict
 from train.restoration.photos import read_photos, read_testset
 from train.restoration.protocol import restorer, where_needed
-from train.restoration.refusal import RestorationError
 from train.restoration.strip import save_strip
 from zoo.check_image import load_network, record_check
 from zoo.restoration.weights import WEIGHTS_NAME, load_restoration, save_restoration
@@ -41,11 +41,11 @@ class PublishConfig:
         "research and education only); the 91 images of Yang et al. (T91); 33 photographs of desktop wallpapers from "
         "Debian packages (CC BY, CC BY-SA and GPL)"
     )
-    """What they were trained on, and under which licence: for the card."""
+    """What they were trained on, and under which license: for the card."""
     weights_license: str = "CC-BY-NC-4.0"
-    """SPDX name of the licence of the weights."""
+    """SPDX name of the license of the weights."""
     commercial: bool = False
-    """Whether the licence of the data leaves commercial use open."""
+    """Whether the license of the data leaves commercial use open."""
     device: str = "cpu"
     """auto, cpu, cuda or cuda:1."""
 
@@ -61,7 +61,9 @@ def publish(config: PublishConfig) -> None:
     """
     found = find_weights(config.weights)
     if missing := set(config.only) - set(found):
-        raise RestorationError(f"--only: {', '.join(sorted(missing))}, found in {config.weights} is {', '.join(found)}")
+        raise RestorationError(
+            f"--only: got {', '.join(sorted(missing))}, expected some of {', '.join(found)} as in {config.weights}"
+        )
     sets = {name: list(read_testset(config.testsets, name).values()) for name in SETS}
     for name in config.only or found:
         folder = config.output / name

@@ -1,4 +1,4 @@
-"""Before/after pictures: a row a photo, with the input, the restored and the original side by side."""
+"""Before/after images: a row a photo, with the input, the restored and the original side by side."""
 
 from pathlib import Path
 

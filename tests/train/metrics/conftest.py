@@ -1,4 +1,4 @@
-"""A small data set and small untrained generators, for every test of the metrics."""
+"""A small dataset and small untrained generators, for every test of the metrics."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ ROWS = 40
 
 
 def _write_dataset(path: Path, labels: np.ndarray | None = None) -> Path:
-    """Write ROWS pictures of 32x32: row i is brighter than row i - 1, and each is brighter on its left."""
+    """Write ROWS images of 32x32: row i is brighter than row i - 1, and each is brighter on its left."""
     random = np.random.default_rng(0)
     with DatasetWriter(path, 32, ROWS, labels=labels) as writer:
         for i in range(ROWS):

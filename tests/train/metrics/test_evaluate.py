@@ -1,4 +1,4 @@
-"""python -m train.metrics as a whole: the figures, where they are kept, every refusal."""
+"""python -m train.metrics as a whole: the metrics, where they are kept, every refusal."""
 
 import functools
 import json
@@ -15,13 +15,13 @@ from safetensors.torch import save_file
 
 from celebahq_builder.hdf5 import open_dataset
 from train.metrics.config import METRICS, MetricsConfig
+from train.metrics.errors import MetricError
 from train.metrics.evaluate import evaluate
 from train.metrics.fakes import Fakes
 from train.metrics.inception import Inception, InceptionFeatures
 from train.metrics.inception_score import inception_score
-from train.metrics.measures import MEASURES, Subject
+from train.metrics.metric_functions import METRIC_FUNCTIONS, EvalContext
 from train.metrics.reals import Reals
-from train.metrics.refusal import MetricError
 from zoo import weights
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,7 +38,7 @@ def model(small_model) -> Path:
     return small_model
 
 
-def test_figures_say_how_they_were_made_and_are_kept_beside_the_model(model, dataset, tmp_path, caplog):
+def test_metrics_say_how_they_were_made_and_are_kept_beside_the_model(model, dataset, tmp_path, caplog):
     folder = shutil.copytree(model, tmp_path / "faces")
     config = MetricsConfig(model=folder, dataset=dataset, metrics="swd,msssim", num_images=20, device="cpu")
     caplog.set_level("INFO", "celebahq")
@@ -58,7 +58,7 @@ def test_figures_say_how_they_were_made_and_are_kept_beside_the_model(model, dat
     assert swd["dataset"]["sha256_4x4"] in printed and "noise floor (other reals)" in printed
 
 
-def test_figures_of_the_same_weights_stay_and_those_of_others_go(model, dataset, save_model, tmp_path):
+def test_metrics_of_the_same_weights_stay_and_those_of_others_go(model, dataset, save_model, tmp_path):
     folder = shutil.copytree(model, tmp_path / "faces")
 
     def measure(metric: str, count: int = 20) -> dict:
@@ -76,7 +76,7 @@ def test_figures_of_the_same_weights_stay_and_those_of_others_go(model, dataset,
 
 @pytest.fixture(scope="module")
 def inception(tmp_path_factory) -> Path:
-    """The network with seeded random weights: its figures mean nothing, but everything runs."""
+    """The network with seeded random weights: its metrics mean nothing, but everything runs."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("inception") / "random.safetensors"
     save_file(Inception().state_dict(), path)
@@ -110,7 +110,7 @@ def test_inception_metrics_see_the_pictures_of_the_streams(model, dataset, incep
 
 
 def test_kernel_distance_is_that_of_the_features_it_is_given(dataset):
-    """1000 pictures through Inception take minutes: here its features are given."""
+    """1000 images through Inception take minutes: here its features are given."""
     random = np.random.default_rng(0)
 
     class Given:
@@ -123,8 +123,8 @@ def test_kernel_distance_is_that_of_the_features_it_is_given(dataset):
             return random.standard_normal((count, 8)).astype(np.float32) + 1, None
 
     config = MetricsConfig(model=Path("m"), dataset=dataset, metrics="kid", num_images=1000)
-    subject = Subject(config, None, None, Given(), torch.device("cpu"), Path("metrics.json"), print)
-    found = MEASURES["kid"](subject, 1000)
+    context = EvalContext(config, None, None, Given(), torch.device("cpu"), Path("metrics.json"), print)
+    found = METRIC_FUNCTIONS["kid"](context, 1000)
     # E (x.y / 8 + 1)^3 with x.y / 8 of mean m and variance v is (m + 1)^3 + 3 (m + 1) v but for its third moment:
     # fakes among themselves m = 1, v = 3 / 8; reals m = 0, v = 1 / 8; across m = 0, v = 1 / 4.
     expected = (8 + 6 * 3 / 8) + (1 + 3 / 8) - 2 * (1 + 3 / 4)
@@ -132,13 +132,13 @@ def test_kernel_distance_is_that_of_the_features_it_is_given(dataset):
     assert found["num_reals"] == 1000
 
 
-def test_nearest_reals_are_a_picture_beside_the_figures(model, dataset, tmp_path, monkeypatch):
+def test_nearest_reals_are_an_image_beside_the_metrics(model, dataset, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     options = {"num_images": 2, "device": "cpu", "output": tmp_path / "new" / "m.json", "mirror": "no"}
     results = evaluate(MetricsConfig(model=model, dataset=dataset, metrics="neighbours", **options))
     assert results["neighbours"]["num_reals"] == ROWS and "dlib" in results["neighbours"]["features"]
-    with Image.open(tmp_path / "new" / results["neighbours"]["picture"]) as picture:
-        assert picture.width > 7 * 160 and picture.height > 2 * 160
+    with Image.open(tmp_path / "new" / results["neighbours"]["picture"]) as image:
+        assert image.width > 7 * 160 and image.height > 2 * 160
 
 
 def test_iterative_distance_is_beside_its_own_floor(model, dataset, tmp_path, monkeypatch):
@@ -147,9 +147,9 @@ def test_iterative_distance_is_beside_its_own_floor(model, dataset, tmp_path, mo
     few = functools.partial(module.iterative_swd, descriptors=128, max_iterations=10)  # to the end takes a minute
     monkeypatch.setattr(module, "iterative_swd", few)
     options = {"num_images": 8, "device": "cpu", "output": tmp_path / "m.json"}
-    figures = evaluate(MetricsConfig(model=model, dataset=dataset, metrics="swd-iterative", **options))["swd-iterative"]
-    assert set(figures["values"]) == set(figures["noise_floor"]) == {"32", "16", "average"}
-    assert figures["values"]["32"] > figures["noise_floor"]["32"] > 0
+    entry = evaluate(MetricsConfig(model=model, dataset=dataset, metrics="swd-iterative", **options))["swd-iterative"]
+    assert set(entry["values"]) == set(entry["noise_floor"]) == {"32", "16", "average"}
+    assert entry["values"]["32"] > entry["noise_floor"]["32"] > 0
 
 
 def test_missing_weights_are_one_line_before_any_work(model, dataset, monkeypatch, tmp_path):
@@ -160,7 +160,7 @@ def test_missing_weights_are_one_line_before_any_work(model, dataset, monkeypatc
     )  # fmt: skip
 
 
-def test_place_for_the_figures_is_tried_before_any_work(model, dataset, monkeypatch, tmp_path):
+def test_place_for_the_metrics_is_tried_before_any_work(model, dataset, monkeypatch, tmp_path):
     monkeypatch.setattr(Fakes, "batches", None)
     (tmp_path / "file").write_text("")
     options = {"model": model, "dataset": dataset, "metrics": "swd", "num_images": 12}
@@ -168,7 +168,7 @@ def test_place_for_the_figures_is_tried_before_any_work(model, dataset, monkeypa
     refused("cannot be written", **options, output=tmp_path)
 
 
-def test_same_command_gives_the_same_figures(model, dataset, tmp_path):
+def test_same_command_gives_the_same_metrics(model, dataset, tmp_path):
     results = [
         evaluate(
             MetricsConfig(
@@ -182,7 +182,7 @@ def test_same_command_gives_the_same_figures(model, dataset, tmp_path):
 
 
 def test_every_metric_has_its_function():
-    assert set(MEASURES) == set(METRICS)
+    assert set(METRIC_FUNCTIONS) == set(METRICS)
 
 
 def refused(match: str, **options) -> None:
@@ -192,36 +192,42 @@ def refused(match: str, **options) -> None:
 
 
 def test_data_that_do_not_fit_the_model_are_refused(model, dataset, save_model, tmp_path):
-    grey = save_model(tmp_path / "grey", image_channels=1)
-    refused(r"faces\.h5: pictures of 3 channels, .*grey paints 1", model=grey, dataset=dataset)
+    gray = save_model(tmp_path / "gray", image_channels=1)
+    refused(r"faces\.h5: got images of 3 channels where .*gray generates 1", model=gray, dataset=dataset)
     large = save_model(tmp_path / "large", resolution=64)
-    refused(r"faces\.h5: 32x32 at most, .*large paints 64", model=large, dataset=dataset)
+    refused(r"faces\.h5: got 32x32 at most where .*large generates 64", model=large, dataset=dataset)
     labelled = save_model(tmp_path / "labelled", label_size=3)
-    refused(r"labels of 0 entries, .*labelled wants 3", model=labelled, dataset=dataset)
-    refused(r"--dataset: none given, .* paints with labels", model=labelled, metrics="msssim")
+    refused(r"labels of 0 entries where .*labelled takes 3", model=labelled, dataset=dataset)
+    refused(r"--dataset: got none, expected the data of .*, which takes labels", model=labelled, metrics="msssim")
     refused(
-        "40 faces, 80 with their mirror images, 81 are wanted; give --num-images 80 or fewer",
+        "got 40 faces, 80 with their mirror images, expected 81; give --num-images 80 or fewer",
         model=model, dataset=dataset, metrics="swd", num_images=81,
     )  # fmt: skip
-    refused("40 faces, 41 are wanted", model=model, dataset=dataset, metrics="swd", num_images=41, mirror="no")
+    refused("got 40 faces, expected 41", model=model, dataset=dataset, metrics="swd", num_images=41, mirror="no")
 
 
 def test_what_model_or_data_cannot_have_is_refused_before_any_work(model, dataset, save_model, tmp_path):
     small = save_model(tmp_path / "small", resolution=8)
-    refused("--metrics msssim: .*small paints 8x8, 16x16 or more is wanted", model=small, metrics="msssim")
-    refused("80 with their mirror images, 1000 are wanted", model=model, dataset=dataset, metrics="kid")
-    refused("--num-images: 999, --metrics kid wants at least 1000", model=model, metrics="kid", num_images=999)
+    refused("--metrics msssim: got .*small, which generates 8x8, expected 16x16 or more", model=small, metrics="msssim")
+    refused("80 with their mirror images, expected 1000", model=model, dataset=dataset, metrics="kid")
+    refused(
+        "--num-images: got 999, expected at least 1000 for --metrics kid", model=model, metrics="kid", num_images=999
+    )
     large = save_model(tmp_path / "large", resolution=64)
-    refused("large paints 3 channels of 64x64, a generator of three digits, 3 x 32x32", model=large, metrics="modes")
+    refused(
+        "large, which generates 3 channels of 64x64, expected a generator of three digits, 3 x 32x32",
+        model=large,
+        metrics="modes",
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--metrics", "swd,fidd"], "--metrics: 'fidd', some of swd,swd-iterative,msssim,fid"),
-        (["--metrics", "swd"], "--dataset: none given, --metrics swd wants the HDF5 file of the reals"),
-        (["--metrics", "is", "--num-images", "1"], "--num-images: 1, --metrics is wants at least 10"),
-        (["--metrics", ","], "--metrics: none given, some of swd"),
+        (["--metrics", "swd,fidd"], "--metrics: got 'fidd', expected some of swd,swd-iterative,msssim,fid"),
+        (["--metrics", "swd"], "--dataset: got none, expected the HDF5 file of the reals for --metrics swd"),
+        (["--metrics", "is", "--num-images", "1"], "--num-images: got 1, expected at least 10 for --metrics is"),
+        (["--metrics", ","], "--metrics: got none, expected some of swd"),
         (["--metrics", "msssim", "--model", "nowhere"], "nowhere: not there, expected a model folder, a run folder"),
         (["--metrics", "swd", "--dataset", "no.h5"], "no.h5: no such file"),
     ],

@@ -1,4 +1,4 @@
-"""The stream of a generator's pictures: seeded, extended by more of them, labelled like the reals."""
+"""The stream of a generator's images: seeded, extended by more of them, labelled like the reals."""
 
 import numpy as np
 import pytest
@@ -38,8 +38,8 @@ def test_labels_of_the_fakes_are_those_of_the_reals(tmp_path, write_dataset, sav
     with open_dataset(tmp_path / "labelled.h5") as file:
         reals = Reals(file, 32, mirror=False)
         assert np.array_equal(reals.labels, file.labels[reals.rows])
-        painted = all_of(Fakes(generator, labels=reals.labels).batches(50))
+        generated = all_of(Fakes(generator, labels=reals.labels).batches(50))
         latents = torch.from_numpy(np.random.RandomState(0).randn(50, 8).astype(np.float32))
         label = torch.from_numpy(reals.labels[np.arange(50) % 40])
     direct = (generator(latents, label) * 127.5 + 127.5).clamp(0, 255).numpy()
-    assert np.abs(direct - painted).max() <= 0.51
+    assert np.abs(direct - generated).max() <= 0.51

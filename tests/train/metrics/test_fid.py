@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from train.metrics.errors import MetricError
 from train.metrics.fid import Statistics, fid
-from train.metrics.refusal import MetricError
 
 
 def exactly(mean: np.ndarray, covariance: np.ndarray) -> Statistics:
@@ -90,5 +90,5 @@ def test_merged_statistics_equal_one_pass(parts):
 
 
 def test_one_picture_has_no_covariance():
-    with pytest.raises(MetricError, match="fakes: 1 pictures, at least 2 are wanted"):
+    with pytest.raises(MetricError, match="fakes: got 1 images, expected at least 2"):
         fid(exactly([0.0], [[1.0]]), Statistics.of(np.zeros((1, 1))))

@@ -93,7 +93,7 @@ def test_best_is_the_smallest_of_its_resolution_also_after_a_resume(dataset):
         resumed = metrics(file, ("swd",), rows=[first, second])
         assert not resumed.measure(generator(0), 400, 32)[0]["best"]
         others = metrics(file, ("swd",), rows=[first, second], num_images=12)
-        assert others.measure(generator(0), 400, 32)[0]["best"]  # fewer pictures have a higher floor
+        assert others.measure(generator(0), 400, 32)[0]["best"]  # fewer images have a higher floor
 
 
 def test_small_data_set_gives_all_it_has(dataset):

@@ -259,5 +259,5 @@ def test_batches_give_what_one_call_gives(weights):
 
 
 def test_pictures_of_another_type_are_refused(weights):
-    with pytest.raises(ValueError, match="float32, \\(N, 3 or 1, R, R\\) uint8 is wanted"):
+    with pytest.raises(ValueError, match="float32, expected \\(N, 3 or 1, R, R\\) uint8"):
         InceptionFeatures(weights)(np.zeros((1, 3, 8, 8), np.float32))

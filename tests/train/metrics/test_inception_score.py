@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from train.metrics.errors import MetricError
 from train.metrics.inception_score import inception_score
-from train.metrics.refusal import MetricError
 
 
 def test_uniform_predictions_score_one():
@@ -43,5 +43,5 @@ def test_a_constant_added_to_the_logits_of_a_picture_changes_nothing():
 
 
 def test_too_few_pictures_are_refused():
-    with pytest.raises(MetricError, match="fakes: 9 pictures, at least 10 are wanted"):
+    with pytest.raises(MetricError, match="fakes: got 9 images, expected at least 10"):
         inception_score(np.zeros((9, 4)))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from train.metrics.errors import MetricError
 from train.metrics.kid import kid, squared_mmd
-from train.metrics.refusal import MetricError
 
 
 def literal_mmd(x: np.ndarray, y: np.ndarray) -> float:
@@ -68,5 +68,5 @@ def test_a_subset_of_everything_is_the_whole_estimate():
 
 
 def test_too_few_pictures_are_refused():
-    with pytest.raises(MetricError, match="fakes: 999 pictures, at least 1000 are wanted for KID"):
+    with pytest.raises(MetricError, match="fakes: got 999 images, expected at least 1000 for KID"):
         kid(np.zeros((1000, 2)), np.zeros((999, 2)))

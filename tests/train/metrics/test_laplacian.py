@@ -39,5 +39,5 @@ def test_a_flat_image_is_in_the_last_level_only():
 
 @pytest.mark.parametrize("resolution", [8, 48, 0])
 def test_a_resolution_without_level_16_is_refused(resolution):
-    with pytest.raises(ValueError, match=f"resolution: {resolution}, a power of two from 16 is wanted"):
+    with pytest.raises(ValueError, match=f"resolution: got {resolution}, expected a power of two from 16"):
         level_resolutions(resolution)

@@ -10,9 +10,9 @@ import scipy.stats
 import torch
 
 from train.metrics.digit_classifier import FILE_NAME, DigitClassifier, error_rate, load_or_train, train_classifier
+from train.metrics.errors import MetricError
 from train.metrics.mnist import read_mnist, stacked_triples
 from train.metrics.mnist_modes import count_modes, kl_of_sampling, kl_to_uniform
-from train.metrics.refusal import MetricError
 
 PICTURES = 25_600
 
@@ -41,10 +41,10 @@ def test_mnist_is_read_whole_and_padded(real_data):
 
 def test_triples_stack_the_digits_that_their_mode_names(real_data):
     digits, labels = read_mnist(real_data / "mnist", "t10k")
-    pictures, modes = stacked_triples(digits, labels, 300, seed=3)
-    assert pictures.shape == (300, 3, 32, 32)
+    images, modes = stacked_triples(digits, labels, 300, seed=3)
+    assert images.shape == (300, 3, 32, 32)
     lookup = {digit.tobytes(): int(label) for digit, label in zip(digits, labels, strict=True)}
-    read = [[lookup[channel.tobytes()] for channel in picture] for picture in pictures]
+    read = [[lookup[channel.tobytes()] for channel in image] for image in images]
     assert modes.tolist() == [100 * r + 10 * g + b for r, g, b in read]
 
 
@@ -79,7 +79,7 @@ def test_divergence_of_sampling_alone_is_the_closed_form():
 
 
 def test_pictures_of_another_shape_are_refused():
-    with pytest.raises(MetricError, match=r"modes: pictures of 3 channels, 64x64; 3 digits of 32x32 are wanted"):
+    with pytest.raises(MetricError, match=r"modes: got images of 3 channels, 64x64, expected 3 digits of 32x32"):
         count_modes([np.zeros((2, 3, 64, 64), np.uint8)], ClassInTheCentre())
     with pytest.raises(MetricError, match="1 channels"):
         count_modes([np.zeros((2, 1, 32, 32), np.uint8)], ClassInTheCentre())
@@ -103,8 +103,8 @@ def test_one_pass_over_a_fifth_of_mnist_errs_on_less_than_one_in_twenty(short_tr
 
 def test_real_triples_cover_every_mode(short_training, real_data):
     digits, labels = read_mnist(real_data / "mnist", "t10k")
-    pictures, modes = stacked_triples(digits, labels, 2000)
-    found = count_modes([pictures], short_training)
+    images, modes = stacked_triples(digits, labels, 2000)
+    found = count_modes([images], short_training)
     true = np.bincount(modes, minlength=1000)
     assert found.modes == pytest.approx(np.count_nonzero(true), abs=3)
     assert found.kl == pytest.approx(kl_to_uniform(true), abs=0.02)
@@ -126,7 +126,7 @@ def test_kept_classifier_is_used_again_and_a_weak_one_is_never_kept(monkeypatch,
     for part in ("train", "t10k"):  # plain idx files, as the archives hold them
         write_idx(mnist / f"{part}-images-idx3-ubyte", digits[:1000, 2:-2, 2:-2])
         write_idx(mnist / f"{part}-labels-idx1-ubyte", labels[:1000])
-    with pytest.raises(MetricError, match=r"errs on \d\.\d\d% of the test digits, 0\.5% is wanted"):
+    with pytest.raises(MetricError, match=r"got \d\.\d\d% errors on the test digits, expected 0\.5% at most"):
         load_or_train(mnist, cache=cache)
     assert not cache.exists()
 
@@ -143,12 +143,12 @@ def test_damaged_classifier_and_missing_files_are_named(tmp_path):
     (tmp_path / FILE_NAME).write_bytes(b"no safetensors")
     with pytest.raises(MetricError, match=rf"{FILE_NAME}: cannot be read .* delete it"):
         load_or_train(None, cache=tmp_path)
-    with pytest.raises(MetricError, match="--mnist DIR with the four MNIST files is wanted"):
+    with pytest.raises(MetricError, match="expected --mnist DIR with the four MNIST files"):
         load_or_train(None, cache=tmp_path / "empty")
     with pytest.raises(MetricError, match=r"train-images-idx3-ubyte\.gz: not there"):
         read_mnist(tmp_path, "train")
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes([0, 0, 8, 3]) + bytes(11)))
-    with pytest.raises(MetricError, match="not an idx file of 3 dimensions"):
+    with pytest.raises(MetricError, match="expected idx bytes in 3 dimensions"):
         read_mnist(tmp_path, "train")
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(np.random.RandomState(0).bytes(1000))[:500])
     with pytest.raises(MetricError, match="cannot be read"):

@@ -1,4 +1,4 @@
-"""Nearest reals: changed copies of real faces find their originals; what is kept on disk; the picture."""
+"""Nearest reals: changed copies of real faces find their originals; what is kept on disk; the image."""
 
 import csv
 import io
@@ -13,12 +13,12 @@ from safetensors.torch import save_file
 
 from celebahq_builder.hdf5 import Dataset, DatasetWriter, open_dataset
 from train.metrics import face_descriptor
-from train.metrics.neighbours import CROP, nearest_reals, nearest_reals_picture
-from train.metrics.refusal import MetricError
+from train.metrics.errors import MetricError
+from train.metrics.neighbours import CROP, nearest_reals, nearest_reals_image
 
 
 def write(path, images: np.ndarray) -> Dataset:
-    """A data set of (N, 3, R, R) uint8; levels by 2x2 means."""
+    """A dataset of (N, 3, R, R) uint8; levels by 2x2 means."""
     with DatasetWriter(path, images.shape[-1], len(images)) as writer:
         for image in images:
             levels, level = {}, image.astype(np.float64)
@@ -142,9 +142,9 @@ def test_a_mirrored_copy_is_found_where_mirrors_are_looked_at(pairs, dataset, vg
     plain = nearest_reals(fakes, dataset, **options)
     assert plain.distances[0, 0] > 0.01 and not plain.mirrored.any()
 
-    nearest_reals_picture(tmp_path / "mirrored.png", fakes, dataset, found, side=128)
-    picture = np.array(Image.open(tmp_path / "mirrored.png"))
-    np.testing.assert_array_equal(picture[28 : 28 + 128, 8 + 16 + 128 : 8 + 16 + 256], fakes[0].transpose(1, 2, 0))
+    nearest_reals_image(tmp_path / "mirrored.png", fakes, dataset, found, side=128)
+    image = np.array(Image.open(tmp_path / "mirrored.png"))
+    np.testing.assert_array_equal(image[28 : 28 + 128, 8 + 16 + 128 : 8 + 16 + 256], fakes[0].transpose(1, 2, 0))
 
 
 def test_every_layer_of_vgg_weighs_the_same(pairs, dataset, vgg):
@@ -158,12 +158,12 @@ def test_picture_shows_each_fake_and_its_reals(pairs, dataset, vgg, cache, tmp_p
     fakes = pairs[0][[5, 2]]
     found = nearest_reals(fakes, dataset, k=3, vgg=vgg if with_vgg else None, cache=cache, workers=1)
     path = tmp_path / "neighbours.png"
-    nearest_reals_picture(path, fakes, dataset, found, side=128)
-    picture = np.array(Image.open(path)).astype(int)
-    assert picture.shape == (28 + 2 * (128 + 18), 2 * 16 + 4 * 128, 3)
+    nearest_reals_image(path, fakes, dataset, found, side=128)
+    image = np.array(Image.open(path)).astype(int)
+    assert image.shape == (28 + 2 * (128 + 18), 2 * 16 + 4 * 128, 3)
     for i, row in enumerate((5, 2)):
         y = 28 + i * (128 + 18)
-        fake, real = picture[y : y + 128, 8 : 8 + 128], picture[y : y + 128, 8 + 16 + 128 : 8 + 16 + 256]
+        fake, real = image[y : y + 128, 8 : 8 + 128], image[y : y + 128, 8 + 16 + 128 : 8 + 16 + 256]
         np.testing.assert_array_equal(real, pairs[0][row].transpose(1, 2, 0))
         framed = (fake != real).any(axis=2).sum()  # a red frame shows what was compared
         assert (3 * 64 < framed <= 4 * 64) if with_vgg else framed == 0
@@ -179,11 +179,11 @@ def test_large_faces_are_compared_at_256(pairs, tmp_path, cache):
 
 def test_what_cannot_be_compared_is_refused(pairs, dataset):
     faces = pairs[0][:1]
-    with pytest.raises(MetricError, match=r"fakes are \(1, 128, 128\), colour faces from 32x32 up are wanted"):
+    with pytest.raises(MetricError, match=r"got fakes \(1, 128, 128\), expected color faces from 32x32 up"):
         nearest_reals(faces[:, :1], dataset)
     with pytest.raises(MetricError, match=r"fakes are \(3, 16, 16\)"):
         nearest_reals(faces[..., :16, :16], dataset)
-    with pytest.raises(MetricError, match=r"faces.h5: goes up to 128, 256 as the fakes is wanted"):
+    with pytest.raises(MetricError, match=r"faces.h5: got 128 at most, expected 256 as the fakes have"):
         nearest_reals(faces.repeat(2, axis=2).repeat(2, axis=3), dataset)
-    with pytest.raises(MetricError, match=r"faces.h5: 12 faces, at least the 13 to be shown are wanted"):
+    with pytest.raises(MetricError, match=r"faces.h5: got 12 faces, expected at least the 13 to be shown"):
         nearest_reals(faces, dataset, k=13)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from train.metrics import precision_recall as module
+from train.metrics.errors import MetricError
 from train.metrics.precision_recall import PrecisionRecall, precision_recall
-from train.metrics.refusal import MetricError
 
 
 def brute_force(points: np.ndarray, manifold: np.ndarray, k: int) -> float:
@@ -14,7 +14,7 @@ def brute_force(points: np.ndarray, manifold: np.ndarray, k: int) -> float:
     radii = [np.sort([np.linalg.norm(a - b) for j, b in enumerate(manifold) if j != i])[k - 1]
              for i, a in enumerate(manifold)]  # fmt: skip
     for point in points:
-        inside += any(np.linalg.norm(point - centre) <= radius for centre, radius in zip(manifold, radii, strict=True))
+        inside += any(np.linalg.norm(point - center) <= radius for center, radius in zip(manifold, radii, strict=True))
     return inside / len(points)
 
 
@@ -50,5 +50,5 @@ def test_one_of_two_modes_has_precision_and_half_the_recall():
 
 
 def test_a_set_without_enough_neighbours_is_refused():
-    with pytest.raises(MetricError, match="reals: 3 pictures, at least 4 are wanted"):
+    with pytest.raises(MetricError, match="reals: got 3 images, expected at least 4"):
         precision_recall(np.zeros((3, 2)), np.zeros((9, 2)))

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import save_file
 
 from train.metrics import inception as module
+from train.metrics.errors import MetricError
 from train.metrics.inception import Inception, InceptionFeatures, load_inception
 from train.metrics.pretrained_file import PretrainedFile, find, read_tensors
-from train.metrics.refusal import MetricError
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,7 @@ def test_another_file_is_refused_by_its_hash(tmp_path):
     with pytest.raises(MetricError) as refusal:
         load_inception(path)
     assert str(refusal.value) == (
-        f"{path}: its sha256 begins {sha256(path)[:8]}, "
-        "pt_inception-2015-12-05-6726825d.pth (sha256 6726825d...) is wanted"
+        f"{path}: got sha256 {sha256(path)[:8]}, expected pt_inception-2015-12-05-6726825d.pth (sha256 6726825d...)"
     )
 
 
@@ -91,17 +90,17 @@ def test_a_truncated_file_is_refused(tmp_path, monkeypatch):
 def test_a_table_of_other_things_is_refused(tmp_path):
     path = tmp_path / "list.pth"
     torch.save([1, 2], path)
-    with pytest.raises(MetricError, match=r"list.pth: not a table of tensors"):
+    with pytest.raises(MetricError, match=r"list.pth: got no table of tensors"):
         read_tensors(path, [PretrainedFile("list.pth", sha256(path)[:8], "")])
 
 
 def test_another_network_is_refused_by_name_and_shape(network, tmp_path):
     path = tmp_path / "torchvision.safetensors"
     save_file(network.state_dict() | {"fc.weight": torch.zeros(1000, 2048)}, path)
-    with pytest.raises(MetricError, match=r"fc.weight is \(1000, 2048\), \(1008, 2048\) is wanted"):
+    with pytest.raises(MetricError, match=r"fc.weight: got \(1000, 2048\), expected \(1008, 2048\)"):
         load_inception(path)
     save_file({"weight": torch.zeros(3)}, path)
-    with pytest.raises(MetricError, match=r"is missing, \(.*\) is wanted: not the network of pt_inception"):
+    with pytest.raises(MetricError, match=r"got none, expected \(.*\): not the network of pt_inception"):
         load_inception(path)
 
 
@@ -131,7 +130,7 @@ def test_without_a_file_it_is_fetched_once_and_kept(network, tmp_path, monkeypat
 
 def test_what_was_fetched_with_another_hash_is_not_kept(cache, drill_server):
     drill_server.content = b"another file"
-    with pytest.raises(MetricError, match=r"w.pth: .*\(what came has sha256 .{8}, 01234567 is wanted\)"):
+    with pytest.raises(MetricError, match=r"w.pth: .*\(got sha256 .{8}, expected 01234567\)"):
         find(PretrainedFile("w.pth", "01234567", f"{drill_server.url}/good"), "--inception")
     assert not (cache / "w.pth").exists() and not (cache / "w.pth.part").exists()
 

@@ -187,11 +187,11 @@ def test_gray_images_are_measured_as_three_equal_channels(faces):
 @pytest.mark.parametrize(
     ("reals", "message"),
     [
-        (np.zeros((4, 3, 64, 64), np.float32), "float32, .* uint8 is wanted"),
+        (np.zeros((4, 3, 64, 64), np.float32), "float32, expected .* uint8"),
         (np.zeros((4, 64, 64, 3), np.uint8), r"\(4, 64, 64, 3\) uint8, \(N, 3, R, R\)"),
-        (np.zeros((3, 3, 64, 64), np.uint8), "fakes: num_images 4, 3 as of the reals is wanted"),
+        (np.zeros((3, 3, 64, 64), np.uint8), "fakes: got num_images 4, expected 3 as of the reals"),
         (np.zeros((4, 3, 32, 32), np.uint8), "fakes: resolution 64, 32"),
-        (np.zeros((0, 3, 64, 64), np.uint8), "none, at least one is wanted"),
+        (np.zeros((0, 3, 64, 64), np.uint8), "got none, expected at least one"),
         ([np.zeros((2, 3, 64, 64), np.uint8), np.zeros((2, 3, 32, 32), np.uint8)], "64x64 as in the batch before"),
     ],
 )

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from train.metrics.refusal import MetricError
+from train.metrics.errors import MetricError
 from train.metrics.vgg import VggLayers
 
 # Simonyan and Zisserman (2015), Table 1, columns D and E; M is a maximum pool.
@@ -88,7 +88,7 @@ def test_another_network_is_refused(tmp_path):
         VggLayers(path)
     state = {f"features.{k}": v for k, v in published(VGG16).state_dict().items()}
     save_file(state | {"features.2.weight": torch.zeros(64, 64, 5, 5)}, path)
-    with pytest.raises(MetricError, match=r"features.2.weight is \(64, 64, 5, 5\), \(64, 64, 3, 3\) is wanted"):
+    with pytest.raises(MetricError, match=r"features.2.weight: got \(64, 64, 5, 5\), expected \(64, 64, 3, 3\)"):
         VggLayers(path)
 
 

@@ -8,4 +8,4 @@ class RestorationError(CelebAHQError, ValueError):
 
 
 class NoPhotosError(CelebAHQError, FileNotFoundError):
-    """A folder, zip or file that is not there, or has nothing in it that is wanted."""
+    """A folder, zip or file that is not there, or has nothing in it that can be used."""

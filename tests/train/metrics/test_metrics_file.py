@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from train.metrics.config import MetricsConfig
+from train.metrics.errors import MetricError
 from train.metrics.evaluate import evaluate
-from train.metrics.figures import check_replaced, keep_figures, table
-from train.metrics.refusal import MetricError
+from train.metrics.metrics_file import check_replaced, save_metric, table
 from zoo.locate import PRETRAINED, file_beside_the_caller, is_somebodys
 from zoo.metrics import metric_lines, within_noise
 
 DATA = {"file": "faces.h5", "faces": 40, "sha256_4x4": "3b77" * 16, "sha256_labels": None}
 
 
-def figure(count=2000, sha="a", **more):
+def entry(count=2000, sha="a", **more):
     floor = {"noise_floor": {"32": 5.0, "average": 6.0}, "noise_floor_of": "other reals"}
     values = {"values": {"32": 4.5, "average": 7.0}, "num_images": count, "model_sha256": sha, "seconds": 1.0}
     return values | floor | {"dataset": DATA, "mirror": True} | more
@@ -27,21 +27,21 @@ def figure(count=2000, sha="a", **more):
 @pytest.mark.parametrize(
     ("new", "found", "held"),
     [
-        (figure(100), "100 pictures and faces.h5 (40 faces, 3b773b77, mirrored)", "2000 pictures and faces.h5"),
+        (entry(100), "100 images and faces.h5 (40 faces, 3b773b77, mirrored)", "2000 images and faces.h5"),
         (
-            figure(5000, dataset=DATA | {"file": "other.h5", "sha256_4x4": "77" * 32}),
+            entry(5000, dataset=DATA | {"file": "other.h5", "sha256_4x4": "77" * 32}),
             "other.h5 (40 faces, 7777",
             "3b77",
         ),
-        (figure(5000, dataset=DATA | {"faces": 90}), "(90 faces", "(40 faces"),
-        (figure(5000, mirror=False), "3b773b77)", "3b773b77, mirrored)"),
-        (figure(5000, dataset=None), "5000 pictures,", "faces.h5"),
+        (entry(5000, dataset=DATA | {"faces": 90}), "(90 faces", "(40 faces"),
+        (entry(5000, mirror=False), "3b773b77)", "3b773b77, mirrored)"),
+        (entry(5000, dataset=None), "5000 images,", "faces.h5"),
     ],
     ids=["fewer pictures", "other data", "more faces", "not mirrored", "no data"],
 )
-def test_a_figure_of_more_pictures_or_other_data_is_not_replaced(tmp_path, new, found, held):
+def test_a_metric_of_more_images_or_other_data_is_not_replaced(tmp_path, new, found, held):
     path = tmp_path / "metrics.json"
-    keep_figures(path, "swd", figure())
+    save_metric(path, "swd", entry())
     with pytest.raises(MetricError) as refusal:
         check_replaced(path, {"swd": new})
     said = str(refusal.value)
@@ -51,17 +51,17 @@ def test_a_figure_of_more_pictures_or_other_data_is_not_replaced(tmp_path, new, 
     got, _, expected = said.partition(", expected more than the ")
     assert found.rstrip(",") in got and held in expected
     assert check_replaced(path, {"swd": new}, overwrite=True) == [
-        f"{path}: swd of 2000 pictures and faces.h5 (40 faces, 3b773b77, mirrored) is replaced"
+        f"{path}: swd of 2000 images and faces.h5 (40 faces, 3b773b77, mirrored) is replaced"
     ]
 
 
 def test_what_goes_is_said_and_what_stays_is_not(tmp_path):
     path = tmp_path / "metrics.json"
-    assert check_replaced(path, {"swd": figure()}) == []
-    keep_figures(path, "swd", figure())
-    assert check_replaced(path, {"fid": figure()}) == []
-    assert "is replaced" in check_replaced(path, {"swd": figure(5000)})[0]
-    assert "swd of other weights (2000 pictures" in check_replaced(path, {"fid": figure(sha="b")})[0]
+    assert check_replaced(path, {"swd": entry()}) == []
+    save_metric(path, "swd", entry())
+    assert check_replaced(path, {"fid": entry()}) == []
+    assert "is replaced" in check_replaced(path, {"swd": entry(5000)})[0]
+    assert "swd of other weights (2000 images" in check_replaced(path, {"fid": entry(sha="b")})[0]
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_what_goes_is_said_and_what_stays_is_not(tmp_path):
 def test_a_file_that_is_something_else_is_not_written_over(tmp_path, text):
     path = tmp_path / "package.json"
     path.write_bytes(text.encode("latin1"))
-    for attempt in (lambda: check_replaced(path, {"swd": figure()}), lambda: keep_figures(path, "swd", figure())):
+    for attempt in (lambda: check_replaced(path, {"swd": entry()}), lambda: save_metric(path, "swd", entry())):
         with pytest.raises(
-            MetricError, match=r"package.json: got .*, expected the figures of train.metrics; give another"
+            MetricError, match=r"package.json: got .*, expected the metrics of train.metrics; give another"
         ):
             attempt()
     assert path.read_bytes() == text.encode("latin1")
@@ -95,7 +95,7 @@ def test_fewer_pictures_end_before_anything_is_painted(small_model, small_datase
 # Somebody else's.
 
 
-def test_figures_of_a_shipped_model_are_written_beside_the_caller(small_dataset, tmp_path, monkeypatch, caplog):
+def test_metrics_of_a_shipped_model_are_written_beside_the_caller(small_dataset, tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     caplog.set_level("INFO", "celebahq")
     before = {path: path.read_bytes() for path in sorted((PRETRAINED / "faces-32").iterdir())}
@@ -126,15 +126,15 @@ def test_what_is_somebodys_is_told_by_its_name_or_its_place(tmp_path, monkeypatc
 
 
 def test_a_value_below_its_noise_floor_is_said_to_be():
-    assert within_noise(figure()) == ["32"]
-    assert table("swd", figure())[-1].startswith("below the noise floor: 32; so many pictures cannot tell")
-    high = figure(values={"32": 5.5, "average": 7.0})
+    assert within_noise(entry()) == ["32"]
+    assert table("swd", entry())[-1].startswith("below the noise floor: 32; so many images cannot tell")
+    high = entry(values={"32": 5.5, "average": 7.0})
     assert within_noise(high) == []
     assert not any("below" in line for line in table("swd", high))
-    low = figure(values={"32": 4.5, "average": 6.0}) | {"metric": "swd"}
+    low = entry(values={"32": 4.5, "average": 6.0}) | {"metric": "swd"}
     assert metric_lines([low]) == ["SWD x 1e3 6 (noise floor 6, below it: not to be told from reals)"]
     for odd in ({"noise_floor": None}, {"noise_floor": {"32": "text"}}, {"noise_floor": [1]}, {"values": {"32": None}}):
-        assert within_noise(figure(**odd)) == []
+        assert within_noise(entry(**odd)) == []
 
 
 def test_the_command_line_refuses_in_one_line(small_model, tmp_path):

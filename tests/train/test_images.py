@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from train.pictures import grid_shape, save_grid, to_uint8
+from train.images import grid_shape, save_grid, to_uint8
 
 
 def test_minus_one_is_black_one_is_white_and_beyond_is_cut():
@@ -15,10 +15,10 @@ def test_minus_one_is_black_one_is_white_and_beyond_is_cut():
 def test_faces_stand_in_reading_order_enlarged_by_repetition(tmp_path):
     faces = np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1).repeat(3, axis=1) * 10
     save_grid(tmp_path / "grid.png", faces, columns=3, resolution=2)
-    picture = np.asarray(Image.open(tmp_path / "grid.png"))
-    assert picture.shape == (4, 6, 3)
-    assert picture[::2, ::2, 0].tolist() == [[0, 10, 20], [30, 40, 50]]
-    assert (picture[0:2, 0:2] == 0).all()
+    image = np.asarray(Image.open(tmp_path / "grid.png"))
+    assert image.shape == (4, 6, 3)
+    assert image[::2, ::2, 0].tolist() == [[0, 10, 20], [30, 40, 50]]
+    assert (image[0:2, 0:2] == 0).all()
 
 
 def test_grid_of_1024_is_the_smallest_and_of_4_the_largest():

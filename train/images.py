@@ -1,4 +1,4 @@
-"""Grids of faces: what the reals look like, and what the averaged generator paints at a moment of training."""
+"""Grids of faces: what the reals look like, and what the averaged generator generates at a moment of training."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def save_grid(path: str | Path, images: np.ndarray, columns: int, resolution: in
 
 
 @torch.no_grad()
-def paint(
+def generate(
     g_ema: Generator, latents: torch.Tensor, labels: torch.Tensor | None, resolution: int, alpha: float, batch: int = 32
 ) -> np.ndarray:
     """Return (N, C, R, R) uint8 faces of the latents (N, latent_size), a few at a time."""
