@@ -48,7 +48,7 @@ def main() -> None:
         reals.require(2 * count)
         of_reals = collect(reals.batches(count))
         rows = {
-            "other reals (the floor)": reals.batches(count, start=count),
+            "other reals (the noise floor)": reals.batches(count, start=count),
             "the model": Fakes(generator).batches(count),
         }
         for mode in ("nearest", "bilinear"):
@@ -60,7 +60,7 @@ def main() -> None:
                 batches = Fakes(before.eval(), resolution=side // 2).batches(count)
                 rows[f"{options.before.stem} at {side // 2}, {mode}"] = enlarged(batches, mode)
         floor = None
-        print("| images | " + " | ".join(map(str, of_reals.resolutions)) + " | average | above the floor |")
+        print("| images | " + " | ".join(map(str, of_reals.resolutions)) + " | average | above the noise floor |")
         print("|---" * (len(of_reals.resolutions) + 3) + "|")
         for name, batches in rows.items():
             distances = descriptor_swd(of_reals, collect(batches, stream=1))

@@ -25,7 +25,7 @@ class AnyGenerator(Protocol):
     runs_on: str
     """What computes, in words."""
     note: str
-    """A sentence where CUDA was hoped for and the CPU generates, else empty."""
+    """A sentence where the machine has a GPU and the CPU generates, else empty."""
 
     @property
     def metadata(self) -> Mapping[str, str]:

@@ -120,7 +120,7 @@ def generate_images(config: ImagesConfig) -> ImagesReport:
 def generated(
     generator: AnyGenerator, places: Sequence[LatentPoint], config: ImagesConfig, clock: Clock, label: np.ndarray | None
 ) -> Iterator[tuple[LatentPoint, np.ndarray]]:
-    """Yield each place with its image (R, R, C) uint8; say first where CUDA was hoped for and the CPU generates."""
+    """Yield each place with its image (R, R, C) uint8; say first where a GPU is there and the CPU generates."""
     if generator.note and places:
         _log.warning(generator.note)
     for first in range(0, len(places), config.batch):

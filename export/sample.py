@@ -155,7 +155,7 @@ class OnnxGenerator:
     Attributes: latent_size, components of z; label_size, of the label, 0 is unconditional; label_names of its classes,
     [] where nobody named them; resolution; is_uint8, whether it gives images (N, R, R, C) uint8, not images
     (N, C, R, R) float32; metadata that the export wrote into the file (config, license, source_sha256 ...); note, a
-    sentence where CUDA was hoped for and the CPU generates, else empty."""
+    sentence where the machine has a GPU and the CPU generates, else empty."""
 
     def __init__(self, path: Path, session: Any, note: str = "") -> None:
         self._session = session
@@ -253,9 +253,8 @@ def load_onnx(path: str | Path, device: str = "auto") -> OnnxGenerator:
             raise UnusableModelError(
                 f"{path}: got {match[1] or match[2]}, expected at most {match[3]}: {newer}"
             ) from None
-        reason = (
-            "its weights, a .data file beside it, are not there" if "data path does not exist" in reason else reason
-        )
+        if "data path does not exist" in reason:
+            reason = "its weights, a .data file beside it, are not there"
         raise UnusableModelError(f"{path}: onnxruntime cannot load it ({reason}); damaged or no .onnx?") from None
     if device == "cpu" or "CUDAExecutionProvider" in session.get_providers():
         return OnnxGenerator(path, session)
@@ -263,7 +262,8 @@ def load_onnx(path: str | Path, device: str = "auto") -> OnnxGenerator:
     found = f"onnxruntime: got {what}, expected a GPU with onnxruntime-gpu[cuda,cudnn]"
     if device == "cuda":
         raise UnusableModelError(f"--device cuda: {found}")
-    return OnnxGenerator(path, session, f"{found}; the CPU generates" if has_cuda_build else "")
+    has_gpu = has_cuda_build and any(map(os.path.exists, ("/proc/driver/nvidia", "/dev/dxg")))  # Linux, WSL
+    return OnnxGenerator(path, session, f"{found}; the CPU generates" if has_gpu else "")
 
 
 def main() -> int:

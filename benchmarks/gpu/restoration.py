@@ -6,7 +6,7 @@
 `train` takes up where the last slice stopped, ends within the minutes given, and leaves in OUT: weights.zip (the
 averaged weights so far, half precision), log.jsonl, table.txt, strip pictures, and state.zip.00 ... (what the next
 slice needs where the machine is not kept: copy them into STATE). Length: about 11 minutes of one H100 in all.
-Prints, last, a table of every network on Classic5, Set5 and Set14 against the floors and goals.
+Prints, last, a table of every network on Classic5, Set5 and Set14 against the targets.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """Images from seeds: the stream, the pixels, the files, with and without torch."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -148,17 +149,24 @@ def test_without_a_working_cuda_it_is_refused_when_asked_for_and_otherwise_the_c
     assert load_onnx(onnx_file, device="auto").runs_on == "onnxruntime CPUExecutionProvider"
 
 
-def test_a_cpu_that_stands_in_for_cuda_is_named_in_one_sentence(onnx_file, tmp_path, capsys, images):
+@pytest.mark.parametrize("has_driver", [True, False])
+def test_a_cpu_that_stands_in_for_a_gpu_is_named_in_one_sentence_where_there_is_one(
+    onnx_file, tmp_path, capsys, images, monkeypatch, has_driver
+):
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         pytest.skip("onnxruntime is a build without CUDA")
-    note = load_onnx(onnx_file, device="auto").note
-    assert note.startswith("onnxruntime: got CUDA that does not work, expected a GPU with onnxruntime-gpu[cuda")
-    assert load_onnx(onnx_file, device="cpu").note == ""
+    real, drivers = os.path.exists, ("/proc/driver/nvidia", "/dev/dxg")
+    monkeypatch.setattr("os.path.exists", lambda path: has_driver if path in drivers else real(path))
     images("--model", onnx_file, "--seeds", "0-3", "--output", tmp_path / "a.png", "--batch", 1)
-    printed = capsys.readouterr()
-    assert printed.err.count(note) == 1 and "onnxruntime CPUExecutionProvider" in printed.out
+    printed, said = (
+        capsys.readouterr(),
+        "onnxruntime: got CUDA that does not work, expected a GPU with onnxruntime-gpu",
+    )
+    assert printed.err.count(said) == has_driver and "onnxruntime CPUExecutionProvider" in printed.out
+    assert load_onnx(onnx_file, device="auto").note.startswith(said) == has_driver
+    assert load_onnx(onnx_file, device="cpu").note == ""
 
 
 # One file that goes along.
