@@ -39,8 +39,8 @@ def straightforward_align(
     x = x1 - np.array([y1[1], -y1[0]])
     x = x / np.hypot(*x) * side / 2
     y = np.array([x[1], -x[0]])
-    centre = eyes - 0.1 * y1
-    quad = np.stack([centre - x + y, centre - x - y, centre + x - y, centre + x + y])
+    center = eyes - 0.1 * y1
+    quad = np.stack([center - x + y, center - x - y, center + x - y, center + x + y])
 
     image = Image.fromarray(photo)
     shrink = int(np.floor(side / resolution * 0.5))
@@ -65,8 +65,8 @@ def straightforward_align(
         image = Image.fromarray(straightforward_extend(np.asarray(image), (left, top, right, bottom), side * 0.02))
         quad = quad + np.array([left, top])
 
-    fine, to_centre = resolution * 4, 0.0 if paper else 0.5
-    corners = (quad + to_centre).ravel().tolist()
+    fine, to_center = resolution * 4, 0.0 if paper else 0.5
+    corners = (quad + to_center).ravel().tolist()
     image = image.transform((fine, fine), Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
     return np.asarray(
         image.resize((resolution, resolution), Image.Resampling.BOX if paper else Image.Resampling.LANCZOS)

@@ -2,7 +2,7 @@
 
 python benchmarks/metrics.py [--images 16384] [--resolution 128] [--device cpu] [--skip-numpy] [--dataset F.h5]
 
-Images are smoothed noise unless a data set is given. Each computation runs in a process of its own, so that its peak
+Images are smoothed noise unless a dataset is given. Each computation runs in a process of its own, so that its peak
 memory is its own; both are given the same number of threads. --numpy-images takes fewer images for the numpy side,
 whose time and memory are then scaled up, which the print says.
 """
@@ -82,7 +82,7 @@ def run_one(options: argparse.Namespace) -> None:
 
 
 def batches(options: argparse.Namespace, first: int, count: int) -> Iterator[np.ndarray]:
-    """Yield images first .. first + count - 1 of the data set, or of an endless stream of smooth random ones."""
+    """Yield images first .. first + count - 1 of the dataset, or of an endless stream of smooth random ones."""
     resolution = options.resolution
     dataset = None
     if options.dataset:

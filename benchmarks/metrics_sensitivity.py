@@ -101,9 +101,9 @@ def redder_contrast(images: np.ndarray, random: np.random.Generator) -> np.ndarr
     return np.clip(np.rint((images - 128.0) * gain + 128), 0, 255).astype(np.uint8)
 
 
-def greyer(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    grey = images.mean(axis=1, keepdims=True)
-    return np.rint(0.5 * images + 0.5 * grey).astype(np.uint8)
+def grayer(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    gray = images.mean(axis=1, keepdims=True)
+    return np.rint(0.5 * images + 0.5 * gray).astype(np.uint8)
 
 
 SPOILT: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
@@ -118,7 +118,7 @@ SPOILT: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "half of them 100 faces": half_repeated(100),
     "red +16, blue -16": warmer,
     "contrast x1.25 in red, x0.75 in blue": redder_contrast,
-    "colours half grey": greyer,
+    "colors half gray": grayer,
 }
 
 if __name__ == "__main__":

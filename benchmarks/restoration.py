@@ -61,9 +61,9 @@ def speed(args: argparse.Namespace) -> None:
     for mode, found in rows.items():
         seconds = [seconds for _, _, seconds in found]
         scores = [row.score for row, _, _ in found]
-        painted = [quality_score(face).score for _, face, _ in found]
+        scored = [quality_score(face).score for _, face, _ in found]
         cost = f"{np.mean(seconds):8.2f} {np.median(seconds):8.2f} {np.max(seconds):8.2f}"
-        rho = f"{spearmanr(scores, sides).statistic:14.3f} {spearmanr(painted, sides).statistic:18.3f}"
+        rho = f"{spearmanr(scores, sides).statistic:14.3f} {spearmanr(scored, sides).statistic:18.3f}"
         print(f"{mode:<5} {cost} {np.mean(scores):18.3f} {rho}")
 
 

@@ -28,7 +28,7 @@ def main() -> None:
     for name, photo in read_photos(args.photos, "photos/").items():
         for found in detect(Image.fromarray(photo), args.scale, 0, "hog"):
             if found.score > 0:  # dlib's own threshold: no landmarks confirm what lies below
-                left, top = (round(edge) for edge in found.centre - found.side / 2)
+                left, top = (round(edge) for edge in found.center - found.side / 2)
                 rows.append((name.removeprefix("photos/"), left, top, round(found.side), round(found.side)))
     with args.output.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

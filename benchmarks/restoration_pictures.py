@@ -45,7 +45,7 @@ def before_after(photo: np.ndarray, restore: str) -> np.ndarray | None:
     done = restore_face(photo, faces[0].landmarks, size=restore)
     after = align_face(done.photo, done.landmarks)
     shift = np.abs(before.mean((0, 1)) - after.mean((0, 1))).max()
-    print(f"colour shift {shift:.2f} of 255, {'enlarged' if done.enlarged else 'not enlarged'}")
+    print(f"color shift {shift:.2f} of 255, {'enlarged' if done.enlarged else 'not enlarged'}")
     return np.concatenate([before[MIDDLE, MIDDLE], after[MIDDLE, MIDDLE]], axis=1)
 
 

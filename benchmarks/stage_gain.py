@@ -4,7 +4,7 @@ python benchmarks/stage_gain.py MODEL F.h5 [--images 9000] [--before runs/faces/
 
 Every row is compared with the same reals, as many images each. The floor is what other reals score. "reals of R/2" are
 those other reals, halved and enlarged again: no stage of R/2 can be nearer than that. --before adds the images that the
-moving average of a checkpoint of that stage, or of the fade after it, paints at R/2. Both are enlarged by repetition,
+moving average of a checkpoint of that stage, or of the fade after it, generates at R/2. Both are enlarged by repeating,
 as the growing network does it, and by bilinear interpolation.
 """
 

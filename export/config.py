@@ -119,7 +119,7 @@ class VideoConfig:
     """Whether the last frame leads back to the first."""
     resolution: Annotated[int | None, tyro.conf.arg(metavar="R")] = None
     """Side of each face in pixels: the generator's own, which is None, a fraction of it (pixels are averaged) or a
-    multiple (pixels are repeated: small faces keep their colours, of which H.264 stores a quarter)."""
+    multiple (pixels are repeated: small faces keep their colors, of which H.264 stores a quarter)."""
     crf: Annotated[int, tyro.conf.arg(metavar="INT")] = 18
     """Quality of H.264, from 0, best, to 51; 18 is hardly told from the original, 23 is half the size."""
     label: Annotated[str | None, tyro.conf.arg(metavar="LABEL")] = None

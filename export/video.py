@@ -107,7 +107,7 @@ def make_video(config: VideoConfig) -> VideoReport:
             container.metadata["comment"] = caption
             stream = container.add_stream("libx264", rate=Fraction(config.fps).limit_denominator(1001))
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            # Named, because players otherwise guess the colours from the size.
+            # Named, because players otherwise guess the colors from the size.
             tags = "colorprim=bt709:transfer=bt709:colormatrix=bt709:range=tv"
             stream.options = {"crf": str(config.crf), "preset": "medium", "x264-params": tags}
             for images in frames_of(generator, path, config, clock, label):

@@ -1,13 +1,12 @@
 """Which line of a list of landmarks is about which photo of --input."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from celebahq.files import printable
+from celebahq.files import printable, sha256_of
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.landmark_lists.read_list import read_landmark_list
 
@@ -25,7 +24,7 @@ def read_landmarks(config: BuildConfig, names: list[str]) -> tuple[Listed | None
         return None, ""
     try:
         listed = read_landmark_list(config.landmarks)
-        digest = hashlib.sha256(config.landmarks.read_bytes()).hexdigest()
+        digest = sha256_of(config.landmarks)
     except OSError as error:
         raise BuildError(f"--landmarks: {config.landmarks}: {error.strerror}") from None
     except ValueError as error:

@@ -1,6 +1,5 @@
 """The HDF5 file of the official set: verified images in the authors' order, with everything that is known of them."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from celebahq.files import sha256_of
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import Dataset, DatasetError, DatasetWriter, FaceRecord, open_dataset
 from celebahq_builder.official.celeba import ATTRIBUTES, IDENTITIES, find_list, read_attributes, read_identities
@@ -118,7 +118,7 @@ def read_png(path: Path) -> np.ndarray:
 
 
 def sha256_of_list(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path)
 
 
 def _labels(celeba: Path, chosen: list[OfficialImage]) -> tuple[list[str] | None, np.ndarray | None]:

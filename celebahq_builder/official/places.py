@@ -1,9 +1,9 @@
 """celebahq-build --image-list: which photos of --input the official list names, and the place of each."""
 
-import hashlib
 import logging
 from pathlib import PurePosixPath
 
+from celebahq.files import sha256_of
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.official.image_list import OfficialError, read_image_list
 from celebahq_builder.sources.listing import Listing
@@ -40,4 +40,4 @@ def read_places(config: BuildConfig, listing: Listing) -> tuple[dict[str, int] |
             seen[place] = name
     _log.info(f"--image-list: {len(places):,} of its {len(images):,} photos are in --input")
     listing.names = sorted(places)
-    return places, {"image_list_sha256": hashlib.sha256(config.image_list.read_bytes()).hexdigest()}
+    return places, {"image_list_sha256": sha256_of(config.image_list)}

@@ -102,7 +102,7 @@ def test_a_suffix_names_the_format_and_a_second_run_knows_its_images(
     with Image.open(one) as image:
         assert image.format == kind
     pairs = [path.ravel() for path in (picture(one), picture(tmp_path / "faces.png"))]
-    assert np.corrcoef(*pairs)[0, 1] > 0.8  # of noise, the colours of which are stored at half the resolution
+    assert np.corrcoef(*pairs)[0, 1] > 0.8  # of noise, the colors of which are stored at half the resolution
     assert sorted(path.name for path in folder.iterdir()) == [f"seed000{i}.{suffix}" for i in range(4)]
     other = ["--model", onnx_file, "--seeds", "4-7", "--device", "cpu"]
     assert "got another image there already" in refusal(capsys, *other, "--output", one)

@@ -77,7 +77,7 @@ def test_frames_show_the_faces_of_the_path(loop, onnx_file):
         faces = generator.uint8_images(z[i]).repeat(2, axis=1).repeat(2, axis=2)
         expected = image_grid(faces, 3).astype(int)
         assert np.abs(frames[i] - expected).mean() < 6 < expected.std()
-        # colours are tagged and converted alike: no cast
+        # colors are tagged and converted alike: no cast
         assert np.abs((frames[i] - expected).mean(axis=(0, 1))).max() < 2
 
 

@@ -79,10 +79,10 @@ def test_luma_runs_from_16_to_235():
 # Damage.
 
 
-def test_jpeg_subsampling_blurs_colour_only_with_4_2_0():
+def test_jpeg_subsampling_blurs_color_only_with_4_2_0():
     photo = np.zeros((32, 32, 3), np.uint8)
     photo[:, ::2] = (255, 0, 0)
-    photo[:, 1::2] = (0, 130, 0)  # about the same luma: colour alone carries the stripes
+    photo[:, 1::2] = (0, 130, 0)  # about the same luma: color alone carries the stripes
     errors = {name: psnr(photo, jpeg(photo, 95, name)) for name in ("4:2:0", "4:4:4")}
     assert errors["4:4:4"] > errors["4:2:0"] + 10
 

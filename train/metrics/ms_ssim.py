@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from celebahq.device import choose_device
 from train.metrics.image_batches import BATCH, Images, adjacent_pairs, image_batches
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -34,8 +35,8 @@ def ms_ssim(a: np.ndarray | Tensor, b: np.ndarray | Tensor, device: torch.device
         raise ValueError(f"pairs: got {tuple(a.shape)} and {tuple(b.shape)}, expected the same shape")
     if a.shape[-1] % 16:
         raise ValueError(f"images: got {a.shape[-1]}x{a.shape[-1]}, expected a multiple of 16 for five scales")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    at_once = CPU_PAIRS if torch.device(device).type == "cpu" else BATCH
+    device = choose_device(device)
+    at_once = CPU_PAIRS if device.type == "cpu" else BATCH
     parts = [
         _ms_ssim(few_a.to(device), few_b.to(device)).cpu().numpy()
         for some_a, some_b in zip(image_batches(a), image_batches(b), strict=True)

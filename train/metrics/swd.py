@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from celebahq.device import choose_device
 from celebahq.progress import Progress, progress
 from train.metrics.image_batches import Images, adjacent_pairs, image_batches
 from train.metrics.patch_descriptors import DIRECTIONS, PATCHES, REPEATS, SwdDescriptors, unit_directions
@@ -45,7 +46,7 @@ def collect(images: Images, seed: int = 0, stream: int = 0, device: torch.device
     """
     descriptors = None
     for batch in image_batches(images):
-        descriptors = descriptors or SwdDescriptors(batch.shape[-1], seed, stream, _choose(device))
+        descriptors = descriptors or SwdDescriptors(batch.shape[-1], seed, stream, choose_device(device))
         descriptors.add(batch)
     if descriptors is None:
         raise ValueError("images: got none, expected at least one")
@@ -72,7 +73,7 @@ def noise_floor(
     """
     sets: list[SwdDescriptors] = []
     for first, second in adjacent_pairs(reals) if between == "halves" else ((b, b) for b in image_batches(reals)):
-        sets = sets or [SwdDescriptors(first.shape[-1], seed, stream, _choose(device)) for stream in (0, 1)]
+        sets = sets or [SwdDescriptors(first.shape[-1], seed, stream, choose_device(device)) for stream in (0, 1)]
         sets[0].add(first)
         sets[1].add(second)
     if not sets:
@@ -122,10 +123,6 @@ def _project(descriptors: SwdDescriptors, resolution: int, directions: Tensor, o
             part = out[: len(scaled), start : start + len(patches)]
             torch.mm(scaled, patches.T, out=part)
             start += len(patches)
-
-
-def _choose(device: torch.device | str | None) -> torch.device | str:
-    return device or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @contextmanager

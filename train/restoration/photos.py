@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from celebahq.files import write_atomic
 from train.restoration.errors import NoPhotosError, RestorationError
 from train.restoration.faces import Box, around_face
 
@@ -122,7 +123,7 @@ class PhotoStore:
     def write(
         folder: Path, photos: list[np.ndarray], faces: Sequence[tuple[int, Box]] = (), faces_share: float = 0.0
     ) -> "PhotoStore":
-        """Write photos, each (H, W, 3) uint8, to a folder and open it; a torn store never opens.
+        """Write photos, each (H, W, 3) uint8, to a folder and open it; a truncated store never opens.
 
         Args:
             faces: (index of the photo, box) of every face.
@@ -132,10 +133,8 @@ class PhotoStore:
         (folder / "photos.json").unlink(missing_ok=True)  # written last: where it is, the store is complete
         offsets = np.cumsum([0] + [photo.size for photo in photos])
         index = [[int(o), *photo.shape[:2]] for o, photo in zip(offsets, photos, strict=False)]
-        partial = folder / "photos.npy.partial"
-        with partial.open("wb") as file:
+        with write_atomic(folder / "photos.npy") as file:
             np.save(file, np.concatenate([photo.reshape(-1) for photo in photos]))
-        partial.replace(folder / "photos.npy")
         (folder / "faces.json").write_text(json.dumps([faces_share, [[i, *box] for i, box in faces]]))
         (folder / "photos.json").write_text(json.dumps(index))
         return PhotoStore(folder)

@@ -1,12 +1,12 @@
 """`python -m train.restoration publish`: trained weights become the model folders that ship: weights, figures, card."""
 
-import hashlib
 import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from celebahq.files import sha256_of
 from celebahq.options import check_options
 from train.device import use_device
 from train.restoration.card import card_text
@@ -91,7 +91,7 @@ def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, set
     entry = {
         "values": {column: figure for column, figure in figures.items() if figure != float("inf")},
         "num_images": {test: len(photos) for test, photos in sets.items()},
-        "model_sha256": hashlib.sha256((folder / WEIGHTS_NAME).read_bytes()).hexdigest(),
+        "model_sha256": sha256_of(folder / WEIGHTS_NAME),
         "command": "python -m train.restoration evaluate",
     }
     (folder / "metrics.json").write_text(json.dumps({"restoration": entry}, indent=2) + "\n", encoding="utf-8")

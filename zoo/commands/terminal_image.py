@@ -1,4 +1,4 @@
-"""An image in the terminal: two pixels a character, as coloured half blocks."""
+"""An image in the terminal: two pixels a character, as colored half blocks."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ MOST_COLUMNS = 96
 
 
 def print_image(path: Path) -> None:
-    """Print an image as wide as the terminal allows, at most 96 columns; nothing on one without its colours."""
+    """Print an image as wide as the terminal allows, at most 96 columns; nothing on one without its colors."""
     console = Console()
     if console.no_color or console.color_system not in ("256", "truecolor"):
         return
@@ -22,7 +22,7 @@ def print_image(path: Path) -> None:
 
 
 def print_on(console: Console, path: Path) -> None:
-    """Print an image on a console, whose colours are those of the terminal behind it."""
+    """Print an image on a console, whose colors are those of the terminal behind it."""
     with Image.open(path) as image:
         columns = min(console.width, MOST_COLUMNS, image.width)
         rows = max(2, round(image.height * columns / image.width) // 2 * 2)

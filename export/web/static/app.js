@@ -1,8 +1,8 @@
-// The page: what its controls mean, and one picture at a time, always of the newest wish.
+// The page: what its controls mean, and one image at a time, always of the newest wish.
 
 import { download } from "./download.js";
 import { latent, MAX_SEED, moved, slerp } from "./latents.js";
-import { oneHot, Painter, readNumbers } from "./painter.js";
+import { Generator, oneHot, readNumbers } from "./generator.js";
 
 const SECONDS_A_FACE = 4; // of playing
 const SLOW_MS = 250; // above this a graphics processor is worth loading its 27 MB for
@@ -11,7 +11,7 @@ const by = (id) => document.getElementById(id);
 const page = await (await fetch("page.json", { cache: "no-cache" })).json();
 const context = by("face").getContext("2d", { willReadFrequently: true }); // pixels come from and go to this side
 const state = { seed: 0, target: 1, way: 0, label: oneHot(page, 0), typed: "", amounts: new Array(page.directions).fill(0) };
-let painter, model, references, directions;
+let generator, model, references, directions;
 
 // What is shown: the face of a seed, some way to another one, moved along the directions.
 
@@ -28,33 +28,33 @@ function describe() {
   return `Face of seed ${state.seed}${way}${label}${changed}`;
 }
 
-let painting = null;
+let generating = null;
 let wanted = false;
 
-// Paint the newest wish; wishes that come meanwhile are one wish. Resolves when what is shown is what was wished.
+// Generate the newest wish; wishes that come meanwhile are one wish. Resolves when what is shown is what was wished.
 function show() {
   wanted = true;
-  painting ??= (async () => {
+  generating ??= (async () => {
     try {
       while (wanted) {
         wanted = false;
         const text = describe();
         by("face").setAttribute("aria-busy", "true");
-        const { pixels, milliseconds } = await painter.paint(currentLatent(), state.label);
+        const { pixels, milliseconds } = await generator.generate(currentLatent(), state.label);
         context.putImageData(new ImageData(pixels, page.resolution, page.resolution), 0, 0);
         by("face").setAttribute("aria-label", text);
-        if (!playing) by("status").textContent = text; // read aloud, so not for every picture of a film
-        by("timing").textContent = `${Math.round(milliseconds)} ms by ${painter.backend === "wasm" ? "WebAssembly" : "WebGPU"}`;
+        if (!playing) by("status").textContent = text; // read aloud, so not for every image of a film
+        by("timing").textContent = `${Math.round(milliseconds)} ms by ${generator.backend === "wasm" ? "WebAssembly" : "WebGPU"}`;
       }
     } catch (error) {
-      by("status").textContent = `This face could not be painted: ${error.message}`;
-      if (painter.backend === "webgpu") setTimeout(leaveGraphics, 0, error); // out of memory, or another page's turn
+      by("status").textContent = `This face could not be generated: ${error.message}`;
+      if (generator.backend === "webgpu") setTimeout(leaveGraphics, 0, error); // out of memory, or another page's turn
     } finally {
       by("face").setAttribute("aria-busy", "false");
-      painting = null;
+      generating = null;
     }
   })();
-  return painting;
+  return generating;
 }
 
 // Seeds.
@@ -188,21 +188,21 @@ function save() {
 // What it runs on.
 
 async function useBackend(backend, onProgress) {
-  by("backend-note").textContent = backend === "webgpu" ? "Loading, then checking its pictures …" : "";
+  by("backend-note").textContent = backend === "webgpu" ? "Loading, then checking its images …" : "";
   try {
     if (backend === "webgpu" && !(await navigator.gpu?.requestAdapter())) throw new Error("there is none here");
     const checks = backend === "wasm" ? 1 : page.references.length;
-    const better = await Painter.start({ backend, page, model, references, checks, onProgress });
-    const before = painter;
-    painter = better;
-    await painting?.catch(() => {});
+    const better = await Generator.start({ backend, page, model, references, checks, onProgress });
+    const before = generator;
+    generator = better;
+    await generating?.catch(() => {});
     before?.stop();
-    by("backend-note").textContent = backend === "webgpu" ? "Its pictures passed the check." : "";
+    by("backend-note").textContent = backend === "webgpu" ? "Its images passed the check." : "";
   } catch (error) {
     if (backend === "wasm") throw error;
     by("backend-note").textContent = `WebGPU is not used: ${error.message}.`;
   }
-  by("backend").value = painter.backend;
+  by("backend").value = generator.backend;
 }
 
 async function leaveGraphics(error) {
@@ -248,7 +248,7 @@ async function start() {
   by("progress").hidden = true;
   await setSeed(seedOfAddress());
   document.body.dataset.ready = "yes";
-  if (painter.milliseconds > SLOW_MS && navigator.gpu) await useBackend("webgpu").then(show);
+  if (generator.milliseconds > SLOW_MS && navigator.gpu) await useBackend("webgpu").then(show);
 }
 
 start().catch((error) => window.stopWith(`The generator could not be started: ${error.message}.`));

@@ -20,8 +20,8 @@ async function load({ backend, build, model }) {
   });
 }
 
-// z: Float32Array (size); label: Float32Array or null. Returns the picture as RGBA bytes, and the milliseconds.
-async function paint({ z, label }) {
+// z: Float32Array (size); label: Float32Array or null. Returns the image as RGBA bytes, and the milliseconds.
+async function generate({ z, label }) {
   const feeds = { z: new ort.Tensor("float32", z, [1, z.length]) };
   if (label) feeds.label = new ort.Tensor("float32", label, [1, label.length]);
   const start = performance.now();
@@ -35,7 +35,7 @@ async function paint({ z, label }) {
 function toPixels(image, channels, area) {
   const pixels = new Uint8ClampedArray(4 * area).fill(255);
   for (let c = 0; c < 3; c++) {
-    const plane = Math.min(c, channels - 1) * area; // grey: the one channel three times
+    const plane = Math.min(c, channels - 1) * area; // gray: the one channel three times
     for (let i = 0; i < area; i++) pixels[4 * i + c] = Math.fround(image[plane + i] * 127.5) + 127.5;
   }
   return pixels;
@@ -43,7 +43,7 @@ function toPixels(image, channels, area) {
 
 onmessage = async ({ data: { id, task, ...options } }) => {
   try {
-    const result = await { load, paint }[task](options);
+    const result = await { load, generate }[task](options);
     postMessage({ id, result }, result ? [result.pixels.buffer] : []);
   } catch (error) {
     postMessage({ id, error: String(error?.message ?? error) });

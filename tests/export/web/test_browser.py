@@ -191,7 +191,7 @@ def test_webgpu_that_is_not_there_leaves_webassembly(open_page, serve, page_fold
     same(shown(page), generate(of_seed(1)))
 
 
-def test_a_conditional_grey_generator_generates_the_class_that_is_chosen(
+def test_a_conditional_gray_generator_generates_the_class_that_is_chosen(
     open_page, serve, save_model, runtime, tmp_path
 ):
     from export.web.config import WebConfig

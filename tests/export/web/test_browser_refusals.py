@@ -46,11 +46,11 @@ def test_a_cut_model_is_noticed(open_page, serve, copy):
 
 
 def test_a_generator_that_generates_other_images_is_not_used(open_page, serve, copy):
-    pictures = bytearray((copy / "references.bin").read_bytes())
-    pictures[100] ^= 0x40  # one value of the picture that WebAssembly is checked with, wrong by 64
-    (copy / "references.bin").write_bytes(pictures)
+    images = bytearray((copy / "references.bin").read_bytes())
+    images[100] ^= 0x40  # one value of the image that WebAssembly is checked with, wrong by 64
+    (copy / "references.bin").write_bytes(images)
     text = notice(open_page(serve(copy), wait=NOTICE))
-    assert "its pictures are wrong by 6" in text
+    assert "its images are wrong by 6" in text
 
 
 @pytest.fixture
@@ -75,14 +75,14 @@ def test_webgpu_is_used_once_its_images_passed_and_left_when_it_fails(open_page,
     worker = worker.replace("const start = performance.now();", f"const start = performance.now(); {failure}")
     (folder / "worker.js").write_text(worker)
     facts = (folder / "page.json").read_text()
-    (folder / "page.json").write_text(facts.replace('"seed": 0', '"seed": 1'))  # whose reference is the second picture
-    pictures = (folder / "references.bin").read_bytes()
-    third = len(pictures) // 3
-    (folder / "references.bin").write_bytes(pictures[third : 2 * third] + pictures[third:])
+    (folder / "page.json").write_text(facts.replace('"seed": 0', '"seed": 1'))  # whose reference is the second image
+    images = (folder / "references.bin").read_bytes()
+    third = len(images) // 3
+    (folder / "references.bin").write_bytes(images[third : 2 * third] + images[third:])
 
     page = open_page(serve(folder) + "#seed=1", init=adapter)
     page.select_option("#backend", "webgpu")
-    page.wait_for_selector("text=Its pictures passed the check.")
+    page.wait_for_selector("text=Its images passed the check.")
     assert page.input_value("#backend") == "webgpu"
     page.click("#previous")
     page.wait_for_selector("text=WebGPU stopped: device lost.")
@@ -92,10 +92,10 @@ def test_webgpu_is_used_once_its_images_passed_and_left_when_it_fails(open_page,
 
 def test_webgpu_that_generates_other_images_gives_way_to_webassembly(open_page, serve, graphics):
     folder, adapter = graphics
-    pictures = bytearray((folder / "references.bin").read_bytes())
-    pictures[-1] ^= 0x40  # one value of the third picture, which only WebGPU must generate
-    (folder / "references.bin").write_bytes(pictures)
+    images = bytearray((folder / "references.bin").read_bytes())
+    images[-1] ^= 0x40  # one value of the third image, which only WebGPU must generate
+    (folder / "references.bin").write_bytes(images)
     page = open_page(serve(folder), init=adapter)
     page.select_option("#backend", "webgpu")
-    page.wait_for_selector("text=WebGPU is not used: its pictures are wrong by 6")
+    page.wait_for_selector("text=WebGPU is not used: its images are wrong by 6")
     assert page.input_value("#backend") == "wasm"

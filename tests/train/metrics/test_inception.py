@@ -246,9 +246,9 @@ def test_features_come_from_grey_levels_0_to_255_and_logits_without_the_bias(net
 
 
 def test_grey_pictures_are_three_equal_channels(weights):
-    grey = np.random.default_rng(3).integers(0, 256, (1, 1, 32, 32)).astype(np.uint8)
+    gray = np.random.default_rng(3).integers(0, 256, (1, 1, 32, 32)).astype(np.uint8)
     features = InceptionFeatures(weights)
-    np.testing.assert_array_equal(features(grey)[0], features(grey.repeat(3, axis=1))[0])
+    np.testing.assert_array_equal(features(gray)[0], features(gray.repeat(3, axis=1))[0])
 
 
 def test_batches_give_what_one_call_gives(weights):

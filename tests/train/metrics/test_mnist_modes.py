@@ -17,7 +17,7 @@ from train.metrics.mnist_modes import count_modes, kl_of_sampling, kl_to_uniform
 PICTURES = 25_600
 
 
-class ClassInTheCentre(DigitClassifier):
+class ClassInTheCenter(DigitClassifier):
     """Reads the class that the test wrote as the brightness of the digits, 20 levels a class."""
 
     def forward(self, digits: torch.Tensor) -> torch.Tensor:
@@ -51,7 +51,7 @@ def test_triples_stack_the_digits_that_their_mode_names(real_data):
 def test_counts_are_those_of_a_plain_loop():
     modes = np.random.RandomState(0).randint(0, 1000, 700)
     modes[:300] = 123
-    found = count_modes([pictures_of(modes[:256]), pictures_of(modes[256:])], ClassInTheCentre())
+    found = count_modes([pictures_of(modes[:256]), pictures_of(modes[256:])], ClassInTheCenter())
     assert found.num_images == 700 and found.modes == len(set(modes.tolist()))
     expected = 0.0
     for mode in set(modes.tolist()):
@@ -61,9 +61,9 @@ def test_counts_are_those_of_a_plain_loop():
 
 
 def test_one_mode_has_the_divergence_of_a_certainty_and_all_alike_have_none():
-    alone = count_modes([pictures_of(np.full(50, 999))], ClassInTheCentre())
+    alone = count_modes([pictures_of(np.full(50, 999))], ClassInTheCenter())
     assert (alone.modes, alone.kl) == (1, pytest.approx(math.log(1000)))
-    even = count_modes([pictures_of(np.arange(1000))], ClassInTheCentre())
+    even = count_modes([pictures_of(np.arange(1000))], ClassInTheCenter())
     assert (even.modes, even.kl) == (1000, pytest.approx(0, abs=1e-12))
 
 
@@ -80,9 +80,9 @@ def test_divergence_of_sampling_alone_is_the_closed_form():
 
 def test_pictures_of_another_shape_are_refused():
     with pytest.raises(MetricError, match=r"modes: got images of 3 channels, 64x64, expected 3 digits of 32x32"):
-        count_modes([np.zeros((2, 3, 64, 64), np.uint8)], ClassInTheCentre())
+        count_modes([np.zeros((2, 3, 64, 64), np.uint8)], ClassInTheCenter())
     with pytest.raises(MetricError, match="1 channels"):
-        count_modes([np.zeros((2, 1, 32, 32), np.uint8)], ClassInTheCentre())
+        count_modes([np.zeros((2, 1, 32, 32), np.uint8)], ClassInTheCenter())
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:

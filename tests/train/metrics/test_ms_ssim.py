@@ -56,7 +56,7 @@ def test_an_image_is_like_itself(faces):
 
 
 def test_flat_images_differ_by_luminance_at_the_coarsest_scale_only():
-    a, b = (np.full((1, 3, 64, 64), grey, np.uint8) for grey in (50, 200))
+    a, b = (np.full((1, 3, 64, 64), gray, np.uint8) for gray in (50, 200))
     luminance = (2 * 50 * 200 + 2.55**2) / (50**2 + 200**2 + 2.55**2)
     np.testing.assert_allclose(ms_ssim(a, b, device="cpu"), luminance**0.1333, rtol=1e-10)
 

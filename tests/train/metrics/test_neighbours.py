@@ -82,7 +82,7 @@ def vgg(tmp_path_factory):
     return path
 
 
-def test_moved_and_recoloured_faces_find_their_originals(pairs, dataset, cache):
+def test_moved_and_recolored_faces_find_their_originals(pairs, dataset, cache):
     found = nearest_reals(changed(pairs[0]), dataset, k=3, cache=cache, workers=1)
     assert found.rows[:, 0].tolist() == list(range(12))
     assert found.rows.shape == found.distances.shape == (12, 3)

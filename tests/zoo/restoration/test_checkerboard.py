@@ -39,7 +39,7 @@ def test_mesh_on_a_smooth_photo_is_gone(meshed):
     assert after < 0.35 * before
 
 
-def test_mean_colour_stays(meshed):
+def test_mean_color_stays(meshed):
     before, after = meshed(shades()), CheckerboardFilter(meshed)(shades())
     assert torch.allclose(before.mean((2, 3)), after.mean((2, 3)), atol=0.1 / 255)
 

@@ -51,7 +51,7 @@ def test_a_known_jpeg_among_the_test_images_is_recognised(real_data):
     assert correction_weight(photo) == 1.0
 
 
-def test_gray_photos_count_as_colour_ones_do(undamaged):
+def test_gray_photos_count_as_color_ones_do(undamaged):
     gray = np.asarray(Image.fromarray(undamaged[0]).convert("L").convert("RGB"))
     assert correction_weight(gray) == 0.0
     assert correction_weight(jpeg(gray, 50, "4:2:0")) == 1.0

@@ -1,34 +1,34 @@
-// The page's side of worker.js: start a generator, check it against reference pictures, paint.
+// The page's side of worker.js: start a generator, check it against reference images, generate.
 
 import { latent } from "./latents.js";
 
 const CHECK_LIMIT_MS = 60_000;
 
-export class Painter {
+export class Generator {
   #worker;
   #waiting = new Map();
   #next = 0;
   #onProgress;
 
-  // Start one and prove it on the first `checks` reference pictures; rejects, with the reason, when it cannot be trusted.
+  // Start one and prove it on the first `checks` reference images; rejects, with the reason, when it cannot be trusted.
   // backend: "wasm" or "webgpu"; page: page.json; model: ArrayBuffer; references: Uint8Array (n, R, R, C).
   static async start({ backend, page, model, references, checks, onProgress = () => {} }) {
-    const painter = new Painter(backend, onProgress);
+    const generator = new Generator(backend, onProgress);
     try {
-      await painter.#ask({ task: "load", backend, build: page.runtime[backend], model });
-      const check = painter.#check(page, references, checks);
-      // WebAssembly may take its time, there is nothing else to paint with
-      await (backend === "wasm" ? check : Promise.race([check, painter.#outOfTime()]));
+      await generator.#ask({ task: "load", backend, build: page.runtime[backend], model });
+      const check = generator.#check(page, references, checks);
+      // WebAssembly may take its time, there is nothing else to generate with
+      await (backend === "wasm" ? check : Promise.race([check, generator.#outOfTime()]));
     } catch (error) {
-      painter.stop();
+      generator.stop();
       throw error;
     }
-    return painter;
+    return generator;
   }
 
   constructor(backend, onProgress) {
     this.backend = backend;
-    this.milliseconds = NaN; // of the last picture
+    this.milliseconds = NaN; // of the last image
     this.#onProgress = onProgress;
     this.#worker = new Worker(new URL("worker.js", import.meta.url), { type: "module" });
     this.#worker.onmessage = ({ data: { id, result, error, progress } }) => {
@@ -56,14 +56,14 @@ export class Painter {
     });
   }
 
-  // Paint z (Float32Array) and label (Float32Array or null): {pixels: RGBA bytes, milliseconds}.
-  async paint(z, label) {
-    const picture = await this.#ask({ task: "paint", z, label });
-    this.milliseconds = picture.milliseconds;
-    return picture;
+  // Generate z (Float32Array) and label (Float32Array or null): {pixels: RGBA bytes, milliseconds}.
+  async generate(z, label) {
+    const image = await this.#ask({ task: "generate", z, label });
+    this.milliseconds = image.milliseconds;
+    return image;
   }
 
-  // The pictures that onnxruntime painted when this page was made: within one grey level, or it is not used. WebGPU's
+  // The images that onnxruntime generated when this page was made: within one gray level, or it is not used. WebGPU's
   // Conv with LeakyRelu has been wrong (microsoft/onnxruntime issues 24070 and 19816).
   async #check(page, references, checks) {
     const size = page.channels * page.resolution ** 2;
@@ -71,17 +71,17 @@ export class Painter {
     for (let n = 0; n < checks; n++) {
       const { seed, scale } = page.references[n];
       const z = latent(seed, page.latent_size).map((value) => value * scale);
-      const { pixels } = await this.paint(z, oneHot(page, 0));
+      const { pixels } = await this.generate(z, oneHot(page, 0));
       for (let i = 0; i < size; i++) {
         const ours = pixels[4 * Math.floor(i / page.channels) + (i % page.channels)];
         worst = Math.max(worst, Math.abs(ours - references[n * size + i]));
       }
     }
-    if (worst > 1) throw new Error(`its pictures are wrong by ${worst} of 255 grey levels`);
+    if (worst > 1) throw new Error(`its images are wrong by ${worst} of 255 gray levels`);
   }
 
   #outOfTime() {
-    const error = new Error("it did not paint the pictures of its check within a minute");
+    const error = new Error("it did not generate the images of its check within a minute");
     return new Promise((_, reject) => setTimeout(() => reject(error), CHECK_LIMIT_MS));
   }
 
