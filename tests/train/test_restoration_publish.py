@@ -183,5 +183,5 @@ def test_a_share_beyond_the_two_ends_is_refused(tmp_path):
 def test_a_run_that_started_from_nothing_has_no_mean(trained, tmp_path):
     run = trained / "artifacts-fast"
     (run / "config.json").write_text(json.dumps({"net": "artifacts", "size": "fast", "init": "None"}))
-    with pytest.raises(ValueError, match=r"--run: .*artifacts-fast started from no weights"):
+    with pytest.raises(ValueError, match=r"--run: got .*artifacts-fast, which started from no weights"):
         average(AverageConfig(run=run, output=tmp_path / "mean"))

@@ -108,7 +108,7 @@ def read_tensors(path: Path, known: list[PretrainedFile]) -> tuple[dict[str, tor
     except SafetensorError as error:
         raise MetricError(f"{path}: cannot be read as safetensors ({error}); damaged or incomplete?") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError):
-        raise MetricError(f"{path}: got more than tensors, expected {names}; nothing of it was run") from None
+        raise MetricError(f"{path}: got no file of tensors alone, expected {names}; nothing of it was run") from None
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise MetricError(f"{path}: got no table of tensors, expected {names}")
     return tensors, sha256

@@ -78,12 +78,12 @@ def test_a_file_that_is_something_else_is_not_written_over(tmp_path, text):
     assert path.read_bytes() == text.encode("latin1")
 
 
-def test_fewer_pictures_end_before_anything_is_painted(small_model, small_dataset, tmp_path, monkeypatch):
+def test_fewer_images_end_before_anything_is_generated(small_model, small_dataset, tmp_path, monkeypatch):
     folder = shutil.copytree(small_model, tmp_path / "faces")
     options = {"model": folder, "dataset": small_dataset, "metrics": "swd", "device": "cpu"}
     evaluate(MetricsConfig(**options, num_images=20))
     before = (folder / "metrics.json").read_bytes()
-    with pytest.raises(MetricError, match="got swd of 8 pictures"):
+    with pytest.raises(MetricError, match="got swd of 8 images"):
         evaluate(MetricsConfig(**options, num_images=8))
     assert (folder / "metrics.json").read_bytes() == before
     evaluate(MetricsConfig(**options, num_images=8, output=tmp_path / "other.json"))

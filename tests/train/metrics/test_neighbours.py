@@ -181,7 +181,7 @@ def test_what_cannot_be_compared_is_refused(pairs, dataset):
     faces = pairs[0][:1]
     with pytest.raises(MetricError, match=r"got fakes \(1, 128, 128\), expected color faces from 32x32 up"):
         nearest_reals(faces[:, :1], dataset)
-    with pytest.raises(MetricError, match=r"fakes are \(3, 16, 16\)"):
+    with pytest.raises(MetricError, match=r"got fakes \(3, 16, 16\)"):
         nearest_reals(faces[..., :16, :16], dataset)
     with pytest.raises(MetricError, match=r"faces.h5: got 128 at most, expected 256 as the fakes have"):
         nearest_reals(faces.repeat(2, axis=2).repeat(2, axis=3), dataset)

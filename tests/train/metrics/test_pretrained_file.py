@@ -61,7 +61,7 @@ def test_a_pickle_that_would_run_code_is_refused_unrun(tmp_path, monkeypatch):
     path, trace = tmp_path / "evil.pth", tmp_path / "it-ran"
     path.write_bytes(pickle.dumps(Malicious(trace), protocol=2))
     as_known(monkeypatch, path)
-    with pytest.raises(MetricError, match=r"evil.pth: not a file of tensors alone, .* nothing of it was run"):
+    with pytest.raises(MetricError, match=r"evil.pth: got no file of tensors alone, .* nothing of it was run"):
         load_inception(path)
     torch.save({"fc.weight": Malicious(trace)}, path)
     as_known(monkeypatch, path)
@@ -83,7 +83,7 @@ def test_a_truncated_file_is_refused(tmp_path, monkeypatch):
     torch.save(tensors, path)
     path.write_bytes(path.read_bytes()[:1_000_000])
     as_known(monkeypatch, path)
-    with pytest.raises(MetricError, match=r"cut.pth: not a file of tensors alone"):
+    with pytest.raises(MetricError, match=r"cut.pth: got no file of tensors alone"):
         load_inception(path)
 
 
@@ -105,7 +105,7 @@ def test_another_network_is_refused_by_name_and_shape(network, tmp_path):
 
 
 def test_a_missing_file_is_one_line(tmp_path):
-    with pytest.raises(MetricError, match=r"nowhere.pth: no such file or directory, pt_inception-2015"):
+    with pytest.raises(MetricError, match=r"nowhere.pth: no such file or directory, expected pt_inception-2015"):
         load_inception(tmp_path / "nowhere.pth")
 
 
@@ -168,7 +168,9 @@ def test_a_part_of_another_version_of_the_file_is_begun_anew(cache, drill_server
 def test_a_cache_that_takes_no_file_is_one_line_that_says_which_variable_moves_it(tmp_path, monkeypatch, drill_server):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(MetricError, match=r"w.pth: cannot be written \(Not a directory\), XDG_CACHE_HOME with .*"):
+    with pytest.raises(
+        MetricError, match=r"w.pth: cannot be written \(Not a directory\), expected XDG_CACHE_HOME with .*"
+    ):
         find(PretrainedFile("w.pth", "01234567", f"{drill_server.url}/good"), "--inception")
     assert not drill_server.requests
 

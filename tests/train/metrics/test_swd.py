@@ -188,9 +188,9 @@ def test_gray_images_are_measured_as_three_equal_channels(faces):
     ("reals", "message"),
     [
         (np.zeros((4, 3, 64, 64), np.float32), "float32, expected .* uint8"),
-        (np.zeros((4, 64, 64, 3), np.uint8), r"\(4, 64, 64, 3\) uint8, \(N, 3, R, R\)"),
+        (np.zeros((4, 64, 64, 3), np.uint8), r"\(4, 64, 64, 3\) uint8, expected \(N, 3, R, R\)"),
         (np.zeros((3, 3, 64, 64), np.uint8), "fakes: got num_images 4, expected 3 as of the reals"),
-        (np.zeros((4, 3, 32, 32), np.uint8), "fakes: resolution 64, 32"),
+        (np.zeros((4, 3, 32, 32), np.uint8), "fakes: got resolution 64, expected 32"),
         (np.zeros((0, 3, 64, 64), np.uint8), "got none, expected at least one"),
         ([np.zeros((2, 3, 64, 64), np.uint8), np.zeros((2, 3, 32, 32), np.uint8)], "64x64 as in the batch before"),
     ],

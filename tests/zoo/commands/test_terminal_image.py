@@ -1,4 +1,4 @@
-"""A image in the terminal has the colors of its pixels."""
+"""An image in the terminal has the colors of its pixels."""
 
 import io
 
