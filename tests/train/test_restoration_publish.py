@@ -121,7 +121,7 @@ def test_published_folders_hold_weights_figures_and_card(trained, testsets, tmp_
     assert "12 photographs of ours (CC0)" in card and f"| {entry['values']['Q10']:.2f} |" in card
     assert "/home/someone" not in card + (folder / "config.json").read_text()
     # What was to be reached, and all of the training that an adversarial network went through.
-    assert f"| {verdict('artifacts-fast', 'Q10', entry['values']['Q10'])} |" in card and "/29.4 |" in card
+    assert f"| {verdict('artifacts-fast', 'Q10', entry['values']['Q10'])} |" in card
     after = json.loads((shelf / "superres-fast-gan" / "config.json").read_text())["training"]
     assert after == {
         "kind": "gan",

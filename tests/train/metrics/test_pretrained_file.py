@@ -65,7 +65,7 @@ def test_a_pickle_that_would_run_code_is_refused_unrun(tmp_path, monkeypatch):
         load_inception(path)
     torch.save({"fc.weight": Malicious(trace)}, path)
     as_known(monkeypatch, path)
-    with pytest.raises(MetricError, match=r"not a file of tensors alone"):
+    with pytest.raises(MetricError, match=r"got no file of tensors alone"):
         load_inception(path)
     assert not trace.exists()
     with pytest.raises(FileExistsError):  # that it would have run: both refusals above were of something
@@ -168,9 +168,7 @@ def test_a_part_of_another_version_of_the_file_is_begun_anew(cache, drill_server
 def test_a_cache_that_takes_no_file_is_one_line_that_says_which_variable_moves_it(tmp_path, monkeypatch, drill_server):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(
-        MetricError, match=r"w.pth: cannot be written \(Not a directory\), expected XDG_CACHE_HOME with .*"
-    ):
+    with pytest.raises(MetricError, match=r"w.pth: cannot be written \(Not a directory\), expected XDG_CACHE_HOME"):
         find(PretrainedFile("w.pth", "01234567", f"{drill_server.url}/good"), "--inception")
     assert not drill_server.requests
 

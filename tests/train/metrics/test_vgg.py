@@ -84,9 +84,7 @@ def test_distance_is_the_mean_absolute_difference_of_each_layer(vgg16):
 def test_another_network_is_refused(tmp_path):
     path = tmp_path / "alexnet.safetensors"
     save_file({"features.0.weight": torch.zeros(64, 3, 11, 11), "features.3.weight": torch.zeros(1)}, path)
-    with pytest.raises(
-        MetricError, match=r"alexnet.safetensors: got 2 convolutions named features.N, expected VGG-16 or VGG-19"
-    ):
+    with pytest.raises(MetricError, match=r"alexnet.safetensors: got 2 convolutions .*, expected VGG-16 or VGG-19"):
         VggLayers(path)
     state = {f"features.{k}": v for k, v in published(VGG16).state_dict().items()}
     save_file(state | {"features.2.weight": torch.zeros(64, 64, 5, 5)}, path)
