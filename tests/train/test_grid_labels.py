@@ -6,7 +6,7 @@ from PIL import Image
 
 from celebahq_builder.hdf5 import DatasetWriter, open_dataset
 from train.config import TrainConfig
-from train.pictures import grid_shape
+from train.images import grid_shape
 from train.publish import classes_of_grid, grid_latents, save_reals
 
 
