@@ -14,9 +14,11 @@ from celebahq_builder.commands.curate import CurateConfig, curate
 from celebahq_builder.commands.extract import ExtractConfig, extract
 from celebahq_builder.commands.import_images import ImportConfig, import_images
 from celebahq_builder.commands.info import InfoConfig, info
+from celebahq_builder.commands.merge import MergeConfig, merge
 from celebahq_builder.commands.official import OfficialConfig, official
 from celebahq_builder.commands.preview import PreviewConfig, preview
 from celebahq_builder.commands.push import PushConfig, push
+from celebahq_builder.commands.select import DropConfig, SelectConfig, SortConfig, drop, select, sort
 from celebahq_builder.commands.verify import VerifyConfig, verify
 
 Command = (
@@ -27,6 +29,10 @@ Command = (
     | Annotated[CompareConfig, subcommand("compare")]
     | Annotated[ImportConfig, subcommand("import")]
     | Annotated[ConvertConfig, subcommand("convert")]
+    | Annotated[SelectConfig, subcommand("select")]
+    | Annotated[DropConfig, subcommand("drop")]
+    | Annotated[SortConfig, subcommand("sort")]
+    | Annotated[MergeConfig, subcommand("merge")]
     | Annotated[CurateConfig, subcommand("curate")]
     | Annotated[PushConfig, subcommand("push")]
     | Annotated[OfficialConfig, subcommand("official")]
@@ -39,6 +45,10 @@ _RUN: dict[type, Callable[[Any], object]] = {
     CompareConfig: compare,
     ImportConfig: import_images,
     ConvertConfig: convert,
+    SelectConfig: select,
+    DropConfig: drop,
+    SortConfig: sort,
+    MergeConfig: merge,
     CurateConfig: curate,
     PushConfig: push,
     OfficialConfig: official,

@@ -17,7 +17,14 @@ from celebahq.files import write_atomic
 from celebahq.version import version
 from celebahq_builder.hdf5_format.face_record import FaceRecord, face_columns
 from celebahq_builder.hdf5_format.labels_file import as_labels, labels_path, npy_bytes
-from celebahq_builder.hdf5_format.levels import FORMAT_VERSION, DatasetError, chunk_rows, level_key, level_resolutions
+from celebahq_builder.hdf5_format.levels import (
+    FORMAT_VERSION,
+    DatasetError,
+    chunk_rows,
+    level_key,
+    level_resolutions,
+    mask_key,
+)
 from celebahq_builder.hdf5_format.partial_file import PartialFile
 from celebahq_builder.hdf5_format.reader import Dataset, open_dataset
 from celebahq_builder.hdf5_format.rows import Rows, write_rows
@@ -53,6 +60,8 @@ class DatasetWriter:
         label_names: L names of the classes or attributes, the attribute `names` of `labels`.
         channels: 3 for RGB, 1 for gray.
         rows: of everything that was looked at, kept or not: the group `rows`.
+        columns: of the group `faces`, name -> (num_faces, ...), where no row comes with a FaceRecord.
+        masks: every row has a label map, in `masks{R}x{R}`.
 
     Raises:
         FileExistsError: path exists, or a foreign labels file does.
@@ -72,6 +81,8 @@ class DatasetWriter:
         label_names: Sequence[str] | None = None,
         channels: int = 3,
         rows: Rows | None = None,
+        columns: Mapping[str, np.ndarray] | None = None,
+        masks: bool = False,
     ) -> None:
         if compression not in (None, "gzip"):
             raise ValueError(f"compression: got {compression!r}, expected None or 'gzip'")
@@ -88,6 +99,8 @@ class DatasetWriter:
             raise ValueError(f"{self._path}: got {len(label_names)} names of labels, expected one a column")
         self._channels = channels
         self._rows = rows
+        self._columns = columns
+        self._masks = mask_key(resolution) if masks else None
         self._buffers = {}
         for r in level_resolutions(resolution):
             rows = chunk_rows(r, channels) * max(1, _BUFFER_BYTES // (chunk_rows(r, channels) * channels * r * r))
@@ -104,8 +117,16 @@ class DatasetWriter:
             self._file.discard()
             raise
 
-    def write(self, levels: Mapping[int, np.ndarray], face: FaceRecord | None = None) -> None:
-        """Add one face: `levels` maps every resolution R to (C, R, R) uint8; `face` in every row or in none."""
+    def write(
+        self, levels: Mapping[int, np.ndarray], face: FaceRecord | None = None, mask: np.ndarray | None = None
+    ) -> None:
+        """Add one face.
+
+        Args:
+            levels: every resolution R -> (C, R, R) uint8.
+            face: in every row or in none.
+            mask: (R, R) uint8 of the top level, where the dataset has masks.
+        """
         if levels.keys() != self._buffers.keys():
             raise ValueError(f"{self._path}: got levels {sorted(levels)} of a face, expected {sorted(self._buffers)}")
         if self._written == self._num_faces:
@@ -114,6 +135,11 @@ class DatasetWriter:
             if image.shape != (self._channels, r, r) or image.dtype != np.uint8:
                 wanted = f"({self._channels}, {r}, {r}) uint8"
                 raise ValueError(f"{level_key(r)}: got {image.shape} {image.dtype}, expected {wanted}")
+        if (mask is None) is (self._masks is not None):
+            raise ValueError(f"{self._path}: got a row {'without' if mask is None else 'with'} a mask, unlike others")
+        if self._masks is not None:
+            self._file.hdf5[self._masks][self._written] = mask
+            self._file.check()
         if face is not None:
             self._records.append(face)
         self._written += 1
@@ -151,7 +177,7 @@ class DatasetWriter:
         """Complete the file, make it durable, publish it. The order of the steps is what a kill cannot break."""
         if self._written != self._num_faces:
             raise ValueError(f"{self._path}: {self._written} of {self._num_faces} faces written")
-        columns = face_columns(self._records, self._num_faces)
+        columns = self._columns or face_columns(self._records, self._num_faces)
         file = self._file.hdf5
         for name, values in columns.items():
             file.create_dataset(f"faces/{name}", data=values)
@@ -176,6 +202,12 @@ class DatasetWriter:
         self._describe(attributes)
         for r in self._buffers:
             self._create_level(r, compression=compression, compression_opts=4 if compression == "gzip" else None)
+        if self._masks is not None:  # packed they are a hundredth, and seldom read
+            side = max(self._buffers)
+            shape, chunks = (self._num_faces, side, side), (1, side, side)
+            self._file.hdf5.create_dataset(
+                self._masks, shape, np.uint8, chunks=chunks, compression="gzip", compression_opts=4
+            )
 
     def _describe(self, attributes: Mapping[str, str | int]) -> None:
         file = self._file.hdf5

@@ -21,6 +21,10 @@ def level_key(resolution: int) -> str:
     return f"data{resolution}x{resolution}"
 
 
+def mask_key(resolution: int) -> str:
+    return f"masks{resolution}x{resolution}"
+
+
 def resolution_of(key: str | bytes) -> int | None:
     """Return the resolution of the level of this name, None for any other name."""
     match = _KEY.fullmatch(key_text(key))

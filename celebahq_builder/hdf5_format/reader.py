@@ -15,7 +15,14 @@ import numpy as np
 from celebahq_builder.hdf5_format.face_record import column_fault
 from celebahq_builder.hdf5_format.gate import check_file, open_hdf5
 from celebahq_builder.hdf5_format.labels_file import as_labels, read_sidecar
-from celebahq_builder.hdf5_format.levels import DatasetError, key_text, level_key, level_resolutions, resolution_of
+from celebahq_builder.hdf5_format.levels import (
+    DatasetError,
+    key_text,
+    level_key,
+    level_resolutions,
+    mask_key,
+    resolution_of,
+)
 
 _MOST_ENTRIES = 1 << 28  # of a label table, 1 GiB
 
@@ -127,6 +134,25 @@ class Dataset:
             elif b > a:
                 out[a:b] = level[int(rows[a]) : int(rows[a]) + b - a]
         return out
+
+    @property
+    def has_masks(self) -> bool:
+        """Say whether every row has a label map."""
+        masks, side = self._open().get(mask_key(self.resolutions[0])), self.resolutions[0]
+        if masks is None:
+            return False
+        if not isinstance(masks, h5py.Dataset) or masks.shape != (self._len, side, side) or masks.dtype != np.uint8:
+            found = f"{mask_key(side)} of {getattr(masks, 'shape', 'a group')} {getattr(masks, 'dtype', '')}"
+            raise DatasetError(f"{self.path}: got {found}, expected ({self._len}, {side}, {side}) uint8")
+        return True
+
+    def read_masks(self, indices: Sequence[int]) -> np.ndarray:
+        """Return the label maps of rows, in this order: (n, R, R) uint8; DatasetError where they are damaged."""
+        masks = self._open()[mask_key(self.resolutions[0])]
+        try:
+            return np.stack([masks[int(row)] for row in indices])
+        except (OSError, RuntimeError, ValueError) as error:
+            raise DatasetError(f"{self.path}: got damaged masks ({error}), expected label maps") from None
 
     @property
     def faces(self) -> dict[str, np.ndarray]:

@@ -16,9 +16,9 @@ from celebahq_builder.state.photo_changes import changed_since
 
 _log = logging.getLogger("celebahq.build")
 _REMEDY = "move it away or choose another --output"
-_SOMETIMES = ("decoder", "landmarks_from", "image_list_sha256", "exclude_sha256", "include_sha256")
+_SOMETIMES = ("decoder", "landmarks_from", "image_list_sha256", "exclude_sha256", "include_sha256", "edited")
 """Options that a file records only where they are given."""
-_MAY_CHANGE = {*THRESHOLD_OPTIONS, "keep", "dedupe", "compression", "exclude_sha256", "include_sha256"}
+_MAY_CHANGE = {*THRESHOLD_OPTIONS, "keep", "dedupe", "compression", "exclude_sha256", "include_sha256", "edited"}
 
 
 @dataclass(frozen=True)

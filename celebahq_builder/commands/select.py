@@ -1,0 +1,166 @@
+"""celebahq-data select, drop, sort: some rows of a dataset, or all in another order, as a dataset of their own."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from celebahq.files import printable
+from celebahq_builder.hdf5 import DatasetError
+from celebahq_builder.hdf5_format.part import Part, moved_rows, open_part, write_parts
+from celebahq_builder.hdf5_format.row_tables import write_row_tables
+from celebahq_builder.hdf5_format.where import where
+from celebahq_builder.state.name_lists import NameList, count_and_show, read_name_list, unmatched
+
+_log = logging.getLogger("celebahq.data")
+
+
+@dataclass(frozen=True)
+class SelectConfig:
+    """Write the rows that fulfil a condition as a new dataset, with labels, masks and all columns.
+
+    Conditions compare columns (of `info`, or of the rows: width, height, eye_distance, marks ...) with numbers and
+    quoted text: < <= > >= = != has, and, or, not, brackets.
+
+    Example: celebahq-data select faces.h5 --output good.h5 --where "score > .3 and invented < .02 and width > 600"
+    """
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """A dataset file."""
+    output: Path
+    """The dataset to make."""
+    where: str | None = None
+    """Condition that a row must fulfil."""
+    exclude: Path | None = None
+    """List of photos, or of faces as `photo.jpg#0`, to leave out, one a line."""
+    per_identity: int | None = None
+    """At most so many faces of one person, the first ones. Persons are told apart by faces/identity where the file has
+    it, else by dlib's face descriptor, which takes a tenth of a second a face."""
+    same_below: float = 0.5
+    """Distance of two descriptors below which they are of one person."""
+    top: int | None = None
+    """At most so many rows, the first ones of those."""
+
+
+@dataclass(frozen=True)
+class DropConfig:
+    """Write a dataset without the rows that a list names.
+
+    Example: celebahq-data drop faces.h5 --exclude faces.h5.exclude.txt --output good.h5
+    """
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """A dataset file."""
+    output: Path
+    """The dataset to make."""
+    exclude: Path
+    """List of photos, or of faces as `photo.jpg#0`, one a line."""
+
+
+@dataclass(frozen=True)
+class SortConfig:
+    """Write the rows of a dataset in another order, the largest value first.
+
+    Example: celebahq-data sort faces.h5 --by eye_distance --output sorted.h5
+    """
+
+    file: Annotated[Path, tyro.conf.Positional]
+    """A dataset file."""
+    output: Path
+    """The dataset to make."""
+    by: str = "score"
+    """Column to sort by; rows that are equal stay in their order, unknown values come last."""
+    ascending: bool = False
+    """The least value first."""
+
+
+def select(config: SelectConfig) -> None:
+    """Write the chosen rows; DatasetError or WhereError in one line where there are none, or a name is unknown."""
+    for name in ("top", "per_identity"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise DatasetError(f"--{name.replace('_', '-')}: got {value}, expected at least 1")
+    with open_part(config.file) as part:
+        chosen = np.ones(len(part.dataset), bool)
+        if config.where is not None:
+            chosen &= where(config.where, row_columns(part))
+        if config.exclude is not None:
+            chosen &= ~_listed(part, config.exclude)
+        rows = np.flatnonzero(chosen).tolist()
+        if config.per_identity is not None:
+            from celebahq_builder.commands.identities import identities, of_each
+
+            rows = of_each(identities(part.dataset, rows, config.same_below), rows, config.per_identity)
+        words = [
+            f"--{name}" for name in ("where", "exclude", "per_identity", "top") if getattr(config, name) is not None
+        ]
+        _write(config.output, part, rows[: config.top], "select", " ".join(words).replace("_", "-"))
+
+
+def drop(config: DropConfig) -> None:
+    """Write all rows but those that the list names."""
+    with open_part(config.file) as part:
+        _write(config.output, part, np.flatnonzero(~_listed(part, config.exclude)).tolist(), "drop", "--exclude")
+
+
+def sort(config: SortConfig) -> None:
+    """Write the rows in another order."""
+    with open_part(config.file) as part:
+        columns = row_columns(part)
+        if config.by not in columns:
+            raise DatasetError(f"--by: got {config.by}, expected one of {', '.join(sorted(columns))}")
+        _write(config.output, part, order_by(columns[config.by], config.ascending), "sort", f"--by {config.by}")
+
+
+def order_by(values: np.ndarray, ascending: bool = False) -> list[int]:
+    """Return the places of values in order; equal ones keep theirs, nan comes last."""
+    if values.dtype.kind in "OU":
+        return sorted(range(len(values)), key=lambda i: values[i], reverse=not ascending)
+    numbers = values.astype(np.float64)
+    keys = np.where(np.isnan(numbers), np.inf, numbers if ascending else -numbers)
+    return np.argsort(keys, kind="stable").tolist()
+
+
+def row_columns(part: Part) -> dict[str, np.ndarray]:
+    """Return what a condition may name: (N,) each, of `faces`, of `rows`, the labels by name, `row` and `label`."""
+    dataset = part.dataset
+    columns: dict[str, np.ndarray] = {}
+    if dataset.labels is not None:
+        names = dataset.label_names or tuple(f"label{i}" for i in range(dataset.labels.shape[1]))
+        columns |= {name: dataset.labels[:, i] for i, name in enumerate(names)}
+        if dataset.labels.shape[1] > 1 and (np.sort(dataset.labels, axis=1)[:, :-1] == 0).all():
+            columns["label"] = np.array(names, object)[dataset.labels.argmax(1)]
+    if part.rows is not None:
+        kept = {int(row): i for i, row in enumerate(part.rows["row"]) if row != -1}
+        if sorted(kept) != list(range(len(dataset))):
+            raise DatasetError(f"{part.path}: got other rows than its {len(dataset)} faces, expected each of them once")
+        places = [kept[row] for row in range(len(dataset))]
+        columns |= {name: column[places] for name, column in part.rows.columns.items() if column.ndim == 1}
+    columns |= {name: column for name, column in dataset.faces.items() if column.ndim == 1}
+    return columns | {"row": np.arange(len(dataset))}
+
+
+def _listed(part: Part, path: Path) -> np.ndarray:
+    """Return which rows a list names; what it names beside them is counted and shown."""
+    ids = part.ids()
+    names: NameList = read_name_list("--exclude", path, frozenset(source for source, _ in ids))
+    others = [] if part.rows is None else list(zip(part.rows["source"], part.rows["face_index"].tolist(), strict=True))
+    if missing := unmatched(names, [*ids, *others]):
+        _log.warning(f"--exclude: {count_and_show(missing, len(names.entries()))}")
+    return np.array([source in names.photos or (source, index) in names.faces for source, index in ids], bool)
+
+
+def _write(output: Path, part: Part, rows: Sequence[int], command: str, words: str) -> None:
+    if not rows:
+        raise DatasetError(f"{part.path}: got none of its {len(part.dataset):,} rows left, expected at least one")
+    places = {row: i for i, row in enumerate(rows)}
+    moved = None if part.rows is None else moved_rows(part.rows, places, f"left out by celebahq-data {command}")
+    edited = f"{command} {words}".strip()
+    write_parts(output, [part], [(0, row) for row in rows], names=list(part.faces), rows=moved, edited=edited)
+    if moved is not None:
+        write_row_tables(output, moved)
+    _log.info(f"{printable(output)}: {len(rows):,} of {len(part.dataset):,} rows of {printable(part.path)}")
