@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -78,6 +79,18 @@ def test_rejects_of_the_page_are_saved_and_there_again_after_a_restart(open_page
     page.keyboard.press("x")
     page.wait_for_function("() => document.getElementById('saved').textContent.startsWith('Saved in')")
     assert listed.read_text() == "day 1/p.jpg#0\n"
+
+
+def test_command_that_the_page_shows_makes_a_file_without_the_rejects(open_page, serve, dataset, run):
+    page = open_page(serve(dataset).address)
+    page.click('.cell[aria-posinset="3"] .cross', force=True)
+    page.wait_for_function("() => document.getElementById('saved').textContent.startsWith('Saved in')")
+    page.click("#next")
+    command = shlex.split(page.inner_text("#next-dialog code"))
+    assert command[:2] == ["celebahq-data", "drop"] and run(*command[1:]) == 0
+    with open_dataset(dataset) as before, open_dataset(dataset.with_name("scored-chosen.h5")) as after:
+        for r in before.resolutions:
+            np.testing.assert_array_equal(np.delete(before.read(r, np.arange(12)), 2, 0), after.read(r, np.arange(11)))
 
 
 def test_window_that_has_not_seen_the_latest_decisions_does_not_overwrite_them(open_page, serve, dataset):
