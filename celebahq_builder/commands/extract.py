@@ -17,6 +17,7 @@ from PIL import Image
 from celebahq.files import printable, write_atomic
 from celebahq.options import check_options
 from celebahq.progress import progress
+from celebahq_builder.commands.extract_metadata import METADATA, metadata_lines
 from celebahq_builder.hdf5 import Dataset, DatasetError, open_dataset
 
 _log = logging.getLogger("celebahq")
@@ -29,7 +30,7 @@ _LONGEST_STEM = 255 - len("-99999.png.partial")
 
 @dataclass(frozen=True)
 class ExtractConfig:
-    """Write rows of a dataset as PNG images, and labels.csv where it has labels.
+    """Write rows of a dataset as PNG images, metadata.jsonl about them, and labels.csv where it has labels.
 
     Nothing is overwritten. After Ctrl-C, a kill or a full disk the same command goes on where it was.
 
@@ -64,6 +65,7 @@ def extract(config: ExtractConfig) -> int:
             raise DatasetError(f"--resolution: got {resolution}, expected a level of {config.file}: {levels}")
         names = _names(dataset, rows, config.names)
         tables = [output / "labels.csv"] if dataset.labels is not None else []
+        tables += [output / METADATA] if dataset.faces or tables else []
         there = _claim(config, dataset, resolution, [output / name for name in names] + tables)
 
         skipped: dict[int, str] = {}
@@ -83,6 +85,8 @@ def extract(config: ExtractConfig) -> int:
         kept = [(row, name) for row, name in zip(rows, names, strict=True) if row not in skipped]
         if dataset.labels is not None:
             _write(output / "labels.csv", label_table(dataset, kept))
+        if output / METADATA in tables:
+            _write(output / METADATA, metadata_lines(dataset, kept))
         if skipped:
             _write(output / "skipped.csv", _csv(["row", "reason"], skipped.items()))
     found = f", {len(there)} of them there before" if there else ""

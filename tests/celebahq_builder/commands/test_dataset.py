@@ -210,7 +210,8 @@ def test_damaged_rows_stop_an_extract_or_become_lines(tmp_path, capsys, run, ref
     assert "--bad skip goes on without such rows" in refusal(capsys, "extract", path, "--output", output)
     assert run("extract", path, "--output", output, "--bad", "skip") == 0
     assert "2 images of 16x16, 1 of them there before; 1 rows skipped, damaged" in capsys.readouterr().out
-    assert sorted(p.name for p in output.iterdir()) == [".extract.json", "00000.png", "00002.png", "skipped.csv"]
+    names = [".extract.json", "00000.png", "00002.png", "metadata.jsonl", "skipped.csv"]
+    assert sorted(p.name for p in output.iterdir()) == names
     assert "1," in (output / "skipped.csv").read_text().splitlines()[1]
 
 
