@@ -9,7 +9,7 @@ import tyro
 
 from celebahq.files import printable
 from celebahq.options import check_options
-from celebahq_builder.hdf5 import DatasetError, open_dataset
+from celebahq_builder.hdf5 import Dataset, DatasetError, open_dataset
 
 _log = logging.getLogger("celebahq.data")
 
@@ -29,11 +29,22 @@ class CurateConfig:
     """A dataset file."""
     photos: Path | None = None
     """The folder that was --input of its build: photographs that rows name are shown from it, and nothing else."""
+    persons: bool = False
+    """Tell persons apart, to group faces by them: by dlib's face descriptor, a tenth of a second a face before the page
+    is there. A file with faces/identity knows its persons without."""
     port: int = 0
     """Of 127.0.0.1. 0: any that is free."""
 
     def __post_init__(self) -> None:
         check_options(self)
+
+
+def tell_persons(dataset: Dataset) -> list[int]:
+    """Return the number of the person in each row: the file's own, or by dlib's face descriptor."""
+    from celebahq_builder.commands.identities import identities
+    from celebahq_builder.commands.select import SelectConfig
+
+    return identities(dataset, range(len(dataset)), SelectConfig.same_below)
 
 
 def curate(config: CurateConfig) -> None:
@@ -49,7 +60,7 @@ def curate(config: CurateConfig) -> None:
     if config.photos is not None and not config.photos.is_dir():
         raise DatasetError(f"--photos: got {config.photos}, expected the folder that was --input of the build")
     with open_dataset(config.file) as dataset:
-        desk = Desk(dataset, config.photos)
+        desk = Desk(dataset, config.photos, tell_persons(dataset) if config.persons else None)
         try:
             server = Server(desk, config.port)
         except OSError as error:

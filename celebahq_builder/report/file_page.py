@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,12 @@ from celebahq_builder.report.sprites import Thumbnails
 _OURS = ("status", "row")  # of the rows; under the same name another program may keep anything
 
 
-def dataset_rows(dataset: Dataset) -> list[PageRow]:
-    """Return what a file says of every row of it, and of every photo and face that is not in it, in order."""
+def dataset_rows(dataset: Dataset, persons: Sequence[int] | None = None) -> list[PageRow]:
+    """Return what a file says of every row of it, and of every photo and face that is not in it, in order.
+
+    Args:
+        persons: the number of the person in each row, where the file does not know them.
+    """
     found = find_rows(dataset.path)
     rows = [] if found is None else found.as_dicts()
     by_place: dict[int, dict[str, Any]] = {}
@@ -41,6 +46,8 @@ def dataset_rows(dataset: Dataset) -> list[PageRow]:
         values = [value.decode("ascii", "replace") if isinstance(value, bytes) else value for value in column.tolist()]
         for i, value in enumerate(values):
             by_place[i][name] = value
+    for i, person in enumerate(persons or []):
+        by_place[i]["identity"] = person
     if dataset.labels is not None and dataset.label_names and dataset.labels.shape[1] > 1:
         names = np.array(dataset.label_names, object)[dataset.labels.argmax(1)]
         if (dataset.labels.sum(1) == 1).all():  # one class each

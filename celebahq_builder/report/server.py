@@ -5,6 +5,7 @@ import json
 import secrets
 import socketserver
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,11 +34,16 @@ _PHOTOS = {
 
 
 class Desk:
-    """One open dataset, what was decided about it, and the answers to what its page asks for."""
+    """One open dataset, what was decided about it, and the answers to what its page asks for.
 
-    def __init__(self, dataset: Dataset, photos: Path | None) -> None:
+    Args:
+        photos: the folder that was --input of its build.
+        persons: the number of the person in each row, where they were told apart.
+    """
+
+    def __init__(self, dataset: Dataset, photos: Path | None, persons: Sequence[int] | None = None) -> None:
         self._dataset, self._photos = dataset, photos
-        self._rows = dataset_rows(dataset)
+        self._rows = dataset_rows(dataset, persons)
         self._sources = frozenset(row["source"] for row in self._rows)
         self._lock = threading.Lock()
         self._decisions = read_decisions(dataset.path)

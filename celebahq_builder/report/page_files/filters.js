@@ -12,7 +12,7 @@ const filters = {
 };
 
 const NOT_FACETS = new Set(["source", "status", "detail", "duplicate_of"]);
-const NOT_BRUSHED = new Set(["row", "face_index"]);
+const NOT_BRUSHED = new Set(["row", "face_index", "identity"]);
 const MOST_WORDS = 60;
 
 const numbersOf = [...columns].filter(([, column]) => column.kind === "number").map(([name]) => name);
@@ -160,11 +160,13 @@ function grouped(shown) {
   const add = (key, i) => (found.has(key) ? found.get(key).push(i) : found.set(key, [i]));
   if (filters.group === "duplicates") return groupedDuplicates(shown);
   for (const i of shown) add(columns.get(filters.group).at(i), i);
-  return [...found].map(([key, rows]) => [headingOf(key), rows]);
+  const groups = [...found];
+  if (filters.group === "identity") groups.sort(([, a], [, b]) => b.length - a.length); // whom there are most of first
+  return groups.map(([key, rows]) => [headingOf(key), rows]);
 }
 
 const headingOf = (key) =>
-  typeof key === "number" ? `${filters.group} ${Number.isNaN(key) ? "unknown" : key}` : key || `no ${columnName(filters.group)}`;
+  filters.group === "identity" ? (Number.isNaN(key) ? "unknown" : `person ${key}`) : typeof key === "number" ? `${filters.group} ${Number.isNaN(key) ? "unknown" : key}` : key || `no ${columnName(filters.group)}`;
 
 // Each face that has duplicates with them beside it, whatever their status.
 function groupedDuplicates(shown) {

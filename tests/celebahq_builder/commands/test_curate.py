@@ -24,12 +24,12 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def serve():
-    """A function (dataset file, photos) -> running Server."""
+    """A function (dataset file, photos, persons) -> running Server."""
     running = []
 
-    def serve(path, photos=None):
+    def serve(path, photos=None, persons=None):
         dataset = open_dataset(path)
-        server = Server(Desk(dataset, photos), 0)
+        server = Server(Desk(dataset, photos, persons), 0)
         running.append((server, dataset))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return server
@@ -91,6 +91,22 @@ def test_command_that_the_page_shows_makes_a_file_without_the_rejects(open_page,
     with open_dataset(dataset) as before, open_dataset(dataset.with_name("scored-chosen.h5")) as after:
         for r in before.resolutions:
             np.testing.assert_array_equal(np.delete(before.read(r, np.arange(12)), 2, 0), after.read(r, np.arange(11)))
+
+
+def test_persons_are_told_apart_where_that_is_asked_for(open_page, serve, dataset, monkeypatch):
+    from celebahq_builder.commands import identities
+    from celebahq_builder.commands.curate import tell_persons
+
+    places = iter(np.repeat([[0.0], [1.0], [2.0], [3.0]], [1, 2, 8, 1], axis=0))
+    monkeypatch.setattr(identities, "descriptor", lambda face: next(places))
+    with open_dataset(dataset) as opened:
+        persons = tell_persons(opened)
+    assert persons == [0] + [1] * 2 + [2] * 8 + [3]
+    page = open_page(serve(dataset, persons=persons).address)
+    page.select_option("#group", "identity")
+    page.wait_for_selector(".heading")
+    headings = [heading.inner_text().split("\n")[0] for heading in page.query_selector_all(".heading")]
+    assert headings == ["person 2", "person 1", "person 0", "person 3"]
 
 
 def test_window_that_has_not_seen_the_latest_decisions_does_not_overwrite_them(open_page, serve, dataset):

@@ -177,12 +177,12 @@ def test_faces_of_one_person_stand_together_where_the_file_knows_persons(open_pa
     page.select_option("#group", "identity")
     page.wait_for_selector(".heading")
     assert [heading.inner_text().split("\n") for heading in page.query_selector_all(".heading")] == [
-        [f"identity {k}", "4"] for k in range(3)
+        [f"person {k}", "4"] for k in range(3)
     ]
     page.focus(".cell .open")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("x")
-    assert downloaded(page)[1] == b"day 0/photo 00003.jpg#0\n"  # the second of identity 0
+    assert downloaded(page)[1] == b"day 0/photo 00003.jpg#0\n"  # the second of person 0
 
 
 def test_histogram_is_brushed_by_the_pointer_and_a_click_takes_it_back(open_page, small):
