@@ -52,3 +52,16 @@ def test_other_faces_are_far(faces):
 def test_hash_has_its_length_and_needs_32_pixels(faces):
     assert len(perceptual_hash(faces[0])) == HASH_BITS // 4
     assert perceptual_hash(resized(faces[0], 16)) == ""
+
+
+@pytest.mark.parametrize("side", [32, 64, 256, 1024])
+def test_bits_are_those_of_means_in_float64(side):
+    rng, cells = np.random.default_rng(side), side // 32
+    waves = np.cos(np.pi * np.outer(np.arange(16), np.arange(32) + 0.5) / 32)
+    for make in range(4):
+        blocks = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8) if make else np.full((32, 32, 3), 255, np.uint8)
+        face = blocks.repeat(cells, 0).repeat(cells, 1)
+        face = np.where(rng.random(face.shape) < 0.1 * make, rng.integers(0, 256, face.shape), face).astype(np.uint8)
+        gray = face.reshape(32, cells, 32, cells, 3).mean((1, 3), dtype=np.float64) @ (0.299, 0.587, 0.114)
+        low = (waves @ gray @ waves.T).ravel()
+        assert perceptual_hash(face) == np.packbits(low > np.median(low[1:])).tobytes().hex()
