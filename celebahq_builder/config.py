@@ -87,9 +87,9 @@ class BuildConfig:
     max_invented: float | None = None
     """Most of a face, from brows to chin, that may; one of which more is missing is refused. Left out: 0.01 (ears
     and hair may be missing, no part of the face), and 1 with --image-list, which takes what it names."""
-    detector: Literal["auto", "hog", "cnn", "centerface"] = "hog"
-    """Face detector: dlib's HOG; its slower network, which also finds turned and covered faces; CenterFace, which also
-    finds small ones; or auto: HOG, and CenterFace where that finds none (with --faces all or center always)."""
+    detector: Literal["auto", "hog", "cnn", "centerface"] = "auto"
+    """Face detector. auto: dlib's HOG, and CenterFace where that finds none (with --faces all or center always); or
+    one of them alone; or dlib's slower network, cnn, which also finds turned and covered faces."""
     landmarks_from: Literal["dlib68", "detector"] = "dlib68"
     """What places the five points: dlib's 68-point model, or CenterFace itself (needs --detector centerface), without
     anything that was trained on 300-W."""

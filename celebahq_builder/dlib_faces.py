@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -141,7 +142,7 @@ def _read(
     x1, y1 = np.ceil(centre + side).astype(int)
     crop = image.crop((x0, y0, x1, y1)).resize((2 * read_side, 2 * read_side), Image.Resampling.BILINEAR)
     upright = np.ascontiguousarray(crop.rotate(degrees, Image.Resampling.BILINEAR))
-    mirrored = np.ascontiguousarray(upright[:, ::-1])
+    mirrored = cv2.flip(upright, 1)
 
     scale = np.array([x1 - x0, y1 - y0]) / (2 * read_side)
     x, y = (inverse_rotation(degrees).T @ ((centre - [x0, y0]) / scale - read_side)) + read_side

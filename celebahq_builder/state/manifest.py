@@ -18,7 +18,7 @@ Point = tuple[float, float]
 
 # What the header holds besides options, as a message names it.
 _MAY_CHANGE = {*THRESHOLD_OPTIONS, "looked_for", "score_version"}
-_NOT_OPTIONS = {"builder_version": "builder_version", "weights_sha256": "weights of --restore"}
+_NOT_OPTIONS = {"builder_version": "builder_version", "weights_sha256": "weights of --restore and --detector"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

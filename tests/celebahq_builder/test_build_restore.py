@@ -18,6 +18,7 @@ from celebahq.errors import DeviceError
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.restore_settings import resolve_auto
+from zoo.detector import checked_sha256, detector_folder
 from zoo.restoration.weights import shipped_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,7 +65,7 @@ def test_file_records_the_hash_of_the_weights(built):
         assert json.loads(file.attrs["config"])["restore"] == "fast"
     assert recorded == {
         name: hashlib.sha256((shipped_folder(name) / "model.safetensors").read_bytes()).hexdigest() for name in NETWORKS
-    }
+    } | {"centerface": checked_sha256(detector_folder())}
 
 
 def test_this_process_makes_the_same_faces_as_two_workers_and_other_than_without(built, photos, tmp_path):
@@ -75,7 +76,7 @@ def test_this_process_makes_the_same_faces_as_two_workers_and_other_than_without
     with h5py.File(built[0]) as one, h5py.File(tmp_path / "here.h5") as here, h5py.File(tmp_path / "off.h5") as off:
         assert np.array_equal(one["data256x256"][:], here["data256x256"][:])
         assert np.array_equal(one["faces/score"][:], here["faces/score"][:])
-        assert off.attrs["weights_sha256"] == ""
+        assert list(json.loads(off.attrs["weights_sha256"])) == ["centerface"]
         # Where the face lies is told in pixels of the photo as it is, restored or not.
         order = [list(off["faces/source"]).index(source) for source in here["faces/source"]]
         for column in ("landmarks", "quad", "scale"):
@@ -111,7 +112,7 @@ def test_other_weights_are_refused_on_resume(photos, tmp_path):
     header, *rows = manifest.read_text().splitlines(keepends=True)
     older = json.loads(header) | {"weights_sha256": '{"artifacts-fast": "00"}'}
     manifest.write_text(json.dumps(older) + "\n" + "".join(rows))
-    wanted = "weights of --restore: this build was begun with .*; finish it with the version that began it, or choose"
+    wanted = "weights of --restore and --detector: this build was begun with .*; finish it with the version that began"
     with pytest.raises(BuildError, match=wanted):
         build(options(photos, output, resolution=64))
 
