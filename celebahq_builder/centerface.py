@@ -22,7 +22,7 @@ _OVERLAP_IOU = 0.3
 # A face is read again in windows of so many pixels, in which the box around its points has these sides.
 _READ_PX, _READ_SIDES = 160, (64.0, 76.0, 88.0)
 
-# A window of the photo: bounds memory (0.3 GB). Two windows share as much as the largest face that a level is looked
+# A window of the photo: bounds memory (0.2 GB). Two windows share as much as the largest face that a level is looked
 # at for; larger ones are seen in the next level, of half the size.
 _WINDOW, _SHARED = 1024, 256
 

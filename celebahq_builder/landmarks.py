@@ -90,7 +90,8 @@ def find_faces(
         faces: "all", or the one usable face that is "largest" or nearest to the "center" of the photo.
         min_face: the least distance between the eyes, in pixels of the photo, as in check_landmarks.
         detector: "hog" sees frontal faces; "cnn" sees more poses and costs 10 times as much on a CPU; "centerface"
-            sees smaller ones, too; "auto" is "hog", and "centerface" where that found no usable face.
+            sees smaller ones, too; "auto" is "hog", and "centerface" for what that does not see: where it found no
+            usable face, and always where not the "largest" is wanted.
         check: takes the landmarks of a face that is usable so far; raises UnusablePhotoError to refuse it.
         landmarks_from: "dlib68", or "detector": CenterFace's own points.
 
@@ -120,7 +121,7 @@ def find_faces(
             detections.sort(key=from_middle)
         evaluated: list[tuple[Detection, Face | UnusablePhotoError]] = []
         for found in detections:
-            outcome = _evaluate_detection(image, found, min_face, check, look.found_by, landmarks_from)
+            outcome = _evaluate_detection(image, found, min_face, check, look.found_by, landmarks_from, photo)
             if isinstance(outcome, Face) and faces == "largest":
                 return [outcome]
             if outcome is not None:
@@ -191,6 +192,7 @@ def _evaluate_detection(
     check: Callable[[np.ndarray], None],
     found_by: str,
     landmarks_from: LandmarksFrom,
+    photo: np.ndarray,
 ) -> Face | UnusablePhotoError | None:
     """Return the face, the reason why it cannot be used, or None where there is no face at all."""
     shape = image.height, image.width
@@ -209,7 +211,7 @@ def _evaluate_detection(
         own = (found.points - 0.5).astype(np.float32)
         try:
             check_size(own, 0.7 * min_face)  # before any time is spent on it
-            own, spread = centerface.five_points(np.asarray(image), found)
+            own, spread = centerface.five_points(photo, found)
             start = Detection(*box_around(own + 0.5), found.score)
             turned = _quarter(start.degrees)
             check_landmarks(own, shape, 0.85 * min_face, detected=True)

@@ -57,8 +57,6 @@ def open_session(folder: str | Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors
-    # What a look needed is given back: photos differ in size, and the arena would keep the largest of each.
-    options.enable_cpu_mem_arena = False
     try:
         return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's errors have no common class
