@@ -85,7 +85,8 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
     if same and not changed_since(config.input, names, found, hashes):
         return Found("same", rows, options, faces, added)
     if rows is not None and found.get("weights_sha256", "") != attributes["weights_sha256"]:
-        raise BuildError(f"--restore: {config.output} was made with other weights of it than are here; {_REMEDY}")
+        what = "weights of --restore and --detector"
+        raise BuildError(f"{what}: {config.output} was made with others than are here; {_REMEDY}")
     sources = hashes.keys() if rows is None else set(rows["source"])
     if sources.isdisjoint(names):
         raise BuildError(

@@ -1,7 +1,11 @@
 """The detector that ships is the file that its card names; a damaged or missing one is told in a line."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from zoo.commands.detector import detector_findings, detector_lines
 from zoo.commands.verify import verify_folder
 from zoo.folder import ModelError
 
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = detector.detector_folder()
 
 
@@ -68,6 +73,16 @@ def test_a_build_records_which_detector_it_used(tmp_path):
     _, recorded = resolve_auto(BuildConfig(input=tmp_path, restore="off", detector="centerface"))
     assert json.loads(recorded) == {"centerface": detector.checked_sha256(FOLDER)}
     assert resolve_auto(BuildConfig(input=tmp_path, restore="off", detector="hog"))[1] == ""
+
+
+def test_loading_it_leaves_no_identifier_of_this_machine_to_send(tmp_path):
+    names = {"ORT_DISABLE_TELEMETRY", "CI", "GITHUB_ACTIONS", "GITLAB_CI", "TF_BUILD", "BUILDKITE", "JENKINS_URL"}
+    environment = {name: value for name, value in os.environ.items() if name not in names}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")
+    program = "from zoo import detector; detector.open_session(detector.detector_folder())"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, env=environment | {"PYTHONPATH": str(ROOT)})
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_show_tells_sizes_and_verify_finds_it_whole():
