@@ -14,6 +14,8 @@ _MOST_OBJECTS = 100_000
 _SLACK_BYTES = 1 << 20  # a small dataset whose chunks are missing is `verify`'s to name
 _DEFLATE_RATIO = 1100  # gzip's best is 1032
 _CHUNK_BYTES = 256 << 20
+_FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf"}
+_CHECKSUM_BYTES = 4
 _TEXT_BYTES = 1 << 16  # of one entry
 _ATTRIBUTE_BYTES = 16 << 20
 _BLOCK_BYTES = 256 << 20
@@ -36,6 +38,9 @@ def check_contents(path: Path, file: h5py.File, every_text: bool = False, shards
         is_text = h5py.check_string_dtype(item.dtype) is not None and item.dtype.kind == "O"
         if is_text and item.shape is not None and (every_text or name.startswith("faces/")):
             _check_text(path, name, item, num_bytes)
+        elif name.startswith("faces/") or name == "labels" or (every_text and resolution_of(name) is None):
+            # not the levels, which are large
+            _read_packed(item)
         if name == "labels":
             _check_attributes(path, item, num_bytes)
 
@@ -87,18 +92,40 @@ def _check_storage(path: Path, name: str, item: h5py.Dataset, num_bytes: int, sh
             f"{path}: got {name} of {_size(claimed)} by its shape {item.shape}, and {_size(min(stored, num_bytes))} "
             "stored, expected as many; was it cut short?"
         )
-    if packed and 0 in _chunk_sizes(item):
-        raise DatasetError(f"{path}: got {name} with a packed chunk of 0 bytes, expected some; it is damaged")
-    chunk = math.prod(item.chunks or (0,)) * item.dtype.itemsize
+    chunk = math.prod(item.chunks or (0,)) * item.id.get_type().get_size()  # in the file: text is longer there
+    if packed:
+        _check_filters(path, name, item, chunk)
     if chunk > min(_CHUNK_BYTES, num_bytes * (_DEFLATE_RATIO if packed else 1) + _SLACK_BYTES):
         raise DatasetError(f"{path}: got {name} in chunks of {_size(chunk)}, expected {_size(_CHUNK_BYTES)} at most")
 
 
-def _chunk_sizes(item: h5py.Dataset) -> set[int]:
-    """Return the sizes of the stored chunks. h5py's LZF unpacks one of 0 bytes without end (h5py 3.16)."""
-    sizes: set[int] = set()
-    item.id.chunk_iter(lambda chunk: sizes.add(chunk.size))
-    return sizes
+def _check_filters(path: Path, name: str, item: h5py.Dataset, chunk_bytes: int) -> None:
+    """Refuse filters that no dataset needs, and chunks of sizes that no writer leaves, which crash or swell libraries.
+
+    h5py's LZF unpacks a chunk of 0 bytes without end (h5py 3.16); fletcher32 of a chunk shorter than its checksum reads
+    beyond it and crashes (libhdf5 2.0); gzip unpacks whatever a chunk holds, a thousand times its size.
+    """
+    plan = item.id.get_create_plist()
+    filters = [plan.get_filter(i)[0] for i in range(plan.get_nfilters())]
+    if unknown := [number for number in filters if number not in _FILTERS]:
+        known = ", ".join(_FILTERS.values())
+        raise DatasetError(f"{path}: got {name} packed by HDF5's filter {unknown[0]}, expected {known} or none")
+    least = 1 + _CHECKSUM_BYTES * ("fletcher32" in [_FILTERS[number] for number in filters])
+    most = chunk_bytes + chunk_bytes // 100 + 1024  # deflate's and the checksum's own bytes
+    sizes: list[int] = []
+    item.id.chunk_iter(lambda chunk: sizes.append(chunk.size))
+    if wrong := [size for size in sizes if not least <= size <= most]:
+        raise DatasetError(
+            f"{path}: got {name} with a packed chunk of {wrong[0]} bytes, expected {least} to {most}; it is damaged"
+        )
+
+
+def _read_packed(item: h5py.Dataset) -> None:
+    """Unpack all of a packed column: what crashes or swells a library does so here, in a process of bounded memory."""
+    if item.chunks is not None and item.id.get_create_plist().get_nfilters():
+        rows = max(1, _BLOCK_BYTES // 16 // max(1, math.prod(item.shape[1:]) * item.dtype.itemsize))
+        for start in range(0, len(item), rows):
+            item[start : start + rows]
 
 
 def _check_virtual(path: Path, name: str, item: h5py.Dataset, shards: bool) -> None:
