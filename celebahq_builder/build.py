@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from celebahq.files import printable
-from celebahq.progress import progress
 from celebahq.version import version
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError
+from celebahq_builder.hdf5_format.labels_file import write_sidecar
 from celebahq_builder.hdf5_format.row_tables import are_tables_of, write_row_tables
 from celebahq_builder.hdf5_format.rows import Rows
 from celebahq_builder.landmark_lists.match import read_landmarks
@@ -34,6 +34,7 @@ from celebahq_builder.state.manifest import Row, write_manifest
 from celebahq_builder.state.name_lists import read_name_lists, tell_unmatched
 from celebahq_builder.state.output_file import Found, look_at_output, looked_for, say_finished
 from celebahq_builder.state.photo_changes import photo_digests
+from celebahq_builder.state.photo_labels import labels_digest, read_photo_labels
 from celebahq_builder.state.resume import (
     are_these_faces,
     are_these_rows,
@@ -41,6 +42,7 @@ from celebahq_builder.state.resume import (
     holds_more,
     load_completed_rows,
 )
+from celebahq_builder.state.write_output import write_output
 
 if TYPE_CHECKING:
     from celebahq_builder.report.sprites import Thumbnails
@@ -64,17 +66,18 @@ def build(config: BuildConfig) -> BuildResult:
     places, list_sha256 = read_places(config, listing)
     names = listing.names
     lists = read_name_lists(config.exclude, config.include, names)
+    labels = read_photo_labels(config.labels, names)
     config, weights_sha256 = resolve_auto(config)
     _log.info(f"{config}\n")
     landmarks, landmarks_sha256 = read_landmarks(config, names)
     options = {"landmarks_sha256": landmarks_sha256, **list_sha256}
-    attributes = _attributes(config, names, options | lists.digests(), weights_sha256)
+    attributes = _attributes(config, names, options | lists.digests() | labels_digest(labels), weights_sha256)
     found = look_at_output(config, names, attributes)
     begun = header_of_before(config)
     smallest = looked_for(config, begun or (found.options if found.rows else {}), begun and config.build_folder)
     if smallest != config.min_face:
         options["looked_for"] = smallest
-        attributes = _attributes(config, names, options | lists.digests(), weights_sha256)
+        attributes = _attributes(config, names, options | lists.digests() | labels_digest(labels), weights_sha256)
     header = {
         "builder_version": version(),
         "score_version": SCORE_VERSION,
@@ -99,7 +102,7 @@ def build(config: BuildConfig) -> BuildResult:
         every_row = file_rows(rows, choice)
         if choice.kept and not _is_written(found, choice, every_row):
             attributes |= photo_digests(rows)
-            _write_dataset(folder, config, choice, every_row, attributes, replace=found.kind != "nothing")
+            write_output(folder, config, choice, every_row, attributes, labels, replace=found.kind != "nothing")
         report = _write_report(config, rows, choice)
         if choice.kept:
             write_row_tables(config.output, every_row)
@@ -128,6 +131,7 @@ def _result_of_before(config: BuildConfig, found: Found, num_photos: int) -> Bui
             write_missing_report(report, config, dataset)
         if is_stale:
             write_row_tables(config.output, found.rows)
+            write_sidecar(config.output, dataset.labels)
         say_finished(config, found, len(dataset))
         return BuildResult(output=config.output, report=report, num_photos=num_photos, num_faces=len(dataset))
 
@@ -212,53 +216,6 @@ def _kept_faces(
 def _is_written(found: Found, choice: Choice, rows: Rows) -> bool:
     """Say whether the file that is there is the one that would be written."""
     return found.kind == "same" and are_these_faces(choice, found.faces) and are_these_rows(rows, found.rows)
-
-
-def _write_dataset(
-    folder: BuildFolder,
-    config: BuildConfig,
-    choice: Choice,
-    rows: Rows,
-    attributes: dict[str, str | int],
-    *,
-    replace: bool,
-) -> None:
-    from celebahq_builder.hdf5 import DatasetWriter
-    from celebahq_builder.hdf5_format.face_record import FaceRecord
-    from celebahq_builder.pyramid import pyramid
-
-    compression = None if config.compression == "none" else config.compression
-    path = config.output.resolve() if config.output.is_symlink() else config.output  # a link to another disk stays one
-    with (
-        DatasetWriter(
-            path,
-            config.resolution,
-            len(choice.kept),
-            attributes=attributes,
-            compression=compression,
-            replace=replace,
-            rows=rows,
-        ) as writer,
-        progress("faces into the file", len(choice.kept)) as bar,
-    ):
-        for row in choice.kept:
-            record = FaceRecord(
-                source=row.source,
-                source_sha256=row.source_sha256,
-                pixel_sha256=row.pixel_sha256,
-                face_index=row.face_index,
-                scale=row.scale,
-                landmarks=np.array(row.landmarks, np.float32),
-                quad=np.array(row.quad),
-                score=row.score,
-                breadth=row.breadth,
-                isotropy=row.isotropy,
-                padding=row.padding,
-                invented=row.invented,
-                idx=row.place,
-            )
-            writer.write(pyramid(folder.read_face(row)), record)
-            bar.advance()
 
 
 def _reasons(rows: Iterable[Row]) -> str:

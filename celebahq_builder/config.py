@@ -100,6 +100,9 @@ class BuildConfig:
     line that begins with # is a comment."""
     include: Path | None = None
     """List of what to keep, likewise: though a threshold refuses it, it is like another, or not among the best."""
+    labels: str | None = None
+    """Of every photo: a .csv with a heading (name, class; or name and numbers), StyleGAN's dataset.json, CelebA's
+    list_attr_celeba.txt or identity_CelebA.txt; or folders: the first folder of a photo's name is its class."""
     compression: Literal["none", "gzip"] = "none"
     """Of the HDF5 file. gzip is the filter of the released files: half the size, and reads 13 times slower."""
     workers: int = _cpu_cores()

@@ -13,10 +13,10 @@ from typing import Self
 
 import numpy as np
 
-from celebahq.files import write_atomic
 from celebahq.version import version
 from celebahq_builder.hdf5_format.face_record import FaceRecord, face_columns
-from celebahq_builder.hdf5_format.labels_file import as_labels, labels_path, npy_bytes
+from celebahq_builder.hdf5_format.gate import open_hdf5
+from celebahq_builder.hdf5_format.labels_file import as_labels, labels_path, npy_bytes, write_sidecar
 from celebahq_builder.hdf5_format.levels import (
     FORMAT_VERSION,
     DatasetError,
@@ -190,13 +190,19 @@ class DatasetWriter:
             write_rows(file, self._rows)
         del file.attrs["unfinished"]
         self._file.publish(before=self._publish_labels)
+        if self._replace:
+            write_sidecar(self._path, self._labels)
 
     def _publish_labels(self) -> None:
-        """Before the dataset: a kill in between leaves labels without a dataset, never a dataset with wrong labels."""
+        """Before the dataset: a kill in between leaves labels without a dataset, never a dataset with wrong labels.
+
+        Labels of a dataset that is replaced go before it and come after it: the file itself holds them, too.
+        """
         self._refuse_what_exists()
-        if self._labels is not None:
-            with write_atomic(labels_path(self._path), durable=True) as file:
-                file.write(npy_bytes(self._labels))
+        if self._replace:
+            write_sidecar(self._path, None)
+        elif self._labels is not None:
+            write_sidecar(self._path, self._labels)
 
     def _lay_out(self, attributes: Mapping[str, str | int], compression: str | None) -> None:
         self._describe(attributes)
@@ -232,5 +238,13 @@ class DatasetWriter:
         if self._path.exists() and not self._replace:
             raise FileExistsError(f"{self._path}: exists already, and is not overwritten")
         sidecar = labels_path(self._path)
+        if self._replace and self._replaced_has_labels():
+            return  # it is that file's own
         if sidecar.exists() and (self._labels is None or sidecar.read_bytes() != npy_bytes(self._labels)):
             raise FileExistsError(f"{sidecar}: would pass for the labels of {self._path.name}, remove it first")
+
+    def _replaced_has_labels(self) -> bool:
+        if not self._path.exists():
+            return False
+        with open_hdf5(self._path) as file:
+            return "labels" in file

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from celebahq.files import write_atomic
+
 
 def labels_path(dataset: Path) -> Path:
     return dataset.with_name(dataset.stem + "-labels.npy")
@@ -28,6 +30,15 @@ def npy_bytes(labels: np.ndarray) -> bytes:
     stream = io.BytesIO()
     np.save(stream, labels)
     return stream.getvalue()
+
+
+def write_sidecar(dataset: Path, labels: np.ndarray | None) -> None:
+    """Write what lies beside a dataset, or remove it where there are no labels."""
+    if labels is None:
+        labels_path(dataset).unlink(missing_ok=True)
+        return
+    with write_atomic(labels_path(dataset), durable=True) as file:
+        file.write(npy_bytes(labels))
 
 
 def read_sidecar(dataset: Path, num_faces: int) -> np.ndarray | None:

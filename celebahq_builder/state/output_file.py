@@ -16,9 +16,10 @@ from celebahq_builder.state.photo_changes import changed_since
 
 _log = logging.getLogger("celebahq.build")
 _REMEDY = "move it away or choose another --output"
-_SOMETIMES = ("decoder", "landmarks_from", "image_list_sha256", "exclude_sha256", "include_sha256", "edited")
+_LISTS = ("exclude_sha256", "include_sha256", "labels_sha256", "edited")
+_SOMETIMES = ("decoder", "landmarks_from", "image_list_sha256", *_LISTS)
 """Options that a file records only where they are given."""
-_MAY_CHANGE = {*THRESHOLD_OPTIONS, "keep", "dedupe", "compression", "exclude_sha256", "include_sha256", "edited"}
+_MAY_CHANGE = {*THRESHOLD_OPTIONS, "keep", "dedupe", "compression", *_LISTS}
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,9 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
     if is_folder:
         raise BuildError(f"--output: got the folder {config.output}, expected the name of a file to make")
     if not exists:
-        if has_labels:  # better said now than after all the work
+        if (
+            has_labels and config.labels is None
+        ):  # else they may be ours, from just before a kill; better said now than after all the work
             raise BuildError(
                 f"{labels_path(config.output)}: would be taken for the labels of {config.output}; "
                 "move it away or choose another --output"

@@ -93,7 +93,7 @@ def test_retry_killed_before_the_file_was_written_again_is_gone_on_with(made_pho
     incomplete(options(made_photos, output))
     del trouble["b.jpg"]
     with monkeypatch.context() as patch:
-        patch.setattr(module, "_write_dataset", lambda *args, **more: 1 // 0)
+        patch.setattr(module, "write_output", lambda *args, **more: 1 // 0)
         with pytest.raises(ZeroDivisionError):
             build(options(made_photos, output))
     assert sources(output) == ["a.jpg", "c.jpg", "d.jpg"]
