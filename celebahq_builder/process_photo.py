@@ -155,7 +155,7 @@ def _row_of_face(
         perceptual_hash=perceptual_hash(image),
         place=task.place,
         face_sha256=hashlib.sha256(data).hexdigest(),
-        detail=_side(face.turned),
+        detail=_remarks(face),
         **facts,
     )
     return row, data
@@ -177,8 +177,11 @@ def _restore_and_align(photo: np.ndarray, crop: "FaceCrop", config: BuildConfig)
     return face, crop_face(restored.clean, crop)
 
 
-def _side(turned: int) -> str:
-    return f"the photo lies on its side: found after {turned % 360} degrees to the left" if turned else ""
+def _remarks(face: "Face") -> str:
+    """What is odd about a face that is used: how the photo lies, and that dlib's HOG did not find it."""
+    side = f"the photo lies on its side: found after {face.turned % 360} degrees to the left" if face.turned else ""
+    network = "found by CenterFace" if face.found_by == "centerface" else ""
+    return "; ".join(filter(None, (side, network)))
 
 
 def refused(name: str, stamp: FileStamp, refusal: UnusablePhotoError, **facts) -> Row:

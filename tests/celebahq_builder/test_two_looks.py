@@ -150,6 +150,19 @@ def test_auto_finds_by_centerface_what_dlib_does_not_and_dlib_places_the_points(
         find_faces(photo(), detector="hog")
 
 
+def test_a_row_says_which_network_found_its_face(tmp_path, monkeypatch):
+    Image.fromarray(photo()).save(tmp_path / "a.png")
+    config = BuildConfig(input=tmp_path, resolution=64, restore="off")
+    said = []
+    for _ in range(2):
+        result = process_photo(
+            Task("a.png", config, None), file_stamp(tmp_path, "a.png"), (tmp_path / "a.png").read_bytes()
+        )
+        said.append([row.detail for row in result.rows])
+        nobody(monkeypatch)
+    assert said == [[""], ["found by CenterFace"]]
+
+
 def test_auto_keeps_dlib_s_reason_where_centerface_finds_nothing_either(monkeypatch):
     monkeypatch.setattr(centerface, "detect", lambda *_: [])
     (refused,) = find_faces(photo(), detector="auto", min_face=60)
