@@ -122,6 +122,8 @@ def main() -> int:
     parser.add_argument("--skip", default="$^", help="leave out lines in which this regular expression is found")
     options = parser.parse_args()
     folder = options.folder.resolve()
+    # In the background of a script Ctrl-C is ignored, and what is started there would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     log, owner, before = folder / ".ci" / "typed.log", {}, made(folder)
     for line in lines_of((folder / "README.md").read_text("utf-8")):
         if re.search(options.skip, line):
