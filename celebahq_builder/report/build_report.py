@@ -15,7 +15,7 @@ from celebahq.files import write_atomic
 from celebahq_builder.config import BuildConfig, BuildError, flag
 from celebahq_builder.hdf5 import Dataset
 from celebahq_builder.hdf5_format.rows import row_id
-from celebahq_builder.report.decisions import exclude_path
+from celebahq_builder.report.decisions import exclude_path, include_path
 from celebahq_builder.report.file_page import dataset_rows, file_page, thumbnails_of
 from celebahq_builder.report.licenses import licenses
 from celebahq_builder.report.page import Page, Section, render, text
@@ -150,7 +150,7 @@ def _to_decide(config: BuildConfig, sources: Iterable[str]) -> dict[str, object]
     return {
         "mark": _place_mark(origin(config)),
         "exclude": exclude_path(config.output).name,
-        "include": f"{config.output.name}.include.txt",
+        "include": include_path(config.output).name,
         "before": {"exclude": lists.exclude.entries(), "include": lists.include.entries()},
         "command": replace(config, exclude=None, include=None).command(),
         "drop": None,

@@ -1,7 +1,7 @@
 """What was decided about faces, on the disk: <output>.decisions.json, and the list of rejects that commands take."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,10 @@ def exclude_path(dataset: Path) -> Path:
     return dataset.with_name(f"{dataset.name}.exclude.txt")
 
 
+def include_path(dataset: Path) -> Path:
+    return dataset.with_name(f"{dataset.name}.include.txt")
+
+
 def parse_decisions(value: object) -> dict[str, dict[str, Any]]:
     """Return decisions as they may be kept; ValueError for anything else."""
     if not isinstance(value, dict):
@@ -58,11 +62,7 @@ def read_decisions(dataset: Path) -> Decisions:
     """
     path, listed = decisions_path(dataset), exclude_path(dataset)
     if not path.exists():
-        if not listed.exists():
-            return Decisions()
-        lines = map(str.strip, listed.read_bytes().decode("utf-8-sig", "surrogateescape").splitlines())
-        ids = [line.removeprefix("./") for line in lines if line and not line.startswith("#")]
-        return Decisions({id: {"decision": "reject", "mark": False} for id in ids})
+        return Decisions({id: {"decision": "reject", "mark": False} for id in read_list(listed)})
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError("too large")
@@ -74,13 +74,28 @@ def read_decisions(dataset: Path) -> Decisions:
         ) from None
 
 
-def write_decisions(dataset: Path, decisions: Decisions) -> None:
-    """Write both files; each is the old one or the new one at any moment, the list last."""
+def write_decisions(dataset: Path, decisions: Decisions, included: Sequence[str] = ()) -> None:
+    """Write the decisions, then the lists; each file is the old one or the new one at any moment.
+
+    Args:
+        included: ids of what is not in the dataset and is to be; without any, and without a list of before, no list.
+    """
     data = {"format": _FORMAT, "version": decisions.version, "decisions": decisions.values}
     with write_atomic(decisions_path(dataset), durable=True) as file:
         file.write(json.dumps(data, indent=1).encode("ascii"))
     with write_atomic(exclude_path(dataset), durable=True) as file:
         file.writelines(list_lines(decisions.rejected))
+    if included or include_path(dataset).exists():
+        with write_atomic(include_path(dataset), durable=True) as file:
+            file.writelines(list_lines(included))
+
+
+def read_list(path: Path) -> list[str]:
+    """Return the ids, or names of photos, of a list as --exclude and --include take it; none where it is not there."""
+    if not path.exists():
+        return []
+    lines = map(str.strip, path.read_bytes().decode("utf-8-sig", "surrogateescape").splitlines())
+    return [line.removeprefix("./") for line in lines if line and not line.startswith("#")]
 
 
 def list_lines(ids: Iterable[str]) -> list[bytes]:

@@ -1,6 +1,7 @@
 """The page about a dataset file, from what the file holds: its rows, its faces; for a file of any program."""
 
 import json
+import logging
 import shlex
 from collections.abc import Sequence
 from dataclasses import fields
@@ -11,14 +12,15 @@ import numpy as np
 
 from celebahq.files import printable
 from celebahq_builder.config import MAX_INVENTED, BuildConfig, BuildError, flag
-from celebahq_builder.hdf5 import Dataset
+from celebahq_builder.hdf5 import Dataset, DatasetError
 from celebahq_builder.hdf5_format.rows import find_rows
-from celebahq_builder.report.decisions import exclude_path
+from celebahq_builder.report.decisions import exclude_path, include_path
 from celebahq_builder.report.licenses import licenses
 from celebahq_builder.report.page import Page, Section
 from celebahq_builder.report.page_data import PageRow, fingerprint, in_order, page_columns
 from celebahq_builder.report.sprites import Thumbnails
 
+_log = logging.getLogger("celebahq.data")
 _OURS = ("status", "row")  # of the rows; under the same name another program may keep anything
 
 
@@ -28,7 +30,11 @@ def dataset_rows(dataset: Dataset, persons: Sequence[int] | None = None) -> list
     Args:
         persons: the number of the person in each row, where the file does not know them.
     """
-    found = find_rows(dataset.path)
+    try:
+        found = find_rows(dataset.path)
+    except DatasetError as error:  # of another version or program, which calls something else rows
+        _log.warning(f"{printable(error)}; shown are the faces of the file alone")
+        found = None
     rows = [] if found is None else found.as_dicts()
     by_place: dict[int, dict[str, Any]] = {}
     for row in rows:
@@ -79,7 +85,7 @@ def file_page(dataset: Dataset, rows: list[PageRow], sheets: list[str], **data: 
         "pictures": {},
         "photos": None,
         "exclude": exclude_path(path).name,
-        "include": None,
+        "include": include_path(path).name,
         "command": None,
         "drop": drop_command(dataset),
     }

@@ -10,10 +10,20 @@ from functools import lru_cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from celebahq_builder.hdf5 import Dataset, DatasetError
-from celebahq_builder.report.decisions import Decisions, exclude_path, parse_decisions, read_decisions, write_decisions
+from celebahq_builder.hdf5_format.rows import row_id
+from celebahq_builder.report.decisions import (
+    Decisions,
+    exclude_path,
+    include_path,
+    parse_decisions,
+    read_decisions,
+    read_list,
+    write_decisions,
+)
 from celebahq_builder.report.file_page import build_command, dataset_rows, file_page, thumbnails_of
 from celebahq_builder.report.page import page_policy, render
 from celebahq_builder.report.page_data import json_for_html
@@ -44,6 +54,8 @@ class Desk:
     def __init__(self, dataset: Dataset, photos: Path | None, persons: Sequence[int] | None = None) -> None:
         self._dataset, self._photos = dataset, photos
         self._rows = dataset_rows(dataset, persons)
+        self._in_file = {row_id(row["source"], row["face_index"]): row["row"] >= 0 for row in self._rows}
+        self._asked = frozenset(read_list(include_path(dataset.path)))
         self._sources = frozenset(row["source"] for row in self._rows)
         self._lock = threading.Lock()
         self._decisions = read_decisions(dataset.path)
@@ -99,11 +111,16 @@ class Desk:
                 return HTTPStatus.CONFLICT, {"message": "another window saved other decisions; reload this page"}
             decisions = Decisions(values, version + 1)
             try:
-                write_decisions(self._dataset.path, decisions)
+                write_decisions(self._dataset.path, decisions, self._included(values))
             except OSError as error:
                 return HTTPStatus.INTERNAL_SERVER_ERROR, {"message": f"{error.filename}: {error.strerror}"}
             self._decisions = decisions
         return HTTPStatus.OK, {"version": decisions.version, "saved": str(exclude_path(self._dataset.path))}
+
+    def _included(self, values: dict[str, dict[str, object]]) -> list[str]:
+        """Ids of what is to be kept and is not in the file, or is because an earlier list asked for it."""
+        kept = (id for id, said in values.items() if said["decision"] == "keep")
+        return sorted(id for id in kept if id in self._asked or not self._in_file.get(id, True))
 
     def _sheet(self, number: int) -> bytes:
         thumbnails = thumbnails_of(self._dataset)
@@ -114,7 +131,8 @@ class Desk:
 
     def _render(self) -> bytes:
         sheets = [f"sheets/{number}.webp" for number in range(thumbnails_of(self._dataset).num_sheets)]
-        data = {"served": True, "photos": "photos/" if self._photos else None, "decisions": self.token}
+        data: dict[str, Any] = {"served": True, "photos": "photos/" if self._photos else None, "decisions": self.token}
+        data["before"] = {"exclude": [], "include": sorted(self._asked)}
         data["saved"] = str(exclude_path(self._dataset.path))
         data["command"] = build_command(self._dataset, self._photos) if self._photos else None
         return render(file_page(self._dataset, self._rows, sheets, **data)).encode()

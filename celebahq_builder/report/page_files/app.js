@@ -61,16 +61,16 @@ function downloadLists() {
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'"'"'`)}'`);
 
 // A command with the lists that it takes.
-function withLists(command) {
+function withLists(command, takesIncluded) {
   const base = page.saved ? page.saved.replace(/[^/\\]*$/, "") : "";
   const lists = [];
   if (idsDecided("reject").length) lists.push(`--exclude ${quoted(base + page.exclude)}`);
-  if (page.include && included().length) lists.push(`--include ${quoted(base + page.include)}`);
+  if (takesIncluded && included().length) lists.push(`--include ${quoted(base + page.include)}`);
   return [command, ...lists].join(" ");
 }
 
-function stepWithCommand(text, command) {
-  const code = make("code", { textContent: withLists(command) });
+function stepWithCommand(text, command, takesIncluded) {
+  const code = make("code", { textContent: withLists(command, takesIncluded) });
   const copy = make("button", { type: "button", textContent: "Copy" });
   copy.addEventListener("click", async () => {
     try {
@@ -87,18 +87,18 @@ function stepWithCommand(text, command) {
 function showNext() {
   const steps = [
     page.served
-      ? `Your decisions are saved in ${printable(page.saved)} and ${page.exclude}.`
+      ? `Your decisions are saved, and the rejects are in ${printable(page.saved)}.`
       : `Download the list and put ${page.exclude} into the folder where you run the command.`,
   ].map((text) => make("li", { textContent: text }));
   if (page.command) {
-    steps.push(stepWithCommand("Run this; what you rejected is left out, and everything else stays as it is:", page.command));
+    steps.push(stepWithCommand("Run this; what you rejected is left out, and everything else stays as it is:", page.command, true));
     if (/ LIST( |$)/.test(page.command)) {
       steps.push(make("li", { textContent: "LIST is the file that was given then: the dataset does not tell." }));
     }
   }
   if (page.drop) {
     const text = page.command ? "Or this, which makes a file of its own and needs no photographs:" : "Run this; it makes a file without what you rejected:";
-    steps.push(stepWithCommand(text, page.drop));
+    steps.push(stepWithCommand(text, page.drop, false));
   }
   if (!page.command && !page.drop) {
     steps.push(make("li", { textContent: "The rows of this dataset have no names: no command can take a list of them." }));

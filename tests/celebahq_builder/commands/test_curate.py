@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -16,6 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from celebahq_builder.build import build
+from celebahq_builder.config import BuildConfig
 from celebahq_builder.hdf5 import DatasetWriter, open_dataset
 from celebahq_builder.report.server import Desk, Server
 
@@ -91,6 +94,27 @@ def test_command_that_the_page_shows_makes_a_file_without_the_rejects(open_page,
     with open_dataset(dataset) as before, open_dataset(dataset.with_name("scored-chosen.h5")) as after:
         for r in before.resolutions:
             np.testing.assert_array_equal(np.delete(before.read(r, np.arange(12)), 2, 0), after.read(r, np.arange(11)))
+
+
+def test_photo_that_is_not_in_the_file_is_asked_for_by_a_list_of_its_own(serve, made_photos, trouble, tmp_path):
+    output = tmp_path / "f.h5"
+    build(BuildConfig(input=made_photos, output=output, resolution=32, workers=0, restore="off", keep=3))
+    with open_dataset(output) as dataset:
+        kept = [f"{source}#0" for source in dataset.faces["source"]]
+    (beaten,) = {f"{name}.jpg#0" for name in "abcd"} - set(kept)
+    server = serve(output)
+    keep = {"decision": "keep", "mark": False}
+    assert post(server, {kept[0]: {"decision": "reject"}, kept[1]: keep, beaten: keep, "gone.jpg#0": keep})[0] == 200
+    assert (tmp_path / "f.h5.exclude.txt").read_text() == f"{kept[0]}\n"
+    assert (tmp_path / "f.h5.include.txt").read_text() == f"{beaten}\n"
+    # After the rebuild it is in the file because it was asked for, and stays in the list.
+    config = BuildConfig(input=made_photos, output=output, resolution=32, workers=0, restore="off", keep=3)
+    build(replace(config, include=tmp_path / "f.h5.include.txt"))
+    server = serve(output)
+    assert post(server, {kept[1]: keep, beaten: keep}, version=1)[0] == 200
+    assert (tmp_path / "f.h5.include.txt").read_text() == f"{beaten}\n"
+    assert post(server, {}, version=2)[0] == 200
+    assert (tmp_path / "f.h5.exclude.txt").read_text() == (tmp_path / "f.h5.include.txt").read_text() == ""
 
 
 def test_persons_are_told_apart_where_that_is_asked_for(open_page, serve, dataset, monkeypatch):
@@ -208,7 +232,7 @@ def test_gray_file_of_another_program_without_any_names_is_shown(open_page, serv
         assert ask(server, wrong)[0] == 404, wrong
 
 
-def test_columns_of_another_program_under_our_names_do_no_harm(open_page, serve, tmp_path):
+def test_columns_of_another_program_under_our_names_do_no_harm(open_page, serve, tmp_path, logged):
     path = tmp_path / "f.h5"
     write_named(path, ["a.jpg", "b.jpg"])
     with h5py.File(path, "a") as file:
@@ -217,10 +241,12 @@ def test_columns_of_another_program_under_our_names_do_no_harm(open_page, serve,
         file["faces/width"] = ["wide", "narrow"]
         file["faces/descriptor"] = np.zeros((2, 128))
         file["faces/<b>bold"] = ["x", "y"]
+        file["rows/source"] = ["of another program"] * 5
     page = open_page(serve(path).address)
     page.wait_for_function("() => document.getElementById('count').textContent === '2 of 2 shown'")
     page.click(".cell .open")
     assert "<b>bold" in page.inner_text("#details table")
+    assert "shown are the faces of the file alone" in logged[-1].getMessage()
     assert page.said == []
 
 
