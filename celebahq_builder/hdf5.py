@@ -21,6 +21,7 @@ from celebahq_builder.hdf5_format.levels import (
     FORMAT_VERSION,
     DatasetError,
     chunk_rows,
+    encodable,
     level_key,
     level_resolutions,
     mask_key,
@@ -184,8 +185,8 @@ class DatasetWriter:
         if self._labels is not None:
             table = file.create_dataset("labels", data=self._labels)
             if self._label_names is not None:
-                few = 16 * len(self._label_names) < _ATTRIBUTE_BYTES
-                table.attrs["names"] = list(self._label_names) if few else json.dumps(list(self._label_names))
+                names = [encodable(name) for name in self._label_names]
+                table.attrs["names"] = names if 16 * len(names) < _ATTRIBUTE_BYTES else json.dumps(names)
         if self._rows is not None:
             write_rows(file, self._rows)
         del file.attrs["unfinished"]

@@ -36,6 +36,12 @@ def key_text(key: str | bytes) -> str:
     return key if isinstance(key, str) else key.decode("utf-8", "surrogateescape")
 
 
+def encodable(text: str) -> str:
+    """Return text that UTF-8 can hold: what it cannot (a byte of another encoding, half a surrogate pair of a JSON) is
+    spelled out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def level_resolutions(resolution: int) -> tuple[int, ...]:
     """Return resolution, resolution / 2, ..., 1; ValueError unless it is a power of two."""
     if resolution < 1 or resolution & (resolution - 1):

@@ -17,6 +17,7 @@ from celebahq_builder.hdf5_format.gate import check_file, open_hdf5
 from celebahq_builder.hdf5_format.labels_file import as_labels, read_sidecar
 from celebahq_builder.hdf5_format.levels import (
     DatasetError,
+    encodable,
     key_text,
     level_key,
     level_resolutions,
@@ -261,7 +262,7 @@ def _label_names(table: h5py.Dataset, num_labels: int) -> tuple[str, ...] | None
     texts = value.reshape(-1).tolist() if isinstance(value, np.ndarray) else value
     if not isinstance(texts, list) or len(texts) != num_labels:
         return None
-    return tuple(text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in texts)
+    return tuple(text.decode("utf-8", "replace") if isinstance(text, bytes) else encodable(str(text)) for text in texts)
 
 
 def _check_columns(path: Path, file: h5py.File) -> None:

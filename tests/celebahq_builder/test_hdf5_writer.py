@@ -7,6 +7,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -160,3 +161,16 @@ def test_a_resolution_that_is_no_power_of_two_is_refused(tmp_path):
     with pytest.raises(ValueError, match="resolution: 100 is not a power of two"):
         DatasetWriter(tmp_path / "faces.h5", 100, 1)
     assert level_resolutions(8) == (8, 4, 2, 1)
+
+
+def test_names_of_labels_that_are_no_text_are_spelled_out(tmp_path):
+    names = ["caf\udce9", "\ud800", "ü"]  # a byte of latin-1; half a pair, which a JSON may hold; and text
+    with DatasetWriter(tmp_path / "a.h5", 4, 2, labels=np.zeros((2, 3)), label_names=names) as writer:
+        for _ in range(2):
+            writer.write({r: np.zeros((3, r, r), np.uint8) for r in (4, 2, 1)})
+    with open_dataset(tmp_path / "a.h5") as dataset:
+        assert dataset.label_names == ("caf\\udce9", "\\ud800", "ü")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:  # of somebody else
+        file["labels"].attrs.create("names", [b"\x80", b"b", b"c"], dtype=h5py.string_dtype())
+    with open_dataset(tmp_path / "a.h5") as dataset:
+        assert all(name.encode() for name in dataset.label_names) and dataset.label_names[1:] == ("b", "c")
