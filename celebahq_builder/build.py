@@ -31,6 +31,7 @@ from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.file_rows import file_rows, manifest_rows
 from celebahq_builder.state.manifest import Row, write_manifest
+from celebahq_builder.state.masks import masks_digest
 from celebahq_builder.state.name_lists import read_name_lists, tell_unmatched
 from celebahq_builder.state.output_file import Found, look_at_output, looked_for, say_finished
 from celebahq_builder.state.photo_changes import photo_digests
@@ -67,17 +68,18 @@ def build(config: BuildConfig) -> BuildResult:
     names = listing.names
     lists = read_name_lists(config.exclude, config.include, names)
     labels = read_photo_labels(config.labels, names)
+    chosen = lists.digests() | labels_digest(labels) | masks_digest(config.masks, names)
     config, weights_sha256 = resolve_auto(config)
     _log.info(f"{config}\n")
     landmarks, landmarks_sha256 = read_landmarks(config, names)
     options = {"landmarks_sha256": landmarks_sha256, **list_sha256}
-    attributes = _attributes(config, names, options | lists.digests() | labels_digest(labels), weights_sha256)
+    attributes = _attributes(config, names, options | chosen, weights_sha256)
     found = look_at_output(config, names, attributes)
     begun = header_of_before(config)
     smallest = looked_for(config, begun or (found.options if found.rows else {}), begun and config.build_folder)
     if smallest != config.min_face:
         options["looked_for"] = smallest
-        attributes = _attributes(config, names, options | lists.digests() | labels_digest(labels), weights_sha256)
+        attributes = _attributes(config, names, options | chosen, weights_sha256)
     header = {
         "builder_version": version(),
         "score_version": SCORE_VERSION,

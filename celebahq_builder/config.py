@@ -103,6 +103,9 @@ class BuildConfig:
     labels: str | None = None
     """Of every photo: a .csv with a heading (name, class; or name and numbers), StyleGAN's dataset.json, CelebA's
     list_attr_celeba.txt or identity_CelebA.txt; or folders: the first folder of a photo's name is its class."""
+    masks: Path | None = None
+    """Folder of label maps as CelebAMask-HQ's, a PNG of one channel a photo: a/b.png for a/b.jpg, as large as it is.
+    They are cut out as the faces are, with nearest sampling, and stored as masks{R}x{R}."""
     compression: Literal["none", "gzip"] = "none"
     """Of the HDF5 file. gzip is the filter of the released files: half the size, and reads 13 times slower."""
     workers: int = _cpu_cores()

@@ -12,6 +12,7 @@ from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
 from celebahq_builder.state.build_folder import encode_face
 from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.masks import check_mask
 from celebahq_builder.thresholds import MAY_BE_INCLUDED, Thresholds
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
             "width": photo.shape[1],
             "height": photo.shape[0],
         }
+        if task.config.masks is not None:
+            check_mask(task.config.masks, task.name, photo.shape[1::-1])
         thresholds = Thresholds(task.config, photo.shape[1::-1])
         found = _find(task, photo, orientation, thresholds)
     except UnusablePhotoError as refusal:

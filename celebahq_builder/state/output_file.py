@@ -16,7 +16,7 @@ from celebahq_builder.state.photo_changes import changed_since
 
 _log = logging.getLogger("celebahq.build")
 _REMEDY = "move it away or choose another --output"
-_LISTS = ("exclude_sha256", "include_sha256", "labels_sha256", "edited")
+_LISTS = ("exclude_sha256", "include_sha256", "labels_sha256", "masks_sha256", "edited")
 _SOMETIMES = ("decoder", "landmarks_from", "image_list_sha256", *_LISTS)
 """Options that a file records only where they are given."""
 _MAY_CHANGE = {*THRESHOLD_OPTIONS, "keep", "dedupe", "compression", *_LISTS}

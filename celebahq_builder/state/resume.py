@@ -14,6 +14,7 @@ from celebahq_builder.state.changed_decisions import without_changed_decisions
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.file_rows import manifest_rows
 from celebahq_builder.state.manifest import Row, read_manifest, refuse_changed_options, write_manifest
+from celebahq_builder.state.masks import without_changed_masks
 from celebahq_builder.state.name_lists import NameLists
 from celebahq_builder.state.output_file import Found
 from celebahq_builder.state.photo_changes import unchanged
@@ -79,6 +80,8 @@ def load_completed_rows(
     elif not before:
         write_manifest(folder.manifest, header, [])
         return []
+
+    rows = without_changed_masks(rows, config.masks)
 
     # What became of them is to be decided anew, with the photos and options of this run.
     rows = [replace(row, outcome="") for row in rows]

@@ -1,4 +1,4 @@
-"""The chosen faces of a build into its file: levels, columns, rows, labels."""
+"""The chosen faces of a build into its file: levels, columns, rows, labels, masks."""
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from celebahq_builder.pyramid import pyramid
 from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.masks import face_mask
 from celebahq_builder.state.photo_labels import PhotoLabels
 
 
@@ -41,11 +42,13 @@ def write_output(
             rows=rows,
             labels=None if labels is None else labels.of([row.source for row in choice.kept]),
             label_names=None if labels is None else labels.names,
+            masks=config.masks is not None,
         ) as writer,
         progress("faces into the file", len(choice.kept)) as bar,
     ):
         for row in choice.kept:
-            writer.write(pyramid(folder.read_face(row)), _record(row))
+            mask = config.masks and face_mask(config.masks, row, config.resolution, config.geometry)
+            writer.write(pyramid(folder.read_face(row)), _record(row), mask)
             bar.advance()
 
 
