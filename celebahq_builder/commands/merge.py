@@ -11,6 +11,7 @@ import numpy as np
 import tyro
 
 from celebahq.files import printable
+from celebahq.options import check_options
 from celebahq_builder.commands.select import order_by
 from celebahq_builder.hdf5 import DatasetError
 from celebahq_builder.hdf5_format.part import Part, open_part, write_parts
@@ -36,6 +37,9 @@ class MergeConfig:
     """The dataset to make."""
     folders: bool = False
     """Put the name of each file, without suffix, before its photos' names: for photos of one name in several."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def merge(config: MergeConfig) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 
 from celebahq.files import printable
+from celebahq.options import check_options
 from celebahq_builder.hdf5 import DatasetError
 from celebahq_builder.hdf5_format.part import Part, moved_rows, open_part, write_parts
 from celebahq_builder.hdf5_format.row_tables import write_row_tables
@@ -45,6 +46,9 @@ class SelectConfig:
     top: int | None = None
     """At most so many rows, the first ones of those."""
 
+    def __post_init__(self) -> None:
+        check_options(self)
+
 
 @dataclass(frozen=True)
 class DropConfig:
@@ -59,6 +63,9 @@ class DropConfig:
     """The dataset to make."""
     exclude: Path
     """List of photos, or of faces as `photo.jpg#0`, one a line."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,9 @@ class SortConfig:
     """Column to sort by; rows that are equal stay in their order, unknown values come last."""
     ascending: bool = False
     """The least value first."""
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
 
 def select(config: SelectConfig) -> None:
