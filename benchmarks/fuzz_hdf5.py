@@ -40,8 +40,10 @@ def functions(file: Path, good: Path, out: Path, number: int) -> dict[str, Calla
     from celebahq_builder.commands.extract import ExtractConfig, extract
     from celebahq_builder.commands.import_images import ImportConfig, import_images
     from celebahq_builder.commands.info import InfoConfig, info
+    from celebahq_builder.commands.merge import MergeConfig, merge
     from celebahq_builder.commands.preview import PreviewConfig, preview
     from celebahq_builder.commands.push import PushConfig, push
+    from celebahq_builder.commands.select import SelectConfig, SortConfig, select, sort
     from celebahq_builder.commands.verify import VerifyConfig, verify
 
     hub = {"repo": "me/faces", "license": "cc0-1.0", "photos_license": "mine", "dry_run": True}
@@ -55,6 +57,9 @@ def functions(file: Path, good: Path, out: Path, number: int) -> dict[str, Calla
         "convert": lambda: convert(ConvertConfig(file=file, to=to, output=out / "convert")),
         "import": lambda: import_images(ImportConfig(sources=(file,), output=out / "import.h5", bad=bad)),
         "push": lambda: push(PushConfig(file=file, output=out / "push", **hub)),
+        "select": lambda: select(SelectConfig(file=file, output=out / "select.h5", where="score >= .3", top=3)),
+        "sort": lambda: sort(SortConfig(file=file, output=out / "sort.h5", by="face_index")),
+        "merge": lambda: merge(MergeConfig(files=(file, good), output=out / "merge.h5", folders=True)),
         "train": lambda: open_for_training(file),
     }
 
