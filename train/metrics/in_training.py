@@ -14,9 +14,8 @@ from train.config import TrainConfig
 from train.metrics.fakes import Fakes
 from train.metrics.metrics_file import command_of, save_metric
 from train.metrics.ms_ssim import ms_ssim_of
-from train.metrics.noise_floor import swd_noise_floor
 from train.metrics.reals import Reals
-from train.metrics.swd import collect, descriptor_swd
+from train.metrics.swd import collect, descriptor_swd, swd_noise_floor
 from zoo.progan import Generator
 
 SMALLEST = 16
