@@ -23,7 +23,7 @@ class RealFaces:
 
     Args:
         dataset: the open file.
-        device: where minibatches are wanted.
+        device: where minibatches are to be.
         seed: seed of the order of the rows.
         resident_bytes: largest level that is held whole; on CUDA at most half of the memory that is free.
         random_fake_labels: D's fakes take labels drawn from the dataset (Theano program), not those of the reals.
