@@ -56,6 +56,20 @@ def run_command(
     sys.exit(0 if code is None or code is True else int(code) if code is not False else 1)
 
 
+def refuse_torchrun(what: str) -> None:
+    """Raise CelebAHQError where torchrun has started several processes of what runs in one; all but the first just end.
+
+    Args:
+        what: names the command.
+    """
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count == "1" or "RANK" not in os.environ:
+        return
+    if os.environ["RANK"] != "0":
+        sys.exit(2)
+    raise CelebAHQError(f"torchrun: got {count} processes, expected one: {what} runs in one; start it with python")
+
+
 def _end(prog: str, message: str, code: int) -> NoReturn:
     try:
         sys.stdout.flush()

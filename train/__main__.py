@@ -1,6 +1,8 @@
 """python -m train --dataset celebahq.h5"""
 
+import contextlib
 import inspect
+import io
 import os
 import sys
 
@@ -9,7 +11,7 @@ import tyro
 from celebahq.command import run_command
 from train.config import TrainConfig, TrainError
 from train.options import given_options
-from train.presets import PRESETS
+from train.presets import PRESETS, preset_values
 
 
 def main() -> None:
@@ -19,15 +21,26 @@ def main() -> None:
 
 def _main() -> int:
     arguments = sys.argv[1:]
+    if os.environ.get("RANK", "0") != "0":
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            try:
+                config = _config(arguments)
+            except TrainError as error:  # which rank 0 tells
+                return error.exit_code
+    else:
+        config = _config(arguments)
+    return _train(config, given_options(arguments))
+
+
+def _config(arguments: list[str]) -> TrainConfig:
     preset = _preset(arguments)
-    config = tyro.cli(
+    return tyro.cli(
         TrainConfig,
-        default=TrainConfig(dataset=tyro.MISSING, preset=preset, **PRESETS[preset]),
+        default=TrainConfig(dataset=tyro.MISSING, preset=preset, **preset_values(preset)),
         args=arguments,
         prog="celebahq-train",
         description=inspect.getdoc(TrainConfig),  # tyro alone shows its first line
     )
-    return _train(config, given_options(arguments))
 
 
 def _train(config: TrainConfig, given: frozenset[str]) -> int:

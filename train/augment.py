@@ -46,7 +46,14 @@ def augment(images: Tensor, draws: Tensor, kind: str, p: Tensor, alpha: Tensor) 
     return torch.lerp(upsample(transform(downsample(images), draws, p)), fine, alpha)
 
 
-def adapt(state: Tensor, real_scores: Tensor, fake_scores: Tensor, kimg: float) -> None:
+def adapt(
+    state: Tensor,
+    real_scores: Tensor,
+    fake_scores: Tensor,
+    kimg: float,
+    mean: Callable[[Tensor], Tensor] = torch.mean,
+    total: int | None = None,
+) -> None:
     """Move ADA's probability by one minibatch, in place and on the device.
 
     r_t is the mean sign of D on reals, counted from half-way between reals and fakes: a critic's scores, unlike a
@@ -56,10 +63,12 @@ def adapt(state: Tensor, real_scores: Tensor, fake_scores: Tensor, kimg: float) 
         state: (2,) float32: p, running mean of r_t.
         real_scores, fake_scores: (N,) of the same iteration.
         kimg: thousands of images over which p can go from 0 to 1.
+        mean: over the samples of the minibatch, of which others may lie in other processes.
+        total: images of the minibatch; None: as many as there are scores.
     """
-    middle = (real_scores.mean() + fake_scores.mean()) / 2
-    state[1].lerp_((real_scores - middle).sign().mean(), SMOOTH)
-    step = (state[1] - TARGET).sign() * (len(real_scores) / (kimg * 1000))
+    middle = (mean(real_scores) + mean(fake_scores)) / 2
+    state[1].lerp_(mean((real_scores - middle).sign()), SMOOTH)
+    step = (state[1] - TARGET).sign() * ((total or len(real_scores)) / (kimg * 1000))
     state[0].add_(step).clamp_(0, LARGEST_P)
 
 

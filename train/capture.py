@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from train.cuda_graph import WARM_UP, call_on_side_stream, record
+from train.distributed import Split
 from train.optimizer import Adam
 from train.randomness import Noise
 from train.step import Batch, Networks, Settings, train_step
@@ -28,8 +29,9 @@ class Iteration:
         settings: Settings,
         capture: bool,
         ada: Tensor | None = None,
+        split: Split | None = None,
     ) -> None:
-        self._step = (nets, adams, alpha, statistics, settings, ada)
+        self._step = (nets, adams, alpha, statistics, settings, ada, split)
         self._capture = capture
         self._first = True
         self.intact = True
@@ -73,9 +75,9 @@ class Iteration:
         graph.replay()
 
     def _run(self, batch: Batch, noise: Noise) -> None:
-        nets, adams, alpha, statistics, settings, ada = self._step
+        nets, adams, alpha, statistics, settings, ada, split = self._step
         self.intact = False
-        train_step(nets, adams, batch, noise, alpha, statistics, settings, ada)
+        train_step(nets, adams, batch, noise, alpha, statistics, settings, ada, split)
         self.intact = True
 
     def _record(self, batch: Batch, noise: Noise) -> tuple[torch.cuda.CUDAGraph, Batch, Noise]:
@@ -90,7 +92,7 @@ class Iteration:
 
     def _state(self) -> list[Tensor]:
         """Return every tensor that an iteration writes."""
-        nets, adams, _, statistics, _, ada = self._step
+        nets, adams, _, statistics, _, ada, _ = self._step
         flats = [nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector]
         return [
             *flats,

@@ -67,9 +67,12 @@ class TrainConfig:
     """Grow from 4x4; otherwise train the full resolution from the start."""
 
     minibatch: int = 16
-    """Images a minibatch."""
+    """Images a minibatch, over all processes of torchrun."""
     minibatch_at: tuple[tuple[int, int], ...] = ()
     """Exceptions, as pairs of resolution and images."""
+    max_batch_per_gpu: int | None = None
+    """Images that a device is shown at once; what is more of its share of a minibatch goes through it in parts, whose
+    gradients are added up. Networks whose minibatch stddev is over the whole minibatch (variant paper) cannot."""
     learning_rate: float = 0.001
     """Adam's step size, both networks."""
     learning_rate_at: tuple[tuple[int, float], ...] = ()
@@ -167,6 +170,8 @@ class TrainConfig:
             raise TrainError(f"--resolution: got {self.resolution}, expected a power of two from 4")
         if self.total_kimg is not None and self.total_kimg <= 0:
             raise TrainError(f"--total-kimg: got {self.total_kimg}, expected more than 0")
+        if self.max_batch_per_gpu is not None and self.max_batch_per_gpu < 1:
+            raise TrainError(f"--max-batch-per-gpu: got {self.max_batch_per_gpu}, expected at least 1")
         if self.metrics_images < 2:
             raise TrainError(f"--metrics-images: got {self.metrics_images}, expected at least 2")
         for name in ("beta1", "beta2"):

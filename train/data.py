@@ -1,6 +1,7 @@
 """Minibatches of real faces: which rows is a function of nimg; levels resident on the device, or read ahead."""
 
 import math
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
@@ -23,10 +24,11 @@ class RealFaces:
 
     Args:
         dataset: the open file.
-        device: where minibatches are to be.
+        device: where minibatches are wanted.
         seed: seed of the order of the rows.
         resident_bytes: largest level that is held whole; on CUDA at most half of the memory that is free.
         random_fake_labels: D's fakes take labels drawn from the dataset (Theano program), not those of the reals.
+        mine: from the rows of a minibatch to those that this process shows.
     """
 
     def __init__(
@@ -36,12 +38,14 @@ class RealFaces:
         seed: int,
         resident_bytes: int,
         random_fake_labels: bool = False,
+        mine: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,
     ) -> None:
         self.dataset = dataset
         self.device = device
         self.seed = seed
         self.resident_bytes = resident_bytes
         self.random_fake_labels = random_fake_labels
+        self._mine = mine
         self.order = RowOrder(len(dataset), seed)
         self.labels = None if dataset.labels is None else torch.from_numpy(np.ascontiguousarray(dataset.labels))
         self.channels = dataset.read(4, [0]).shape[1]
@@ -51,9 +55,9 @@ class RealFaces:
         self._ahead: dict[tuple[int, int, int], Future[torch.Tensor]] = {}
 
     def batch(self, resolution: int, nimg: int, size: int) -> Batch:
-        """Return images nimg .. nimg + size - 1 of the endless shuffled sequence, on the device."""
+        """Return this process's of images nimg .. nimg + size - 1 of the endless shuffled sequence, on the device."""
         self._enter(resolution)
-        rows = self.order.rows(nimg, size)
+        rows = self._mine(self.order.rows(nimg, size))
         if self._resident is not None:
             reals = self._resident.index_select(0, self._to_device(torch.from_numpy(rows)))
         else:
@@ -61,8 +65,8 @@ class RealFaces:
         if self.labels is None:
             return Batch(reals)
         draw = partial(label_rows, self.seed, nimg, size, len(self.dataset))
-        labels, g_labels = self._labels_of(rows), self._labels_of(draw())
-        d_labels = self._labels_of(draw(of_discriminator=True)) if self.random_fake_labels else None
+        labels, g_labels = self._labels_of(rows), self._labels_of(self._mine(draw()))
+        d_labels = self._labels_of(self._mine(draw(of_discriminator=True))) if self.random_fake_labels else None
         return Batch(reals, labels, g_labels, d_labels)
 
     def _enter(self, resolution: int) -> None:
@@ -103,7 +107,7 @@ class RealFaces:
         for k in range(READ_AHEAD):
             key = (resolution, nimg + k * size, size)
             if key not in self._ahead:
-                rows = self.order.rows(*key[1:])
+                rows = self._mine(self.order.rows(*key[1:]))
                 self._ahead[key] = self._reader.submit(self._read, resolution, rows)
         return self._ahead.pop((resolution, nimg, size)).result()
 

@@ -1,17 +1,34 @@
 """The device that training's commands compute on, made the current one."""
 
+import socket
+
 import torch
 
 from celebahq.device import choose_device
+from celebahq.errors import DeviceError
+from train.distributed import ALONE, Ranks
 
 
-def use_device(name: str) -> torch.device:
+def use_device(name: str, ranks: Ranks = ALONE) -> torch.device:
     """Return the device of --device; a numbered CUDA device becomes the current one, whose streams a capture takes.
+
+    Under torchrun a rank takes the CUDA device of its number on its machine.
 
     Raises:
         DeviceError: a name that no device has, or a device that is not here.
     """
     device = choose_device(name)
+    if ranks.count > 1 and device.type == "cuda":
+        if device.index is not None:
+            raise DeviceError(
+                f"--device: got {name}, expected cuda: under torchrun each rank takes a device of its own"
+            )
+        if ranks.local_rank >= torch.cuda.device_count():
+            raise DeviceError(
+                f"torchrun --nproc-per-node: got {ranks.local_rank + 1} or more, expected at most "
+                f"{torch.cuda.device_count()}, the CUDA devices of {socket.gethostname()}"
+            )
+        device = torch.device("cuda", ranks.local_rank)
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)
     return device

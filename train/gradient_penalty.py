@@ -6,7 +6,7 @@ from torch import Tensor
 
 from zoo.architecture import ProGANConfig
 from zoo.fading import fades, weighted
-from zoo.layers import EqualizedConv2d, stddev_groups, ungrouped, upsample
+from zoo.layers import Across, EqualizedConv2d, mean_over_group, stddev_groups, ungrouped, upsample
 from zoo.progan import Discriminator
 
 
@@ -33,12 +33,12 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
     dense, conv, x = tape.pop().detach(), tape.pop().detach(), tape.pop()
 
     # 4x4, in float32: score, dense layer, convolution, minibatch stddev.
-    g = last.dense1.scaled_weight(torch.float32)[:1].expand(count, -1)
-    g = (_through_leaky_relu(g, dense, leak) @ last.dense0.scaled_weight(torch.float32)).view_as(conv)
+    g = last.dense1.scaled_weight(dense.dtype)[:1].expand(count, -1)
+    g = (_through_leaky_relu(g, dense, leak) @ last.dense0.scaled_weight(dense.dtype)).view_as(conv)
     if config.discriminator_conv:
         g = _through_conv(_through_leaky_relu(g, conv, leak), last.conv)
     if config.stddev_kind != "none":
-        g = g[:, :-1] + _through_stddev(g[:, -1], x, config)
+        g = g[:, :-1] + _through_stddev(g[:, -1], x, config, last.across)
     g = g.to(dtype)
 
     # The blocks, coarse to fine. The newest one shares its output with the faded path.
@@ -90,19 +90,23 @@ def _through_pool(g: Tensor) -> Tensor:
     return upsample(g * 0.25)
 
 
-def _through_stddev(g_map: Tensor, x: Tensor, config: ProGANConfig) -> Tensor:
+def _through_stddev(g_map: Tensor, x: Tensor, config: ProGANConfig, across: Across | None) -> Tensor:
     """Adjoint of minibatch stddev: from the appended map's gradient (N, H, W) to the features' (N, C, H, W)."""
     group, contiguous = config.stddev_group_for(len(x)), config.stddev_kind == "contiguous"
     grouped = stddev_groups(x, group, contiguous=contiguous)  # (1, group, groups, C, H, W)
-    members, (c, h, w) = grouped.shape[1], x.shape[1:]
+    across = across if group is None else None
+    members, (c, h, w) = across.samples if across else grouped.shape[1], x.shape[1:]
     if config.stddev_unbiased and members == 1:
         return torch.zeros_like(x)
-    centered = grouped - grouped.mean(dim=1, keepdim=True)
-    variance, divisor = centered.square().mean(dim=1, keepdim=True), members
+    centered = grouped - mean_over_group(grouped, across)
+    variance, divisor = mean_over_group(centered.square(), across), members
     if config.stddev_unbiased:
         divisor = members - 1
         variance = variance * (members / divisor)
     stddev = torch.sqrt(variance + 1e-8)
     # every pixel of every member's map shows the group's one value, so their gradients add up
-    g_value = stddev_groups(g_map, group, contiguous=contiguous).sum(dim=(1, 3, 4))[:, None, :, None, None, None]
+    g_value = stddev_groups(g_map, group, contiguous=contiguous).sum(dim=(1, 3, 4))
+    if across:
+        g_value = across.total(g_value)
+    g_value = g_value[:, None, :, None, None, None]
     return ungrouped(g_value * centered / (stddev * (divisor * c * h * w)), contiguous)

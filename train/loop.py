@@ -1,12 +1,14 @@
 """train(): the loop, top to bottom."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from train.config import TrainConfig
+from train.distributed import joined
 from train.memory import OutOfMemoryError
 from train.messages import headlines, out_of_memory, show_result
-from train.report import Report
+from train.report import Report, report_of
 from train.result import TrainResult, train_result
 from train.run_page import RunPage, hardware
 from train.saving import check_means, means_of, save_run
@@ -32,15 +34,16 @@ def train(config: TrainConfig, given: frozenset[str] | None = None) -> TrainResu
         TrainError, CheckpointError, DatasetError: one line for the user.
     """
     with (
-        started(config, given) as run,
-        Report(run.facts.config.run_folder, run.state.nimg, run.plan.total_kimg) as report,
+        joined() as ranks,
+        started(config, given, ranks) as run,
+        report_of(ranks, run.facts.config.run_folder, run.state.nimg, run.plan.total_kimg) as report,
         StopSignals(report.say) as stopped,
     ):
-        stepper = Stepper(run.state, run.facts.config, run.data, report.say)
+        stepper = Stepper(run.state, run.facts.config, run.data, report.say, ranks)
         for line in headlines(run):
             report.say(line)
         try:
-            finished = _loop(run, stepper, report, stopped)
+            finished = _loop(run, stepper, report, ranks.agreement(lambda: bool(stopped)))
         except OutOfMemoryError as error:
             raise out_of_memory(error, run, stepper) from None
         if finished:
@@ -50,9 +53,9 @@ def train(config: TrainConfig, given: frozenset[str] | None = None) -> TrainResu
         return train_result(run, finished)
 
 
-def _loop(run: Run, stepper: Stepper, report: Report, stopped: StopSignals) -> bool:
+def _loop(run: Run, stepper: Stepper, report: Report, stopped: Callable[[bool], bool]) -> bool:
     """Train until the run is done (True) or a signal has stopped it (False); what is shown by then is saved."""
-    config, plan, state = run.facts.config, run.plan, run.state
+    config, plan, state, ranks = run.facts.config, run.plan, run.state, run.facts.ranks
     done, stop = state.nimg >= plan.total_kimg * 1000, False
     if done:
         return True
@@ -69,19 +72,21 @@ def _loop(run: Run, stepper: Stepper, report: Report, stopped: StopSignals) -> b
         size, rate = stepper.advance(growth)
         report.moved(state.nimg, growth.resolution, growth.alpha)
 
-        # What this moment is; asked once: a signal may come any time.
-        done, stop = state.nimg >= plan.total_kimg * 1000, bool(stopped)
+        # What this moment is, on all ranks alike; a signal is asked for once: it may come any time.
+        done = state.nimg >= plan.total_kimg * 1000
         tick_kimg = at_resolution(config.tick_kimg_at, growth.resolution, config.tick_kimg)
         ticked = state.nimg - state.tick_start >= tick_kimg * 1000 or done
         grows = not done and growth_at(state.nimg, **plan.growth).resolution > growth.resolution
+        stop = stopped(ticked or grows)
         if not (ticked or stop or grows):
             continue
-        means = means_of(state.statistics.tolist())  # waits for the device
+        means = means_of(ranks.add_up(state.statistics.clone()).tolist())  # waits for the device
         sec_per_kimg = watch.stop(state.nimg)
         state.seconds = watch.seconds
 
         if ticked:
             # Log.
+            ranks.check_equal(state.tensors())
             if growth_at(watch.began_at, **plan.growth).resolution == growth.resolution:
                 run.cost.measured(growth.resolution, sec_per_kimg)
             row = _row(run, {"minibatch": size, "learning_rate": rate, **means}, sec_per_kimg)
@@ -92,15 +97,16 @@ def _loop(run: Run, stepper: Stepper, report: Report, stopped: StopSignals) -> b
             state.tick += 1
 
             # Images, metrics.
-            outputs.images(done)
-            outputs.metrics(shown, done)
+            if ranks.first:
+                outputs.images(done)
+                outputs.metrics(shown, done)
 
         # Checkpoint.
-        late = time.monotonic() - saved > config.checkpoint_minutes * 60
-        if stop or done or grows or (ticked and (late or state.tick % config.checkpoint_ticks == 0)):
+        late = ticked and ranks.any(time.monotonic() - saved > config.checkpoint_minutes * 60)
+        if stop or done or grows or late or (ticked and state.tick % config.checkpoint_ticks == 0):
             save_run(run.facts, state)
             saved = time.monotonic()
-        if ticked or stop:
+        if ranks.first and (ticked or stop):
             page.update(final=done or stop)
         if ticked or grows:
             watch.start(state.nimg)

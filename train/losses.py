@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.layers import full_precision
+
 
 def gradient_penalty(gradient: Tensor, target: float) -> Tensor:
     """Return ((|gradient| - target) / target)^2 of each sample.
@@ -13,7 +15,7 @@ def gradient_penalty(gradient: Tensor, target: float) -> Tensor:
         target: the slope wanted: 1, and 750 for CIFAR-10 (Appendix D).
     """
     # The released program has no epsilon here; without one a zero gradient turns every weight into NaN.
-    norm = torch.sqrt(gradient.float().square().sum(dim=(1, 2, 3)) + 1e-12)
+    norm = torch.sqrt(full_precision(gradient).square().sum(dim=(1, 2, 3)) + 1e-12)
     return ((norm - target) / target).square()
 
 
@@ -56,7 +58,7 @@ def squared_norm(gradient: Tensor) -> Tensor:
     Args:
         gradient: (N, C, H, W) of the scores at the images, any float dtype.
     """
-    return gradient.float().square().sum(dim=(1, 2, 3))
+    return full_precision(gradient).square().sum(dim=(1, 2, 3))
 
 
 def label_loss(logits: Tensor, labels: Tensor) -> Tensor:

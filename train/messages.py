@@ -6,11 +6,12 @@ from train.config import TrainError
 from train.cost import duration, levels_text
 from train.initial import told_of
 from train.memory import OutOfMemoryError
+from train.minibatch import minibatch_size
 from train.plan import SMALL
 from train.publish import example_label, is_published
 from train.report import Report
 from train.saving import save_run
-from train.schedule import at_resolution, published_resolution
+from train.schedule import published_resolution
 from train.start import Run
 from train.stepper import Stepper
 
@@ -51,7 +52,8 @@ def headlines(run: Run) -> list[str]:
 def show_result(run: Run, report: Report) -> None:
     """Say what the finished run published and what to type next; publish it again if it is no longer there."""
     folder, growth = run.facts.config.run_folder, run.state.growth
-    again = not is_published(folder / "model")
+    ranks = run.facts.ranks
+    again = ranks.any(ranks.first and not is_published(folder / "model"))
     if again:
         save_run(run.facts, run.state)
     published = published_resolution(growth.resolution, growth.alpha)
@@ -66,16 +68,19 @@ def show_result(run: Run, report: Report) -> None:
 
 def out_of_memory(error: OutOfMemoryError, run: Run, stepper: Stepper) -> TrainError:
     """Save where the networks stand between two iterations, and return the line with what needs less memory."""
-    config, state = run.facts.config, run.state
+    config, state, ranks = run.facts.config, run.state, run.facts.ranks
     r, saved = state.growth.resolution, ""
-    if stepper.intact and state.adams is not None:
+    if ranks.count == 1 and stepper.intact and state.adams is not None:  # the others are in the middle of an iteration
         save_run(run.facts, state)
         saved = f", saved at {state.nimg / 1000:g} kimg"
     if str(error).startswith("--metrics"):
         remedy = f"--metrics-images {max(2, config.metrics_images // 4)}"
     else:
-        size = int(at_resolution(config.minibatch_at, r, config.minibatch))
+        size = minibatch_size(config, r)
         remedy = config.minibatch_flag(r, max(1, size // 2))
+        group, share = run.state.nets.generator.config.stddev_group_size, -(-size // ranks.count)
+        if ranks.count > 1 and group and share % (2 * group) == 0:
+            remedy = f"--max-batch-per-gpu {share // 2}"
     if config.resident_gib:
         remedy += " --resident-gib 0"
     return TrainError(f"{config.run_folder}: {error}{saved}; the same command with {remedy} resumes")

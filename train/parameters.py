@@ -47,7 +47,7 @@ class FlatParameters:
     def flatten(self, gradients: Sequence[Tensor | None], resolution: int) -> Tensor:
         """Return the gradients of active(resolution) as one vector; None (a layer not used now) becomes zeros."""
         parts = [
-            torch.zeros(p.numel(), device=p.device) if g is None else self._physical(g)
+            torch.zeros(p.numel(), dtype=p.dtype, device=p.device) if g is None else self._physical(g)
             for p, g in zip(self.active(resolution), gradients, strict=True)
         ]
         return torch.cat(parts)

@@ -1,5 +1,6 @@
 """Settings by name: what the paper and the released programs trained with, and two of ours for small machines."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tick_kimg": 10,
         "tick_kimg_at": RELEASED_TICKS,
     },
+    # (With 2, 4 and 8 GPUs it has other tables, see RELEASED_BY_GPUS.)
     # LSUN at 256x256 (Theano config.py:108-125): one minibatch size, mirrored but for bedroom and dog.
     "lsun256": {
         "resolution": 256,
@@ -84,6 +86,40 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+RELEASED_BY_GPUS: dict[int, dict[str, Any]] = {
+    2: {
+        "minibatch": 8,
+        "minibatch_at": ((4, 256), (8, 256), (16, 128), (32, 64), (64, 32), (128, 16)),
+        "learning_rate_at": ((512, 0.0015), (1024, 0.002)),
+    },
+    4: {
+        "minibatch": 16,
+        "minibatch_at": ((4, 512), (8, 256), (16, 128), (32, 64), (64, 32)),
+        "learning_rate_at": ((256, 0.0015), (512, 0.002), (1024, 0.003)),
+    },
+    8: {
+        "minibatch": 32,
+        "minibatch_at": ((4, 512), (8, 256), (16, 128), (32, 64)),
+        "learning_rate_at": ((128, 0.0015), (256, 0.002), (512, 0.003), (1024, 0.003)),
+    },
+}
+"""What the TensorFlow program's preset-v2-2gpus, -4gpus and -8gpus have in the place of its preset-v2-1gpu's
+(config.py:101-103); minibatches are over all GPUs."""
+
+
+def preset_values(preset: str, gpus: int | None = None) -> dict[str, Any]:
+    """Return the options of a preset at the first launch of a run; a resumed one keeps those that it was given then.
+
+    Args:
+        preset: a name in PRESETS.
+        gpus: processes that train together; None: those of torchrun. `released` takes the tables of the largest of 1,
+            2, 4, 8 that is not more.
+    """
+    gpus = int(os.environ.get("WORLD_SIZE", "1")) if gpus is None else gpus
+    fitting = [count for count in RELEASED_BY_GPUS if count <= gpus] if preset == "released" else []
+    return PRESETS[preset] | (RELEASED_BY_GPUS[max(fitting)] if fitting else {})
+
+
 def preset_config(preset: str, **options: Any) -> "TrainConfig":
     """Return the options of a preset with some of one's own, as the command line `--preset NAME ...` does.
 
@@ -98,4 +134,4 @@ def preset_config(preset: str, **options: Any) -> "TrainConfig":
 
     if preset not in PRESETS:
         raise TrainError(f"preset: got {preset!r}, expected one of {', '.join(PRESETS)}")
-    return TrainConfig(**({"preset": preset, **PRESETS[preset]} | options))
+    return TrainConfig(**({"preset": preset, **preset_values(preset)} | options))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from train.augment import DRAWS
+from train.distributed import share
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,18 @@ class Noise:
         """Overwrite in place: a captured graph reads fixed addresses."""
         for mine, theirs in zip(self.tensors(), other.tensors(), strict=True):
             mine.copy_(theirs)
+
+    def share(self, index: int, count: int, contiguous: bool) -> "Noise":
+        """Return what one of `count` shares of the minibatch gets; see train.distributed.share."""
+        if count == 1:
+            return self
+        z_d, z_g, mix, mirror = (
+            share(x, index, count, contiguous).contiguous() for x in (self.z_d, self.z_g, self.mix, self.mirror)
+        )
+        augment = None
+        if self.augment is not None:
+            augment = share(self.augment.transpose(0, 1), index, count, contiguous).transpose(0, 1).contiguous()
+        return Noise(z_d, z_g, mix, mirror, augment)
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return those that there are."""

@@ -16,6 +16,7 @@ from PIL import Image
 
 from celebahq.files import write_atomic
 from celebahq.progress import clock
+from train.distributed import Ranks
 from train.run_log import read_rows
 
 if TYPE_CHECKING:
@@ -157,6 +158,33 @@ class Report:
                 LOG.info("%s", line)
             else:
                 self._bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+class OfAnotherRank(Report):
+    """The report of a rank that is not the first: nothing is written, nobody is told."""
+
+    def __init__(self) -> None:
+        self.measured = []
+
+    def __enter__(self) -> "OfAnotherRank":
+        return self
+
+    def __exit__(self, *of_exception: object) -> None:
+        pass
+
+    def moved(self, nimg: int, resolution: int, alpha: float) -> None:
+        """Do nothing."""
+
+    def tick(self, row: dict[str, Any], seconds_left: float | None = None) -> None:
+        """Do nothing."""
+
+    def say(self, line: str) -> None:
+        """Do nothing."""
+
+
+def report_of(ranks: Ranks, folder: Path, nimg: int, total_kimg: float) -> Report:
+    """Return the report of a run: the first rank's writes and speaks."""
+    return Report(folder, nimg, total_kimg) if ranks.first else OfAnotherRank()
 
 
 def _event_writer(folder: Path, nimg: int) -> "SummaryWriter | None":

@@ -12,22 +12,27 @@ from train.step import STATISTICS
 
 
 def save_run(facts: RunFacts, state: RunState) -> None:
-    """Write model/ and a checkpoint. The model first: once the last checkpoint is there, the run counts as done.
+    """Write model/ and a checkpoint: called by all ranks, done by the first.
+
+    The model comes first: once the last checkpoint is there, the run counts as done.
 
     Raises:
         TrainError: the networks are not finite; what was saved before is left as it is.
         CheckpointError, ModelError: no room on the disk.
     """
-    refuse_divergence(facts.config, state)
+    statistics = facts.ranks.gather(state.statistics)
+    refuse_divergence(facts.config, state, statistics)
+    if not facts.ranks.first:
+        return
     publish(facts, state)
     folder = facts.config.run_folder / "checkpoints"
-    save_checkpoint(folder, state.nimg, state.checkpoint(facts), facts.config.keep_checkpoints)
+    save_checkpoint(folder, state.nimg, state.checkpoint(facts, statistics), facts.config.keep_checkpoints)
 
 
-def refuse_divergence(config: TrainConfig, state: RunState) -> None:
-    """Raise TrainError where a weight or a sum of the current tick is not finite."""
+def refuse_divergence(config: TrainConfig, state: RunState, statistics: torch.Tensor) -> None:
+    """Raise TrainError where a weight or a sum of the current tick (of any rank) is not finite."""
     nets = state.nets
-    vectors = (nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector, state.statistics)
+    vectors = (nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector, statistics)
     if not all(bool(torch.isfinite(vector).all()) for vector in vectors):
         raise TrainError(diverged(config, state))
 

@@ -14,7 +14,6 @@ from train.device import multiplies_bf16
 from train.initial import Initial, architecture_of_checkpoint, fill, grown
 from train.parameters import FlatParameters
 from train.randomness import derived_seed
-from train.schedule import at_resolution
 from train.step import Networks, Settings
 from zoo.architecture import ProGANConfig
 from zoo.progan import Discriminator, Generator
@@ -73,23 +72,6 @@ def architecture_of(config: TrainConfig) -> ProGANConfig:
     return ProGANConfig(
         latent_size=config.latent_size, fmap_base=config.fmap_base, fmap_max=config.fmap_max, variant=config.variant
     )
-
-
-def check_minibatches(
-    config: TrainConfig, first_resolution: int, last_resolution: int, architecture: ProGANConfig | None = None
-) -> None:
-    """Raise TrainError if a minibatch does not fill whole groups of the network's minibatch stddev."""
-    architecture = architecture or architecture_of(config)
-    group = architecture.stddev_group_size if architecture.stddev_uneven == "refused" else None
-    for i in range(last_resolution.bit_length() - first_resolution.bit_length() + 1):
-        resolution = first_resolution << i
-        size = int(at_resolution(config.minibatch_at, resolution, config.minibatch))
-        if group and size > group and size % group:
-            raise TrainError(
-                f"minibatch at {resolution}x{resolution}: got {size} images, expected a multiple of {group} (whole "
-                f"groups of this network's minibatch stddev); give "
-                f"{config.minibatch_flag(resolution, size - size % group)}"
-            )
 
 
 def make_networks(

@@ -3,20 +3,23 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 
 from celebahq_builder.hdf5 import Dataset, open_dataset
-from train.config import TrainConfig
+from train.config import TrainConfig, TrainError
 from train.cost import Cost
 from train.data import RealFaces
 from train.device import use_device
+from train.distributed import Ranks, share
 from train.initial import Initial, growth_of_checkpoint, read_initial, start_of
+from train.minibatch import check_minibatches
 from train.plan import Plan, make_plan, with_augmentation
 from train.report import LOG
 from train.run_folder import dataset_facts, lock_run_folder, resume, run_of_the_same_faces, write_options
-from train.setup import check_minibatches, choose_precision, make_networks
+from train.setup import choose_precision, make_networks
 from train.state import RunFacts, RunState
 from train.timing import time_first_levels
 
@@ -37,32 +40,44 @@ class Run:
 
 
 @contextlib.contextmanager
-def started(config: TrainConfig, given: frozenset[str] | None) -> Iterator[Run]:
-    """Open the data, lock the run folder, and give the run that stands in it; see train.loop.train."""
+def started(config: TrainConfig, given: frozenset[str] | None, ranks: Ranks) -> Iterator[Run]:
+    """Open the data, lock the run folder, and give the run that stands in it; see train.loop.train.
+
+    Of several ranks the first alone touches the folder, and tells the others what it found.
+    """
     with open_dataset(config.dataset) as dataset:
         fingerprint = dataset_facts(dataset)
-        if other := run_of_the_same_faces(config, fingerprint):
+        if ranks.from_first(lambda: fingerprint) != fingerprint:
+            raise TrainError(f"{config.dataset}: got other data on rank {ranks.rank} than on rank 0, expected the same")
+        if other := ranks.from_first(lambda: run_of_the_same_faces(config, fingerprint)):
             LOG.info("%s holds the faces of %s, which goes on; give --name for a new run", config.dataset, other)
             config = replace(config, name=other.name)
-        with lock_run_folder(config.run_folder, LOG.info):
-            yield _start(config, dataset, fingerprint, given)
+        with lock_run_folder(config.run_folder, LOG.info) if ranks.first else contextlib.nullcontext():
+            yield _start(config, dataset, fingerprint, given, ranks)
 
 
-def _start(config: TrainConfig, dataset: Dataset, fingerprint: dict[str, Any], given: frozenset[str] | None) -> Run:
+def _start(
+    config: TrainConfig, dataset: Dataset, fingerprint: dict[str, Any], given: frozenset[str] | None, ranks: Ranks
+) -> Run:
     # Run folder: a new one, or the place where it stopped. Plan, device, precision.
-    resumed = resume(config.run_folder, config, fingerprint, LOG.info, given)
+    asked = config
+    resumed = ranks.from_first(lambda: resume(asked.run_folder, asked, fingerprint, LOG.info, given))
     config, saved, initial = resumed.config, resumed.state, None
-    if config.init and not saved:
-        initial = read_initial(config.init)
+    if init := config.init if not saved else None:
+        initial = ranks.from_first(lambda: read_initial(init))
         config = start_of(config, initial, given)
     first = initial.architecture.resolution if initial else 4
     plan = make_plan(config, dataset, first, growth_of_checkpoint(saved) if saved else None)
     config = with_augmentation(config, len(dataset), plan)
-    write_options(config.run_folder, config, resumed.history)
-    device = use_device(config.device)
-    precision = choose_precision(config.precision, device, saved["precision"] if saved else None, config.run_folder)
-    named = _device_name(device)
-    facts = RunFacts(config, precision, named, fingerprint, resumed.history, plan.growth, dataset.label_names)
+    if ranks.first:
+        write_options(config.run_folder, config, resumed.history)
+    device = use_device(asked.device, ranks)
+    of_run = saved["precision"] if saved else None
+    precision = choose_precision(config.precision, device, of_run, config.run_folder)
+    if ranks.from_first(lambda: precision) != precision:
+        raise TrainError(f"--precision: got {precision} on rank {ranks.rank} and another on rank 0, expected the same")
+    named, labels = _device_name(device, ranks), dataset.label_names
+    facts = RunFacts(config, precision, named, fingerprint, resumed.history, plan.growth, labels, ranks)
 
     # Networks and everything that lives on the device.
     nets = make_networks(
@@ -76,18 +91,23 @@ def _start(config: TrainConfig, dataset: Dataset, fingerprint: dict[str, Any], g
         state=saved,
     )
     architecture = nets.generator.config
-    check_minibatches(config, plan.growth["first_resolution"], plan.resolution, architecture)
+    grown_to = [r for r in architecture.resolutions if r >= plan.growth["first_resolution"]]
+    check_minibatches(config, grown_to, architecture, ranks)
     resident_bytes = round(config.resident_gib * 2**30)
-    data = RealFaces(dataset, device, config.seed, resident_bytes, config.variant == "paper")
-    state = RunState.of(nets, config, plan.growth, saved)
+    contiguous = architecture.stddev_kind == "contiguous"
+    mine = partial(share, index=ranks.rank, count=ranks.count, contiguous=contiguous)
+    data = RealFaces(dataset, device, config.seed, resident_bytes, config.variant == "paper", mine)
+    state = RunState.of(nets, config, plan.growth, saved, ranks)
+    ranks.check_equal(state.tensors())
     cost = Cost(config, architecture, plan)
     if state.nimg < plan.total_kimg * 1000:
-        time_first_levels(cost, config, architecture, precision, device)
+        time_first_levels(cost, config, architecture, precision, device, ranks.count)
     return Run(facts, plan, state, dataset, data, cost, initial, saved is not None)
 
 
-def _device_name(device: torch.device) -> str:
+def _device_name(device: torch.device, ranks: Ranks) -> str:
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+        return (f"{ranks.count} x " if ranks.count > 1 else "") + torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
-    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+    processes = f"{ranks.count} processes of " if ranks.count > 1 else ""
+    return f"CPU, {processes}{threads} thread{'s' if threads > 1 else ''}"

@@ -8,6 +8,7 @@ import torch
 
 from train.checkpoint import CheckpointError, DamagedCheckpointError
 from train.config import TrainConfig
+from train.distributed import ALONE, Ranks
 from train.optimizer import Adam
 from train.power_ema import PowerAverages
 from train.schedule import Growth, growth_at
@@ -31,6 +32,8 @@ class RunFacts:
     growth: dict[str, Any]
     label_names: tuple[str, ...] | None = None
     """Of the classes or attributes, where the data set names them."""
+    ranks: Ranks = ALONE
+    """This process among those of torchrun."""
 
     def machine(self, seconds: float) -> dict[str, Any]:
         """Return what is published of how it was trained."""
@@ -62,7 +65,12 @@ class RunState:
 
     @classmethod
     def of(
-        cls, nets: Networks, config: TrainConfig, growth: dict[str, Any], saved: dict[str, Any] | None = None
+        cls,
+        nets: Networks,
+        config: TrainConfig,
+        growth: dict[str, Any],
+        saved: dict[str, Any] | None = None,
+        ranks: Ranks = ALONE,
     ) -> "RunState":
         """Return the state of a run that begins, or put a checkpoint back into its networks.
 
@@ -71,6 +79,7 @@ class RunState:
             config: the options of the run.
             growth: the arguments of growth_at.
             saved: the checkpoint.
+            ranks: of the run; the sums of an unfinished tick are each rank's own where there are as many as before.
         """
         device = nets.g_flat.vector.device
         state = cls(nets, growth_at(0, **growth), torch.zeros(len(STATISTICS), device=device))
@@ -79,6 +88,11 @@ class RunState:
         if saved is None:
             return state
         state.adams = restore(saved, nets, config, state.statistics)
+        own = saved.get("statistics_of_ranks")
+        if own is not None and len(own) == ranks.count:
+            state.statistics.copy_(own[ranks.rank])
+        elif not ranks.first:  # the first goes on from the sum
+            state.statistics.zero_()
         state.nimg, state.tick, state.tick_start = saved["nimg"], saved["tick"], saved["tick_start"]
         state.seconds, state.stage = saved["seconds"], saved["stage"]
         state.growth = growth_at(state.nimg, **growth)
@@ -88,8 +102,19 @@ class RunState:
             state.power = PowerAverages.restored(saved["power_ema"], nets.g_flat.vector)
         return state
 
-    def checkpoint(self, facts: RunFacts) -> dict[str, Any]:
-        """Return what a checkpoint holds: tensors on the CPU and plain types."""
+    def tensors(self) -> list[torch.Tensor]:
+        """Return those that all ranks must hold alike."""
+        flat = [self.nets.g_flat.vector, self.nets.d_flat.vector, self.nets.ema_flat.vector]
+        adams = [x for adam in self.adams or () for x in (adam.mean, adam.mean_square)]
+        return flat + adams + ([] if self.ada is None else [self.ada])
+
+    def checkpoint(self, facts: RunFacts, statistics: torch.Tensor) -> dict[str, Any]:
+        """Return what a checkpoint holds: tensors on the CPU and plain types.
+
+        Args:
+            facts: what the run is.
+            statistics: (ranks, len(STATISTICS)), the sums of the unfinished tick on each.
+        """
         return {
             "config": facts.config.to_dict(),
             "architecture": self.nets.generator.config.to_dict(),
@@ -104,7 +129,8 @@ class RunState:
             "seconds": self.seconds,
             **({} if self.ada is None else {"ada": self.ada.cpu().clone()}),
             **({} if self.power is None else {"power_ema": self.power.state_dict()}),
-            **gather(self.nets, self.optimizers, self.statistics),
+            **({} if len(statistics) == 1 else {"statistics_of_ranks": statistics.cpu()}),
+            **gather(self.nets, self.optimizers, statistics.sum(0)),
         }
 
     @property

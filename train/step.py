@@ -1,11 +1,14 @@
 """One iteration of training: discriminator with penalty, generator, moving average; pure, with static shapes."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from train.augment import adapt, augment
+from train.distributed import Split, share
 from train.ema import ema_beta, update_ema
 from train.gradient_penalty import input_gradient
 from train.losses import (
@@ -75,6 +78,12 @@ class Batch:
             if getattr(self, name) is not None:
                 getattr(self, name).copy_(getattr(other, name), non_blocking=True)
 
+    def share(self, index: int, count: int, contiguous: bool) -> "Batch":
+        """Return one of `count` shares; see train.distributed.share."""
+        whole = (getattr(self, field.name) for field in fields(self))
+        parts = (None if x is None else share(x, index, count, contiguous) for x in whole)
+        return self if count == 1 else Batch(*parts)  # type: ignore[arg-type]
+
 
 def prepare_reals(reals: Tensor, mirror: Tensor | None, alpha: Tensor) -> Tensor:
     """Return reals as the discriminator sees them: [-1, 1], perhaps mirrored, faded like the networks.
@@ -101,33 +110,89 @@ def train_step(
     statistics: Tensor,
     settings: Settings,
     ada: Tensor | None = None,
+    split: Split | None = None,
 ) -> None:
     """Show one minibatch to both networks and update them, in place. Nothing is read back to the host.
 
     Args:
         nets: the networks.
         adams: the optimizers of (generator, discriminator) at this resolution, their learning rates set.
-        batch: the minibatch.
-        noise: everything random.
+        batch: the minibatch, or this rank's share of it.
+        noise: everything random, of the same samples.
         alpha: () float32, weight of the newest block; 1 once it is fully in.
-        statistics: (len(STATISTICS),) float32 sums, added to.
+        statistics: (len(STATISTICS),) float32 sums, added to: this rank's share of each.
         settings: constants.
         ada: (2,) float32 state of the augmentation's probability, where it is adaptive; see train.augment.adapt.
+        split: how the minibatch is divided; None: not at all.
     """
     n, resolution = batch.reals.shape[0], batch.reals.shape[-1]
+    split = split or Split(n)
     g_adam, d_adam = adams
+    nets.discriminator.output().across = split.across
+    parts = [
+        (batch.share(i, split.parts, split.contiguous), noise.share(i, split.parts, split.contiguous))
+        for i in range(split.parts)
+    ]
+
+    # Discriminator. The gradient of the mean over a minibatch is the sum over its parts and ranks.
+    gradient, seen = discriminator_gradient(nets, *parts[0], alpha, settings, ada, split)
+    all_seen = [seen]
+    for part in parts[1:]:
+        more, seen = discriminator_gradient(nets, *part, alpha, settings, ada, split)
+        gradient += more
+        all_seen.append(seen)
+    d_overflow = d_adam.update(split.ranks.add_up(gradient))
+
+    # Generator.
+    gradient, g_loss = generator_gradient(nets, *parts[0], all_seen[0].reals, alpha, settings, ada, split)
+    for part, seen in zip(parts[1:], all_seen[1:], strict=True):
+        more, loss = generator_gradient(nets, *part, seen.reals, alpha, settings, ada, split)
+        gradient += more
+        g_loss = g_loss + loss
+    g_overflow = g_adam.update(split.ranks.add_up(gradient))
+
+    # The published generator, after G's step as in the Theano program.
+    beta = ema_beta(split.total, settings.ema_kimg) if settings.ema_beta is None else settings.ema_beta
+    update_ema(nets.ema_flat.prefix(resolution), nets.g_flat.prefix(resolution), beta)
+
+    with torch.no_grad():
+        d_loss, real_scores, fake_scores, penalty = _joined(all_seen)
+        if ada is not None:
+            adapt(ada, real_scores, fake_scores, settings.augment_kimg, split.mean_over_all, split.total)
+        once = [x / split.ranks.count for x in (d_overflow, g_overflow, torch.ones_like(d_overflow))]
+        row = [d_loss, g_loss, *map(split.mean, (real_scores, fake_scores, penalty)), *once]
+        row += [split.mean(real_scores.square())]
+        statistics += torch.stack([x.detach() for x in row])
+
+
+class Seen(NamedTuple):
+    """What the discriminator's step leaves of some samples (N,): a share of the mean loss, scores, penalties."""
+
+    loss: Tensor
+    real_scores: Tensor
+    fake_scores: Tensor
+    penalty: Tensor
+    reals: Tensor | None
+    """As they were shown, where the generator's step compares with them."""
+
+
+def discriminator_gradient(
+    nets: Networks, batch: Batch, noise: Noise, alpha: Tensor, settings: Settings, ada: Tensor | None, split: Split
+) -> tuple[Tensor, Seen]:
+    """Return what some samples add to the gradient of D's mean loss, (P,), and what was seen of them."""
+    n, resolution = batch.reals.shape[0], batch.reals.shape[-1]
     d_labels = batch.labels if batch.d_labels is None else batch.d_labels
 
-    # Discriminator. What it is shown goes through it as one batch: fewer, larger kernels; minibatch stddev keeps the
-    # sets apart. The penalized gradient is at mixtures, whose score does not count, or at reals and fakes themselves.
+    # What it is shown goes through it as one batch: fewer, larger kernels; minibatch stddev keeps the sets apart. The
+    # penalized gradient is at mixtures, whose score does not count, or at reals and fakes themselves.
     reals = prepare_reals(batch.reals, noise.mirror if settings.mirror else None, alpha)
     relativistic = settings.loss == "r3gan"
     with torch.no_grad():
         fakes = nets.generator(noise.z_d, d_labels, resolution=resolution, alpha=alpha)
         # Real i, fake i and what lies between them are transformed alike.
-        reals, fakes = (_augmented(x, noise, 0, alpha, settings, ada) for x in (reals, fakes))
-        images = torch.cat([reals, fakes] if relativistic else [reals, fakes, torch.lerp(reals, fakes, noise.mix)])
-        images = images.contiguous(memory_format=torch.channels_last)  # as the weights lie
+        reals, fakes = (_augmented(x, noise, 0, alpha, settings, ada) for x in (reals.to(fakes.dtype), fakes))
+        shown = [reals, fakes] if relativistic else [reals, fakes, torch.lerp(reals, fakes, noise.mix.to(fakes.dtype))]
+        images = torch.cat(shown).contiguous(memory_format=torch.channels_last)  # as the weights lie
     tape: list[Tensor] = []
     scores, logits = _scores(nets.discriminator, images, alpha, sets=len(images) // n, tape=tape)
     real_scores, fake_scores = scores[:n], scores[n : 2 * n]
@@ -148,17 +213,31 @@ def train_step(
         )
     if logits is not None and batch.labels is not None and d_labels is not None:
         loss = loss + label_loss(logits[:n], batch.labels) + label_loss(logits[n : 2 * n], d_labels)
-    d_loss = loss.mean()
+    d_loss = split.mean(loss)
     gradients = torch.autograd.grad(d_loss, nets.d_flat.active(resolution), allow_unused=True)
     tape.clear()  # the activations of three minibatches, which G's step would find in its way
-    d_overflow = d_adam.update(nets.d_flat.flatten(gradients, resolution))
+    kept = reals if relativistic else None
+    seen = Seen(d_loss.detach(), real_scores.detach(), fake_scores.detach(), penalty.detach(), kept)
+    return nets.d_flat.flatten(gradients, resolution), seen
 
-    # Generator: its gradient passes through the discriminator, whose own weights want none.
-    nets.discriminator.requires_grad_(False)
+
+def generator_gradient(
+    nets: Networks,
+    batch: Batch,
+    noise: Noise,
+    reals: Tensor | None,
+    alpha: Tensor,
+    settings: Settings,
+    ada: Tensor | None,
+    split: Split,
+) -> tuple[Tensor, Tensor]:
+    """Return what some samples add to the gradient of G's mean loss, (P,), and to that loss."""
+    resolution = batch.reals.shape[-1]
+    nets.discriminator.requires_grad_(False)  # the gradient passes through D, whose own weights want none
     fakes = nets.generator(noise.z_g, batch.g_labels, resolution=resolution, alpha=alpha)
     fakes = _augmented(fakes, noise, 1, alpha, settings, ada)
     scores, logits = _scores(nets.discriminator, fakes, alpha, sets=1)
-    if relativistic:
+    if reals is not None:
         with torch.no_grad():
             compared, _ = _scores(nets.discriminator, reals, alpha, sets=1)
         loss = relativistic_loss(scores, compared)
@@ -166,21 +245,19 @@ def train_step(
         loss = generator_loss(scores)
     if logits is not None and batch.g_labels is not None:
         loss = loss + label_loss(logits, batch.g_labels)
-    g_loss = loss.mean()
+    g_loss = split.mean(loss)
     gradients = torch.autograd.grad(g_loss, nets.g_flat.active(resolution), allow_unused=True)
     nets.discriminator.requires_grad_(True)
-    g_overflow = g_adam.update(nets.g_flat.flatten(gradients, resolution))
+    return nets.g_flat.flatten(gradients, resolution), g_loss.detach()
 
-    # The published generator, after G's step as in the Theano program.
-    beta = ema_beta(n, settings.ema_kimg) if settings.ema_beta is None else settings.ema_beta
-    update_ema(nets.ema_flat.prefix(resolution), nets.g_flat.prefix(resolution), beta)
 
-    with torch.no_grad():
-        if ada is not None:
-            adapt(ada, real_scores, fake_scores, settings.augment_kimg)
-        row = [d_loss, g_loss, real_scores.mean(), fake_scores.mean(), penalty.mean(), d_overflow, g_overflow]
-        row += [torch.ones_like(d_loss), real_scores.square().mean()]
-        statistics += torch.stack([x.detach() for x in row])
+def _joined(seen: Sequence[Seen]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the parts' losses added up, and their scores and penalties as one batch's."""
+    if len(seen) == 1:
+        return seen[0][:4]
+    loss = torch.stack([part.loss for part in seen]).sum()
+    real_scores, fake_scores = (torch.cat(x) for x in zip(*((p.real_scores, p.fake_scores) for p in seen), strict=True))
+    return loss, real_scores, fake_scores, torch.cat([part.penalty for part in seen])
 
 
 def _scores(

@@ -5,9 +5,11 @@ from collections.abc import Callable
 import torch
 
 from train.capture import Iteration
-from train.config import TrainConfig
+from train.config import TrainConfig, TrainError
 from train.data import RealFaces
+from train.distributed import ALONE, Ranks, Split
 from train.memory import OutOfMemoryError, is_out_of_memory, release
+from train.minibatch import split_of
 from train.power_ema import PowerAverages
 from train.randomness import draw_noise
 from train.schedule import Growth, at_resolution, learning_rate_at
@@ -23,14 +25,24 @@ class Stepper:
         config: the options of the run.
         data: where minibatches come from.
         say: prints a line.
+        ranks: of the run.
     """
 
-    def __init__(self, state: RunState, config: TrainConfig, data: RealFaces, say: Callable[[str], None]) -> None:
-        self.state, self.config, self.data, self._say = state, config, data, say
+    def __init__(
+        self,
+        state: RunState,
+        config: TrainConfig,
+        data: RealFaces,
+        say: Callable[[str], None],
+        ranks: Ranks = ALONE,
+    ) -> None:
+        self.state, self.config, self.data, self._say, self._ranks = state, config, data, say, ranks
         self.device = state.nets.g_flat.vector.device
         self.alpha = torch.ones((), device=self.device)
         self._random = torch.Generator(self.device)
-        self._shape: tuple[int, int] | None = None
+        self._shape: tuple[int, Split] | None = None
+        self._too_few_parts: dict[int, int] = {}
+        """By resolution, the parts of a minibatch for which memory was too small."""
         self._iteration: Iteration | None = None
 
     def advance(self, growth: Growth) -> tuple[int, float]:
@@ -40,9 +52,8 @@ class Stepper:
             OutOfMemoryError: even with no level of the file held in the device's memory.
         """
         state, config, resolution = self.state, self.config, growth.resolution
-        size = int(at_resolution(config.minibatch_at, resolution, config.minibatch))
         state.growth = growth
-        self._enter(growth, size)
+        size = self._enter(growth).total
         self.alpha.fill_(growth.alpha)
         base = at_resolution(config.learning_rate_at, resolution, config.learning_rate)
         rate = learning_rate_at(state.nimg, base=base, rampup_kimg=config.rampup_kimg)
@@ -50,16 +61,22 @@ class Stepper:
         alone = state.nimg < (config.discriminator_kimg or 0) * 1000  # a generator's rate of 0 leaves it as it is
         g_adam.learning_rate.fill_(0.0 if alone else rate)
         d_adam.learning_rate.fill_(rate)
-        if not self.try_twice(lambda: self._show(resolution, size), f"minibatches of {size}"):
-            raise OutOfMemoryError(f"{resolution}x{resolution}: got no memory for minibatches of {size}")
+        while not self.try_twice(lambda: self._show(resolution), f"minibatches of {size}", self._ranks.count == 1):
+            self._divide(growth)
         if state.power is None or len(state.power.current) != len(g_adam.vector):
             state.power = PowerAverages(g_adam.vector, state.nimg)
         state.nimg += size
         state.power.update(state.nimg, size)
         return size, rate
 
-    def try_twice(self, work: Callable[[], None], what: str) -> bool:
-        """Do something; where memory runs out, once more without the level that is held in it. Whether it was done."""
+    def try_twice(self, work: Callable[[], None], what: str, again: bool = True) -> bool:
+        """Do something; where memory runs out, once more without the level that is held in it. Whether it was done.
+
+        Args:
+            work: what to do.
+            what: is short of memory, for the line that says so.
+            again: whether to try again: not what the other ranks are in the middle of.
+        """
         for _ in range(2):
             failed = False
             try:
@@ -71,7 +88,7 @@ class Stepper:
             if not failed:
                 return True
             release(self.device)
-            if not self.intact or not self.data.release_resident():
+            if not again or not self.intact or not self.data.release_resident():
                 return False
             self._say(f"memory ran out at {what}: the faces are read from the file from here on, not held in memory")
             release(self.device)
@@ -82,24 +99,52 @@ class Stepper:
         """Whether networks and optimizers stand between two iterations; not where memory ran out within one."""
         return self._iteration is None or self._iteration.intact
 
-    def _enter(self, growth: Growth, size: int) -> None:
-        """Growth: at both ends of a fade the optimizers forget; a new resolution gets new ones."""
-        state, config = self.state, self.config
+    def _divide(self, growth: Growth) -> None:
+        """Show minibatches of this resolution in more parts from here on.
+
+        Raises:
+            OutOfMemoryError: they cannot be, or other ranks wait in the middle of one.
+        """
+        assert self._shape is not None, "of an iteration that was tried"
+        resolution, split = self._shape
+        short = OutOfMemoryError(f"{resolution}x{resolution}: got no memory for minibatches of {split.total}")
+        if not self.intact or self._ranks.count > 1:
+            raise short
+        self._too_few_parts[resolution] = split.parts
+        try:
+            parts = self._enter(growth).parts
+        except TrainError:
+            raise short from None
+        self._say(
+            f"memory ran out at minibatches of {split.total}: at {resolution}x{resolution} they are shown in {parts} "
+            f"parts from here on, as --max-batch-per-gpu {-(-split.total // parts)} does from the start"
+        )
+
+    def _enter(self, growth: Growth) -> Split:
+        """Growth: at both ends of a fade the optimizers forget; a new resolution gets new ones. Return the minibatch.
+
+        Raises:
+            TrainError: it cannot be divided as asked.
+        """
+        state, config, architecture = self.state, self.config, self.state.nets.generator.config
+        too_few = self._too_few_parts.get(growth.resolution, 0)
+        split = split_of(config, architecture, growth.resolution, self._ranks, too_few)
         if growth.stage != state.stage:
             if state.adams is None or len(state.adams[0].vector) != len(state.nets.g_flat.prefix(growth.resolution)):
                 state.adams = make_adams(state.nets, config, growth.resolution)
             for adam in state.adams:
                 adam.reset()
             state.stage = growth.stage
-        if self._shape != (growth.resolution, size):
-            self._shape, self._iteration = (growth.resolution, size), None  # frees the graph of the shape before
+        if self._shape != (growth.resolution, split):
+            self._shape, self._iteration = (growth.resolution, split), None  # frees the graph of the shape before
             captured = config.capture and self.device.type == "cuda"
-            self._iteration = Iteration(
-                state.nets, state.optimizers, self.alpha, state.statistics, step_settings(config), captured, state.ada
-            )
+            fixed = (self.alpha, state.statistics, step_settings(config), captured, state.ada, split)
+            self._iteration = Iteration(state.nets, state.optimizers, *fixed)
+        return split
 
-    def _show(self, resolution: int, size: int) -> None:
-        config, nimg = self.config, self.state.nimg
-        batch = self.data.batch(resolution, nimg, size)
-        assert self._iteration is not None, "made by _enter"
-        self._iteration(batch, draw_noise(self._random, config.seed, nimg, size, config.latent_size, config.augments))
+    def _show(self, resolution: int) -> None:
+        assert self._iteration is not None and self._shape is not None, "made by _enter"
+        config, nimg, split = self.config, self.state.nimg, self._shape[1]
+        batch = self.data.batch(resolution, nimg, split.total)
+        noise = draw_noise(self._random, config.seed, nimg, split.total, config.latent_size, config.augments)
+        self._iteration(batch, noise.share(self._ranks.rank, self._ranks.count, split.contiguous))

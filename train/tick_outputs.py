@@ -26,7 +26,7 @@ class TickOutputs:
         self.run, self.stepper, self.report = run, stepper, report
         config, dataset, resolution = run.facts.config, run.dataset, run.plan.resolution
         self._latents, self._labels = grid_latents(config, dataset, resolution, stepper.device)
-        if not run.resumed:
+        if not run.resumed and run.facts.ranks.first:
             save_reals(config.run_folder, dataset, resolution)
         measured = report.measured
         self._metrics = training_metrics(config, dataset, stepper.device, measured) if config.metrics else None

@@ -75,7 +75,7 @@ class TimedStep:
 
 
 def time_first_levels(
-    cost: Cost, config: TrainConfig, architecture: ProGANConfig, precision: str, device: torch.device
+    cost: Cost, config: TrainConfig, architecture: ProGANConfig, precision: str, device: torch.device, ranks: int = 1
 ) -> None:
     """Give `cost` one timed iteration of each of the first levels, as many as take a second or two.
 
@@ -83,7 +83,8 @@ def time_first_levels(
     """
     began = time.perf_counter()
     for resolution in cost.resolutions:
-        seconds = _time_one(config, architecture.at(resolution), cost.minibatch[resolution], precision, device)
+        share = -(-cost.minibatch[resolution] // ranks)  # what the ranks say to each other is not in it
+        seconds = _time_one(config, architecture.at(resolution), share, precision, device)
         if seconds is None:  # said in earnest when the run itself has no memory
             break
         cost.estimated(resolution, seconds / cost.minibatch[resolution] * 1000)

@@ -38,4 +38,6 @@ def blend(coarse: Tensor, fine: Tensor, alpha: Tensor | float) -> Tensor:
 
 def weighted(x: Tensor, weight: Tensor | float) -> Tensor:
     """Return weight * x in the dtype of x; the weight counts in its own, as in blend, whose adjoint this is."""
-    return (x * weight).to(x.dtype) if not isinstance(weight, Tensor) else (x.to(weight.dtype) * weight).to(x.dtype)
+    if isinstance(weight, Tensor) and weight.dtype.itemsize > x.dtype.itemsize:
+        return (x.to(weight.dtype) * weight).to(x.dtype)
+    return x * weight

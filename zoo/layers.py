@@ -1,6 +1,8 @@
 """The layers of ProGAN: equalized convolution and dense, pixelwise normalization, minibatch stddev, resampling."""
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -64,6 +66,20 @@ class EqualizedLinear(nn.Module):
         return F.linear(x, self.scaled_weight(x.dtype), self.bias.to(x.dtype))
 
 
+class Across(NamedTuple):
+    """A minibatch that lies in several processes."""
+
+    total: Callable[[Tensor], Tensor]
+    """Sum of a tensor over all of them, the same in each; differentiable to any order."""
+    samples: int
+    """Of the whole minibatch."""
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """Return x in float32, or as it is where it has more: what statistics, scores and norms are computed in."""
+    return x if x.dtype == torch.float64 else x.float()
+
+
 def leaky_relu(x: Tensor, leak: float = NEGATIVE_SLOPE) -> Tensor:
     """Return x where it is positive and leak * x elsewhere."""
     return F.leaky_relu(x, leak)
@@ -77,7 +93,7 @@ def pixel_norm(x: Tensor, eps: float = 1e-8, outside_root: bool = False) -> Tens
         eps: added to the mean square, or
         outside_root: to its root, as MMGeneration does.
     """
-    mean_square = x.float().square().mean(dim=1, keepdim=True)
+    mean_square = full_precision(x).square().mean(dim=1, keepdim=True)
     if outside_root:
         return x / (torch.sqrt(mean_square) + eps).to(x.dtype)
     return x * torch.rsqrt(mean_square + eps).to(x.dtype)
@@ -108,8 +124,20 @@ def ungrouped(x: Tensor, contiguous: bool = False) -> Tensor:
     return (x.transpose(1, 2) if contiguous else x).flatten(0, 2)
 
 
+def mean_over_group(grouped: Tensor, across: Across | None = None) -> Tensor:
+    """Return the mean over the group, kept as an axis of 1; across: the group is a minibatch in several processes."""
+    if across is None:
+        return grouped.mean(dim=1, keepdim=True)
+    return across.total(grouped.sum(dim=1, keepdim=True)) / across.samples
+
+
 def minibatch_stddev(
-    x: Tensor, group_size: int | None = None, sets: int = 1, contiguous: bool = False, unbiased: bool = False
+    x: Tensor,
+    group_size: int | None = None,
+    sets: int = 1,
+    contiguous: bool = False,
+    unbiased: bool = False,
+    across: Across | None = None,
 ) -> Tensor:
     """Append one map: the standard deviation over the group, averaged over features and pixels (paper, section 3).
 
@@ -119,19 +147,22 @@ def minibatch_stddev(
         sets: batches merged into one for speed, each with groups of its own.
         contiguous: groups of neighbours instead.
         unbiased: divide by one less than the samples of a group; the value of one sample alone is then 0.
+        across: where the rest of the batch lies; counts where the group is the whole batch.
 
     Returns:
         (sets * N, C + 1, H, W), the statistics in float32, biased variance plus 1e-8.
     """
-    grouped = stddev_groups(x.float(), group_size, sets, contiguous)
-    members = grouped.shape[1]
-    variance = (grouped - grouped.mean(dim=1, keepdim=True)).square().mean(dim=1)
+    grouped = stddev_groups(full_precision(x), group_size, sets, contiguous)
+    across = across if group_size is None else None
+    here = grouped.shape[1]
+    members = here if across is None else across.samples
+    variance = mean_over_group((grouped - mean_over_group(grouped, across)).square(), across)[:, 0]
     if unbiased:
         variance = variance * (members / max(members - 1, 1))
     value = torch.sqrt(variance + 1e-8).mean(dim=(2, 3, 4))  # (sets, groups)
     if unbiased and members == 1:
         value = torch.zeros_like(value)
-    per_sample = ungrouped(value[:, None].expand(-1, members, -1), contiguous).reshape(-1, 1, 1, 1)
+    per_sample = ungrouped(value[:, None].expand(-1, here, -1), contiguous).reshape(-1, 1, 1, 1)
     return torch.cat([x, per_sample.to(x.dtype).expand(-1, 1, *x.shape[2:])], dim=1)
 
 

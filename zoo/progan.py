@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from zoo.architecture import ProGANConfig
 from zoo.fading import blend, fade_state, fades, is_fading
 from zoo.layers import (
+    Across,
     EqualizedConv2d,
     EqualizedLinear,
     downsample,
+    full_precision,
     leaky_relu,
     minibatch_stddev,
     pixel_norm,
@@ -137,9 +139,9 @@ class Generator(nn.Module):
             if r > resolution:
                 break
             previous, x = x, self.blocks[size_key(r)](x)
-        image = self.to_rgb[size_key(resolution)](x).float()
+        image = full_precision(self.to_rgb[size_key(resolution)](x))
         if resolution > 4 and is_fading(alpha):
-            coarse = self.to_rgb[size_key(resolution // 2)](previous).float()
+            coarse = full_precision(self.to_rgb[size_key(resolution // 2)](previous))
             image = blend(upsample(coarse), image, alpha)
         if self.config.tanh:
             image = torch.tanh(image)
@@ -179,6 +181,8 @@ class DiscriminatorOutput(nn.Module):
     def __init__(self, config: ProGANConfig) -> None:
         super().__init__()
         self.config = config
+        self.across: Across | None = None
+        """Where the rest of a minibatch lies whose minibatch stddev is over all of it; None: nowhere."""
         channels = config.feature_maps(4)
         maps = channels + (config.stddev_kind != "none")
         if config.discriminator_conv:
@@ -188,7 +192,7 @@ class DiscriminatorOutput(nn.Module):
 
     def forward(self, x: Tensor, sets: int, tape: list[Tensor] | None = None) -> Tensor:
         leak = self.config.discriminator_leak
-        x = x.float()
+        x = full_precision(x)
         conv = self.with_stddev(x, sets)
         if self.config.discriminator_conv:
             conv = leaky_relu(self.conv(conv), leak)
@@ -203,7 +207,7 @@ class DiscriminatorOutput(nn.Module):
         if kind == "none":
             return x
         group = self.config.stddev_group_for(len(x) // sets)
-        return minibatch_stddev(x, group, sets, kind == "contiguous", self.config.stddev_unbiased)
+        return minibatch_stddev(x, group, sets, kind == "contiguous", self.config.stddev_unbiased, self.across)
 
 
 class Scores(NamedTuple):

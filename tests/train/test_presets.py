@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from train.config import TrainConfig, TrainError
+from train.minibatch import check_minibatches
 from train.options import changes, forbidden_change
 from train.presets import PRESETS, preset_config
 from train.schedule import at_resolution, schedule_kimg
-from train.setup import check_minibatches
+from train.setup import architecture_of
 
 
 def preset(name: str, **options) -> TrainConfig:
@@ -87,13 +88,17 @@ def test_the_way_out_of_a_small_gpu_keeps_the_other_resolutions_minibatches():
     assert preset("paper").minibatch_flag(512, 3) == "--minibatch-at 256 14 512 3 1024 3"
 
 
+def checked(resolutions: list[int], config: TrainConfig) -> None:
+    check_minibatches(config, resolutions, architecture_of(config))
+
+
 def test_minibatch_that_breaks_a_stddev_group_is_refused_before_any_work():
     with pytest.raises(
         TrainError, match=r"minibatch at 8x8: got 6 images, expected a multiple of 4 .*; give --minibatch-at 4 2 8 4"
     ):
-        check_minibatches(preset("released", minibatch_at=((4, 2), (8, 6))), 4, 8)
-    check_minibatches(preset("released", minibatch_at=((4, 2), (8, 6))), 4, 4)  # fewer than a group are one group
-    check_minibatches(preset("paper", minibatch_at=((8, 6),)), 4, 8)  # the paper's group is the whole batch
+        checked([4, 8], preset("released", minibatch_at=((4, 2), (8, 6))))
+    checked([4], preset("released", minibatch_at=((4, 2), (8, 6))))  # fewer than a group are one group
+    checked([4, 8], preset("paper", minibatch_at=((8, 6),)))  # the paper's group is the whole batch
 
 
 def test_preset_from_python_is_that_of_the_command_line_and_a_wrong_name_is_refused():

@@ -6,7 +6,7 @@ import sys
 
 import tyro
 
-from celebahq.command import run_command
+from celebahq.command import refuse_torchrun, run_command
 from train.metrics.config import MetricsConfig
 from train.metrics.errors import MetricError
 from train.metrics.mnist1k import Mnist1kConfig, write_mnist1k
@@ -18,6 +18,7 @@ def main() -> None:
 
 
 def _main() -> None:
+    refuse_torchrun("train.metrics")
     if sys.argv[1:2] == ["mnist1k"]:
         write_mnist1k(tyro.cli(Mnist1kConfig, args=sys.argv[2:], prog="python -m train.metrics mnist1k"))
         return

@@ -6,8 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from celebahq.progress import progress
-
 Images = np.ndarray | Tensor | Iterable[np.ndarray | Tensor]
 """uint8 (N, 3, R, R), or gray (N, 1, R, R): one array, or batches of such."""
 
@@ -50,11 +48,3 @@ def adjacent_pairs(images: Images) -> Iterator[tuple[Tensor, Tensor]]:
         left = batch[even:]
         if even:
             yield batch[0:even:2], batch[1:even:2]
-
-
-def counted(batches: Iterable[np.ndarray], total: int, what: str) -> Iterator[np.ndarray]:
-    """Yield batches (n, ...) as they come, and show how many of `total` have passed; `what` in two or three words."""
-    with progress(what, total, "images") as bar:
-        for batch in batches:
-            yield batch
-            bar.advance(len(batch))

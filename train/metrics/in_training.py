@@ -14,8 +14,9 @@ from train.config import TrainConfig
 from train.metrics.fakes import Fakes
 from train.metrics.metrics_file import command_of, save_metric
 from train.metrics.ms_ssim import ms_ssim_of
+from train.metrics.noise_floor import swd_noise_floor
 from train.metrics.reals import Reals
-from train.metrics.swd import collect, descriptor_swd, swd_noise_floor
+from train.metrics.swd import collect, descriptor_swd
 from zoo.progan import Generator
 
 SMALLEST = 16

@@ -7,8 +7,8 @@ import torch
 
 from train.metrics.fakes import Fakes
 from train.metrics.feature_cache import cached
-from train.metrics.image_batches import counted
 from train.metrics.inception import InceptionFeatures
+from train.metrics.progress import counted
 from train.metrics.reals import Reals
 from train.run_folder import dataset_facts
 

@@ -11,8 +11,8 @@ import torch
 from train.metrics.config import AT_LEAST, FROM_16X16, NEED_DATASET, NEED_EQUAL_REALS, MetricsConfig
 from train.metrics.errors import MetricError
 from train.metrics.fakes import Fakes
-from train.metrics.image_batches import counted
 from train.metrics.inception_views import InceptionViews
+from train.metrics.progress import counted
 from train.metrics.reals import Reals
 from zoo.progan import ProGANConfig
 
@@ -56,7 +56,8 @@ def compute_swd_iterative(context: EvalContext, num_images: int) -> dict[str, An
 
 
 def _distance_of_patches(context: EvalContext, num_images: int, distance: Callable[..., Any]) -> dict[str, Any]:
-    from train.metrics.swd import collect, swd_noise_floor
+    from train.metrics.noise_floor import swd_noise_floor
+    from train.metrics.swd import collect
 
     reals, seed, device = context.required_reals(), context.config.seed, context.device
     of_reals = collect(counted(reals.batches(num_images), num_images, "patches of reals"), seed, 0, device)

@@ -1,6 +1,6 @@
 """Sliced Wasserstein distance between two sets of images, level by level (paper, Section 5 and Table 1)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
@@ -12,10 +12,7 @@ from celebahq.device import choose_device
 from celebahq.progress import Progress, progress
 from train.metrics.image_batches import Images, adjacent_pairs, image_batches
 from train.metrics.patch_descriptors import DIRECTIONS, PATCHES, REPEATS, SwdDescriptors, unit_directions
-from train.metrics.reals import Reals
 from train.metrics.wasserstein import wasserstein_rows
-
-Distance = Callable[[SwdDescriptors, SwdDescriptors], dict[int | str, float]]
 
 PROJECTION_BYTES = 1 << 30
 """Most that the projections of one set take at once: 128 directions of 16384 images."""
@@ -101,22 +98,6 @@ def descriptor_swd(reals: SwdDescriptors, fakes: SwdDescriptors) -> dict[int | s
             distances[resolution] = _distance(reals, fakes, resolution, bar)
     distances["average"] = float(np.mean(list(distances.values())))
     return distances
-
-
-def swd_noise_floor(
-    of_reals: SwdDescriptors, reals: Reals, seed: int, device: torch.device, distance: Distance = descriptor_swd
-) -> tuple[dict[str, float], str]:
-    """Return the distance of reals to as many others, or, where there are too few, to other patches of the same.
-
-    Args:
-        of_reals: patches of the stream's first images.
-        reals: the stream.
-    """
-    count = of_reals.num_images
-    others = len(reals) >= 2 * count
-    second = collect(reals.batches(count, count if others else 0), seed, 1, device)
-    values = {str(level): value for level, value in distance(of_reals, second).items()}
-    return values, "other reals" if others else "the same reals, other patches"
 
 
 def _distance(reals: SwdDescriptors, fakes: SwdDescriptors, resolution: int, bar: Progress) -> float:

@@ -4,7 +4,7 @@ import sys
 
 import tyro
 
-from celebahq.command import run_command
+from celebahq.command import refuse_torchrun, run_command
 from train.restoration.config import RestorationConfig
 from train.restoration.errors import NoPhotosError, RestorationError
 
@@ -16,6 +16,7 @@ def main() -> None:
 
 def _main() -> None:
     """Import torch only once there is work: --help stays instant."""
+    refuse_torchrun("train.restoration")
     word, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
     prog = f"python -m train.restoration {word}"
     if word == "evaluate":
