@@ -68,11 +68,11 @@ def build(config: BuildConfig) -> BuildResult:
     names = listing.names
     lists = read_name_lists(config.exclude, config.include, names)
     labels = read_photo_labels(config.labels, names)
-    chosen = lists.digests() | labels_digest(labels) | masks_digest(config.masks, names)
+    chosen: dict[str, str | float] = lists.digests() | labels_digest(labels) | masks_digest(config.masks, names)
     config, weights_sha256 = resolve_auto(config)
     _log.info(f"{config}\n")
     landmarks, landmarks_sha256 = read_landmarks(config, names)
-    options = {"landmarks_sha256": landmarks_sha256, **list_sha256}
+    options: dict[str, str | float] = {"landmarks_sha256": landmarks_sha256, **list_sha256}
     attributes = _attributes(config, names, options | chosen, weights_sha256)
     found = look_at_output(config, names, attributes)
     begun = header_of_before(config)
@@ -126,13 +126,13 @@ def _result_of_before(config: BuildConfig, found: Found, num_photos: int) -> Bui
     if config.build_folder.exists() and not config.keep_build_folder:
         with BuildFolder(config.build_folder) as folder:
             folder.remove()
-    is_stale = found.rows is not None and not are_tables_of(config.output)  # they are the last to be written
+    stale_rows = found.rows if not are_tables_of(config.output) else None  # tables are the last to be written
     with open_dataset(config.output) as dataset:
         report = report_path(config.output)
-        if is_stale or not report.exists():  # ended between the file and the page about it
+        if stale_rows is not None or not report.exists():  # ended between the file and the page about it
             write_missing_report(report, config, dataset)
-        if is_stale:
-            write_row_tables(config.output, found.rows)
+        if stale_rows is not None:
+            write_row_tables(config.output, stale_rows)
             write_sidecar(config.output, dataset.labels)
         say_finished(config, found, len(dataset))
         return BuildResult(output=config.output, report=report, num_photos=num_photos, num_faces=len(dataset))

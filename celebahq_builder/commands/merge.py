@@ -13,7 +13,7 @@ import tyro
 from celebahq.files import printable
 from celebahq.options import check_options
 from celebahq_builder.commands.select import order_by
-from celebahq_builder.hdf5 import DatasetError
+from celebahq_builder.hdf5 import Dataset, DatasetError
 from celebahq_builder.hdf5_format.part import Part, open_part, write_parts
 from celebahq_builder.hdf5_format.row_tables import write_row_tables
 from celebahq_builder.hdf5_format.rows import Rows, row_id, rows_of_dicts
@@ -75,8 +75,8 @@ def _require_alike(one: Part, other: Part) -> None:
         *((name, one.options().get(name), other.options().get(name)) for name in _ALIKE),
         ("weights of --restore", a.attributes.get("weights_sha256", ""), b.attributes.get("weights_sha256", "")),
         ("score_version", a.attributes.get("score_version", 1), b.attributes.get("score_version", 1)),
-        ("number of labels", *(None if d.labels is None else d.labels.shape[1] for d in (a, b))),
-        ("names of labels", *(None if d.labels is None else d.label_names for d in (a, b))),
+        ("number of labels", _number_of_labels(a), _number_of_labels(b)),
+        ("names of labels", a.label_names, b.label_names),
         ("masks", a.has_masks, b.has_masks),
     ]
     for what, mine, theirs in facts:
@@ -85,6 +85,10 @@ def _require_alike(one: Part, other: Part) -> None:
                 f"{other.path}: got {what} {_said(theirs)}, expected {_said(mine)}, as {one.path} has: such faces are "
                 "not one dataset"
             )
+
+
+def _number_of_labels(dataset: Dataset) -> int | None:
+    return None if dataset.labels is None else dataset.labels.shape[1]
 
 
 def _said(value: object) -> str:

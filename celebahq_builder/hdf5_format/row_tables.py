@@ -35,17 +35,17 @@ def write_row_tables(dataset: Path, rows: Rows) -> None:
     In the CSV, points are numbers with spaces between them, and what is not known is empty. Names keep their bytes
     (surrogateescape) in it; in parquet, bytes that are no UTF-8 are spelled out.
     """
-    with write_atomic(csv_path(dataset)) as file:
-        file.write(_csv(rows))
     if importlib.util.find_spec("pyarrow") is None:
         parquet_path(dataset).unlink(missing_ok=True)  # of before, which would tell of other rows
-        return
-    import pyarrow
-    import pyarrow.parquet
+    else:
+        import pyarrow
+        import pyarrow.parquet
 
-    table = pyarrow.table({name: pyarrow.array(_plain(column)) for name, column in rows.columns.items()})
-    with write_atomic(parquet_path(dataset)) as file:
-        pyarrow.parquet.write_table(table, file)
+        table = pyarrow.table({name: pyarrow.array(_plain(column)) for name, column in rows.columns.items()})
+        with write_atomic(parquet_path(dataset)) as file:
+            pyarrow.parquet.write_table(table, file)
+    with write_atomic(csv_path(dataset)) as file:  # the last one: are_tables_of looks at it
+        file.write(_csv(rows))
 
 
 def _csv(rows: Rows) -> bytes:

@@ -47,7 +47,9 @@ def write_output(
         progress("faces into the file", len(choice.kept)) as bar,
     ):
         for row in choice.kept:
-            mask = config.masks and face_mask(config.masks, row, config.resolution, config.geometry)
+            mask = None
+            if config.masks is not None:
+                mask = face_mask(config.masks, row, config.resolution, config.geometry)
             writer.write(pyramid(folder.read_face(row)), _record(row), mask)
             bar.advance()
 

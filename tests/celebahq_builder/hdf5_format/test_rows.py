@@ -135,3 +135,18 @@ def test_rows_are_in_one_order_whatever_the_order_of_the_manifest(built):
     one, other = file_rows(rows, choice), file_rows(rows[::-1], choice)
     for name in one.columns:
         np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_kill_while_the_tables_are_written_is_made_good_by_the_same_command(
+    made_photos, tmp_path, trouble, monkeypatch
+):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    config = BuildConfig(input=made_photos, output=tmp_path / "f.h5", resolution=16, workers=0, restore="off")
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet, "write_table", lambda *args: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            build(config)
+    assert config.output.exists() and not (tmp_path / "f.h5.rows.csv").exists()
+    build(config)
+    assert len(parquet.read_table(tmp_path / "f.h5.rows.parquet")) == len(read_rows(config.output)) == 4
+    assert (tmp_path / "f.h5.rows.csv").exists() and not list(tmp_path.glob("*.partial"))
