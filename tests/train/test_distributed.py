@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from celebahq_builder.hdf5 import DatasetWriter
+from train import capture
 from train.checkpoint import checkpoints, load_checkpoint
 from train.config import TrainConfig, TrainError
 from train.distributed import Ranks, Split, share
@@ -250,6 +251,24 @@ def test_a_run_shown_in_parts_is_the_run_but_for_rounding(dataset, tmp_path):
     parts = trained(1, dataset, tmp_path / "parts", max_batch_per_gpu=4, **options)
     assert 0 < differ(whole, parts) < 1e-4
     assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
+
+
+def test_a_minibatch_for_which_memory_is_too_small_is_shown_in_parts_from_then_on(dataset, tmp_path, monkeypatch):
+    options = {"variant": "released", "total_kimg": 0.032, "minibatch": 16}
+    asked = trained(1, dataset, tmp_path / "asked", max_batch_per_gpu=4, **options)
+    monkeypatch.setattr("train.start.time_first_levels", lambda *arguments: None)
+    step, tried = capture.train_step, []
+
+    def short(nets, adams, batch, noise, alpha, statistics, settings, ada, split):
+        tried.append(split.parts)
+        if split.total // split.parts > 4:
+            nets.d_flat.vector.add_(1)  # as where memory runs out between the two updates
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        step(nets, adams, batch, noise, alpha, statistics, settings, ada, split)
+
+    monkeypatch.setattr(capture, "train_step", short)
+    found = trained(1, dataset, tmp_path / "found", **options)
+    assert tried == [1, 1, 2, 4, 4] and differ(asked, found) == 0
 
 
 def test_released_is_that_of_as_many_gpus_at_the_first_launch_and_stays_it(dataset, tmp_path, monkeypatch):
