@@ -4,9 +4,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
-from celebahq_builder.perceptual_hash import HASH_BITS, MOST_BITS_APART
+from celebahq_builder.hash_index import HashIndex
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.name_lists import NameLists
 
@@ -43,7 +41,7 @@ class BestFaces:
         self._order: list[tuple[float, str, int]] = []
         self._rows: dict[tuple[str, int], Row] = {}
         self._of_pixels: dict[tuple, Row] = {}
-        self._hashes = _HashTable()
+        self._hashes = HashIndex()
 
     def offer(self, row: Row, always: bool = False) -> tuple[bool, list[Row], Row | None]:
         """Take a face in, if it belongs.
@@ -156,33 +154,3 @@ def with_outcomes(rows: Iterable[Row], choice: Choice) -> list[Row]:
     outcomes |= {row.key: "not among the best" for row in choice.below_cutoff}
     outcomes |= {row.key: EXCLUDED for row in choice.excluded}
     return [replace(row, outcome=outcomes.get(row.key, "")) for row in rows]
-
-
-class _HashTable:
-    """Perceptual hashes that can be searched for near ones: one array of words, which numpy compares fast."""
-
-    def __init__(self) -> None:
-        self._keys: list[tuple[str, int]] = []
-        self._place: dict[tuple[str, int], int] = {}
-        self._hashes = np.zeros((64, HASH_BITS // 64), np.uint64)
-
-    def near(self, digits: str) -> list[tuple[str, int]]:
-        apart = np.bitwise_count(self._hashes[: len(self._keys)] ^ _words(digits)).sum(1)
-        return [self._keys[i] for i in np.flatnonzero(apart <= MOST_BITS_APART)]
-
-    def add(self, key: tuple[str, int], digits: str) -> None:
-        if len(self._keys) == len(self._hashes):
-            self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
-        self._place[key] = len(self._keys)
-        self._hashes[len(self._keys)] = _words(digits)
-        self._keys.append(key)
-
-    def remove(self, key: tuple[str, int]) -> None:
-        place, last = self._place.pop(key), self._keys.pop()
-        if last != key:
-            self._keys[place], self._hashes[place] = last, self._hashes[len(self._keys)]
-            self._place[last] = place
-
-
-def _words(digits: str) -> np.ndarray:
-    return np.frombuffer(bytes.fromhex(digits), np.uint64)
