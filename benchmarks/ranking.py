@@ -38,7 +38,7 @@ from celebahq_builder.quality import CALIBRATED, Constants, Measures, measure, s
 CANDIDATES = [
     Constants(detail=detail, noise_floors=floors, natural_fall=fall, ringing_weight=weight)
     for detail, floors, fall, weight in product(
-        [(1, 4), (1, 5), (2, 5), (1, 6)], (1.5, 2.0, 3.0), (0.9, 1.0, 1.1), (2.0, 3.0)
+        [(1, 4), (1, 5), (2, 5), (1, 6)], (1.5, 2.0, 2.5), (1.0, 1.1, 1.2), (2.0, 3.0)
     )
 ]
 

@@ -12,7 +12,7 @@ RINGS = 8
 _SECTORS = 8  # over 180 degrees, centered on the axes: quarter turns and flips permute them
 _SMOOTHEST = 0.1  # of the blocks
 _SEEN_INVENTED = 0.001  # of a block's weight
-_SHOWN_LOW = 5  # rings from here down are supposed to be as strong as on average in blocks that the photo does not show
+_SHOWN_LOW = 4  # rings from here down are supposed to be as strong as on average in blocks that the photo does not show
 
 
 class BlockSpectrum(NamedTuple):
@@ -23,7 +23,7 @@ class BlockSpectrum(NamedTuple):
     isotropy: np.ndarray
     """(K,) 0..1, the same over what it is without regard to direction."""
     floor: float
-    """Of noise: the power of the highest ring in the smoothest tenth of the blocks."""
+    """Of noise: the power that the smoothest tenth of the blocks would have one ring above the highest."""
     peak: float
     """How far one frequency stands out of its neighborhood, natural logarithm: a screen, a halftone."""
 
@@ -52,7 +52,8 @@ def block_spectrum(luma: np.ndarray, mask: np.ndarray | None = None) -> BlockSpe
     logs = np.log(np.maximum(by_cell, 1e-6), out=np.zeros_like(by_cell), where=filled)
     round_ = np.exp(logs.sum(axis=2) / count)
     isotropy = round_.mean(axis=0) / np.maximum(even.mean(axis=0), 1e-6)
-    floor = float(np.quantile(even[:, 0], _SMOOTHEST))
+    highest, next_ = np.quantile(even[:, :2], _SMOOTHEST, axis=0).tolist()
+    floor = highest * min(1.0, highest / max(next_, 1e-6))  # noise is white; what still falls is mostly the face
     rings = _mean_over_blocks(round_, len(whole)).astype(np.float64)
     return BlockSpectrum(
         rings, isotropy.astype(np.float64), floor, _peak(power.mean(axis=0) / (window**2).sum(), block)
@@ -67,11 +68,11 @@ def _whole_blocks(mask: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:
 
 
 def _mean_over_blocks(rings: np.ndarray, num_blocks: int) -> np.ndarray:
-    """Mean of (seen blocks, K) over all blocks; those not seen are supposed to have the high rings of the smoothest."""
+    """Mean of (seen blocks, K) over all blocks; those not seen are supposed to have the least high rings of any."""
     mean = rings.mean(axis=0)
     if len(rings) == num_blocks:
         return mean
-    supposed = np.minimum(np.quantile(rings, _SMOOTHEST, axis=0), mean)
+    supposed = rings.min(axis=0)
     supposed[_SHOWN_LOW:] = mean[_SHOWN_LOW:]
     return mean + (supposed - mean) * (1 - len(rings) / num_blocks)
 

@@ -60,10 +60,14 @@ def block_grid(luma: np.ndarray, mask: np.ndarray | None = None) -> float:
 
 
 def oval_levels(luma: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-    """5th, 50th and 95th percentile of the luma inside the oval of the face, (3,) float; zeros where none is shown."""
+    """5th, 50th and 95th percentile of the luma inside the oval of the face, (3,) float.
+
+    Of a part that is not shown no contrast is known: the outer two lie nearer to the middle by its share.
+    """
     inside = oval(len(luma))
-    shown = luma[inside if mask is None or not (inside & mask).any() else inside & mask]
-    return np.percentile(shown, (5, 50, 95)).astype(np.float64)
+    shown = inside if mask is None or not (inside & mask).any() else inside & mask
+    levels = np.percentile(luma[shown], (5, 50, 95)).astype(np.float64)
+    return levels[1] + (levels - levels[1]) * (shown.sum() / inside.sum())
 
 
 @cache

@@ -1,25 +1,29 @@
 """Perceptual hashes that can be searched for near ones without comparing with all: multi-index hashing.
 
-256 bits are cut into 19 words of 13 or 14 bits. Two hashes at most 36 bits apart differ by at most one bit in at least
-one word (19 words that differ by two would make 38), so that looking up each word, and each word with one bit turned,
-finds every near hash (Norouzi, Punjani, Fleet: Fast Exact Search in Hamming Space with Multi-Index Hashing, 2014). What
-is found is compared in full: the result is that of comparing with all.
+256 bits are cut into 13 words of 19 or 20 bits. Two hashes at most 36 bits apart differ by at most two bits in at least
+one word (13 words that differ by three would make 39), so that looking up each word, and each word with one or two bits
+turned, finds every near hash (Norouzi, Punjani, Fleet: Fast Exact Search in Hamming Space with Multi-Index Hashing,
+2014). What is found is compared in full: the result is that of comparing with all.
 """
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 
 from celebahq_builder.perceptual_hash import HASH_BITS, MOST_BITS_APART
 
-_WORDS = MOST_BITS_APART // 2 + 1
+_MOST = 2  # bits turned in a word
+_WORDS = MOST_BITS_APART // (_MOST + 1) + 1
 _EDGES = np.linspace(0, HASH_BITS, _WORDS + 1).round().astype(int)
 # Neighboring bits are neighboring frequencies, and the lowest look alike on all faces: every word gets some of them.
 _SPREAD = np.argsort(np.arange(HASH_BITS) % _WORDS, kind="stable")
 _VALUES = np.zeros((_WORDS, HASH_BITS))
 for _i, (_start, _end) in enumerate(pairwise(_EDGES)):
     _VALUES[_i, _start:_end] = 2.0 ** np.arange(_end - _start)
-_TURNS = [[0, *(1 << bit for bit in range(end - start))] for start, end in pairwise(_EDGES)]
+_TURNS = [
+    [sum(1 << bit for bit in bits) for turned in range(_MOST + 1) for bits in combinations(range(end - start), turned)]
+    for start, end in pairwise(_EDGES)
+]
 
 
 class HashIndex:
@@ -71,7 +75,7 @@ class HashIndex:
 
 
 def _split(digits: str) -> tuple[np.ndarray, list[int]]:
-    """The hash as four numbers of 64 bits, which numpy compares fast, and its 19 words."""
+    """The hash as four numbers of 64 bits, which numpy compares fast, and its 13 words."""
     packed = np.frombuffer(bytes.fromhex(digits), np.uint64)
     return packed, _words(packed)
 

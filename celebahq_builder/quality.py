@@ -37,12 +37,12 @@ _STEEPEST = 4.0  # fall that can be told, in natural logarithms of power a half 
 class Constants:
     """What calibration chose."""
 
-    detail: tuple[int, int] = (1, 5)
-    """First and last ring whose fall counts: 0.063 to 0.354 cycles a pixel. Ring 0 is mostly what a camera makes of
+    detail: tuple[int, int] = (1, 4)
+    """First and last ring whose fall counts: 0.088 to 0.354 cycles a pixel. Ring 0 is mostly what a camera makes of
     noise. The rings from the last one down are the middle frequencies."""
-    noise_floors: float = 2.0
+    noise_floors: float = 2.5
     """Power is believed where it is above so many times the floor of noise."""
-    natural_fall: float = 1.0
+    natural_fall: float = 1.1
     """Middle frequencies that fall by less, in natural logarithms of power a half octave, are ringing."""
     ringing_weight: float = 3.0
     """Cost of a fall that is less by one, in natural logarithms of the score."""
@@ -117,8 +117,6 @@ def score_measures(measures: Measures, constants: Constants = CALIBRATED) -> Qua
     if contrast <= 0:
         return QualityScore(0.0, 0.0, 1.0)
     logs = _signal(spectrum, constants.noise_floors)
-    if logs is None:
-        return QualityScore(0.0, 0.0, 1.0)
     first, last = constants.detail
     fall = max(0.0, _slope(logs[first : last + 1]))
     breadth = float(np.exp(-fall))
@@ -132,14 +130,10 @@ def score_measures(measures: Measures, constants: Constants = CALIBRATED) -> Qua
     return QualityScore(breadth * float(factor), breadth, float(np.exp(np.log(spectrum.isotropy).mean())))
 
 
-def _signal(spectrum: BlockSpectrum, floors: float) -> np.ndarray | None:
-    """Logarithms of the rings' power without noise; None where the lowest holds nothing else.
-
-    A ring that is lost in noise is supposed to fall as fast as can be told.
-    """
+def _signal(spectrum: BlockSpectrum, floors: float) -> np.ndarray:
+    """Logarithms of the rings' power without noise. A ring that is lost in it falls as fast as can be told."""
     power = spectrum.rings - floors * max(spectrum.floor, _ROUNDING_NOISE)
-    if power[-1] <= 0:
-        return None
+    power[-1] = max(power[-1], 1e-3 * spectrum.rings[-1])
     logs = np.log(np.maximum(power, 1e-30))
     for ring in range(len(logs) - 2, -1, -1):
         logs[ring] = max(logs[ring], logs[ring + 1] - _STEEPEST)
