@@ -7,7 +7,7 @@ where the face was worsened in a way that a spectrum rewards: ringing of an over
 fall less than nature's), peaks of a halftone, a grid of JPEG blocks, holes in the histogram, and little contrast.
 
 Form and constants were chosen on 28 images of the released 30,000 whose place in the official order is known, and on
-degraded copies of half of some 200 crops. benchmarks/ranking.py prints what holds on the other half, and Spearman's rho
+degraded copies of crops. benchmarks/ranking.py prints what holds on photographs that did not choose, and Spearman's rho
 where form and constants are chosen anew without the image that is judged: docs/measurements.md has the figures.
 
 What super-resolution paints is no merit of the photograph, and this score cannot tell it from detail: celebahq-build
