@@ -1,5 +1,6 @@
 """Photos in an object store or on another machine: any URL that fsspec opens, such as s3://bucket/photos."""
 
+import contextlib
 import functools
 import random
 import re
@@ -34,11 +35,11 @@ def url_of(path: Path | str) -> str:
     A path keeps one of the two slashes of a URL. A folder that really has such a name is taken first.
     """
     match = _URL.match(str(path))
-    try:
-        if not match or Path(path).exists():
+    if match is None:
+        return ""
+    with contextlib.suppress(OSError):  # longer than a name on this machine may be
+        if Path(path).exists():
             return ""
-    except OSError:  # longer than a name on this machine may be
-        pass
     return f"{match[1]}://{str(path)[match.end() :]}"
 
 
