@@ -43,7 +43,7 @@ def refusal(config):
 def test_folder_that_does_not_exist(tmp_path):
     assert refusal(options(tmp_path / "x", tmp_path / "f.h5")) == (
         f"--input: got {tmp_path}/x, which does not exist, "
-        "expected a folder, a zip, a tar, a list of paths or one photograph"
+        "expected a folder, a zip, a tar, a list of paths, a URL or one photograph"
     )
 
 
