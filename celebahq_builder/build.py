@@ -68,7 +68,7 @@ def build(config: BuildConfig) -> BuildResult:
     names = listing.names
     lists = read_name_lists(config.exclude, config.include, names)
     labels = read_photo_labels(config.labels, names)
-    chosen: dict[str, str | float] = lists.digests() | labels_digest(labels) | masks_digest(config.masks, names)
+    chosen: dict[str, str | float] = {**lists.digests(), **labels_digest(labels), **masks_digest(config.masks, names)}
     config, weights_sha256 = resolve_auto(config)
     _log.info(f"{config}\n")
     landmarks, landmarks_sha256 = read_landmarks(config, names)

@@ -43,9 +43,9 @@ class HashIndex:
             for turn in turns:
                 if places := bucket.get(word ^ turn):
                     found += places
-        places = np.unique(np.array(found, np.int64))
-        apart = np.bitwise_count(self._hashes[places] ^ packed).sum(1)
-        return [key for i in places[apart <= MOST_BITS_APART] if (key := self._keys[i]) is not None]
+        rows = np.unique(np.array(found, np.int64))
+        apart = np.bitwise_count(self._hashes[rows] ^ packed).sum(1)
+        return [key for i in rows[apart <= MOST_BITS_APART] if (key := self._keys[i]) is not None]
 
     def add(self, key: tuple[str, int], digits: str) -> None:
         """Add a hash under a key that is not there yet."""

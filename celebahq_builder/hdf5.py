@@ -104,8 +104,8 @@ class DatasetWriter:
         self._masks = mask_key(resolution) if masks else None
         self._buffers = {}
         for r in level_resolutions(resolution):
-            rows = chunk_rows(r, channels) * max(1, _BUFFER_BYTES // (chunk_rows(r, channels) * channels * r * r))
-            self._buffers[r] = np.empty((min(rows, num_faces), channels, r, r), np.uint8)
+            buffered = chunk_rows(r, channels) * max(1, _BUFFER_BYTES // (chunk_rows(r, channels) * channels * r * r))
+            self._buffers[r] = np.empty((min(buffered, num_faces), channels, r, r), np.uint8)
         self._stored = dict.fromkeys(self._buffers, 0)  # rows of each level that are in the file, not in its buffer
 
         self._refuse_what_exists()

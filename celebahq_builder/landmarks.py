@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from celebahq_builder.landmark_bounds import check_landmarks, check_size, eye_di
 Faces = Literal["largest", "all", "center"]
 Detector = Literal["hog", "cnn", "centerface", "auto"]
 LandmarksFrom = Literal["dlib68", "detector"]
+When = Literal["always", "no face", "nothing"]
 __all__ = ["Face", "check_landmarks", "check_size", "eye_distance", "find_faces"]
 
 MIN_FACE_PX = 20.0  # a crop of 80 pixels, to be enlarged 13 times
@@ -66,7 +68,7 @@ class _Look:
     """
 
     detect: Callable[[], list[Detection]]
-    when: Literal["always", "no face", "nothing"]
+    when: When
     found_by: str
 
 
@@ -156,8 +158,8 @@ def _looks(photo: np.ndarray, image: Image.Image, faces: Faces, min_face: float,
         kind: Literal["hog", "cnn"] = "cnn" if detector == "cnn" else "hog"
         scale = _dlib_scale(photo.shape, min_face, _MAX_DETECTION_PX[kind])
         for degrees in _TURNS:
-            when = "always" if degrees == 0 else "nothing" if degrees in _QUARTERS else "no face"
-            yield _Look(lambda degrees=degrees: detect(image, scale, degrees, kind), when, "dlib")
+            when: When = "always" if degrees == 0 else "nothing" if degrees in _QUARTERS else "no face"
+            yield _Look(partial(detect, image, scale, degrees, kind), when, "dlib")
         finer = _dlib_scale(photo.shape, min_face, _MAX_FINER_PX)
         if detector == "hog" and finer > scale:
             yield _Look(lambda: detect_finer(image, scale, finer), more, "dlib")
@@ -165,7 +167,7 @@ def _looks(photo: np.ndarray, image: Image.Image, faces: Faces, min_face: float,
         scale = _centerface_scale(photo.shape, min_face)
         for degrees in (0, *_QUARTERS):
             when = "nothing" if degrees else more if detector == "auto" else "always"
-            yield _Look(lambda degrees=degrees: centerface.detect(photo, scale, degrees), when, "centerface")
+            yield _Look(partial(centerface.detect, photo, scale, degrees), when, "centerface")
 
 
 def _dlib_scale(shape: tuple[int, ...], min_face: float, most_px: float) -> float:
