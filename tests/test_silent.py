@@ -9,6 +9,7 @@ COMMANDS = {
     "celebahq/progress.py",  # plain lines of progress, which a command switches on
     "export/sample.py",  # a script that stands alone
     "train/benchmark.py",
+    "train/peers.py",  # the last word of a process that ends at once, from a thread
     "zoo/commands/show.py",
     "zoo/commands/terminal_image.py",
 }

@@ -159,7 +159,9 @@ def train_step(
         d_loss, real_scores, fake_scores, penalty = _joined(all_seen)
         if ada is not None:
             adapt(ada, real_scores, fake_scores, settings.augment_kimg, split.mean_over_all, split.total)
-        once = [x / split.ranks.count for x in (d_overflow, g_overflow, torch.ones_like(d_overflow))]
+        once = [d_overflow, g_overflow, torch.ones_like(d_overflow)]
+        if split.ranks.count > 1:  # the sums over ranks count each of them
+            once = [x / split.ranks.count for x in once]
         row = [d_loss, g_loss, *map(split.mean, (real_scores, fake_scores, penalty)), *once]
         row += [split.mean(real_scores.square())]
         statistics += torch.stack([x.detach() for x in row])

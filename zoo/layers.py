@@ -156,7 +156,7 @@ def minibatch_stddev(
     across = across if group_size is None else None
     here = grouped.shape[1]
     members = here if across is None else across.samples
-    variance = mean_over_group((grouped - mean_over_group(grouped, across)).square(), across)[:, 0]
+    variance = mean_over_group((grouped - mean_over_group(grouped, across)).square(), across).squeeze(1)
     if unbiased:
         variance = variance * (members / max(members - 1, 1))
     value = torch.sqrt(variance + 1e-8).mean(dim=(2, 3, 4))  # (sets, groups)

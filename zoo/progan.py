@@ -248,22 +248,14 @@ class Discriminator(nn.Module):
         return cast(EqualizedConv2d, self.from_rgb[size_key(resolution)])
 
     def forward(
-        self,
-        images: Tensor,
-        alpha: Tensor | float | None = None,
-        sets: int = 1,
-        tape: list[Tensor] | None = None,
+        self, images: Tensor, alpha: Tensor | float | None = None, sets: int = 1, tape: list[Tensor] | None = None
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Return the scores of score(), or with labels a tuple of scores and logits."""
         scores, logits = self.score(images, alpha, sets, tape)
         return scores if logits is None else (scores, logits)
 
     def score(
-        self,
-        images: Tensor,
-        alpha: Tensor | float | None = None,
-        sets: int = 1,
-        tape: list[Tensor] | None = None,
+        self, images: Tensor, alpha: Tensor | float | None = None, sets: int = 1, tape: list[Tensor] | None = None
     ) -> Scores:
         """Score faces: high for real.
 

@@ -1,5 +1,6 @@
 """train() returns what a run has come to, finished or stopped, first time or resumed."""
 
+import logging
 import os
 import signal
 
@@ -13,6 +14,7 @@ from train.stepper import Stepper
 
 
 def test_a_run_that_was_stopped_and_one_that_finished_say_where_they_are(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(logging.getLogger("celebahq"), "handlers", [])  # of a command that ran in this process before
     random = np.random.default_rng(0)
     with DatasetWriter(tmp_path / "faces.h5", 16, 20) as writer:
         for _ in range(20):

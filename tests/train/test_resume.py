@@ -185,9 +185,10 @@ def test_adam_forgets_at_both_ends_of_a_fade_and_at_no_other_time(dataset, tmp_p
     """From outside: the steps that Adam has counted when an iteration begins."""
     counts, enter = [], Stepper._enter
 
-    def spy(self, growth, size):
-        enter(self, growth, size)
+    def spy(self, growth):
+        entered = enter(self, growth)
         counts.append((growth.stage, *(int(adam.count) for adam in self.state.optimizers)))
+        return entered
 
     monkeypatch.setattr(Stepper, "_enter", spy)
     train(config(dataset, tmp_path))
