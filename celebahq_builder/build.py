@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from celebahq.files import printable
 from celebahq.version import version
-from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError
+from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError, flag
 from celebahq_builder.hdf5_format.labels_file import write_sidecar
 from celebahq_builder.hdf5_format.row_tables import are_tables_of, write_row_tables
 from celebahq_builder.hdf5_format.rows import Rows
@@ -25,6 +25,7 @@ from celebahq_builder.quality import SCORE_VERSION
 from celebahq_builder.report.summary import BuildResult, build_result, log_summary
 from celebahq_builder.restore_settings import resolve_auto
 from celebahq_builder.sources.input_photos import list_input, origin, photos_sha256
+from celebahq_builder.sources.remote import url_of
 from celebahq_builder.state.best_faces import Choice, with_outcomes
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.earlier_faces import EarlierFaces
@@ -75,6 +76,7 @@ def build(config: BuildConfig) -> BuildResult:
     options: dict[str, str | float] = {"landmarks_sha256": landmarks_sha256, **list_sha256}
     attributes = _attributes(config, names, options | chosen, weights_sha256)
     found = look_at_output(config, names, attributes)
+    _say_what_is_dropped(config, found.options if found.kind == "other" else {})
     begun = header_of_before(config)
     smallest = looked_for(config, begun or (found.options if found.rows else {}), begun and config.build_folder)
     if smallest != config.min_face:
@@ -105,7 +107,11 @@ def build(config: BuildConfig) -> BuildResult:
         if choice.kept and not _is_written(found, choice, every_row):
             attributes |= photo_digests(rows)
             write_output(folder, config, choice, every_row, attributes, labels, replace=found.kind != "nothing")
-        report = _write_report(config, rows, choice)
+        # The page about a file that stays as it was stays, too.
+        from celebahq_builder.report.build_report import report_path
+
+        stays = not choice.kept and found.kind != "nothing"
+        report = report_path(config.output) if stays else _write_report(config, rows, choice)
         if choice.kept:
             write_row_tables(config.output, every_row)
             log_summary(config, listing, build_result(config, len(names), rows, choice, report))
@@ -116,6 +122,13 @@ def build(config: BuildConfig) -> BuildResult:
     result = build_result(config, len(names), rows, choice, report)
     _raise_what_is_left(config, result, rows)
     return result
+
+
+def _say_what_is_dropped(config: BuildConfig, before: Mapping[str, object]) -> None:
+    """Say where the file that is extended has labels or masks, and this command gives none."""
+    for name in ("labels", "masks"):
+        if before.get(f"{name}_sha256") and getattr(config, name) is None:
+            _log.warning(f"{flag(name)}: {printable(config.output)} has them; without this option they go")
 
 
 def _result_of_before(config: BuildConfig, found: Found, num_photos: int) -> BuildResult:
@@ -168,7 +181,10 @@ def _attributes(
 def _raise_what_is_left(config: BuildConfig, result: BuildResult, rows: list[Row]) -> None:
     """Raise BuildIncompleteError where photos failed, and BuildError where none has a face that can be used."""
     failed, total = result.faults, result.num_photos
-    why = f"--input: no face in the {total} photos of {config.input} ({_reasons(rows)}); see {result.report}"
+    aligned = sum(row.status == "aligned" for row in rows)
+    reasons = ", ".join(filter(None, [_reasons(rows), f"{aligned} excluded" if aligned else ""]))
+    why = f"--input: no face in the {total} photos of {url_of(config.input) or config.input} ({reasons})"
+    why += f"; see {result.report}" if not config.output.exists() else f"; {config.output} stays as it was"
     if failed:
         what = f"{len(failed)} of {total} photos failed ({_reasons(failed)}): read why in {config.build_folder}"
         what += f"{os.sep}manifest.jsonl; the same command tries just these again"

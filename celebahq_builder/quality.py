@@ -70,7 +70,7 @@ class QualityScore(NamedTuple):
 
 
 class Measures(NamedTuple):
-    """What a score is made of; marks.py judges by the same."""
+    """What a score is made of."""
 
     spectrum: BlockSpectrum
     fill: float
@@ -94,7 +94,7 @@ def quality_score(face: np.ndarray, mask: np.ndarray | None = None) -> QualitySc
 
 
 def measure(face: np.ndarray, mask: np.ndarray | None = None) -> Measures:
-    """Measure what `quality_score` and `face_marks` judge by; arguments and errors as for `quality_score`."""
+    """Measure what `quality_score` judges by; arguments and errors as for it."""
     resolution = face.shape[0]
     if face.shape != (resolution, resolution, 3) or face.dtype != np.uint8:
         raise ValueError(f"face: got {face.shape} {face.dtype}, expected (R, R, 3) uint8")

@@ -22,20 +22,24 @@ def metadata_lines(dataset: Dataset, images: Sequence[tuple[int, str]]) -> bytes
         images: (row, name of the file) of each.
     """
     faces = {name: column for name, column in dataset.faces.items() if name in _COLUMNS}
+    labels = dataset.labels
+    one_hot = labels is not None and labels.shape[1] > 1
+    if labels is not None and one_hot:
+        one_hot = bool((labels.sum(1) == 1).all() and (labels.max(1) == 1).all())
     lines = []
     for row, name in images:
         facts: dict[str, Any] = {"file_name": name, "row": row}
         facts |= {column: _plain(faces[column][row]) for column in _COLUMNS if column in faces}
-        lines.append(json.dumps(facts | _label(dataset, row)) + "\n")
+        lines.append(json.dumps(facts | _label(dataset, row, one_hot)) + "\n")
     return "".join(lines).encode("ascii")
 
 
-def _label(dataset: Dataset, row: int) -> dict[str, Any]:
+def _label(dataset: Dataset, row: int, one_hot: bool) -> dict[str, Any]:
     if dataset.labels is None:
         return {}
     values = dataset.labels[row]
     names = dataset.label_names
-    if len(values) > 1 and (dataset.labels.sum(1) == 1).all() and (dataset.labels.max(1) == 1).all():
+    if one_hot:
         place = int(values.argmax())
         return {"label": names[place] if names else place}
     numbers = [_plain(value) for value in values]

@@ -24,7 +24,7 @@ _log = logging.getLogger("celebahq.data")
 class SelectConfig:
     """Write the rows that fulfil a condition as a new dataset, with labels, masks and all columns.
 
-    Conditions compare columns (of `info`, or of the rows: width, height, eye_distance, marks ...) with numbers and
+    Conditions compare columns (of `info`, or of the rows: width, height, eye_distance ...) with numbers and
     quoted text: < <= > >= = != has, and, or, not, brackets.
 
     Example: celebahq-data select faces.h5 --output good.h5 --where "score > .3 and invented < .02 and width > 600"

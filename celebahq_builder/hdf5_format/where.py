@@ -30,7 +30,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 _HAS = "has"
 _WORDS = ("and", "or", "not", _HAS)
 _MOST_CHARACTERS, _MOST_BRACKETS = 10_000, 100
-_EXAMPLE = 'expected conditions like score > .3 and not (width < 600 or marks has "blurred")'
+_EXAMPLE = 'expected conditions like score > .3 and not (width < 600 or source has "drafts/")'
 
 
 class WhereError(CelebAHQError, ValueError):

@@ -131,7 +131,8 @@ def build_command(dataset: Dataset, photos: Path) -> str | None:
     options = recipe(dataset)
     if "resolution" not in options:
         return None
-    known = {field.name for field in fields(BuildConfig)} - {"input", "output", "landmarks", "image_list"}
+    lists = {"landmarks": "LIST", "image_list": "LIST", "labels": "LABELS", "masks": "DIR"}
+    known = {field.name for field in fields(BuildConfig)} - {"input", "output", *lists}
     try:
         given = {name: value for name, value in options.items() if name in known}
         if given.get("max_invented") == (1.0 if "image_list_sha256" in options else MAX_INVENTED):
@@ -139,8 +140,8 @@ def build_command(dataset: Dataset, photos: Path) -> str | None:
         config = BuildConfig(input=photos, output=dataset.path, **given)
     except (BuildError, TypeError, ValueError):
         return None
-    lists = [f"{flag(name)} LIST" for name in ("landmarks", "image_list") if options.get(f"{name}_sha256")]
-    return " ".join([config.command(), *lists])
+    words = [f"{flag(name)} {value}" for name, value in lists.items() if options.get(f"{name}_sha256")]
+    return " ".join([config.command(), *words])
 
 
 def _sections(dataset: Dataset) -> list[Section]:

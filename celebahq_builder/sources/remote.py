@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from celebahq.errors import CelebAHQError
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
@@ -40,15 +41,23 @@ def url_of(path: Path | str) -> str:
     with contextlib.suppress(OSError):  # longer than a name on this machine may be
         if Path(path).exists():
             return ""
-    return f"{match[1]}://{str(path)[match.end() :]}"
+    slashes = ":///" if match[1] in ("file", "local") else "://"
+    return f"{match[1]}{slashes}{str(path)[match.end() :]}"
 
 
 def list_remote(url: str) -> dict[str, FileStamp]:
     """Return name -> stamp of every file below a URL, or of the one file that it is; looks anew at each call.
 
     Raises:
-        RemoteError: nothing there, no access, or the package for this kind of URL is not installed.
+        RemoteError: nothing there, no access, the package for this kind of URL is not installed, or the URL itself
+            holds credentials or a query: it is kept in files that are passed on.
     """
+    address = urlsplit(url)
+    if address.username or address.password or address.query:
+        where = f"{address.scheme}://{address.hostname or ''}{address.path}"
+        raise RemoteError(
+            f"got {where} with credentials or a query, expected neither; see docs/photos.md for where to put them"
+        )
     try:
         system, root = _open(url)
         system.invalidate_cache()

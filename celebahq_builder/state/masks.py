@@ -23,10 +23,14 @@ def masks_digest(folder: Path | None, photos: Sequence[str]) -> dict[str, str]:
     """Return what the file records of the masks: the hash of all of them.
 
     Raises:
-        BuildError: a photo has none.
+        BuildError: a photo has none, or two would share one.
     """
     if folder is None:
         return {}
+    owners: dict[Path, str] = {}
+    for photo in photos:
+        if (other := owners.setdefault(mask_path(folder, photo), photo)) != photo:
+            raise BuildError(f"--masks: got one mask for both {other} and {photo}, expected photos of different names")
     digest, missing = hashlib.sha256(), []
     for photo in photos:
         try:

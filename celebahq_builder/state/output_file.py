@@ -9,9 +9,10 @@ from typing import Any, Literal
 import numpy as np
 
 from celebahq.files import printable
-from celebahq_builder.config import THRESHOLD_OPTIONS, BuildConfig, BuildError, flag
+from celebahq_builder.config import FACE_OPTIONS, THRESHOLD_OPTIONS, BuildConfig, BuildError, flag
 from celebahq_builder.hdf5_format.labels_file import labels_path
 from celebahq_builder.hdf5_format.rows import Rows, find_rows
+from celebahq_builder.sources.remote import url_of
 from celebahq_builder.state.photo_changes import changed_since
 
 _log = logging.getLogger("celebahq.build")
@@ -79,7 +80,10 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
     options = before | {"score_version": found.get("score_version", 1)}
     # What an earlier version had no option for is no difference, where this command leaves that option alone.
     defaults = BuildConfig(input=config.input).recipe() if before else {}
-    added = tuple(name for name in now if name not in before and name in defaults and now[name] == defaults[name])
+    # But one that select or merge left out, because the files differed in it, is.
+    left_out = FACE_OPTIONS if "edited" in before else ()
+    new = (name for name in now if name not in before and name in defaults and name not in left_out)
+    added = tuple(name for name in new if now[name] == defaults[name])
     for name in added:
         del now[name]
     changed = _changed_options(config, before, now)
@@ -93,8 +97,8 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
     sources = hashes.keys() if rows is None else set(rows["source"])
     if sources.isdisjoint(names):
         raise BuildError(
-            f"--input: got {config.input} with none of the {len(sources):,} photos that {config.output} was made from, "
-            f"expected some of them; {_REMEDY}"
+            f"--input: got {url_of(config.input) or config.input} with none of the {len(sources):,} photos that "
+            f"{config.output} was made from, expected some of them; {_REMEDY}"
         )
     return Found("other", rows, options, faces, added)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from celebahq_builder.build import build
+from celebahq_builder.config import BuildError
 from celebahq_builder.hdf5 import DatasetWriter, FaceRecord, open_dataset
 from celebahq_builder.hdf5_format.rows import read_rows
 from celebahq_builder.pyramid import pyramid
@@ -197,6 +198,18 @@ def test_merged_rows_point_to_their_faces(sequence, run, picture):
         assert len(kept) == len(dataset) == 5
     assert run("merge", one, other, "--folders", "--output", sequence.folder / "f2.h5") == 0
     assert run("verify", sequence.folder / "f2.h5") == 0
+
+
+def test_a_build_does_not_take_a_merge_of_unlike_files_for_its_own(sequence, run):
+    build(sequence.config)
+    one, other, both = sequence.config.output, sequence.folder / "h.h5", sequence.folder / "both.h5"
+    sequence.set(output=other, faces="all")
+    build(sequence.config)
+    assert run("merge", one, other, "--output", both) == 0
+    sequence.add()
+    sequence.set(output=both, faces="largest")
+    with pytest.raises(BuildError, match="--faces: "):
+        build(sequence.config)
 
 
 def rows_of(path):

@@ -187,6 +187,19 @@ def test_a_build_from_a_store_is_the_build_from_a_folder_and_tries_again_what_it
     assert f"--input {URL}" in config.command()
 
 
+def test_a_url_of_a_file_keeps_its_three_slashes(tmp_path):
+    assert remote.url_of(Path("file:///photos/a")) == "file:///photos/a"
+    shutil.copy(EXAMPLES / "henner.jpg", tmp_path)
+    assert list_photos(Path(f"file://{tmp_path}")).names == ["henner.jpg"]
+
+
+@pytest.mark.parametrize("url", ["http://me:sEcret@127.0.0.1:9/x", "http://127.0.0.1:9/x?token=sEcret"])
+def test_a_url_with_a_secret_is_refused_and_not_repeated(tmp_path, url):
+    with pytest.raises(BuildError, match="expected neither") as error:
+        build(BuildConfig(input=url, output=tmp_path / "x.h5"))
+    assert "sEcret" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [

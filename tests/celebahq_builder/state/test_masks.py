@@ -8,8 +8,10 @@ from PIL import Image
 from celebahq_builder.align import face_quad
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildError
+from celebahq_builder.hdf5 import open_dataset
+from celebahq_builder.report.file_page import build_command
 from celebahq_builder.state.manifest import Row
-from celebahq_builder.state.masks import OTHER_SIZE, face_mask, mask_path
+from celebahq_builder.state.masks import OTHER_SIZE, face_mask, mask_path, masks_digest
 
 
 def write_masks(sequence, side=48):
@@ -61,7 +63,7 @@ def test_mask_lies_where_the_face_does_in_every_geometry(tmp_path, geometry):
     assert (np.rint(face / 100) == mask)[flat].mean() > 0.995
 
 
-def test_masks_are_stored_go_along_and_are_replaced(sequence, looked_at, run):
+def test_masks_are_stored_go_along_and_are_replaced(sequence, looked_at, run, logged):
     folder = write_masks(sequence)
     sequence.rebuild(looked_at)
     with h5py.File(sequence.config.output) as file:
@@ -76,8 +78,11 @@ def test_masks_are_stored_go_along_and_are_replaced(sequence, looked_at, run):
     assert sequence.rebuild(looked_at) == [], "no face is made again for its mask"
     with h5py.File(sequence.config.output) as file:
         np.testing.assert_array_equal(file["masks32x32"][:], np.where(masks, masks + 4, 0))
+    with open_dataset(sequence.config.output) as dataset:
+        assert str(build_command(dataset, sequence.config.input)).endswith(" --masks DIR")
     sequence.set(masks=None)
     assert sequence.rebuild(looked_at) == []
+    assert any("--masks: " in line.getMessage() and "has them" in line.getMessage() for line in logged)
     with h5py.File(sequence.config.output) as file:
         assert "masks32x32" not in file
 
@@ -88,6 +93,11 @@ def test_missing_mask_is_one_line_before_any_work(sequence, looked_at):
     with pytest.raises(BuildError, match=r"--masks: got none for 1 of 8 photos, the first is a/02.png, expected .*png"):
         build(sequence.config)
     assert looked_at == []
+
+
+def test_two_photos_that_would_share_a_mask_are_one_line_before_any_work(tmp_path):
+    with pytest.raises(BuildError, match=r"--masks: got one mask for both a/1.jpg and a/1.png, expected"):
+        masks_digest(tmp_path, ["a/1.jpg", "a/1.png"])
 
 
 def test_mask_of_another_size_or_in_color_is_a_row_until_it_fits(sequence, looked_at):

@@ -6,6 +6,7 @@ import pytest
 
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildError
+from celebahq_builder.report.build_report import report_path
 
 
 def test_excluded_faces_leave_and_everything_else_stays(sequence, looked_at, logged):
@@ -82,11 +83,12 @@ def test_photo_named_like_a_face_or_a_comment_can_be_named(sequence, tmp_path, p
 
 def test_all_excluded_is_one_line_and_the_file_stays(sequence, looked_at):
     build(sequence.config)
-    before = sequence.config.output.read_bytes()
+    kept = [sequence.config.output, report_path(sequence.config.output)]
+    before = [path.read_bytes() for path in kept]
     sequence.listed("exclude", *sequence.names())
-    with pytest.raises(BuildError, match="no face in the"):
+    with pytest.raises(BuildError, match=r"no face in the .* \(.*\d+ excluded\); .* stays as it was"):
         build(sequence.config)
-    assert sequence.config.output.read_bytes() == before
+    assert [path.read_bytes() for path in kept] == before
 
 
 def test_lists_are_the_same_whatever_their_order_and_comments(sequence, looked_at):
