@@ -273,9 +273,17 @@ def test_port_that_is_taken_and_photos_that_are_no_folder_are_one_line(refusal, 
 def test_ctrl_c_ends_it_in_one_line(dataset):
     command = [sys.executable, "-m", "celebahq_builder.dataset", "curate", str(dataset)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment) as process:
-        lines = [process.stdout.readline() for _ in range(2)]
-        assert "12 faces" in lines[0] and lines[1].startswith("http://127.0.0.1:")
-        process.send_signal(signal.SIGINT)
-        output, error = process.communicate(timeout=20)
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, and by children, where tests run behind
+    try:
+        process = subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=environment)
+    finally:
+        signal.signal(signal.SIGINT, heard)
+    with process:
+        try:
+            lines = [process.stdout.readline() for _ in range(2)]
+            assert "12 faces" in lines[0] and lines[1].startswith("http://127.0.0.1:")
+            process.send_signal(signal.SIGINT)
+            output, error = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert (process.returncode, output, error) == (0, "ended: 0 rejected\n", "")
