@@ -5,6 +5,7 @@ else may read /etc/passwd as images (external storage, links), claim 149 GiB of 
 an endless loop (one damaged heap in a hundred). So a child process goes through it first, with bounded time and memory.
 """
 
+import gc
 import os
 import stat
 import sys
@@ -38,12 +39,17 @@ def check_file(path: Path, every_text: bool = False) -> None:
         _check(path, every_text)
         return
     receiver, sender = os.pipe()
+    collects = gc.isenabled()
+    # A child that collected this process's garbage could wait for ever: an ONNX session's end waits for its threads.
+    gc.disable()
     with warnings.catch_warnings():
         # Python warns of forks beside threads. The child takes no lock but h5py's, which h5py holds across a fork.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
         _answer(path, every_text, sender)
+    if collects:
+        gc.enable()
     os.close(sender)
     answer, status = _wait(receiver, child)
     if answer:

@@ -1,9 +1,11 @@
 """celebahq.h5: readable by the rules of 2017, never half a file, read in any order and any process."""
 
+import gc
 import json
 import multiprocessing
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import h5py
@@ -12,6 +14,7 @@ import pytest
 import torch
 
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter, FaceRecord, chunk_rows, open_dataset
+from celebahq_builder.hdf5_format import gate
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -264,3 +267,16 @@ def test_a_labels_file_of_another_length_is_refused(tmp_path, random_faces, writ
         np.save(tmp_path / "faces-labels.npy", content)
         with pytest.raises(DatasetError, match=r"faces-labels\.npy: got .*, expected"):
             open_dataset(path)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux forks")
+def test_child_that_goes_first_collects_no_garbage_and_this_process_goes_on_collecting(tmp_path, monkeypatch):
+    def tell(path, every_text):
+        raise DatasetError(f"collects: {gc.isenabled()}")
+
+    monkeypatch.setattr(gate, "_check", tell)
+    (tmp_path / "f.h5").write_bytes(b"x")
+    assert gc.isenabled()
+    with pytest.raises(DatasetError, match="collects: False"):
+        gate.check_file(tmp_path / "f.h5")
+    assert gc.isenabled()
