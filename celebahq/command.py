@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -14,6 +15,8 @@ from celebahq.progress import show_progress
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 """128 + the signal, as of a program that the signal killed."""
+FIRST_RANK_SECONDS = 60
+"""Within these the first rank has started, read its options and said what is wrong, on a busy machine too."""
 
 
 def run_command(
@@ -66,8 +69,19 @@ def refuse_torchrun(what: str) -> None:
     if count == "1" or "RANK" not in os.environ:
         return
     if os.environ["RANK"] != "0":
-        sys.exit(2)
+        end_after_the_first_rank(2)
     raise CelebAHQError(f"torchrun: got {count} processes, expected one: {what} runs in one; start it with python")
+
+
+def end_after_the_first_rank(code: int) -> NoReturn:
+    """Exit a process of torchrun that has nothing to say, once the first has spoken and torchrun ends the others.
+
+    torchrun ends all as soon as one has failed: who fails in silence first would keep the first rank from saying why.
+    """
+    launcher, until = os.getppid(), time.monotonic() + FIRST_RANK_SECONDS
+    while os.getppid() == launcher and time.monotonic() < until:
+        time.sleep(0.1)
+    sys.exit(code)
 
 
 def _end(prog: str, message: str, code: int) -> NoReturn:

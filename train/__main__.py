@@ -8,7 +8,7 @@ import sys
 
 import tyro
 
-from celebahq.command import run_command
+from celebahq.command import end_after_the_first_rank, run_command
 from train.config import TrainConfig, TrainError
 from train.options import given_options
 from train.presets import PRESETS, preset_values
@@ -26,7 +26,11 @@ def _main() -> int:
             try:
                 config = _config(arguments)
             except TrainError as error:  # which rank 0 tells
-                return error.exit_code
+                end_after_the_first_rank(error.exit_code)
+            except SystemExit as error:  # tyro's
+                if error.code == 0:  # after --help
+                    raise
+                end_after_the_first_rank(2)
     else:
         config = _config(arguments)
     return _train(config, given_options(arguments))
