@@ -70,7 +70,7 @@ def open_for_training(file: Path) -> None:
 
     from celebahq_builder.hdf5 import open_dataset
     from train.data import RealFaces
-    from train.run_folder import dataset_facts
+    from train.state.run_folder import dataset_facts
 
     with open_dataset(file) as dataset:
         dataset_facts(dataset)

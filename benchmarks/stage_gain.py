@@ -18,10 +18,10 @@ from torch.nn import functional as F
 
 import zoo
 from celebahq_builder.hdf5 import open_dataset
-from train.checkpoint import load_checkpoint
 from train.metrics.fakes import Fakes
 from train.metrics.reals import Reals
 from train.metrics.swd import collect, descriptor_swd
+from train.state.checkpoint import load_checkpoint
 from zoo.progan import Generator
 
 Batches = Iterator[np.ndarray]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from train.metrics.ms_ssim import ms_ssim as ms_ssim
     from train.metrics.swd import swd as swd
     from train.presets import preset_config as preset_config
-    from train.result import TrainResult as TrainResult
+    from train.state.result import TrainResult as TrainResult
     from zoo import import_checkpoint as import_checkpoint
     from zoo import load as load
 
@@ -45,7 +45,7 @@ _WHERE = {
     "HubConfig": "export.hub.config",
     "PushResult": "export.hub.to_hub",
     "TrainConfig": "train.config",
-    "TrainResult": "train.result",
+    "TrainResult": "train.state.result",
     "align_face": "celebahq_builder.align",
     "build": "celebahq_builder.build",
     "export_onnx": "export.onnx_export.to_onnx",

@@ -19,7 +19,7 @@ from celebahq.files import atomic_path
 from celebahq.options import check_options
 from celebahq.progress import clock
 from train.config import TrainError
-from train.run_log import RunLog, read_run
+from train.report.run_log import RunLog, read_run
 
 LOG = logging.getLogger("celebahq.train")
 WIDEST, HIGHEST = 1920, 1080

@@ -7,17 +7,16 @@ from typing import Any
 from train.config import TrainConfig
 from train.distributed import joined
 from train.memory import OutOfMemoryError
-from train.messages import headlines, out_of_memory, show_result
-from train.report import Report, report_of
-from train.result import TrainResult, train_result
-from train.run_page import RunPage, hardware
-from train.saving import check_means, means_of, save_run
+from train.report.messages import headlines, out_of_memory, show_result
+from train.report.report import Report, report_of
+from train.report.run_page import RunPage, hardware
+from train.report.tick_outputs import TickOutputs
 from train.schedule import at_resolution, growth_at
 from train.start import Run, started
+from train.state.result import TrainResult, train_result
+from train.state.saving import check_means, means_of, save_run
 from train.stepper import Stepper
 from train.stop_signals import StopSignals
-from train.stopwatch import Stopwatch
-from train.tick_outputs import TickOutputs
 
 
 def train(config: TrainConfig, given: frozenset[str] | None = None) -> TrainResult:
@@ -120,3 +119,25 @@ def _row(run: Run, tick: dict[str, Any], sec_per_kimg: float) -> dict[str, Any]:
     times = {"sec_per_kimg": round(sec_per_kimg, 4), "seconds": round(state.seconds, 3)}
     augment = {} if state.ada is None else {"augment_p": round(float(state.ada[0]), 4)}
     return where | tick | times | augment
+
+
+class Stopwatch:
+    """Seconds of training, over all processes of a run: stopped for images, metrics and checkpoints.
+
+    Args:
+        seconds: of the processes before.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.began_at = 0
+        """Images shown when it was last started."""
+
+    def start(self, nimg: int) -> None:
+        self.began_at, self._since = nimg, time.monotonic()
+
+    def stop(self, nimg: int) -> float:
+        """Add what has passed to seconds, and return the seconds a thousand images since the start."""
+        elapsed = time.monotonic() - self._since
+        self.seconds += elapsed
+        return elapsed / max(nimg - self.began_at, 1) * 1000

@@ -1,11 +1,13 @@
-"""The options of a run as they are typed, which of them were given, and which a resumed run may change."""
+"""The options of a run as they are typed, which were given, which a resumed run may change, and the whole command."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from train.config import TrainConfig
+from train.presets import PRESETS
 
 FIXED = ("preset", "seed", "init", "resolution", "stable_kimg", "fade_kimg", "grow", "variant", "latent_size",
          "fmap_base", "fmap_max", "discriminator_kimg", "loss")  # fmt: skip
@@ -18,6 +20,9 @@ UNRECORDED = ("dataset", "outdir", "name", "device", "resident_gib", "capture", 
 
 NEVER_KEPT = ("dataset", "outdir", "name", "device")
 """What a resumed run takes from the command line even where nothing is given: they are of this machine."""
+
+NOT_PUBLISHED = ("dataset", "preset", "outdir", "name")
+"""Where the files lie on one machine, and what is said first."""
 
 
 def flag(name: str) -> str:
@@ -105,3 +110,19 @@ def changes(saved: dict[str, Any], now: dict[str, Any]) -> dict[str, list[Any]]:
 def plain(value: Any) -> Any:
     """Return a value as JSON would give it back."""
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def train_command(config: TrainConfig) -> str:
+    """Return the command of a run: the preset, and every option that differs from it. Names stand for paths."""
+    command = ["python", "-m", "train", "--dataset", config.dataset.name]
+    if config.preset in PRESETS:  # any name will do for a config that no command line made
+        command += ["--preset", config.preset]
+    preset = TrainConfig(dataset=config.dataset, **PRESETS.get(config.preset, {}))
+    for name in (field.name for field in fields(TrainConfig) if field.name not in NOT_PUBLISHED):
+        value = getattr(config, name)
+        if name == "init" and value and Path(value).exists():
+            value = Path(value).name
+        if value == getattr(preset, name):
+            continue
+        command += words(name, value)
+    return shlex.join(command)

@@ -13,7 +13,7 @@ from celebahq.command import run_command
 from celebahq.files import write_atomic
 from celebahq.options import check_options
 from train.config import TrainError
-from train.run_log import RunLog, read_run
+from train.report.run_log import RunLog, read_run
 
 LOG = logging.getLogger("celebahq.train")
 FORMATS = (".png", ".svg", ".pdf")
@@ -49,7 +49,7 @@ def plot(config: PlotConfig) -> Path:
     if output.suffix.lower() not in FORMATS or output.is_dir():
         raise TrainError(f"--output: got {output}, expected the name of a {', '.join(FORMATS)} file")
     runs = [read_run(folder) for folder in config.runs]
-    from train.curves import figure_of  # matplotlib takes a second
+    from train.report.curves import figure_of  # matplotlib takes a second
 
     figure = figure_of(runs, names_of(runs))
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
-from train.checkpoint import checkpoints, load_checkpoint
 from train.config import TrainError
 from train.ema import EmaConfig
-from train.initial import architecture_of_checkpoint
 from train.parameters import FlatParameters
 from train.power_ema import LENGTHS, LONGEST, Profile, combination, exponent
+from train.state.checkpoint import checkpoints, load_checkpoint
+from train.state.initial import architecture_of_checkpoint
 from zoo import weights
 from zoo.progan import Generator
 

@@ -11,9 +11,9 @@ import torch
 
 from train.config import TrainConfig, TrainError
 from train.device import multiplies_bf16
-from train.initial import Initial, architecture_of_checkpoint, fill, grown
 from train.parameters import FlatParameters
 from train.randomness import derived_seed
+from train.state.initial import Initial, architecture_of_checkpoint, fill, grown
 from train.step import Networks, Settings
 from zoo.architecture import ProGANConfig
 from zoo.progan import Discriminator, Generator

@@ -14,13 +14,13 @@ from train.cost import Cost
 from train.data import RealFaces
 from train.device import use_device
 from train.distributed import Ranks, share
-from train.initial import Initial, growth_of_checkpoint, read_initial, start_of
 from train.minibatch import check_minibatches
 from train.plan import Plan, make_plan, with_augmentation
-from train.report import LOG
-from train.run_folder import dataset_facts, lock_run_folder, resume, run_of_the_same_faces, write_options
+from train.report.report import LOG
 from train.setup import choose_precision, make_networks
-from train.state import RunFacts, RunState
+from train.state.initial import Initial, growth_of_checkpoint, read_initial, start_of
+from train.state.run_folder import dataset_facts, lock_run_folder, resume, run_of_the_same_faces, write_options
+from train.state.run_state import RunFacts, RunState
 from train.timing import time_first_levels
 
 

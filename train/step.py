@@ -29,7 +29,7 @@ STATISTICS = (
     "d_loss", "g_loss", "real_score", "fake_score", "gradient_penalty", "d_overflow", "g_overflow", "iterations",
     "real_score_squared"
 )  # fmt: skip
-"""What train_step adds up over a tick, in the order of its vector; what is new goes to its end, see train.state."""
+"""What train_step adds up over a tick, in the order of its vector; what is new goes to its end, see RunState."""
 
 
 @dataclass(frozen=True)

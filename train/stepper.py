@@ -14,7 +14,7 @@ from train.power_ema import PowerAverages
 from train.randomness import draw_noise
 from train.schedule import Growth, at_resolution, learning_rate_at
 from train.setup import step_settings
-from train.state import RunState, make_adams
+from train.state.run_state import RunState, make_adams
 
 
 class Stepper:

@@ -11,7 +11,7 @@ from train.cost import Cost
 from train.memory import is_out_of_memory, release
 from train.randomness import draw_noise
 from train.setup import networks_of, step_settings
-from train.state import make_adams
+from train.state.run_state import make_adams
 from train.step import STATISTICS, Batch
 from zoo.architecture import ProGANConfig
 

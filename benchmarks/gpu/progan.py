@@ -19,7 +19,7 @@ from train.config import TrainConfig  # noqa: E402
 from train.gradient_penalty import input_gradient, input_gradient_by_double_backward  # noqa: E402
 from train.randomness import draw_noise  # noqa: E402
 from train.setup import choose_precision, make_networks, step_settings  # noqa: E402
-from train.state import gather, make_adams, restore  # noqa: E402
+from train.state.run_state import gather, make_adams, restore  # noqa: E402
 from train.step import STATISTICS, Batch  # noqa: E402
 
 CUDA = torch.device("cuda")

@@ -17,7 +17,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 from celebahq_builder.hdf5 import DatasetWriter  # noqa: E402
-from train.checkpoint import checkpoints, load_checkpoint  # noqa: E402
+from train.state.checkpoint import checkpoints, load_checkpoint  # noqa: E402
 
 OPTIONS = ("--preset", "released", "--resolution", "16", "--stable-kimg", "8", "--fade-kimg", "8", "--tick-kimg", "4",
            "--tick-kimg-at", "16", "4", "--augment", "none", "--precision", "fp32", "--deterministic",

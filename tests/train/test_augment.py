@@ -8,13 +8,13 @@ import torch
 
 from celebahq_builder.hdf5 import DatasetWriter
 from train.augment import DRAWS, LARGEST_P, _ada, _colors, adapt, augment
-from train.checkpoint import checkpoints, load_checkpoint
 from train.config import TrainConfig
 from train.loop import train
 from train.plan import Plan, with_augmentation
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
-from train.state import make_adams
+from train.state.checkpoint import checkpoints, load_checkpoint
+from train.state.run_state import make_adams
 from train.step import STATISTICS, Batch, train_step
 from zoo.layers import downsample, upsample
 

@@ -15,7 +15,7 @@ from train.config import TrainConfig
 from train.loop import train
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
-from train.state import make_adams
+from train.state.run_state import make_adams
 from train.step import STATISTICS, Batch
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ from train.plan import Plan
 from train.randomness import draw_noise
 from train.schedule import growth_at
 from train.setup import make_networks, step_settings
-from train.state import make_adams
+from train.state.run_state import make_adams
 from train.step import STATISTICS, Batch, train_step
 from train.timing import time_first_levels
 from zoo.architecture import ProGANConfig

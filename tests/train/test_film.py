@@ -5,7 +5,7 @@ from PIL import Image
 
 from train.config import TrainError
 from train.film import CAPTION, FilmConfig, frames_of, make_film, seconds_of_grids
-from train.run_log import read_run
+from train.report.run_log import read_run
 
 av = pytest.importorskip("av")
 

@@ -16,11 +16,10 @@ import torch
 import zoo
 from celebahq.errors import DeviceError
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter
-from train.checkpoint import CheckpointError, checkpoints, load_checkpoint
 from train.config import TrainConfig, TrainError
-from train.loop import train
-from train.run_folder import lock_run_folder
-from train.stopwatch import Stopwatch
+from train.loop import Stopwatch, train
+from train.state.checkpoint import CheckpointError, checkpoints, load_checkpoint
+from train.state.run_folder import lock_run_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
@@ -142,7 +141,7 @@ def test_a_run_that_fails_to_publish_does_not_count_as_done(dataset, tmp_path, m
         raise OSError("no space")
 
     with monkeypatch.context() as patch:
-        patch.setattr("train.saving.publish", disk_full)
+        patch.setattr("train.state.saving.publish", disk_full)
         with pytest.raises(OSError, match="no space"):
             train(config(dataset, tmp_path, total_kimg=0.04))
     train(config(dataset, tmp_path, total_kimg=0.04))

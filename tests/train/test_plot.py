@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from train.config import TrainError
-from train.curves import draw_panel, figure_of, panels
 from train.plot import PlotConfig, names_of, plot
-from train.run_log import read_run
+from train.report.curves import draw_panel, figure_of, panels
+from train.report.run_log import read_run
 
 ROOT = Path(__file__).resolve().parents[2]
 

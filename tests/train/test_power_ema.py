@@ -12,12 +12,12 @@ import torch
 import zoo
 from celebahq_builder.hdf5 import DatasetWriter
 from train import power_ema
-from train.checkpoint import checkpoints, load_checkpoint
 from train.config import TrainConfig, TrainError
 from train.ema import EmaConfig
 from train.loop import train
 from train.posthoc import write_posthoc
 from train.power_ema import PowerAverages, Profile, combination, exponent
+from train.state.checkpoint import checkpoints, load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 

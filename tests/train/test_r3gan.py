@@ -12,7 +12,7 @@ from train.loop import train
 from train.losses import relativistic_loss
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
-from train.state import make_adams
+from train.state.run_state import make_adams
 from train.step import STATISTICS, Batch, prepare_reals, train_step
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from train.config import TrainConfig
 from train.presets import PRESETS
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
-from train.state import gather, make_adams, restore
+from train.state.run_state import gather, make_adams, restore
 from train.step import STATISTICS, Batch, prepare_reals, train_step
 
 CPU = torch.device("cpu")

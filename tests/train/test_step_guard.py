@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_flatten
 from train.config import TrainConfig
 from train.randomness import DRAWS, Noise
 from train.setup import networks_of, step_settings
-from train.state import make_adams
+from train.state.run_state import make_adams
 from train.step import STATISTICS, Batch, train_step
 from zoo.architecture import ProGANConfig
 

@@ -13,10 +13,10 @@ import torch
 import zoo
 from celebahq_builder.hdf5 import DatasetWriter
 from train import capture
-from train.checkpoint import checkpoints, load_checkpoint
 from train.config import TrainConfig, TrainError
 from train.data import RealFaces
 from train.loop import train
+from train.state.checkpoint import checkpoints, load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
@@ -191,7 +191,7 @@ def test_memory_that_runs_out_between_the_two_updates_saves_no_half_iteration(da
 def test_grids_are_painted_in_smaller_batches_where_memory_is_short_and_left_out_where_it_is_not_enough(
     dataset, tmp_path, monkeypatch
 ):
-    from train import tick_outputs
+    from train.report import tick_outputs
 
     generate, asked = tick_outputs.generate, []
 

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 import zoo
-from train.images import to_uint8
 from train.metrics.ms_ssim import ms_ssim_of
 from train.metrics.swd import collect, descriptor_swd
+from train.report.images import to_uint8
 from zoo.locate import PRETRAINED
 
 FOLDER = PRETRAINED / "faces-32"

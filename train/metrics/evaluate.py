@@ -19,8 +19,8 @@ from train.metrics.inception_views import InceptionViews
 from train.metrics.metric_functions import METRIC_FUNCTIONS, EvalContext, check_measurable
 from train.metrics.metrics_file import check_replaced, command_of, save_metric, table
 from train.metrics.reals import Reals
-from train.run_folder import dataset_facts
 from train.setup import choose_precision
+from train.state.run_folder import dataset_facts
 from zoo.folder import read_config
 from zoo.locate import file_beside_the_caller, is_somebodys
 from zoo.metrics import METRICS_NAME

@@ -17,7 +17,7 @@ from celebahq.progress import progress
 from celebahq_builder.hdf5 import Dataset
 from train.metrics.errors import MetricError
 from train.metrics.feature_cache import cached
-from train.run_folder import dataset_facts
+from train.state.run_folder import dataset_facts
 
 NAME = "dlib's face descriptor (128 numbers)"
 # Where a detector would see the face in an aligned crop, in shares of its side: left, top, right, bottom.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from train.images import to_uint8
+from train.report.images import to_uint8
 from zoo.progan import Generator
 
 

@@ -10,7 +10,7 @@ from train.metrics.feature_cache import cached
 from train.metrics.inception import InceptionFeatures
 from train.metrics.progress import counted
 from train.metrics.reals import Reals
-from train.run_folder import dataset_facts
+from train.state.run_folder import dataset_facts
 
 
 class InceptionViews:

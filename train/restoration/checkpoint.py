@@ -12,11 +12,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from celebahq.files import atomic_path
-from train.checkpoint import why_not_written
 from train.restoration.adversarial_step import AdversarialStep
 from train.restoration.config import RestorationConfig
 from train.restoration.errors import RestorationError
 from train.restoration.step import Step
+from train.state.checkpoint import why_not_written
 from zoo.restoration.networks import ArtifactRemover, SuperResolver, build
 from zoo.restoration.weights import load_restoration
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from celebahq_builder.hdf5 import DatasetWriter, open_dataset
-from train.checkpoint import checkpoints, load_checkpoint
 from train.config import TrainConfig, TrainError
 from train.loop import train
 from train.metrics.config import MetricsConfig
@@ -19,6 +18,7 @@ from train.metrics.in_training import TrainingMetrics
 from train.metrics.ms_ssim import ms_ssim
 from train.metrics.reals import Reals
 from train.metrics.swd import swd
+from train.state.checkpoint import checkpoints, load_checkpoint
 from zoo.progan import Generator, ProGANConfig
 
 ROWS = 24

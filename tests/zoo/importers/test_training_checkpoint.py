@@ -6,9 +6,9 @@ import torch
 
 import zoo
 from celebahq_builder.hdf5 import DatasetWriter
-from train.checkpoint import checkpoints
 from train.config import TrainConfig
 from train.loop import train
+from train.state.checkpoint import checkpoints
 from zoo import weights
 from zoo.folder import label_names, read_config
 from zoo.importers import CheckpointImportError, import_checkpoint, import_networks

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from train.checkpoint import checkpoints
-from train.publish import is_published
-from train.run_log import read_rows
+from train.report.run_log import read_rows
 from train.schedule import published_resolution
+from train.state.checkpoint import checkpoints
+from train.state.publish import is_published
 
 if TYPE_CHECKING:
     from train.start import Run

@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from train.run_log import RunLog
+from train.report.run_log import RunLog
 
 COLORS = ("#1f8fd6", "#e8590c", "#2f9e44", "#9c5fd0", "#c2255c", "#0c8599", "#a8791b", "#7a828c")
 """Of the runs; readable on white and on black."""

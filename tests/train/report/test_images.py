@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from train.images import grid_shape, save_grid, to_uint8
+from train.report.images import grid_shape, save_grid, to_uint8
 
 
 def test_minus_one_is_black_one_is_white_and_beyond_is_cut():

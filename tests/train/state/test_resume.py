@@ -12,10 +12,10 @@ import torch
 
 import zoo
 from celebahq_builder.hdf5 import DatasetWriter
-from train.checkpoint import CheckpointError, checkpoints, load_checkpoint, save_checkpoint
 from train.config import TrainConfig
 from train.loop import train
 from train.options import given_options
+from train.state.checkpoint import CheckpointError, checkpoints, load_checkpoint, save_checkpoint
 from train.stepper import Stepper
 
 TINY = {

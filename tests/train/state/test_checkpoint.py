@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from train.checkpoint import CheckpointError, checkpoints, load_checkpoint, save_checkpoint
+from train.state.checkpoint import CheckpointError, checkpoints, load_checkpoint, save_checkpoint
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 STATE = {"config": {"seed": 0}, "x": torch.arange(3)}
 
 
@@ -68,7 +68,7 @@ def test_a_write_that_the_system_cuts_short_leaves_the_checkpoints_that_were_the
     save_checkpoint(tmp_path, 1000, STATE, keep=1)
     program = f"""
 import pathlib, resource, signal, torch
-from train.checkpoint import CheckpointError, save_checkpoint
+from train.state.checkpoint import CheckpointError, save_checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 try:

@@ -11,11 +11,11 @@ import numpy as np
 
 from celebahq import files
 from celebahq_builder.hdf5 import Dataset
-from train.checkpoint import DamagedCheckpointError, check_fields, checkpoints, load_checkpoint, set_aside
 from train.config import TrainConfig, TrainError
-from train.initial import keep_sizes
 from train.options import changes, forbidden_change, keep_automatic, typed, with_saved_options
-from train.state import check_networks
+from train.state.checkpoint import DamagedCheckpointError, check_fields, checkpoints, load_checkpoint, set_aside
+from train.state.initial import keep_sizes
+from train.state.run_state import check_networks
 
 
 @dataclass

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from train.images import generate, grid_shape, save_grid
 from train.memory import OutOfMemoryError
 from train.metrics.in_training import keep_row, training_metrics
-from train.publish import grid_latents, publish, save_reals
-from train.report import Report
+from train.report.images import generate, grid_shape, save_grid
+from train.report.report import Report
 from train.start import Run
+from train.state.publish import grid_latents, publish, save_reals
 from train.stepper import Stepper
 
 

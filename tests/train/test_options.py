@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from train import __main__ as command_line
-from train.command import train_command
 from train.config import TrainConfig
+from train.options import train_command
 from train.presets import PRESETS
 
 

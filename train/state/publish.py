@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from celebahq_builder.hdf5 import Dataset
-from train.command import train_command
 from train.config import TrainConfig
-from train.images import grid_shape, save_grid
+from train.options import train_command
+from train.report.images import grid_shape, save_grid
 from train.schedule import published_resolution
-from train.state import RunFacts, RunState
+from train.state.run_state import RunFacts, RunState
 from zoo import weights
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES
 from zoo.progan import Discriminator, Generator

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 import zoo
-from train.checkpoint import DamagedCheckpointError, checkpoints, load_checkpoint
 from train.config import TrainConfig, TrainError
 from train.options import flag
 from train.presets import PRESETS
 from train.schedule import growth_at, published_resolution
+from train.state.checkpoint import DamagedCheckpointError, checkpoints, load_checkpoint
 from zoo import weights
 from zoo.architecture import ProGANConfig, read_architecture
 from zoo.folder import WEIGHTS_NAMES, ModelError

@@ -7,7 +7,7 @@ import sys
 import pytest
 from PIL import Image
 
-from train.report import CURVES, Report
+from train.report.report import CURVES, Report
 
 
 def row(kimg):

@@ -14,16 +14,16 @@ import torch
 
 import zoo
 from celebahq_builder.hdf5 import DatasetWriter
-from train.checkpoint import checkpoints, load_checkpoint
 from train.config import TrainConfig, TrainError
-from train.initial import architecture_of_checkpoint, growth_of_checkpoint, read_initial, start_of
 from train.loop import train
 from train.setup import make_networks
+from train.state.checkpoint import checkpoints, load_checkpoint
+from train.state.initial import architecture_of_checkpoint, growth_of_checkpoint, read_initial, start_of
 from zoo import weights
 from zoo.importers import import_networks
 from zoo.progan import Discriminator, Generator, ProGANConfig
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 FOREIGN = ProGANConfig(
     resolution=8, latent_size=6, widths=(10, 7), discriminator_hidden=9, per_pixel_bias=True, tanh=True,
     pixelnorm="not_first", stddev="contiguous", stddev_unbiased=True, discriminator_fades_from=16, lod=0.5,
@@ -265,7 +265,9 @@ def test_init_takes_a_hub_id_with_a_revision(pair, tmp_path):
     shutil.copytree(pair, repository / "snapshots" / commit)
     (repository / "refs").mkdir()
     (repository / "refs" / "v1").write_text(commit)
-    program = "import sys, zoo; from train.initial import read_initial; print(read_initial(sys.argv[1]).architecture)"
+    program = (
+        "import sys, zoo; from train.state.initial import read_initial; print(read_initial(sys.argv[1]).architecture)"
+    )
     environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}  # read at its import
     for name, line in (("me/faces@v1", str(read_initial(str(pair)).architecture)), ("me/faces@v2", None)):
         command = [sys.executable, "-c", program, name]

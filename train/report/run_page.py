@@ -15,7 +15,7 @@ from PIL import Image
 
 from celebahq.files import write_atomic
 from train.cost import duration
-from train.run_log import RunLog, read_run
+from train.report.run_log import RunLog, read_run
 
 NAME = "index.html"
 MOST_GRIDS = 24
@@ -104,7 +104,7 @@ class RunPage:
 
 def page_of(run: RunLog, hardware: Mapping[str, str], thumbnails: dict[str, str]) -> str:
     """Return the page of a run as HTML; thumbnails: {name: data URI} of grids, added to."""
-    from train.curves import panel_svg, panels  # matplotlib takes a second
+    from train.report.curves import panel_svg, panels  # matplotlib takes a second
 
     last, total = run.rows[-1], run.config.get("total_kimg")
     size = f"{last['resolution']}x{last['resolution']}"

@@ -17,7 +17,7 @@ from PIL import Image
 from celebahq.files import write_atomic
 from celebahq.progress import clock
 from train.distributed import Ranks
-from train.run_log import read_rows
+from train.report.run_log import read_rows
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter

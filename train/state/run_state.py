@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from train.checkpoint import CheckpointError, DamagedCheckpointError
 from train.config import TrainConfig
 from train.distributed import ALONE, Ranks
 from train.optimizer import Adam
 from train.power_ema import PowerAverages
 from train.schedule import Growth, growth_at
+from train.state.checkpoint import CheckpointError, DamagedCheckpointError
 from train.step import STATISTICS, Networks
 from zoo.architecture import ProGANConfig
 from zoo.progan import Discriminator, Generator

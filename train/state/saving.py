@@ -4,10 +4,10 @@ import math
 
 import torch
 
-from train.checkpoint import checkpoints, save_checkpoint
 from train.config import TrainConfig, TrainError
-from train.publish import publish
-from train.state import RunFacts, RunState
+from train.state.checkpoint import checkpoints, save_checkpoint
+from train.state.publish import publish
+from train.state.run_state import RunFacts, RunState
 from train.step import STATISTICS
 
 

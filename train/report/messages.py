@@ -4,15 +4,15 @@ import shlex
 
 from train.config import TrainError
 from train.cost import duration, levels_text
-from train.initial import told_of
 from train.memory import OutOfMemoryError
 from train.minibatch import minibatch_size
 from train.plan import SMALL
-from train.publish import example_label, is_published
-from train.report import Report
-from train.saving import save_run
+from train.report.report import Report
 from train.schedule import published_resolution
 from train.start import Run
+from train.state.initial import told_of
+from train.state.publish import example_label, is_published
+from train.state.saving import save_run
 from train.stepper import Stepper
 
 FEW_FACES = 500

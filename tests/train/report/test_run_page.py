@@ -4,10 +4,10 @@ import json
 import re
 from html.parser import HTMLParser
 
-from train import run_page
-from train.curves import INK
-from train.run_log import read_run
-from train.run_page import RunPage, hardware, page_of, spread
+from train.report import run_page
+from train.report.curves import INK
+from train.report.run_log import read_run
+from train.report.run_page import RunPage, hardware, page_of, spread
 
 
 class Links(HTMLParser):

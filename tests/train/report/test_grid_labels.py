@@ -6,8 +6,8 @@ from PIL import Image
 
 from celebahq_builder.hdf5 import DatasetWriter, open_dataset
 from train.config import TrainConfig
-from train.images import grid_shape
-from train.publish import classes_of_grid, grid_latents, save_reals
+from train.report.images import grid_shape
+from train.state.publish import classes_of_grid, grid_latents, save_reals
 
 
 def dataset_of(path, labels: np.ndarray):

@@ -1,0 +1,1 @@
+"""What a run shows: log, terminal, grids, curves, its page."""
