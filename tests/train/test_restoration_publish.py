@@ -133,6 +133,18 @@ def test_published_folders_hold_weights_figures_and_card(trained, testsets, tmp_
     assert Image.open(folder / "samples.jpg").size == (3 * 192 + 8, 196)
 
 
+def test_a_variant_stands_behind_the_size_and_its_card_is_free_of_the_others_limits(trained, testsets, tmp_path):
+    shelf, data = tmp_path / "shelf", "102 pictures in the public domain"
+    free = {"variant": "free", "data": data, "weights_license": "Apache-2.0", "commercial": True}
+    publish(PublishConfig(weights=trained, testsets=testsets, output=shelf, **free))
+    assert sorted(find_weights(shelf)) == ["artifacts-fast-free", "superres-fast-free-gan"]
+    for name, call in (("artifacts-fast-free", '"fast-free")'), ("superres-fast-free-gan", '"fast-free", "gan")')):
+        card, config = (shelf / name / "README.md").read_text(), json.loads((shelf / name / "config.json").read_text())
+        assert config["name"] == name and config["license"]["non_commercial"] is False and call in card
+        assert data in card and "Commercial use is open" in card and "BSDS500" not in card
+        assert all(finding.good for finding in verify_folder(shelf / name))
+
+
 def test_name_that_was_not_trained_is_told_with_those_that_were(trained, testsets, tmp_path):
     with pytest.raises(
         ValueError, match=r"--only: got superres-full-gan, expected some of artifacts-fast, superres-fast-gan"

@@ -34,6 +34,9 @@ class PublishConfig:
     """Where the model folders go, each in a folder of its name."""
     only: tuple[str, ...] = ()
     """Names to publish, such as artifacts-full; all that are found when empty."""
+    variant: str = ""
+    """Word behind the size in the names of what is published, such as free: artifacts-fast becomes artifacts-fast-free,
+    the same network trained on other photographs."""
     picture: Path = Path("examples/in-the-wild")
     """Folder of photographs that may be shown on the card: the first of them is."""
     data: str = (
@@ -66,14 +69,27 @@ def publish(config: PublishConfig) -> None:
         )
     sets = {name: list(read_testset(config.testsets, name).values()) for name in SETS}
     for name in config.only or found:
-        folder = config.output / name
-        figures = _publish_one(name, found[name], folder, config, sets)
+        published = _with_variant(name, config.variant)
+        folder = config.output / published
+        figures = _publish_one(published, found[name], folder, config, sets)
         size = (folder / WEIGHTS_NAME).stat().st_size
         _log.info(f"{folder}: {size / 1e6:.2f} MB; {_in_words(figures)}")
 
 
+def _name_parts(name: str) -> tuple[str, str, str]:
+    """Net, size (with its variant) and kind: superres-fast-free-gan is superres, fast-free and gan."""
+    net, *size = name.split("-")
+    kind = size.pop() if net == "superres" else "psnr"
+    return net, "-".join(size), kind
+
+
+def _with_variant(name: str, variant: str) -> str:
+    net, size, kind = _name_parts(name)
+    return "-".join(part for part in (net, size, variant, kind if net == "superres" else "") if part)
+
+
 def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, sets: dict[str, list]) -> dict[str, float]:
-    net, size, kind = (*name.split("-"), "psnr")[:3]
+    net, size, kind = _name_parts(name)
     facts = {
         "name": name,
         "license": {
