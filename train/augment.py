@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.fading import is_fading
 from zoo.layers import downsample, upsample
 
 DRAWS = 28
@@ -26,7 +27,7 @@ SMOOTH = 0.25
 """Weight of the newest minibatch in the running mean of r_t: about the four minibatches of the article."""
 
 
-def augment(images: Tensor, draws: Tensor, kind: str, p: Tensor, alpha: Tensor) -> Tensor:
+def augment(images: Tensor, draws: Tensor, kind: str, p: Tensor, alpha: Tensor | float) -> Tensor:
     """Return the images transformed, each in its own way; while a block fades in, coarse and fine alike.
 
     At alpha 0 the images are enlarged ones of half the size, and so are the transformed ones: a fade begins with what
@@ -41,7 +42,7 @@ def augment(images: Tensor, draws: Tensor, kind: str, p: Tensor, alpha: Tensor) 
     """
     transform = _diffaug if kind == "diffaug" else _ada
     fine = transform(images, draws, p)
-    if images.shape[-1] <= 4:
+    if images.shape[-1] <= 4 or not is_fading(alpha):
         return fine
     return torch.lerp(upsample(transform(downsample(images), draws, p)), fine, alpha)
 

@@ -17,14 +17,15 @@ class Iteration:
     """One iteration, called again and again.
 
     A captured iteration is a single launch: at 4x4 to 32x32 the hundreds of small kernels of an eager one cost more
-    than their work. Fading and stable phases share the graph, since alpha and the learning rates live on the device.
+    than their work. A whole fade is one graph, since alpha and the learning rates live on the device; the stable phase
+    after it, whose alpha is the number 1, is another.
     """
 
     def __init__(
         self,
         nets: Networks,
         adams: tuple[Adam, Adam],
-        alpha: Tensor,
+        alpha: Tensor | float,
         statistics: Tensor,
         settings: Settings,
         capture: bool,

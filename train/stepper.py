@@ -40,7 +40,7 @@ class Stepper:
         self.device = state.nets.g_flat.vector.device
         self.alpha = torch.ones((), device=self.device)
         self._random = torch.Generator(self.device)
-        self._shape: tuple[int, Split] | None = None
+        self._shape: tuple[int, Split, bool] | None = None
         self._too_few_parts: dict[int, int] = {}
         """By resolution, the parts of a minibatch for which memory was too small."""
         self._iteration: Iteration | None = None
@@ -106,7 +106,7 @@ class Stepper:
             OutOfMemoryError: they cannot be, or other ranks wait in the middle of one.
         """
         assert self._shape is not None, "of an iteration that was tried"
-        resolution, split = self._shape
+        resolution, split, _ = self._shape
         short = OutOfMemoryError(f"{resolution}x{resolution}: got no memory for minibatches of {split.total}")
         if not self.intact or self._ranks.count > 1:
             raise short
@@ -135,10 +135,11 @@ class Stepper:
             for adam in state.adams:
                 adam.reset()
             state.stage = growth.stage
-        if self._shape != (growth.resolution, split):
-            self._shape, self._iteration = (growth.resolution, split), None  # frees the graph of the shape before
+        fading = growth.alpha < 1
+        if self._shape != (growth.resolution, split, fading):
+            self._shape, self._iteration = (growth.resolution, split, fading), None  # frees the graph of the one before
             captured = config.capture and self.device.type == "cuda"
-            fixed = (self.alpha, state.statistics, step_settings(config), captured, state.ada, split)
+            fixed = (self.alpha if fading else 1.0, state.statistics, step_settings(config), captured, state.ada, split)
             self._iteration = Iteration(state.nets, state.optimizers, *fixed)
         return split
 

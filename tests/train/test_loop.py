@@ -1,5 +1,6 @@
 """The whole loop on a small file: growth, files, exact resume, every refusal a user can meet."""
 
+import itertools
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import torch
 import zoo
 from celebahq.errors import DeviceError
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter
+from train import capture
 from train.config import TrainConfig, TrainError
 from train.loop import Stopwatch, train
 from train.state.checkpoint import CheckpointError, checkpoints, load_checkpoint
@@ -284,3 +286,12 @@ def test_stopwatch_rates_the_images_since_its_start_and_adds_up_over_a_resume(mo
     watch.start(3000)  # after images and a checkpoint, which do not count
     assert watch.stop(3500) == pytest.approx(2.0)
     assert watch.seconds == pytest.approx(5.0)
+
+
+def test_a_fade_takes_alpha_as_a_tensor_and_what_follows_as_the_number_1(dataset, tmp_path, monkeypatch):
+    seen = []
+    real = capture.train_step
+    monkeypatch.setattr(capture, "train_step", lambda *args: seen.append(args[4]) or real(*args))
+    train(config(dataset, tmp_path, total_kimg=0.27))
+    kinds = [kind for kind, _ in itertools.groupby(map(type, seen))]
+    assert kinds == [torch.Tensor] + [float, torch.Tensor] * 2 + [float]  # the first are timed before the run

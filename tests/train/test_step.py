@@ -201,3 +201,22 @@ def test_a_checkpoint_of_before_squared_scores_resumes():
     sums = dict(zip(STATISTICS, restored.tolist(), strict=True))
     assert (sums["d_loss"], sums["iterations"]) == (1, 8)
     assert sums["real_score_squared"] / 8 == (sums["real_score"] / 8) ** 2
+
+
+@pytest.mark.parametrize("variant", ["paper", "released"])
+@pytest.mark.parametrize("augment", ["none", "ada"])
+def test_stable_step_is_the_fade_at_1_to_the_last_bit(variant, augment):
+    """As the number 1 alpha leaves out what fades: the older layers get no gradient where they got one of zeros."""
+    results = []
+    for alpha in (torch.tensor(1.0), 1.0):
+        config, nets = setup(variant, augment=augment)
+        adams = make_adams(nets, config, 16)
+        for adam in adams:
+            adam.learning_rate.fill_(1e-3)
+        statistics, ada = torch.zeros(len(STATISTICS)), torch.tensor([0.5, 0.0]) if augment == "ada" else None
+        for i in range(2):
+            noise = draw_noise(torch.Generator(), 0, 8 * i, 8, 8, config.augments)
+            train_step(nets, adams, batch_of(seed=i), noise, alpha, statistics, step_settings(config), ada)
+        moments = [x for adam in adams for x in (adam.mean, adam.mean_square)]
+        results.append(torch.cat([nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector, statistics, *moments]))
+    assert torch.equal(*results)

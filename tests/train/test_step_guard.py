@@ -71,7 +71,7 @@ def check(func, x: torch.Tensor) -> None:
         raise GuardError(f"{func}: {x.dtype}")
 
 
-def step(variant, precision, labels, augment, resolution, loss="wgan-gp", plant=None) -> Guard:
+def step(variant, precision, labels, augment, resolution, loss="wgan-gp", plant=None, fading=True) -> Guard:
     """Run one iteration under the guard; plant(nets, batch, noise) puts a fault into it."""
     config = TrainConfig(dataset=".", variant=variant, loss=loss, augment=augment, latent_size=16)
     architecture = ProGANConfig(
@@ -86,7 +86,8 @@ def step(variant, precision, labels, augment, resolution, loss="wgan-gp", plant=
     z, uniform = torch.zeros(n, 16, device=META), torch.zeros(n, 1, 1, 1, device=META)
     draws = torch.zeros(2, n, DRAWS, device=META) if augment != "none" else None
     noise = Noise(z, z, uniform, uniform, draws)
-    statistics, alpha = torch.zeros(len(STATISTICS), device=META), torch.zeros((), device=META)
+    statistics = torch.zeros(len(STATISTICS), device=META)
+    alpha = torch.zeros((), device=META) if fading else 1.0
     ada = torch.zeros(2, device=META) if augment == "ada" else None
     if plant:
         planted = plant(nets, alpha)
@@ -105,6 +106,12 @@ CONFIGURATIONS = list(
 def test_step_reads_nothing_draws_nothing_and_stays_on_its_device(variant, precision, labels, augment, resolution):
     guard = step(variant, precision, labels, augment, resolution)
     assert guard.launches["_fused_adam_"] == 2
+
+
+@pytest.mark.parametrize("augment", ["none", "diffaug", "ada"])
+def test_stable_phase_passes_the_guard_with_fewer_launches(augment):
+    fade, stable = (step("paper", "bf16", 0, augment, 16, fading=fading) for fading in (True, False))
+    assert sum(stable.launches.values()) < sum(fade.launches.values()) - 90
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
