@@ -20,8 +20,12 @@ WORKER = """
 import hashlib, json, sys, time
 from pathlib import Path
 from celebahq_builder.config import BuildConfig
-from celebahq_builder.process_photo import Task, process_photo
-from celebahq_builder.sources.listing import file_stamp
+try:
+    from celebahq_builder.process_photo import Task, process_photo
+    from celebahq_builder.sources.listing import file_stamp
+except ImportError:  # before the packages were rearranged
+    from celebahq_builder.photo_folder import file_stamp
+    from celebahq_builder.render_photo import Task, render_photo as process_photo
 folder, options = Path(sys.argv[1]), json.loads(sys.argv[2])
 config = BuildConfig(input=folder, **({"device": "cpu", "restore": "fast"} | options))
 for line in sys.stdin:

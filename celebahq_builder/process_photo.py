@@ -181,7 +181,7 @@ def _restore_and_align(photo: np.ndarray, crop: "FaceCrop", config: BuildConfig)
 
 
 def _remarks(face: "Face") -> str:
-    """What is odd about a face that is used: how the photo lies, and that dlib's HOG did not find it."""
+    """What is odd about a face that is used: how the photo lies, and that CenterFace found it."""
     side = f"the photo lies on its side: found after {face.turned % 360} degrees to the left" if face.turned else ""
     network = "found by CenterFace" if face.found_by == "centerface" else ""
     return "; ".join(filter(None, (side, network)))

@@ -1,6 +1,7 @@
 """The metrics of a model folder: metrics.json, as python -m train.metrics keeps it. No torch."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,19 +9,56 @@ from celebahq.files import sha256_of
 from zoo.folder import WEIGHTS_NAMES
 
 METRICS_NAME = "metrics.json"
-TITLES = {
-    "swd": "SWD x 1e3",
-    "swd-iterative": "iterative SWD x 1e3",
-    "msssim": "MS-SSIM",
-    "fid": "FID",
-    "kid": "KID",
-    "is": "inception score",
-    "precision-recall": "precision",
-    "neighbours": "distance to the nearest real",
-    "modes": "modes of 1000",
-    "restoration": "PSNR",
-}
-"""Metric of python -m train.metrics -> what the first, or average, of its numbers is."""
+
+
+@dataclass(frozen=True)
+class MetricText:
+    """How a metric is shown, everywhere."""
+
+    name: str
+    """In lists and tables."""
+    heading: str
+    """Of its part of a model's card."""
+    reading: str
+    """How to read it."""
+    decimals: int
+    indexed: tuple[str, ...] = ()
+    """The values of it that the Hub's index is given; none of what is no score."""
+    first: str = ""
+    """What the first, or average, of its numbers is, where the name does not say it."""
+
+
+METRIC_TEXTS = {
+    "swd": MetricText(
+        "SWD x 1e3", "Sliced Wasserstein distance, × 10³",
+        "lower is better; columns are levels of the Laplacian pyramid", 2, ("average",),
+    ),
+    "swd-iterative": MetricText(
+        "iterative SWD x 1e3", "Iterative sliced Wasserstein distance, × 10³", "lower is better", 2, ("average",)
+    ),
+    "msssim": MetricText(
+        "MS-SSIM", "MS-SSIM between pairs of its own images", "nearer to that of the reals is better", 4, ("ms_ssim",)
+    ),
+    "fid": MetricText("FID", "Fréchet Inception distance (FID)", "lower is better", 2, ("fid",)),
+    "kid": MetricText("KID", "Kernel Inception distance (KID)", "lower is better", 5, ("kid",)),
+    "is": MetricText("inception score", "Inception score", "higher is better", 2, ("is",)),
+    "precision-recall": MetricText(
+        "precision and recall", "Precision and recall", "higher is better", 4, ("precision", "recall"), "precision"
+    ),
+    "neighbours": MetricText(
+        "distance to the nearest real", "Distance to the nearest real", "near 0 it would repeat a photo it has seen", 4
+    ),
+    "modes": MetricText(
+        "modes of 1000", "Modes covered, of 1000", "more is better; KL nearer to 0 is better", 4, ("modes", "kl")
+    ),
+    "restoration": MetricText("PSNR", "PSNR", "higher is better", 2),
+}  # fmt: skip
+"""Metric of python -m train.metrics, or of train.restoration -> how it is shown."""
+
+
+def metric_text(metric: str) -> MetricText:
+    """Return how a metric is shown: also one that this version does not know, of another one's file."""
+    return METRIC_TEXTS.get(metric) or MetricText(metric, metric, "", 4)
 
 
 def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
@@ -70,7 +108,8 @@ def metric_lines(metrics: list[dict[str, Any]]) -> list[str]:
         beside += ["below it: not to be told from reals"] * (name in within_noise(entry))
         of = f" ({', '.join(beside)})" if beside else ""
         which = "" if name == "average" or len(values) == 1 else f"{name} "
-        lines.append(f"{TITLES.get(entry['metric'], entry['metric'])} {which}{_short(values[name])}{of}")
+        text = metric_text(entry["metric"])
+        lines.append(f"{text.first or text.name} {which}{_short(values[name])}{of}")
     return lines
 
 

@@ -53,11 +53,12 @@ def photo_images(config: BuildConfig, tasks: Iterable[PhotoTask], limits: Limits
 
 def make_images(task: PhotoTask) -> list[tuple[str, str]]:
     """Decode a photo and return its images: the stages of a kept row, or the photo alone. Runs in the workers."""
-    from celebahq_builder.photos import decode_photo, read_photo
+    from celebahq_builder.photos import decode_with_orientation, read_photo
     from celebahq_builder.report.images import photo_image, stage_images
 
     try:
-        photo = decode_photo(read_photo(task.config.input, task.name))
+        data = read_photo(task.config.input, task.name)
+        photo, _ = decode_with_orientation(data, decoder=task.config.decoder)
     except UnusablePhotoError:  # gone since it was aligned
         return []
     if task.face is None:

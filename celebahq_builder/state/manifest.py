@@ -39,7 +39,7 @@ class Row:
     reason: str = ""
     """Why it was refused, a stable phrase to count by."""
     detail: str = ""
-    """Why it was refused, in the numbers of this photo; of a aligned face, what was odd about the photo."""
+    """Why it was refused, in the numbers of this photo; of an aligned face, what was odd about the photo."""
     traceback: str = ""
     """Where the reason is a fault in this program: what Python prints of it."""
     source_sha256: str = ""
@@ -76,7 +76,7 @@ class Row:
     place: int | None = None
     """In the list of --image-list, which then decides about the order."""
     outcome: str = ""
-    """What became of a aligned face, once all are known: "row 17", "duplicate of <photo>" or "not among the best"."""
+    """What became of an aligned face, once all are known: "row 17", "duplicate of <photo>" or "not among the best"."""
 
     @property
     def key(self) -> tuple[str, int]:

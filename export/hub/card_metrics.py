@@ -3,32 +3,7 @@
 from typing import Any
 
 from celebahq.markdown import code, code_block, plain, prose
-from zoo.metrics import within_noise
-
-TITLES = {
-    "swd": ("Sliced Wasserstein distance, × 10³", "lower is better; columns are levels of the Laplacian pyramid", 2),
-    "swd-iterative": ("Iterative sliced Wasserstein distance, × 10³", "lower is better", 2),
-    "msssim": ("MS-SSIM between pairs of its own images", "nearer to that of the reals is better", 4),
-    "fid": ("Fréchet Inception distance (FID)", "lower is better", 2),
-    "kid": ("Kernel Inception distance (KID)", "lower is better", 5),
-    "is": ("Inception score", "higher is better", 2),
-    "precision-recall": ("Precision and recall", "higher is better", 4),
-    "neighbours": ("Distance to the nearest real", "near 0 it would repeat a photo it has seen", 4),
-    "modes": ("Modes covered, of 1000", "more is better; KL nearer to 0 is better", 4),
-}
-"""Metric -> heading, how to read it, decimals."""
-
-INDEXED = {
-    "swd": ("average",),
-    "swd-iterative": ("average",),
-    "msssim": ("ms_ssim",),
-    "fid": ("fid",),
-    "kid": ("kid",),
-    "is": ("is",),
-    "precision-recall": ("precision", "recall"),
-    "modes": ("modes", "kl"),
-}
-"""Metric -> the values of it that the Hub's index is given; distances to neighbours are no score."""
+from zoo.metrics import METRIC_TEXTS, metric_text, within_noise
 
 
 def metrics_section(metrics: list[dict[str, Any]], repo: str) -> str:
@@ -47,7 +22,7 @@ def metrics_section(metrics: list[dict[str, Any]], repo: str) -> str:
 
 
 def _table(entry: dict[str, Any]) -> str:
-    title, reading, decimals = TITLES.get(entry["metric"], (prose(entry["metric"]), "", 4))
+    text = METRIC_TEXTS.get(entry["metric"]) or metric_text(prose(entry["metric"]))
     names = list(entry["values"])
     rows = [("**this model**", entry["values"])]
     if entry.get("reals"):
@@ -55,13 +30,13 @@ def _table(entry: dict[str, Any]) -> str:
     if entry.get("noise_floor"):
         other = prose(entry.get("noise_floor_of", "other reals"))
         rows.append((f"noise floor: reals against {other}", entry["noise_floor"]))
-    lines = [f"### {title}", ""]
-    if reading:
-        lines += [f"{reading[0].upper()}{reading[1:]}.", ""]
+    lines = [f"### {text.heading}", ""]
+    if text.reading:
+        lines += [f"{text.reading[0].upper()}{text.reading[1:]}.", ""]
     lines.append("| | " + " | ".join(_column(name) for name in names) + " |")
     lines.append("|---|" + "---:|" * len(names))
     for row, values in rows:
-        lines.append(f"| {row} | " + " | ".join(_number(values.get(name), decimals) for name in names) + " |")
+        lines.append(f"| {row} | " + " | ".join(_number(values.get(name), text.decimals) for name in names) + " |")
     if below := within_noise(entry):
         columns = ", ".join(map(_column, below))
         lines += ["", f"Below the noise floor at {columns}: so many images cannot tell the model from reals there."]
@@ -107,9 +82,9 @@ def model_index(name: str, dataset_id: str, metrics: list[dict[str, Any]]) -> li
 
     results = []
     for entry in metrics:
-        title = TITLES.get(entry["metric"], (entry["metric"],))[0]
+        text = metric_text(entry["metric"])
         data = entry.get("dataset") or {}
-        indexed = [name for name in INDEXED.get(entry["metric"], ()) if entry["values"].get(name) is not None]
+        indexed = [name for name in text.indexed if entry["values"].get(name) is not None]
         for value_name in indexed:
             how = {
                 "num_images": entry["num_images"],
@@ -128,7 +103,7 @@ def model_index(name: str, dataset_id: str, metrics: list[dict[str, Any]]) -> li
                     dataset_name=plain(data.get("file", dataset_id)),
                     dataset_args={key: data[key] for key in ("faces", "sha256_4x4") if key in data} or None,
                     metric_type=entry["metric"] if len(indexed) == 1 else value_name,
-                    metric_name=title if len(indexed) == 1 else f"{title}: {value_name}",
+                    metric_name=text.heading if len(indexed) == 1 else f"{text.heading}: {value_name}",
                     metric_value=rounded(entry["values"][value_name]),
                     metric_args={key: item for key, item in how.items() if item is not None},
                 )

@@ -7,20 +7,7 @@ from typing import Any
 
 from celebahq.files import write_atomic
 from train.metrics.errors import MetricError
-from zoo.metrics import within_noise
-
-TITLES = {
-    "swd": ("SWD x 1e3", 2),
-    "swd-iterative": ("Iterative SWD x 1e3", 2),
-    "msssim": ("MS-SSIM", 4),
-    "fid": ("FID", 2),
-    "kid": ("KID", 5),
-    "is": ("Inception score", 2),
-    "precision-recall": ("Precision and recall", 4),
-    "neighbours": ("Distance to the nearest real", 4),
-    "modes": ("Modes of 1000", 4),
-}
-"""Metric -> name and decimals of the table."""
+from zoo.metrics import metric_text, within_noise
 
 
 def table(metric: str, entry: dict[str, Any]) -> list[str]:
@@ -28,8 +15,8 @@ def table(metric: str, entry: dict[str, Any]) -> list[str]:
     counted = f"{entry['num_images']} images"
     if "num_reals" in entry:
         counted += f", {entry['num_reals']} reals"
-    title, decimals = TITLES[metric]
-    lines = ["", f"{title}: {counted}, {entry['seconds']:g} s"]
+    text = metric_text(metric)
+    lines = ["", f"{text.name[0].upper()}{text.name[1:]}: {counted}, {entry['seconds']:g} s"]
     names = list(entry["values"])
     rows = [("model", entry["values"])]
     if "reals" in entry:
@@ -40,7 +27,9 @@ def table(metric: str, entry: dict[str, Any]) -> list[str]:
     width = max(9, *(len(name) + 2 for name in names))
     lines.append(" " * first + "".join(f"{name:>{width}}" for name in names))
     for row, values in rows:
-        lines.append(f"{row:<{first}}" + "".join(f"{_number(values.get(name), decimals):>{width}}" for name in names))
+        lines.append(
+            f"{row:<{first}}" + "".join(f"{_number(values.get(name), text.decimals):>{width}}" for name in names)
+        )
     if below := within_noise(entry):
         lines.append(
             f"below the noise floor: {', '.join(below)}; so many images cannot tell the model from reals there"

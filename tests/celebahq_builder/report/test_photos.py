@@ -1,0 +1,27 @@
+"""Photographs that the report decodes again."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from celebahq_builder.config import BuildConfig
+from celebahq_builder.photos import decode_with_orientation
+from celebahq_builder.report.images import photo_image
+from celebahq_builder.report.photos import PhotoTask, make_images
+from celebahq_builder.state.manifest import Row
+
+
+def test_a_photo_is_shown_by_the_decoder_that_the_build_used(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (32, 40, 3), dtype=np.uint8)
+    encoded = io.BytesIO()
+    Image.fromarray(noise).save(encoded, "JPEG", quality=90)
+    (tmp_path / "a.jpg").write_bytes(encoded.getvalue())
+    shown = {}
+    for decoder in ("default", "libjpeg8d"):
+        config = BuildConfig(input=tmp_path, decoder=decoder)
+        size = len(encoded.getvalue())
+        row = Row(source="a.jpg", source_bytes=size, source_mtime_ns=0, status="refused", width=40, height=32)
+        [(_, shown[decoder])] = make_images(PhotoTask("a.jpg", config, row, None))
+        assert shown[decoder] == photo_image(decode_with_orientation(encoded.getvalue(), decoder=decoder)[0])
+    assert shown["default"] != shown["libjpeg8d"]
