@@ -8,6 +8,8 @@ from functools import cache
 
 _heard = threading.local()
 _MAX_MESSAGES = 20
+_installing = threading.Lock()
+"""Two threads that set handlers at once would keep one pair, and libtiff might call the other, already collected."""
 
 
 @contextlib.contextmanager
@@ -17,7 +19,8 @@ def libtiff_messages() -> Iterator[list[str]]:
     libtiff has one handler a process, so it is set once and for all, and what comes outside of this is dropped: no
     file descriptor is touched, and other threads keep their stderr.
     """
-    _install()
+    with _installing:
+        _install()
     before = getattr(_heard, "messages", None)
     _heard.messages = []
     try:

@@ -1,15 +1,19 @@
 """TIFF photos: every layout of up to 16 bits, the largest page, other kinds by name, nothing on the terminal."""
 
+import ctypes
 import io
 import struct
 import subprocess
 import sys
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from celebahq_builder.decoding import libtiff_messages
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.photos import decode_photo
 
@@ -130,6 +134,21 @@ def test_xmp_orientation_is_never_heeded_and_the_tag_is():
         np.testing.assert_array_equal(decode_photo(file.getvalue()), pixels)
     turned = tiff(pixels, tags={274: [6]}.items())
     np.testing.assert_array_equal(decode_photo(turned), np.rot90(pixels, -1))
+
+
+def test_threads_that_decode_their_first_tiff_at_once_set_one_handler(monkeypatch):
+    made = []
+
+    def slowly(*kinds, made_by=ctypes.CFUNCTYPE):
+        time.sleep(0.05)  # the other threads come by
+        made.append(kinds)
+        return made_by(*kinds)
+
+    libtiff_messages._install.cache_clear()
+    monkeypatch.setattr(ctypes, "CFUNCTYPE", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        assert len({len(p) for p in pool.map(decode_photo, [tiff(noise(8, 8, 3), packed=True)] * 4)}) == 1
+    assert len(made) == 1
 
 
 def test_what_libtiff_says_is_in_the_reason_and_not_on_the_terminal():
