@@ -25,12 +25,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", choices=PRESETS, default="paper")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
+    parser.add_argument("--kernels", choices=("plain", "fused"), default="fused", help="see python -m train --help")
     parser.add_argument("--resolutions", type=int, nargs="+", default=[4 << i for i in range(9)])
     parser.add_argument("--terabytes", type=float, default=3.0, help="a second, of the device's memory (3.0: H100)")
     parser.add_argument("--operations", type=int, default=0, help="how many of the largest operations to list a row")
     options = parser.parse_args()
     settings = {name: value for name, value in PRESETS[options.preset].items() if name != "resolution"}
-    config = TrainConfig(dataset=Path(), preset=options.preset, **{"augment": "none", **settings})
+    config = TrainConfig(
+        dataset=Path(), preset=options.preset, **{"augment": "none", **settings}, kernels=options.kernels
+    )
     print("| R | minibatch | phase | launches | MB an image | convolutions, products | ceiling, images/s |")
     print("|---|---|---|---|---|---|---|")
     for resolution in options.resolutions:

@@ -44,6 +44,9 @@ class TrainConfig:
     A CPU repeats in any case."""
     capture: bool = True
     """On CUDA, record the whole iteration as a CUDA graph."""
+    kernels: Literal["auto", "fused", "plain"] = "auto"
+    """Bias, activation, normalization and pooling one after the other (plain), or in one pass over memory each (fused:
+    Triton on CUDA). auto: fused on CUDA where each kernel was seen to compute what the plain one does, else plain."""
     seed: int = 0
     """Every random draw is a function of this and of the images shown so far."""
 

@@ -6,6 +6,8 @@ from torch import Tensor
 
 from zoo.architecture import ProGANConfig
 from zoo.fading import fades, weighted
+from zoo.fused import unfade, unpool
+from zoo.fused_blocks import FusedDiscriminatorBlock, fused_blend
 from zoo.layers import Across, EqualizedConv2d, mean_over_group, stddev_groups, ungrouped, upsample
 from zoo.progan import Discriminator
 
@@ -49,12 +51,16 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
             break
         if r == resolution and fades(config, resolution, alpha):
             coarse = tape.pop().detach()
-            g_coarse = _through_leaky_relu(weighted(g, 1 - alpha), coarse, config.from_rgb_slope)
+            g_coarse, g = _through_blend(discriminator, g, alpha)
+            g_coarse = _through_leaky_relu(g_coarse, coarse, config.from_rgb_slope)
             coarse_gradient = _through_pool(_through_conv(g_coarse, discriminator.rgb(r // 2)))
-            g = weighted(g, alpha)
         block = discriminator.block(r)
         activation, hidden = tape.pop().detach(), tape.pop().detach()
-        if block.pool_first:
+        if (
+            isinstance(block, FusedDiscriminatorBlock) and not block.pool_first
+        ):  # the tape holds what the bias is added to
+            g = unpool(g, activation, block.conv1.bias.detach(), leak)[0]
+        elif block.pool_first:
             g = _through_pool(_through_leaky_relu(g, activation, leak))
         else:
             g = _through_leaky_relu(_through_pool(g), activation, leak)
@@ -83,6 +89,13 @@ def _through_leaky_relu(g: Tensor, activation: Tensor, leak: float) -> Tensor:
 def _through_conv(g: Tensor, conv: EqualizedConv2d) -> Tensor:
     """Adjoint of an equalized convolution."""
     return F.conv_transpose2d(g, conv.scaled_weight(g.dtype), padding=conv.padding)
+
+
+def _through_blend(discriminator: Discriminator, g: Tensor, alpha: Tensor | float) -> tuple[Tensor, Tensor]:
+    """Adjoint of the fade: what reaches the coarse path, and what the newest block."""
+    if discriminator.blend is fused_blend and isinstance(alpha, Tensor):
+        return unfade(g, alpha)
+    return weighted(g, 1 - alpha), weighted(g, alpha)
 
 
 def _through_pool(g: Tensor) -> Tensor:

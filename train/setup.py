@@ -11,11 +11,13 @@ import torch
 
 from train.config import TrainConfig, TrainError
 from train.device import multiplies_bf16
+from train.kernels import use_fused_kernels
 from train.parameters import FlatParameters
 from train.randomness import derived_seed
 from train.state.initial import Initial, architecture_of_checkpoint, fill, grown
 from train.step import Networks, Settings
 from zoo.architecture import ProGANConfig
+from zoo.fused_blocks import fuse
 from zoo.progan import Discriminator, Generator
 
 LOG = logging.getLogger("celebahq.train")
@@ -100,7 +102,8 @@ def make_networks(
         architecture = grown(initial.architecture, resolution) if initial else architecture_of(config)
     architecture = replace(architecture, resolution=resolution, image_channels=image_channels, label_size=label_size)
     put = (lambda *networks: fill(config, initial, *networks)) if initial else None
-    return networks_of(architecture, seed=config.seed, device=device, precision=precision, put=put)
+    fused = use_fused_kernels(config.kernels, device)
+    return networks_of(architecture, seed=config.seed, device=device, precision=precision, put=put, fused=fused)
 
 
 def networks_of(
@@ -110,8 +113,15 @@ def networks_of(
     device: torch.device,
     precision: str,
     put: Callable[[Generator, Generator, Discriminator], None] | None = None,
+    fused: bool = False,
 ) -> Networks:
-    """Build the three networks of an architecture on a device; put: fills new generator, average, discriminator."""
+    """Build the three networks of an architecture on a device.
+
+    Args:
+        architecture, seed, device, precision: of the networks.
+        put: fills new generator, average, discriminator.
+        fused: whether the two that train compute through the fused operations.
+    """
     with torch.random.fork_rng(devices=[]):  # on the CPU: the same weights whatever the device
         torch.manual_seed(derived_seed(seed, 3))
         generator, discriminator = Generator(architecture), Discriminator(architecture)
@@ -122,6 +132,9 @@ def networks_of(
         network.to(device)
     if precision == "bf16":
         generator.compute_dtype = discriminator.compute_dtype = torch.bfloat16
+    if fused:
+        fuse(generator)
+        fuse(discriminator)
     return Networks(
         generator,
         discriminator,

@@ -11,6 +11,7 @@ from train.augment import adapt, augment
 from train.distributed import Split, share
 from train.ema import ema_beta, update_ema
 from train.gradient_penalty import input_gradient
+from train.kernels import sharing_weights
 from train.losses import (
     discriminator_loss,
     generator_loss,
@@ -102,6 +103,7 @@ def prepare_reals(reals: Tensor, mirror: Tensor | None, alpha: Tensor | float) -
     return images
 
 
+@sharing_weights("generator")
 def train_step(
     nets: Networks,
     adams: tuple[Adam, Adam],
@@ -180,6 +182,7 @@ class Seen(NamedTuple):
     """As they were shown, where the generator's step compares with them."""
 
 
+@sharing_weights("discriminator")
 def discriminator_gradient(
     nets: Networks,
     batch: Batch,

@@ -8,6 +8,7 @@ import torch
 from train.capture import Iteration
 from train.config import TrainConfig
 from train.cost import Cost
+from train.kernels import use_fused_kernels
 from train.memory import is_out_of_memory, release
 from train.randomness import draw_noise
 from train.setup import networks_of, step_settings
@@ -42,7 +43,8 @@ class TimedStep:
     ) -> None:
         self._device, self._size, self._shown = device, size, 0
         self._latent_size, self._labels = architecture.latent_size, architecture.label_size
-        nets = networks_of(architecture, seed=0, device=device, precision=precision)
+        fused = use_fused_kernels(config.kernels, device)
+        nets = networks_of(architecture, seed=0, device=device, precision=precision, fused=fused)
         adams = make_adams(nets, config, architecture.resolution)
         for adam in adams:
             adam.learning_rate.fill_(1e-3)

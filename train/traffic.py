@@ -68,7 +68,7 @@ def step_traffic(
     """Return what one iteration moves.
 
     Args:
-        config: options of the step.
+        config: options of the step; --kernels auto counts as plain.
         architecture: of the networks, as large as they will become.
         resolution: that is trained.
         size: images of the minibatch.
@@ -85,7 +85,7 @@ def meta_step(
     config: TrainConfig, architecture: ProGANConfig, resolution: int, size: int, precision: str, fading: bool = True
 ) -> Callable[[], None]:
     """Return a function that runs one iteration on meta tensors, of shapes and dtypes only; see step_traffic."""
-    nets = networks_of(architecture, seed=0, device=META, precision=precision)
+    nets = networks_of(architecture, seed=0, device=META, precision=precision, fused=config.kernels == "fused")
     adams = make_adams(nets, config, resolution)
     label_size, latent_size = architecture.label_size, architecture.latent_size
     reals = torch.zeros(size, architecture.image_channels, resolution, resolution, dtype=torch.uint8, device=META)

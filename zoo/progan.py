@@ -223,6 +223,7 @@ class Discriminator(nn.Module):
     """Faces to scores. 23.1M parameters as of Table 2."""
 
     config: ProGANConfig
+    blend = staticmethod(blend)
 
     def __init__(self, config: ProGANConfig) -> None:
         super().__init__()
@@ -288,7 +289,7 @@ class Discriminator(nn.Module):
             x = self.blocks[size_key(r)](x, tape)
             if r == resolution and fading:
                 coarse = leaky_relu(self.from_rgb[size_key(r // 2)](downsample(images)), leak)
-                x = blend(coarse, x, alpha)
+                x = self.blend(coarse, x, alpha)
                 if tape is not None:
                     tape.append(coarse)
         out = self.blocks["4x4"](x, sets, tape)

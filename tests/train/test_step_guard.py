@@ -71,13 +71,15 @@ def check(func, x: torch.Tensor) -> None:
         raise GuardError(f"{func}: {x.dtype}")
 
 
-def step(variant, precision, labels, augment, resolution, loss="wgan-gp", plant=None, fading=True) -> Guard:
+def step(
+    variant, precision, labels, augment, resolution, loss="wgan-gp", plant=None, fading=True, kernels="plain"
+) -> Guard:
     """Run one iteration under the guard; plant(nets, batch, noise) puts a fault into it."""
     config = TrainConfig(dataset=".", variant=variant, loss=loss, augment=augment, latent_size=16)
     architecture = ProGANConfig(
         resolution=16, latent_size=16, label_size=labels, fmap_base=128, fmap_max=32, variant=variant
     )
-    nets = networks_of(architecture, seed=0, device=META, precision=precision)
+    nets = networks_of(architecture, seed=0, device=META, precision=precision, fused=kernels == "fused")
     adams = make_adams(nets, config, resolution)
     n = 8
     reals = torch.zeros(n, 3, resolution, resolution, dtype=torch.uint8, device=META)
@@ -129,6 +131,17 @@ def test_launches_and_their_dtypes_are_those_that_were_counted(variant):
     # in bf16 the discriminator's 4x4 block stays float32: convolution and dense layers, forward and backward
     assert bf16.convolutions == {torch.bfloat16: 57, torch.float32: 6}
     assert bf16.products == {torch.bfloat16: 3, torch.float32: 13}
+
+
+@pytest.mark.parametrize(("variant", "labels", "augment"), [("paper", 0, "none"), ("released", 3, "ada")])
+@pytest.mark.parametrize("fading", [True, False])
+def test_fused_step_passes_the_guard_too(variant, labels, augment, fading):
+    step(variant, "bf16", labels, augment, 16, fading=fading, kernels="fused")
+
+
+def test_fused_kernels_leave_fewer_launches():
+    counted = [sum(step("paper", "bf16", 0, "none", 16, kernels=k).launches.values()) for k in ("plain", "fused")]
+    assert counted == [774, 522]
 
 
 def planted_read(nets, alpha):

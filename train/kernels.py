@@ -1,0 +1,113 @@
+"""--kernels: whether the layers' pointwise work goes through fused kernels, and that these compute what they should."""
+
+import functools
+import logging
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from train.config import TrainError
+from zoo import fused_plain
+from zoo.fused_blocks import shared_weights
+
+LOG = logging.getLogger("celebahq.train")
+TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
+"""Largest relative difference from the plain twin: of float32 sums in another order, of bf16 rounded once."""
+
+
+def sharing_weights(role: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a part of the step, whose first argument is Networks: within, one of them scales its weights once.
+
+    Args:
+        role: "generator" or "discriminator"; what is decorated must not use it after it has changed it.
+    """
+
+    def decorate(part: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(part)
+        def shared(nets: Any, *args: Any, **options: Any) -> Any:
+            with shared_weights(getattr(nets, role)):
+                return part(nets, *args, **options)
+
+        return shared
+
+    return decorate
+
+
+def use_fused_kernels(name: str, device: torch.device) -> bool:
+    """Return what --kernels auto, fused or plain means on a device; auto says why where a CUDA device goes without.
+
+    Raises:
+        TrainError: fused on a CUDA device that cannot.
+    """
+    if name == "plain" or (name == "auto" and device.type != "cuda"):
+        return False
+    if device.type != "cuda":
+        return True  # the plain twins: slower, and the same results
+    problem = problem_of_kernels(device)
+    if problem and name == "fused":
+        raise TrainError(f"--kernels: got fused, expected plain on this machine: {problem}")
+    if problem:
+        LOG.info("fused kernels are not used: %s", problem)
+    return not problem
+
+
+@functools.cache
+def problem_of_kernels(device: torch.device) -> str | None:
+    """Return why the fused kernels cannot be used on a device: none there, or one that computes something else."""
+    try:
+        from zoo import fused_triton
+    except ImportError as error:
+        return f"Triton cannot be imported ({error})"
+    try:
+        differences = compare_kernels(fused_triton, device)
+    except Exception as error:  # whatever a compiler that meets a new device raises
+        return f"{type(error).__name__} ({' '.join(str(error).split())[:160]})"
+    wrong = {name: x for name, x in differences.items() if not x <= TOLERANCE[name.split()[1]]}
+    return f"they differ from plain ones: {wrong}" if wrong else None
+
+
+def compare_kernels(kernels: ModuleType, device: torch.device) -> dict[str, float]:
+    """Return the largest relative difference of each kernel from its plain twin, by its name and dtype.
+
+    Args:
+        kernels: zoo.fused_triton.
+        device: where.
+    """
+    random = torch.Generator().manual_seed(0)
+    found: dict[str, float] = {}
+    for name_of_dtype in TOLERANCE:
+        dtype = getattr(torch, name_of_dtype)
+        for channels in (5, 16):  # one that fills no power of two, and one that does
+
+            def draw(*shape: int, dtype=dtype) -> torch.Tensor:
+                x = torch.randn(shape, generator=random).to(device, dtype)
+                return x.contiguous(memory_format=torch.channels_last) if len(shape) == 4 else x
+
+            x, g, half = draw(3, channels, 8, 6), draw(3, channels, 8, 6), draw(3, channels, 4, 3)
+            bias = draw(channels, dtype=torch.float32)
+            y, factor = fused_plain.lrelu_pixelnorm(x, bias, 0.2, 1e-8)
+            calls = {
+                "lrelu": (x, bias, 0.2),
+                "lrelu_backward": (g, y, 0.2),
+                "lrelu_pixelnorm": (x, bias, 0.2, 1e-8),
+                "lrelu_pixelnorm_backward": (g, y, factor, 0.2),
+                "lrelu_pool": (x, bias, 0.2),
+                "unpool": (half, x, bias, 0.2),
+                "pool": (g, x, bias, 0.2),
+                "fade": (x, g, torch.tensor(0.3, device=device)),
+                "unfade": (g, torch.tensor(0.7, device=device)),
+                "scale_cast": (x, 0.3, dtype),
+            }
+            for name, arguments in calls.items():
+                difference = _difference(getattr(kernels, name)(*arguments), getattr(fused_plain, name)(*arguments))
+                key = f"{name} {name_of_dtype}"
+                found[key] = max(found.get(key, 0.0), difference)
+    return found
+
+
+def _difference(got: Any, expected: Any) -> float:
+    got, expected = (x if isinstance(x, tuple) else (x,) for x in (got, expected))
+    pairs = zip(got, expected, strict=True)
+    return max(((a.float() - b.float()).abs().max() / b.float().abs().max()).item() for a, b in pairs)

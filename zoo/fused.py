@@ -1,0 +1,176 @@
+"""Bias, leaky ReLU, normalization and pooling in one pass over memory each: Triton on CUDA, elsewhere its plain twin.
+
+Of the bytes that a training step moves three quarters are pointwise. These operations halve them. They differentiate
+once; `unpool` and `pool` are linear in g and each other's adjoint, which is what the gradient penalty needs of them.
+"""
+
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo import fused_plain
+
+
+def _kernels(x: Tensor) -> ModuleType:
+    if not x.is_cuda:
+        return fused_plain
+    from zoo import fused_triton  # late: a CPU has no Triton
+
+    return fused_triton
+
+
+@torch.library.custom_op("celebahq::lrelu", mutates_args=())
+def lrelu(x: Tensor, bias: Tensor, leak: float) -> Tensor:
+    """See zoo.fused_plain."""
+    return _kernels(x).lrelu(x, bias, leak)
+
+
+@torch.library.custom_op("celebahq::lrelu_backward", mutates_args=())
+def lrelu_backward(g: Tensor, y: Tensor, leak: float) -> tuple[Tensor, Tensor]:
+    """See zoo.fused_plain."""
+    return _kernels(g).lrelu_backward(g, y, leak)
+
+
+@torch.library.custom_op("celebahq::lrelu_pixelnorm", mutates_args=())
+def lrelu_pixelnorm(x: Tensor, bias: Tensor, leak: float, eps: float) -> tuple[Tensor, Tensor]:
+    """See zoo.fused_plain."""
+    return _kernels(x).lrelu_pixelnorm(x, bias, leak, eps)
+
+
+@torch.library.custom_op("celebahq::lrelu_pixelnorm_backward", mutates_args=())
+def lrelu_pixelnorm_backward(g: Tensor, y: Tensor, factor: Tensor, leak: float) -> tuple[Tensor, Tensor]:
+    """See zoo.fused_plain."""
+    return _kernels(g).lrelu_pixelnorm_backward(g, y, factor, leak)
+
+
+@torch.library.custom_op("celebahq::lrelu_pool", mutates_args=())
+def lrelu_pool(x: Tensor, bias: Tensor, leak: float) -> Tensor:
+    """See zoo.fused_plain."""
+    return _kernels(x).lrelu_pool(x, bias, leak)
+
+
+@torch.library.custom_op("celebahq::unpool", mutates_args=())
+def unpool(g: Tensor, x: Tensor, bias: Tensor, leak: float) -> tuple[Tensor, Tensor]:
+    """See zoo.fused_plain."""
+    return _kernels(x).unpool(g, x, bias, leak)
+
+
+@torch.library.custom_op("celebahq::pool", mutates_args=())
+def pool(g: Tensor, x: Tensor, bias: Tensor, leak: float) -> Tensor:
+    """See zoo.fused_plain."""
+    return _kernels(x).pool(g, x, bias, leak)
+
+
+@torch.library.custom_op("celebahq::fade", mutates_args=())
+def fade(coarse: Tensor, fine: Tensor, alpha: Tensor) -> Tensor:
+    """See zoo.fused_plain; alpha has no gradient."""
+    return _kernels(fine).fade(coarse, fine, alpha)
+
+
+@torch.library.custom_op("celebahq::unfade", mutates_args=())
+def unfade(g: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+    """See zoo.fused_plain."""
+    return _kernels(g).unfade(g, alpha)
+
+
+@torch.library.custom_op("celebahq::scale_cast", mutates_args=())
+def scale_cast(x: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
+    """See zoo.fused_plain."""
+    return _kernels(x).scale_cast(x, scale, dtype)
+
+
+# Shapes, for tensors without data; everything lies channels_last.
+
+
+def _like(x: Tensor, *shape: int) -> Tensor:
+    return torch.empty(shape or x.shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+
+
+def _like_with_bias(g: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    return _like(g, *x.shape), torch.empty(x.shape[1], dtype=torch.float32, device=x.device)
+
+
+def _normalized_like(x: Tensor, bias: Tensor, leak: float, eps: float) -> tuple[Tensor, Tensor]:
+    return _like(x), torch.empty(x.shape[0], 1, *x.shape[2:], dtype=torch.float32, device=x.device)
+
+
+def _half(x: Tensor) -> Tensor:
+    return _like(x, *x.shape[:2], x.shape[2] // 2, x.shape[3] // 2)
+
+
+lrelu.register_fake(lambda x, bias, leak: _like(x))
+lrelu_backward.register_fake(lambda g, y, leak: _like_with_bias(g, y))
+lrelu_pixelnorm.register_fake(_normalized_like)
+lrelu_pixelnorm_backward.register_fake(lambda g, y, factor, leak: _like_with_bias(g, y))
+lrelu_pool.register_fake(lambda x, bias, leak: _half(x))
+unpool.register_fake(lambda g, x, bias, leak: _like_with_bias(g, x))
+pool.register_fake(lambda g, x, bias, leak: _half(g))
+fade.register_fake(lambda coarse, fine, alpha: _like(fine))
+unfade.register_fake(lambda g, alpha: (_like(g), _like(g)))
+scale_cast.register_fake(lambda x, scale, dtype: torch.empty_like(x, dtype=dtype))
+
+
+# Derivatives.
+
+
+def _keep_output(ctx: Any, inputs: Any, output: Any) -> None:
+    ctx.leak = inputs[2]
+    ctx.save_for_backward(*(output if isinstance(output, tuple) else (output,)))
+
+
+def _keep_input(ctx: Any, inputs: Any, output: Any) -> None:
+    *tensors, ctx.leak = inputs
+    ctx.save_for_backward(*tensors[-2:])
+
+
+def _keep_alpha(ctx: Any, inputs: Any, output: Any) -> None:
+    ctx.save_for_backward(inputs[-1])
+
+
+def _keep_scale(ctx: Any, inputs: Any, output: Any) -> None:
+    x, ctx.scale, _ = inputs
+    ctx.dtype = x.dtype
+
+
+def _of_lrelu(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    return (*lrelu_backward(g, *ctx.saved_tensors, ctx.leak), None)
+
+
+def _of_lrelu_pixelnorm(ctx: Any, g: Tensor, of_factor: Tensor) -> tuple[Tensor | None, ...]:
+    return (*lrelu_pixelnorm_backward(g, *ctx.saved_tensors, ctx.leak), None, None)
+
+
+def _of_lrelu_pool(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    return (*unpool(g, *ctx.saved_tensors, ctx.leak), None)
+
+
+def _of_unpool(ctx: Any, g: Tensor, of_bias: Tensor) -> tuple[Tensor | None, ...]:
+    return pool(g, *ctx.saved_tensors, ctx.leak), None, None, None
+
+
+def _of_pool(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    return unpool(g, *ctx.saved_tensors, ctx.leak)[0], None, None, None
+
+
+def _of_fade(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    return (*unfade(g, *ctx.saved_tensors), None)
+
+
+def _of_unfade(ctx: Any, coarse: Tensor, fine: Tensor) -> tuple[Tensor | None, ...]:
+    return fade(coarse, fine, *ctx.saved_tensors), None
+
+
+def _of_scale_cast(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    return scale_cast(g, ctx.scale, ctx.dtype), None, None
+
+
+lrelu.register_autograd(_of_lrelu, setup_context=_keep_output)
+lrelu_pixelnorm.register_autograd(_of_lrelu_pixelnorm, setup_context=_keep_output)
+lrelu_pool.register_autograd(_of_lrelu_pool, setup_context=_keep_input)
+unpool.register_autograd(_of_unpool, setup_context=_keep_input)
+pool.register_autograd(_of_pool, setup_context=_keep_input)
+fade.register_autograd(_of_fade, setup_context=_keep_alpha)
+unfade.register_autograd(_of_unfade, setup_context=_keep_alpha)
+scale_cast.register_autograd(_of_scale_cast, setup_context=_keep_scale)
