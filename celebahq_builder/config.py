@@ -21,6 +21,8 @@ FACE_OPTIONS = ("resolution", "faces", "restore", "geometry", "detector")
 # Which faces are refused, by numbers that their rows keep: they may change, too.
 THRESHOLD_OPTIONS = ("min_face", "max_padding", "max_invented")
 MAX_INVENTED = 0.01  # docs/measurements.md: from which photographs that is
+AUTO_SHARD_FACES = 10_000
+MOST_SHARDS = 99_999  # the digits of their names
 CHOOSING_OPTIONS = ("keep", "dedupe", "compression")
 
 
@@ -108,6 +110,9 @@ class BuildConfig:
     They are cut out as the faces are, with nearest sampling, and stored as masks{R}x{R}."""
     compression: Literal["none", "gzip"] = "none"
     """Of the HDF5 file. gzip is the filter of the released files: half the size, and reads 13 times slower."""
+    shards: int | Literal["auto"] | None = None
+    """Write that many files of equal size, celebahq-00000-of-00012.h5 ..., each a dataset of its own, and celebahq.h5
+    as one over them, which everything opens as it opens one file. auto: of about 10,000 faces each."""
     workers: int = _cpu_cores()
     """Processes that work side by side, one compute thread each. 0: none, all work in this process (for a debugger),
     where --photo-seconds and --photo-gib cannot be kept."""
@@ -126,6 +131,8 @@ class BuildConfig:
             raise BuildError(f"--output: got {self.output}, expected the name of a file to make")
         if self.keep < 1:
             raise BuildError(f"--keep: got {self.keep}, expected at least 1")
+        if isinstance(self.shards, int) and not 1 <= self.shards <= MOST_SHARDS:
+            raise BuildError(f"--shards: got {self.shards}, expected auto or a number from 1 to {MOST_SHARDS:,}")
         if self.workers < 0:
             raise BuildError(f"--workers: got {self.workers}, expected at least 1 (or 0: no further process)")
         for name in ("photo_seconds", "photo_gib"):
@@ -152,6 +159,11 @@ class BuildConfig:
     def build_folder(self) -> Path:
         return self.output.with_name(self.output.name + ".build")
 
+    def shards_of(self, num_faces: int) -> int:
+        """Return how many shards so many faces make: no more than faces."""
+        wanted = round(num_faces / AUTO_SHARD_FACES) if self.shards in ("auto", None) else self.shards
+        return min(max(1, int(wanted)), num_faces, MOST_SHARDS)
+
     @property
     def invented_limit(self) -> float:
         """--max-invented, or what it is where it was left out."""
@@ -173,6 +185,7 @@ class BuildConfig:
     def recipe(self) -> dict[str, str | int | float]:
         """Options that the finished file depends on; neither a path of this machine nor the number of workers does."""
         chosen = {name: getattr(self, name) for name in CHOOSING_OPTIONS}
+        chosen |= {} if self.shards is None else {"shards": self.shards}
         return self.face_options() | self.thresholds() | chosen
 
     def command(self) -> str:

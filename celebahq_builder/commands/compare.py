@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -13,12 +13,13 @@ from celebahq.files import printable
 from celebahq.options import check_options
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import DatasetError, open_dataset
-from celebahq_builder.hdf5_format.gate import open_hdf5
 from celebahq_builder.hdf5_format.levels import key_text
+from celebahq_builder.hdf5_format.shards import ShardedData
 
 _log = logging.getLogger("celebahq.data")
 
 _BLOCK_BYTES = 64 << 20
+Stored: TypeAlias = h5py.Dataset | ShardedData
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,15 @@ class CompareConfig:
 
 def compare(config: CompareConfig) -> bool:
     """Print a line a dataset; return whether all of them are equal."""
-    attributes = []
-    for path in (config.a, config.b):
-        with open_dataset(path, every_text=True) as dataset:  # a clear refusal of what is no dataset
-            attributes.append(dataset.attributes)
     equal = True
-    with open_hdf5(config.a) as a, open_hdf5(config.b) as b:
-        for name in sorted(_datasets(a) | _datasets(b), key=_largest_first):
+    # a clear refusal of what is no dataset
+    with open_dataset(config.a, every_text=True) as one, open_dataset(config.b, every_text=True) as other:
+        a, b, attributes = one.stored(), other.stored(), (one.attributes, other.attributes)
+        for name in sorted(_datasets(a.file) | _datasets(b.file), key=_largest_first):
             try:
                 difference = compare_dataset(a.get(name), b.get(name))
+            except DatasetError:
+                raise
             except (OSError, RuntimeError, ValueError, TypeError) as error:
                 raise DatasetError(f"{config.a}, {config.b}: got {name} damaged ({error}), expected rows") from None
             _log.info(printable(f"{key_text(name):<22} {difference or 'equal'}"))
@@ -66,10 +67,10 @@ def _equal(a: Any, b: Any) -> bool:
     return np.array_equal(a, b)
 
 
-def compare_dataset(a: h5py.Dataset | None, b: h5py.Dataset | None) -> str | None:
+def compare_dataset(a: Stored | None, b: Stored | None) -> str | None:
     """Return how two datasets differ, or None when shape, kind and every row are equal."""
-    if not isinstance(a, h5py.Dataset) or not isinstance(b, h5py.Dataset):
-        return f"only in the {'first' if isinstance(a, h5py.Dataset) else 'second'} file"
+    if not isinstance(a, Stored) or not isinstance(b, Stored):
+        return f"only in the {'first' if isinstance(a, Stored) else 'second'} file"
     if a.shape != b.shape or a.dtype != b.dtype:
         return f"{a.shape} {a.dtype} against {b.shape} {b.dtype}"
     if not a.shape:

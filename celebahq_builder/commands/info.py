@@ -13,7 +13,6 @@ import tyro
 from celebahq.files import printable
 from celebahq.options import check_options
 from celebahq_builder.hdf5 import level_key, open_dataset
-from celebahq_builder.hdf5_format.gate import open_hdf5
 
 _log = logging.getLogger("celebahq.data")
 
@@ -46,16 +45,17 @@ def info(config: InfoConfig) -> dict:
 
 def summarise(path: Path) -> dict:
     """Return what info prints, in plain types."""
-    with open_dataset(path) as dataset, open_hdf5(path) as file:
+    with open_dataset(path) as dataset:
         levels = {}
         for r in dataset.resolutions:
-            level = file[level_key(r)]
+            stored = dataset.stored().storage(level_key(r))
             levels[level_key(r)] = {
-                "shape": list(level.shape),
-                "chunk_rows": level.chunks[0] if level.chunks else None,
-                "compression": level.compression,
-                "stored_bytes": level.id.get_storage_size(),
+                "shape": [len(dataset), dataset.channels, r, r],
+                "chunk_rows": stored.chunk_rows,
+                "compression": stored.compression,
+                "stored_bytes": stored.stored_bytes,
             }
+        shards = [path.resolve().parent / span.name for span in dataset.stored().spans]
         faces = dataset.faces
         scores = faces.get("score")
         attributes = {printable(name): _plain(value) for name, value in dataset.attributes.items()}
@@ -63,7 +63,8 @@ def summarise(path: Path) -> dict:
             attributes["config"] = _parsed(options)
         return {
             "file": printable(path),
-            "bytes": path.stat().st_size,
+            "bytes": sum(file.stat().st_size for file in (path, *shards)),
+            "shards": [printable(shard.name) for shard in shards],
             "faces": len(dataset),
             "resolution": dataset.resolution,
             "levels": levels,
@@ -90,6 +91,8 @@ def _table(summary: dict) -> list[str]:
             f"{key:<15} {shape:<22} {level['chunk_rows'] or '-':>12} {level['compression'] or 'none':>8} "
             f"{level['stored_bytes'] / 1e6:>11,.2f}"
         )
+    if shards := summary["shards"]:
+        lines += ["", f"shards      {len(shards):,}, the first is {shards[0]}"]
     labels, score = summary["labels"], summary["score"]
     lines += ["", f"labels      {'x'.join(map(str, labels)) + ' float32' if labels else 'none'}"]
     if names := summary["label_names"]:

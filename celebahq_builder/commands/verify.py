@@ -2,7 +2,6 @@
 
 import json
 import logging
-import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from celebahq.files import printable
 from celebahq.options import check_options
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import FORMAT_VERSION, Dataset, level_key, open_dataset
-from celebahq_builder.hdf5_format.gate import open_hdf5
 from celebahq_builder.hdf5_format.labels_file import labels_path, read_sidecar
 from celebahq_builder.hdf5_format.levels import DatasetError, key_text, resolution_of
 from celebahq_builder.hdf5_format.rows import find_rows
+from celebahq_builder.hdf5_format.shards import SHARD_ATTRIBUTE
 from celebahq_builder.pyramid import pyramid
 from celebahq_builder.sources.images import SourceError
 from celebahq_builder.sources.named_photo import sha256_of_named
@@ -51,16 +50,19 @@ class VerifyConfig:
 
 def verify(config: VerifyConfig) -> bool:
     """Print a line a check; return whether all hold. DatasetError when the file is no dataset at all."""
-    with open_dataset(config.file) as dataset, open_hdf5(config.file) as file:
+    with open_dataset(config.file) as dataset:
+        file = dataset.stored().file
         checks = {
             "levels": wrong_levels(dataset),
-            "chunks": missing_chunks(file, dataset),
+            "chunks": missing_chunks(dataset),
             "names": foreign_names(file),
             "attributes": wrong_attributes(dataset),
             "faces": wrong_faces(dataset),
             "rows": wrong_rows(dataset),
             "labels": wrong_labels(dataset, file),
         }
+        if dataset.stored().spans:
+            checks["shards"] = wrong_shards(dataset)
         if config.photos is not None:
             checks["photos"] = changed_photos(dataset, config.photos)
         holds = True
@@ -89,15 +91,11 @@ def wrong_levels(dataset: Dataset) -> Iterator[str]:
         yield f"{level_key(r)} is not the mean of the level above in {len(faulty)} rows, the first is {faulty[0]}"
 
 
-def missing_chunks(file: h5py.File, dataset: Dataset) -> Iterator[str]:
+def missing_chunks(dataset: Dataset) -> Iterator[str]:
     """A chunk that was never written reads as black. Any shape of chunks is right, also several a row."""
     for r in dataset.resolutions:
-        level = file[level_key(r)]
-        if level.chunks:
-            wanted = math.prod(-(-side // chunk) for side, chunk in zip(level.shape, level.chunks, strict=True))
-            found = level.id.get_num_chunks()
-            if found != wanted:
-                yield f"{level_key(r)} has {found} of {wanted} chunks"
+        for missing in dataset.stored().storage(level_key(r)).missing_chunks:
+            yield f"{level_key(r)} has {missing}"
 
 
 def foreign_names(file: h5py.File) -> Iterator[str]:
@@ -159,10 +157,22 @@ def wrong_rows(dataset: Dataset) -> Iterator[str]:
             yield f"{name} of row {min(wrong)}: got {rows[name][kept[min(wrong)]]}, faces/{name} says otherwise"
 
 
+def wrong_shards(dataset: Dataset) -> Iterator[str]:
+    """What each shard says of its rows must be what the file that joins them says."""
+    whole, labels = dataset.columns(), dataset.labels
+    for span in dataset.stored().spans:
+        with open_dataset(dataset.path.resolve().parent / span.name) as shard:
+            rows = slice(span.first, span.stop)
+            part, wanted = shard.columns(), {name: column[rows] for name, column in whole.items()}
+            part |= {} if shard.labels is None else {"labels": shard.labels}
+            wanted |= {} if labels is None else {"labels": labels[rows]}
+            for name in sorted(part.keys() | wanted.keys()):
+                if name not in part or name not in wanted or not np.array_equal(part[name], wanted[name]):
+                    yield f"{span.name} and the file that joins it differ in {name}"
+
+
 def wrong_labels(dataset: Dataset, file: h5py.File) -> Iterator[str]:
-    if dataset.labels is None:
-        return
-    if "labels" not in file:
+    if dataset.labels is None or "labels" not in file or SHARD_ATTRIBUTE in dataset.attributes:
         return
     try:
         sidecar = read_sidecar(dataset.path, len(dataset))

@@ -1,7 +1,6 @@
 """What an HDF5 file may hold to be read at all: its own bytes, sizes that they justify, text that comes to an end."""
 
 import math
-import re
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import h5py
 import numpy as np
 
 from celebahq_builder.hdf5_format.levels import DatasetError, key_text, resolution_of
+from celebahq_builder.hdf5_format.shards import Span, spans_of
 
 _MOST_OBJECTS = 100_000
 _SLACK_BYTES = 1 << 20  # a small dataset whose chunks are missing is `verify`'s to name
@@ -21,20 +21,27 @@ _ATTRIBUTE_BYTES = 16 << 20
 _BLOCK_BYTES = 256 << 20
 
 
-def check_contents(path: Path, file: h5py.File, every_text: bool = False, shards: bool = True) -> None:
-    """Raise DatasetError for the first thing that a dataset file must not have.
+def check_contents(path: Path, file: h5py.File, every_text: bool = False, shards: bool = True) -> tuple[Span, ...]:
+    """Raise DatasetError for the first thing that a dataset file must not have; return the shards that it joins.
 
     Args:
         path: of the open file.
         every_text: read every text column through once, not only those of `faces`.
-        shards: virtual levels that join the shards beside the file are allowed.
+        shards: virtual levels that join the shards beside the file are allowed; what is in these is another call's.
     """
     num_bytes = path.stat().st_size
+    joined: tuple[Span, ...] = ()
     _check_attributes(path, file, num_bytes)
     for name, item in _objects(path, file):
         if not isinstance(item, h5py.Dataset):
             continue
-        _check_storage(path, name, item, num_bytes, shards)
+        if item.is_virtual:
+            spans = _check_virtual(path, name, item, shards)
+            if joined and spans != joined:
+                raise DatasetError(f"{path}: got {name} over other shards than other levels, expected one set")
+            joined = spans
+            continue
+        _check_storage(path, name, item, num_bytes)
         is_text = h5py.check_string_dtype(item.dtype) is not None and item.dtype.kind == "O"
         if is_text and item.shape is not None and (every_text or name.startswith("faces/")):
             _check_text(path, name, item, num_bytes)
@@ -43,6 +50,7 @@ def check_contents(path: Path, file: h5py.File, every_text: bool = False, shards
             _read_packed(item)
         if name == "labels":
             _check_attributes(path, item, num_bytes)
+    return joined
 
 
 def _objects(path: Path, file: h5py.File) -> list[tuple[str, object]]:
@@ -75,15 +83,12 @@ def _objects(path: Path, file: h5py.File) -> list[tuple[str, object]]:
     return found
 
 
-def _check_storage(path: Path, name: str, item: h5py.Dataset, num_bytes: int, shards: bool) -> None:
-    """All bytes lie in this file, or in shards of it, and there are as many as the shape claims."""
+def _check_storage(path: Path, name: str, item: h5py.Dataset, num_bytes: int) -> None:
+    """All bytes lie in this file, and there are as many as the shape claims."""
     plan = item.id.get_create_plist()
     if plan.get_external_count():
         where = plan.get_external(0)[0].decode("utf-8", "surrogateescape")
         raise DatasetError(f"{path}: got {name}, whose bytes lie in {where}, expected them in the file itself")
-    if plan.get_layout() == h5py.h5d.VIRTUAL:
-        _check_virtual(path, name, item, shards)
-        return
     claimed = math.prod(item.shape or (0,)) * item.dtype.itemsize
     stored = item.id.get_storage_size()
     packed = plan.get_nfilters() > 0
@@ -128,23 +133,11 @@ def _read_packed(item: h5py.Dataset) -> None:
             item[start : start + rows]
 
 
-def _check_virtual(path: Path, name: str, item: h5py.Dataset, shards: bool) -> None:
-    """Only levels that join `<name>-00000-of-00012.h5` beside the file may be virtual."""
-    wanted = f"expected data in the file itself, or in {path.stem}-NNNNN-of-NNNNN.h5 beside it"
-    if not shards or resolution_of(name) is None:
+def _check_virtual(path: Path, name: str, item: h5py.Dataset, shards: bool) -> tuple[Span, ...]:
+    """Only what joins `<name>-00000-of-00012.h5` beside the file may be virtual."""
+    if not shards:
         raise DatasetError(f"{path}: got {name}, a virtual dataset, expected data in the file itself")
-    rows = 0
-    for source in item.virtual_sources():
-        if not re.fullmatch(re.escape(path.stem) + r"-\d{5}-of-\d{5}\.h5", source.file_name, re.ASCII):
-            raise DatasetError(f"{path}: got {name}, which shows {source.file_name}, {wanted}")
-        shard = path.parent / source.file_name
-        if shard.is_symlink() or not shard.is_file() or source.dset_name.lstrip("/") != name:
-            raise DatasetError(f"{path}: got {name}, which shows {source.dset_name} of {source.file_name}, {wanted}")
-        with h5py.File(shard, "r") as file:
-            check_contents(shard, file, shards=False)
-            rows += len(file[name])
-    if item.shape is None or rows != len(item):
-        raise DatasetError(f"{path}: got {name} of shape {item.shape} over {rows} rows of its shards, expected as many")
+    return spans_of(path, name, item)
 
 
 def _check_text(path: Path, name: str, column: h5py.Dataset, num_bytes: int) -> None:

@@ -11,12 +11,14 @@ import stat
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 
 from celebahq_builder.hdf5_format.contents import check_contents
 from celebahq_builder.hdf5_format.levels import DatasetError
+from celebahq_builder.hdf5_format.shards import Span, refuse_shard, require_shard
 
 CPU_SECONDS = 3
 """Of the child, and a second for every 10 MB: a file of 26 kB takes 4 ms, one of 200,000 rows and 94 MB 0.3 s."""
@@ -93,15 +95,35 @@ def _require_regular_file(path: Path) -> None:
         raise DatasetError(f"{path}: a {'folder' if stat.S_ISDIR(mode) else 'device or pipe'}, expected {_WANTED}")
 
 
-def _check(path: Path, every_text: bool) -> None:
+def _check(path: Path, every_text: bool, allow: Callable[[Path], None] = lambda path: None) -> None:
+    """Check a file and the shards that it joins.
+
+    Args:
+        allow: called with each shard before it is opened.
+    """
     with open_hdf5(path) as file:
-        try:
-            check_contents(path, file, every_text=every_text)
-        except (DatasetError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # whatever h5py makes of damaged bytes
-            found = str(error).strip().splitlines() or [type(error).__name__]
-            raise DatasetError(f"{path}: got damaged HDF5 ({found[0][:200]}), expected {_WANTED}") from None
+        for span in _check_contents(path, file, every_text=every_text):
+            shard = path.resolve().parent / span.name
+            require_shard(path, span, shard)
+            _require_regular_file(shard)
+            allow(shard)
+            try:
+                opened = open_hdf5(shard)
+            except DatasetError as error:
+                raise DatasetError(f"{error}: the shard with {span.rows_of(path)}") from None
+            with opened:
+                _check_contents(shard, opened, shards=False)
+                refuse_shard(path, file, span, shard, opened)
+
+
+def _check_contents(path: Path, file: h5py.File, **options: bool) -> tuple[Span, ...]:
+    try:
+        return check_contents(path, file, **options)
+    except (DatasetError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # whatever h5py makes of damaged bytes
+        found = str(error).strip().splitlines() or [type(error).__name__]
+        raise DatasetError(f"{path}: got damaged HDF5 ({found[0][:200]}), expected {_WANTED}") from None
 
 
 def _answer(path: Path, every_text: bool, sender: int) -> None:
@@ -109,7 +131,7 @@ def _answer(path: Path, every_text: bool, sender: int) -> None:
     status = 1
     try:
         _limit(path)
-        _check(path, every_text)
+        _check(path, every_text, _more_time)
         status = 0
     except DatasetError as error:
         os.write(sender, str(error).encode("utf-8", "surrogateescape")[:4000])
@@ -122,14 +144,28 @@ def _answer(path: Path, every_text: bool, sender: int) -> None:
 def _limit(path: Path) -> None:
     import resource
 
-    seconds = CPU_SECONDS + path.stat().st_size // _BYTES_A_SECOND
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)  # of the machine; a process that passes the soft one ends, too
+    seconds = _seconds(path) if hard == resource.RLIM_INFINITY else min(_seconds(path), hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, hard))
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     bound = pages * os.sysconf("SC_PAGE_SIZE") + MEMORY_BYTES
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     if soft == resource.RLIM_INFINITY or bound < soft:
         resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
+
+
+def _more_time(shard: Path) -> None:
+    """Give the child what a shard may take on top."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    seconds = soft + _seconds(shard)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard == resource.RLIM_INFINITY else min(seconds, hard), hard))
+
+
+def _seconds(path: Path) -> int:
+    return CPU_SECONDS + path.stat().st_size // _BYTES_A_SECOND
 
 
 def _wait(receiver: int, child: int) -> tuple[bytes, int]:

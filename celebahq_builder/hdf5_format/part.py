@@ -63,7 +63,7 @@ def open_part(path: Path) -> Iterator[Part]:
     rows = find_rows(path)
     with open_dataset(path) as dataset, open_hdf5(path) as file:
         faces = {name: file["faces"][name][:] for name in dataset.faces}
-        yield Part(dataset, faces, rows, file[level_key(dataset.resolution)].compression)
+        yield Part(dataset, faces, rows, dataset.stored().storage(level_key(dataset.resolution)).compression)
 
 
 def write_parts(

@@ -39,11 +39,12 @@ class PartialFile:
             self.hdf5 = h5py.File(self._sink, "r+")
             return
         self._sink.truncate(0)  # of a run that was killed
-        free = shutil.disk_usage(path.parent).free
-        if needed_bytes > free:
+        try:
+            require_room(path, needed_bytes)
+        except OSError:
             self._sink.close()
             self.partial.unlink()
-            raise _os_error(errno.ENOSPC, f"{path}: needs {needed_bytes / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free")
+            raise
         self.hdf5 = h5py.File(self._sink, "w")
 
     def _is_readable(self) -> bool:
@@ -125,6 +126,13 @@ class _Sink(io.FileIO):
 
     def swallow(self) -> None:
         self.error = self.error or OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
+
+
+def require_room(path: Path, needed_bytes: int) -> None:
+    """Raise OSError where the disk of a file that is to be made has not this many bytes."""
+    free = shutil.disk_usage(path.parent).free
+    if needed_bytes > free:
+        raise _os_error(errno.ENOSPC, f"{path}: needs {needed_bytes / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free")
 
 
 def _os_error(number: int | None, message: str) -> OSError:

@@ -24,6 +24,7 @@ from celebahq_builder.hdf5_format.levels import (
     mask_key,
     resolution_of,
 )
+from celebahq_builder.hdf5_format.shards import ShardedData, Shards
 
 _MOST_ENTRIES = 1 << 28  # of a label table, 1 GiB
 
@@ -51,7 +52,8 @@ class Dataset:
     def __init__(self, path: str | Path, resolution: int | None = None, *, every_text: bool = False) -> None:
         self.path = Path(path)
         self._pid: int | None = None
-        self._levels: dict[int, h5py.Dataset] = {}
+        self._levels: dict[int, h5py.Dataset | ShardedData] = {}
+        self._shards: Shards | None = None
         check_file(self.path, every_text)
         try:
             file = self._open()
@@ -111,11 +113,13 @@ class Dataset:
         self._open()
         try:
             return self._read(self._levels[resolution], rows)
+        except DatasetError:  # of a shard
+            raise
         except (OSError, RuntimeError, KeyError, ValueError) as error:
             found = f"{level_key(resolution)} damaged in rows {rows.min()}..{rows.max()} ({error})"
             raise DatasetError(f"{self.path}: got {found}, expected images") from None
 
-    def _read(self, level: h5py.Dataset, rows: np.ndarray) -> np.ndarray:
+    def _read(self, level: h5py.Dataset | ShardedData, rows: np.ndarray) -> np.ndarray:
         # A slice or one row goes through h5py's fast reader; its fancy indexing selects point by point, far slower.
         steps = np.diff(rows)
         if len(rows) and (steps == 1).all():
@@ -139,19 +143,21 @@ class Dataset:
     @property
     def has_masks(self) -> bool:
         """Say whether every row has a label map."""
-        masks, side = self._open().get(mask_key(self.resolutions[0])), self.resolutions[0]
+        masks, side = self.stored().get(mask_key(self.resolutions[0])), self.resolutions[0]
         if masks is None:
             return False
-        if not isinstance(masks, h5py.Dataset) or masks.shape != (self._len, side, side) or masks.dtype != np.uint8:
+        if isinstance(masks, h5py.Group) or masks.shape != (self._len, side, side) or masks.dtype != np.uint8:
             found = f"{mask_key(side)} of {getattr(masks, 'shape', 'a group')} {getattr(masks, 'dtype', '')}"
             raise DatasetError(f"{self.path}: got {found}, expected ({self._len}, {side}, {side}) uint8")
         return True
 
     def read_masks(self, indices: Sequence[int]) -> np.ndarray:
         """Return the label maps of rows, in this order: (n, R, R) uint8; DatasetError where they are damaged."""
-        masks = self._open()[mask_key(self.resolutions[0])]
+        masks: Any = self.stored().get(mask_key(self.resolutions[0]))
         try:
             return np.stack([masks[int(row)] for row in indices])
+        except DatasetError:
+            raise
         except (OSError, RuntimeError, ValueError) as error:
             raise DatasetError(f"{self.path}: got damaged masks ({error}), expected label maps") from None
 
@@ -180,10 +186,18 @@ class Dataset:
         except (OSError, RuntimeError, ValueError) as error:
             raise DatasetError(f"{self.path}: got damaged columns in faces ({error}), expected whole ones") from None
 
+    def stored(self) -> Shards:
+        """Return what gives the datasets of the file by name, as h5py does; those in shards are read from them."""
+        self._open()
+        assert self._shards is not None
+        return self._shards
+
     def close(self) -> None:
         if self._pid == os.getpid() and self._file is not None:
+            if self._shards is not None:
+                self._shards.close()
             self._file.close()
-        self._pid, self._levels = None, {}
+        self._pid, self._levels, self._shards = None, {}, None
 
     def __enter__(self) -> "Dataset":
         return self
@@ -192,15 +206,17 @@ class Dataset:
         self.close()
 
     def __getstate__(self) -> dict:
-        return {k: v for k, v in self.__dict__.items() if k != "_file"} | {"_pid": None, "_levels": {}}
+        gone: dict[str, Any] = {"_pid": None, "_levels": {}, "_shards": None}
+        return {k: v for k, v in self.__dict__.items() if k != "_file"} | gone
 
     def _open(self) -> h5py.File:
         """Return the file, opened by this process."""
         if self._pid != os.getpid():  # first use in this process
-            self._levels = {}
+            self._levels, self._shards = {}, None
             self._file = None  # a handle inherited from the parent goes first, or HDF5 would share its descriptor
             self._file = open_hdf5(self.path)
-            self._levels = {r: self._file[key] for key in self._file if (r := resolution_of(key))}
+            self._shards = shards = Shards(self.path, self._file)
+            self._levels = {r: shards.get(key) for key in self._file if (r := resolution_of(key))}
             self._pid = os.getpid()
         return self._file
 
@@ -275,10 +291,6 @@ def _check_columns(path: Path, file: h5py.File) -> None:
         name = key_text(key)
         if fault := column_fault(name, column):
             raise DatasetError(f"{path}: got faces/{name} {fault}")
-
-
-def _column(column: h5py.Dataset) -> np.ndarray:
-    return column.asstr(errors="surrogateescape")[:] if column.dtype.kind in "OS" else column[:]
 
 
 def _plain(value: object) -> object:

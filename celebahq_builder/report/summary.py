@@ -14,6 +14,7 @@ from celebahq_builder.sources.listing import Listing
 from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.shard_files import ShardFiles
 
 _log = logging.getLogger("celebahq.build")
 
@@ -62,7 +63,10 @@ def build_result(config: BuildConfig, num_photos: int, rows: list[Row], choice: 
 
 def log_summary(config: BuildConfig, listing: Listing, result: BuildResult) -> None:
     """Tell what was made, what was left out and why, and what to do next."""
-    size = f"{config.resolution}x{config.resolution}, {config.output.stat().st_size / 1e6:,.1f} MB"
+    shards = ShardFiles(config.output).paths()
+    num_bytes = sum(path.stat().st_size for path in (config.output, *shards))
+    size = f"{config.resolution}x{config.resolution}, {num_bytes / 1e6:,.1f} MB"
+    size += f" in {len(shards):,} shard{'s'[: len(shards) > 1]}" if shards else ""
     lines = [
         (result.num_photos, "photos"),
         (result.num_faces, f"faces in {printable(config.output)}, {size}"),

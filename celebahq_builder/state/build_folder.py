@@ -12,6 +12,7 @@ from celebahq.files import lock, partial_path, printable, write_atomic
 from celebahq_builder.config import BuildError
 from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.shard_files import ShardFiles
 
 _log = logging.getLogger("celebahq.build")
 
@@ -28,6 +29,8 @@ class BuildFolder:
         self.manifest = path / "manifest.jsonl"
         self.faces = path / "faces"
         self._lock_path = path / "lock"
+        self.shards = ShardFiles(path.with_name(path.name.removesuffix(".build")))
+        """Of the output."""
         self.earlier: EarlierFaces | None = None
         """The faces of the finished file that is extended: read there where they are not here."""
 
@@ -116,6 +119,7 @@ class BuildFolder:
     def remove(self) -> None:
         """Remove the folder: only what this program put there, should anybody have added something."""
         self.remove_all_faces_but([])
+        self.shards.sweep()
         self.manifest.unlink(missing_ok=True)
         partial_path(self.manifest).unlink(missing_ok=True)
         self._lock_path.unlink(missing_ok=True)

@@ -11,16 +11,18 @@ import numpy as np
 from celebahq.files import printable
 from celebahq_builder.config import FACE_OPTIONS, THRESHOLD_OPTIONS, BuildConfig, BuildError, flag
 from celebahq_builder.hdf5_format.labels_file import labels_path
+from celebahq_builder.hdf5_format.levels import DatasetError
 from celebahq_builder.hdf5_format.rows import Rows, find_rows
 from celebahq_builder.sources.remote import url_of
 from celebahq_builder.state.photo_changes import changed_since
+from celebahq_builder.state.shard_files import ShardFiles
 
 _log = logging.getLogger("celebahq.build")
 _REMEDY = "move it away or choose another --output"
 _LISTS = ("exclude_sha256", "include_sha256", "labels_sha256", "masks_sha256", "edited")
-_SOMETIMES = ("decoder", "landmarks_from", "image_list_sha256", *_LISTS)
+_SOMETIMES = ("decoder", "landmarks_from", "image_list_sha256", "shards", *_LISTS)
 """Options that a file records only where they are given."""
-_MAY_CHANGE = {*THRESHOLD_OPTIONS, "keep", "dedupe", "compression", *_LISTS}
+_MAY_CHANGE = {*THRESHOLD_OPTIONS, "keep", "dedupe", "compression", "shards", *_LISTS}
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
                 f"{labels_path(config.output)}: would be taken for the labels of {config.output}; "
                 "move it away or choose another --output"
             )
+        _refuse_foreign_shards(config)
         return Found()
-    from celebahq_builder.hdf5 import DatasetError, open_dataset
+    from celebahq_builder.hdf5 import open_dataset
 
     try:
         with open_dataset(config.output) as dataset:
@@ -76,6 +79,7 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
         rows = find_rows(config.output)
     except DatasetError as error:
         raise BuildError(f"{error}; {_REMEDY}") from None
+    _refuse_foreign_shards(config)
     before, now = _options(found), _options(attributes)
     options = before | {"score_version": found.get("score_version", 1)}
     # What an earlier version had no option for is no difference, where this command leaves that option alone.
@@ -101,6 +105,12 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
             f"{config.output} was made from, expected some of them; {_REMEDY}"
         )
     return Found("other", rows, options, faces, added)
+
+
+def _refuse_foreign_shards(config: BuildConfig) -> None:
+    """Raise BuildError where files would pass for shards of the output; better said now than after all the work."""
+    if config.shards is not None and (foreign := ShardFiles(config.output).foreign()):
+        raise BuildError(f"{foreign[0]}: would be taken for a shard of {config.output.name}; {_REMEDY}")
 
 
 def looked_for(config: BuildConfig, before: Mapping[str, Any], where: object) -> float:

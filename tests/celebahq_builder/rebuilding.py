@@ -74,6 +74,7 @@ class Sequence:
     def change(self) -> str:
         """Change something; return what."""
         kinds = ["add", "remove", "rewrite", "keep", "dedupe", "exclude", "include", "threshold", "compression"]
+        kinds += [] if self.config.shards is None else ["shards"] * 3
         kind = self.rng.choice(kinds)
         if kind == "add":
             for _ in range(self.rng.randint(1, 4)):
@@ -93,6 +94,8 @@ class Sequence:
                 [("max_padding", (1.0, 0.5, 0.2)), ("max_invented", (0.0, 0.3, 1.0)), ("min_face", (5.0, 9.0, 12.0))]
             )
             self.config = replace(self.config, **{name: self.rng.choice(values)})
+        elif kind == "shards":
+            self.config = replace(self.config, shards=self.rng.choice([1, 2, 3, "auto"]))
         elif kind == "compression":
             self.config = replace(self.config, compression=self.rng.choice(["none", "gzip"]))
         return kind

@@ -271,7 +271,7 @@ def test_a_labels_file_of_another_length_is_refused(tmp_path, random_faces, writ
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux forks")
 def test_child_that_goes_first_collects_no_garbage_and_this_process_goes_on_collecting(tmp_path, monkeypatch):
-    def tell(path, every_text):
+    def tell(path, every_text, allow):
         raise DatasetError(f"collects: {gc.isenabled()}")
 
     monkeypatch.setattr(gate, "_check", tell)
