@@ -29,6 +29,11 @@ class BenchmarkConfig:
     """Which arithmetic."""
     modes: tuple[Literal["eager", "captured"], ...] = ("eager", "captured")
     """Launch every kernel by hand, or replay one CUDA graph (CUDA only)."""
+    against: Literal["nothing", "reference"] = "nothing"
+    """reference: beside a plain step of the same networks (double backward, torch's Adam, nothing captured or merged),
+    in each phase; each cell then says how many times as fast as that one it is."""
+    kernels: Literal["auto", "fused", "plain"] = "auto"
+    """See python -m train --help."""
     minibatch: int | None = None
     """Images a minibatch; by default the preset's."""
     seconds: float = 1.0
@@ -77,30 +82,53 @@ def speed_table(config: BenchmarkConfig, resolutions: list[int]):
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     yield f"sec/kimg, preset {config.preset}, {name}, torch {torch.__version__}"
     cells = [(p, m) for p in precisions for m in modes]
-    yield "  resolution minibatch" + "".join(f"{p + ' ' + m:>16}" for p, m in cells)
+    against = config.against == "reference"
+    columns = [f"{p} {m}" for p, m in cells] + [f"{p} reference" for p in precisions if against]
+    yield "  resolution minibatch   phase" + "".join(f"{column:>22}" for column in columns)
     for resolution in resolutions:
-        with progress(f"{resolution}x{resolution}", len(cells), "measurements") as bar:
-            row = _speed_row(config, resolution, cells, device, bar)
-        yield row  # outside of the bar, which would take what is printed
+        for phase in ("fade", "stable") if against and resolution > 4 else ("stable" if against else "fade",):
+            with progress(f"{resolution}x{resolution} {phase}", len(columns), "measurements") as bar:
+                row = _speed_row(config, resolution, cells, device, bar, phase)
+            yield row  # outside of the bar, which would take what is printed
 
 
 def _speed_row(
-    config: BenchmarkConfig, resolution: int, cells: Sequence[tuple[str, str]], device, bar: Progress
+    config: BenchmarkConfig, resolution: int, cells: Sequence[tuple[str, str]], device, bar: Progress, phase: str
 ) -> str:
-    """Return one line: sec/kimg of every (precision, mode)."""
+    """Return one line: sec/kimg of every (precision, mode), and of the reference of each precision."""
+    size = config.minibatch or minibatch_of(config.preset, resolution)
+    row, references = f"{resolution:>12} {size:>9} {phase:>7}", {}
+    if config.against == "reference":
+        for precision in dict.fromkeys(p for p, _ in cells):
+            references[precision] = _seconds(config, resolution, size, precision, "reference", device, phase)
+            bar.advance(note=f"{precision} reference")
+    for precision, mode in cells:
+        seconds, reference = (
+            _seconds(config, resolution, size, precision, mode, device, phase),
+            references.get(precision),
+        )
+        times = f" ({reference / seconds:.2f}x)" if reference and seconds else ""
+        row += f"{_number(seconds) + times:>22}"
+        bar.advance(note=f"{precision} {mode}")
+    return row + "".join(f"{_number(seconds):>22}" for seconds in references.values())
+
+
+def _number(seconds: float | None) -> str:
+    return "out of memory" if seconds is None else f"{seconds:.3f}"
+
+
+def _seconds(
+    config: BenchmarkConfig, resolution: int, size: int, precision: str, mode: str, device, phase: str
+) -> float | None:
+    """Return sec/kimg; None where memory is too small."""
     import torch
 
-    size = config.minibatch or minibatch_of(config.preset, resolution)
-    row = f"{resolution:>12} {size:>9}"
-    for precision, mode in cells:
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-        try:
-            row += f"{time_cell(config, resolution, size, precision, mode == 'captured', device):>16.3f}"
-        except torch.OutOfMemoryError:
-            row += f"{'out of memory':>16}"
-        bar.advance(note=f"{precision} {mode}")
-    return row
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    try:
+        return time_cell(config, resolution, size, precision, mode, device, phase == "fade")
+    except torch.OutOfMemoryError:
+        return None
 
 
 def minibatch_of(preset: str, resolution: int) -> int:
@@ -109,19 +137,24 @@ def minibatch_of(preset: str, resolution: int) -> int:
     return dict(settings.get("minibatch_at", ())).get(resolution, settings.get("minibatch", 16))
 
 
-def time_cell(config: BenchmarkConfig, resolution: int, size: int, precision: str, captured: bool, device) -> float:
+def time_cell(
+    config: BenchmarkConfig, resolution: int, size: int, precision: str, mode: str, device, fading: bool = True
+) -> float:
     """Return the median seconds a thousand images of one setting, each image shown to D and one made by G."""
     from train.setup import choose_precision
     from train.timing import TimedStep
 
     choose_precision(precision, device)
     settings = {k: v for k, v in PRESETS[config.preset].items() if k != "resolution"}
-    train_config = TrainConfig(dataset=Path(), preset=config.preset, **settings)
+    train_config = TrainConfig(dataset=Path(), preset=config.preset, **settings, kernels=config.kernels)
     architecture = ProGANConfig(
         resolution=resolution, latent_size=train_config.latent_size, fmap_base=train_config.fmap_base,
         fmap_max=train_config.fmap_max, variant=train_config.variant,
     )  # fmt: skip
-    return TimedStep(train_config, architecture, size, precision, captured, device).sec_per_kimg(config.seconds)
+    step = TimedStep(
+        train_config, architecture, size, precision, mode == "captured", device, fading, mode == "reference"
+    )
+    return step.sec_per_kimg(config.seconds)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import statistics
 import time
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -10,7 +12,8 @@ from train.config import TrainConfig
 from train.cost import Cost
 from train.kernels import use_fused_kernels
 from train.memory import is_out_of_memory, release
-from train.randomness import draw_noise
+from train.randomness import Noise, draw_noise
+from train.reference_step import ReferenceStep
 from train.setup import networks_of, step_settings
 from train.state.run_state import make_adams
 from train.step import STATISTICS, Batch
@@ -30,6 +33,8 @@ class TimedStep:
         precision: fp32, tf32 or bf16.
         captured: as one CUDA graph.
         device: where.
+        fading: whether the newest block fades in.
+        reference: the step of train.reference_step instead of ours.
     """
 
     def __init__(
@@ -40,10 +45,12 @@ class TimedStep:
         precision: str,
         captured: bool,
         device: torch.device,
+        fading: bool = True,
+        reference: bool = False,
     ) -> None:
         self._device, self._size, self._shown = device, size, 0
         self._latent_size, self._labels = architecture.latent_size, architecture.label_size
-        fused = use_fused_kernels(config.kernels, device)
+        fused = not reference and use_fused_kernels(config.kernels, device)
         nets = networks_of(architecture, seed=0, device=device, precision=precision, fused=fused)
         adams = make_adams(nets, config, architecture.resolution)
         for adam in adams:
@@ -51,8 +58,14 @@ class TimedStep:
         self._ada = torch.zeros(2, device=device) if config.augment == "ada" else None
         self._augmented = config.augments
         statistics = torch.zeros(len(STATISTICS), device=device)
-        alpha = torch.full((), 0.5, device=device)
-        self._iteration = Iteration(nets, adams, alpha, statistics, step_settings(config), captured, self._ada)
+        fading = fading and architecture.resolution > 4
+        alpha = torch.full((), 0.5, device=device) if fading else 1.0
+        self._iteration: Callable[[Batch, Noise], Any]
+        if reference:
+            step = ReferenceStep(config, nets.generator, nets.discriminator, architecture.resolution)
+            self._iteration = lambda batch, noise: step(batch, noise, 0.5 if fading else 1.0)
+        else:
+            self._iteration = Iteration(nets, adams, alpha, statistics, step_settings(config), captured, self._ada)
         self._random = torch.Generator(device)
         shape = (size, architecture.image_channels, architecture.resolution, architecture.resolution)
         self._reals = torch.randint(0, 256, shape, dtype=torch.uint8, device=device, generator=self._random)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from celebahq_builder.hdf5 import DatasetWriter
+from train import benchmark
 from train.capture import Iteration
 from train.config import TrainConfig
 from train.loop import train
@@ -66,3 +67,13 @@ def test_benchmark_prints_a_row_a_resolution():
     rows = done.stdout.splitlines()[2:]
     assert [int(row.split()[0]) for row in rows] == [4, 8]
     assert all(float(row.split()[-1]) > 0 for row in rows)
+
+
+def test_against_the_reference_there_is_a_row_a_phase_and_a_ratio_a_cell(monkeypatch, capsys):
+    options = ["--preset", "smoke", "--device", "cpu", "--resolutions", "4-8", "--seconds", "0.01", "--minibatch", "2"]
+    monkeypatch.setattr(sys, "argv", ["", *options, "--precisions", "fp32", "--against", "reference"])
+    benchmark._main()
+    rows = [row.split() for row in capsys.readouterr().out.splitlines()[2:]]
+    assert [(row[0], row[2]) for row in rows] == [("4", "stable"), ("8", "fade"), ("8", "stable")]
+    for *_, ours, ratio, reference in rows:
+        assert float(reference) / float(ours) == pytest.approx(float(ratio.strip("()x")), abs=0.02)

@@ -4,11 +4,11 @@ import copy
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from train.config import TrainConfig
 from train.presets import PRESETS
 from train.randomness import draw_noise
+from train.reference_step import ReferenceStep
 from train.setup import make_networks, step_settings
 from train.state.run_state import gather, make_adams, restore
 from train.step import STATISTICS, Batch, prepare_reals, train_step
@@ -31,51 +31,10 @@ def batch_of(label_size: int = 0, seed: int = 0, random_fake_labels: bool = Fals
     return Batch(reals, labels[0], labels[1], labels[2] if random_fake_labels else None)
 
 
-def plain_step(config, generator, discriminator, g_ema, optimizers, batch, noise, alpha):
-    """The paper's iteration, written naively."""
-    n = len(batch.reals)
-    x = batch.reals.float() / 127.5 - 1
-    x = torch.stack([image.flip(-1) if m < 0.5 else image for image, m in zip(x, noise.mirror.flatten(), strict=True)])
-    coarse = F.avg_pool2d(x, 2).repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-    reals = coarse * (1 - alpha) + x * alpha
-
-    def score(images):
-        out = discriminator(images, alpha=alpha)
-        return out if isinstance(out, tuple) else (out, None)
-
-    d_labels = batch.labels if batch.d_labels is None else batch.d_labels
-    fakes = generator(noise.z_d, d_labels, alpha=alpha).detach()
-    mixed = (reals + (fakes - reals) * noise.mix).requires_grad_()
-    (real_scores, real_logits), (fake_scores, fake_logits) = score(reals), score(fakes)
-    slope = torch.autograd.grad(score(mixed)[0].sum(), mixed, create_graph=True)[0]
-    norm = slope.square().sum(dim=(1, 2, 3)).sqrt()
-    loss = fake_scores.mean() - real_scores.mean() + 10 * ((norm - 1) ** 2).mean() + 0.001 * (real_scores**2).mean()
-    if batch.labels is not None:
-        loss = loss + F.cross_entropy(real_logits, batch.labels.argmax(1))
-        loss = loss + F.cross_entropy(fake_logits, d_labels.argmax(1))
-    optimizers[1].zero_grad()
-    loss.backward()
-    optimizers[1].step()
-
-    scores, logits = score(generator(noise.z_g, batch.g_labels, alpha=alpha))
-    g_loss = -scores.mean()
-    if logits is not None:
-        g_loss = g_loss + F.cross_entropy(logits, batch.g_labels.argmax(1))
-    optimizers[0].zero_grad()
-    g_loss.backward()
-    optimizers[0].step()
-    beta = 0.5 ** (n / (config.ema_kimg * 1000))
-    with torch.no_grad():
-        for average, current in zip(g_ema.parameters(), generator.parameters(), strict=True):
-            average.copy_(average * beta + current * (1 - beta))
-    return loss.item(), g_loss.item()
-
-
 @pytest.mark.parametrize(("variant", "label_size"), [("paper", 0), ("released", 0), ("paper", 3), ("released", 3)])
 def test_three_iterations_equal_the_plain_ones(variant, label_size):
     config, nets = setup(variant, label_size)
-    plain = [copy.deepcopy(x) for x in (nets.generator, nets.discriminator, nets.g_ema)]
-    optimizers = [torch.optim.Adam(x.parameters(), lr=1e-3, betas=(0.0, 0.99), eps=1e-8) for x in plain[:2]]
+    reference = ReferenceStep(config, nets.generator, nets.discriminator, 16)
     adams = make_adams(nets, config, 16)
     for adam in adams:
         adam.learning_rate.fill_(1e-3)
@@ -83,13 +42,14 @@ def test_three_iterations_equal_the_plain_ones(variant, label_size):
     for i in range(3):
         batch, noise = batch_of(label_size, i, variant == "paper"), draw_noise(torch.Generator(), 0, 8 * i, 8, 8)
         train_step(nets, adams, batch, noise, alpha, statistics, step_settings(config))
-        losses.append(plain_step(config, *plain, optimizers, batch, noise, 0.3))
+        losses.append(tuple(x.item() for x in reference(batch, noise, 0.3)))
     sums = dict(zip(STATISTICS, statistics.tolist(), strict=True))
     assert sums["iterations"] == 3
     assert sums["d_loss"] == pytest.approx(sum(d for d, _ in losses), rel=1e-4)
     assert sums["g_loss"] == pytest.approx(sum(g for _, g in losses), rel=1e-4, abs=1e-4)
-    for network, reference in zip((nets.generator, nets.discriminator, nets.g_ema), plain, strict=True):
-        for (name, p), q in zip(network.named_parameters(), reference.parameters(), strict=True):
+    plain = (reference.generator, reference.discriminator, reference.g_ema)
+    for network, other in zip((nets.generator, nets.discriminator, nets.g_ema), plain, strict=True):
+        for (name, p), q in zip(network.named_parameters(), other.parameters(), strict=True):
             # Adam's first steps are as long whatever the gradient's size: entries whose gradient is rounding noise
             # may go the other way, so the mean difference is held to a hundredth of the 3e-3 walked.
             assert (p - q).abs().mean() < 3e-5, name
