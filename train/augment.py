@@ -47,6 +47,24 @@ def augment(images: Tensor, draws: Tensor, kind: str, p: Tensor, alpha: Tensor |
     return torch.lerp(upsample(transform(downsample(images), draws, p)), fine, alpha)
 
 
+def augmented(
+    images: Tensor, draws: Tensor | None, whose: int, kind: str, alpha: Tensor | float, ada: Tensor | None
+) -> Tensor:
+    """Return images as the discriminator sees them in an iteration.
+
+    Args:
+        images: (N, C, R, R) float32 in [-1, 1].
+        draws: (2, N, DRAWS) ~ U[0, 1]; None: nothing is transformed.
+        whose: 0 for the discriminator's own step, 1 for the generator's.
+        kind, alpha: as in augment.
+        ada: (2,) state of the probability, where it is adaptive.
+    """
+    if draws is None:
+        return images
+    p = torch.ones((), device=images.device) if ada is None else ada[0]
+    return augment(images, draws[whose], kind, p, alpha)
+
+
 def adapt(
     state: Tensor,
     real_scores: Tensor,

@@ -12,7 +12,6 @@ from celebahq.options import check_options
 from celebahq.progress import Progress, progress
 from train.config import TrainConfig, TrainError
 from train.presets import PRESETS
-from zoo.architecture import ProGANConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,16 +140,13 @@ def time_cell(
     config: BenchmarkConfig, resolution: int, size: int, precision: str, mode: str, device, fading: bool = True
 ) -> float:
     """Return the median seconds a thousand images of one setting, each image shown to D and one made by G."""
-    from train.setup import choose_precision
+    from train.setup import architecture_of, choose_precision
     from train.timing import TimedStep
 
     choose_precision(precision, device)
     settings = {k: v for k, v in PRESETS[config.preset].items() if k != "resolution"}
     train_config = TrainConfig(dataset=Path(), preset=config.preset, **settings, kernels=config.kernels)
-    architecture = ProGANConfig(
-        resolution=resolution, latent_size=train_config.latent_size, fmap_base=train_config.fmap_base,
-        fmap_max=train_config.fmap_max, variant=train_config.variant,
-    )  # fmt: skip
+    architecture = architecture_of(train_config, resolution)
     step = TimedStep(
         train_config, architecture, size, precision, mode == "captured", device, fading, mode == "reference"
     )

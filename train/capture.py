@@ -31,8 +31,9 @@ class Iteration:
         capture: bool,
         ada: Tensor | None = None,
         split: Split | None = None,
+        d_average: Tensor | None = None,
     ) -> None:
-        self._step = (nets, adams, alpha, statistics, settings, ada, split)
+        self._step = (nets, adams, alpha, statistics, settings, ada, split, d_average)
         self._capture = capture
         self._first = True
         self.intact = True
@@ -76,16 +77,16 @@ class Iteration:
         graph.replay()
 
     def _run(self, batch: Batch, noise: Noise) -> None:
-        nets, adams, alpha, statistics, settings, ada, split = self._step
+        nets, adams, alpha, statistics, settings, ada, split, d_average = self._step
         self.intact = False
-        train_step(nets, adams, batch, noise, alpha, statistics, settings, ada, split)
+        train_step(nets, adams, batch, noise, alpha, statistics, settings, ada, split, d_average)
         self.intact = True
 
     def _record(self, batch: Batch, noise: Noise) -> tuple[torch.cuda.CUDAGraph, Batch, Noise]:
         """Return the graph of an iteration and the static tensors that it reads."""
         copies: dict[str, Any] = {field.name: _clone(getattr(batch, field.name)) for field in dataclasses.fields(batch)}
         static_batch = dataclasses.replace(batch, **copies)
-        static_noise = Noise(*(x.clone() for x in noise.tensors()))
+        static_noise = noise.clone()
         for _ in range(WARM_UP):
             call_on_side_stream(lambda: self._run(static_batch, static_noise))
         graph, _ = record(lambda: self._run(static_batch, static_noise))
@@ -93,12 +94,13 @@ class Iteration:
 
     def _state(self) -> list[Tensor]:
         """Return every tensor that an iteration writes."""
-        nets, adams, _, statistics, _, ada, _ = self._step
+        nets, adams, _, statistics, _, ada, _, d_average = self._step
         flats = [nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector]
         return [
             *flats,
+            *(buffer for network in (nets.generator, nets.discriminator, nets.g_ema) for buffer in network.buffers()),
             statistics,
-            *([] if ada is None else [ada]),
+            *(x for x in (ada, d_average) if x is not None),
             *(x for adam in adams for x in (adam.mean, adam.mean_square, adam.count)),
         ]
 

@@ -28,7 +28,8 @@ class TrainConfig:
     dataset: Path
     """HDF5 file made by celebahq-build, celebahq-data import, or the original 2017 program."""
     preset: str = "paper"
-    """Settings by name: paper, released, lsun256, table1-g, celeba128, smoke. The defaults below are this preset's (in
+    """Settings by name: paper, released, celeba128, smoke, lsun256, cifar10, lsgan, table1-a to table1-h,
+    table1-e-star, mnist1k-k2, mnist1k-k4 ... (docs/training.md has all). The defaults below are this preset's (in
     Python, celebahq.preset_config puts a preset's values in their place: here it is only the name)."""
     outdir: Path = Path("runs")
     """Folder of all runs."""
@@ -80,6 +81,8 @@ class TrainConfig:
     """Adam's step size, both networks."""
     learning_rate_at: tuple[tuple[int, float], ...] = ()
     """Exceptions, as pairs of resolution and step size."""
+    n_critic: int = 1
+    """Minibatches that the discriminator is trained on before the generator is, once; each counts as images shown."""
     rampup_kimg: float = 0
     """Thousands of images over which the learning rate rises at the start."""
     beta1: float = 0.0
@@ -88,8 +91,16 @@ class TrainConfig:
     """Adam's decay of the mean squared gradient."""
     epsilon: float = 1e-8
     """Adam's epsilon."""
-    loss: Literal["wgan-gp", "r3gan"] = "wgan-gp"
-    """wgan-gp as in the paper; r3gan: pairs of real and fake compared, with R1 and R2 (arXiv:2501.05441, formula 2)."""
+    optimizer_reset: bool = True
+    """Adam forgets at both ends of every fade, as in the released programs."""
+    loss: Literal["wgan-gp", "lsgan", "r3gan"] = "wgan-gp"
+    """wgan-gp as in the paper; lsgan: least squares (Appendix B), with lower scores for reals, no penalty and no drift;
+    r3gan: pairs of real and fake compared, with R1 and R2 (arXiv:2501.05441, formula 2)."""
+    lsgan_noise: Literal["output", "loss", "none"] = "output"
+    """With lsgan: noise in the discriminator's layers that grows with the running mean of its output at fakes, as the
+    paper prints it, or of its loss, as the Theano program has it."""
+    simultaneous: bool = False
+    """Update both networks from one minibatch, each before it sees the other's update (the CIFAR-10 run)."""
     gp_weight: float = 10.0
     """Weight of the gradient penalty (lambda); with r3gan the gamma of R1 and R2, half of which multiplies each."""
     gp_target: float = 1.0
@@ -110,14 +121,34 @@ class TrainConfig:
     """Thousands of images over which ada's probability can rise from 0 to 1; by default 500, or an eighth of the
     schedule where that is less."""
 
-    variant: Literal["paper", "released"] = "paper"
-    """Which of the two official networks; see zoo.progan.ProGANConfig."""
+    variant: Literal["paper", "released", "mnist1k"] = "paper"
+    """Which of the two official networks, or the small ones of Appendix E; see zoo.progan.ProGANConfig."""
     latent_size: int = 512
     """Components of z."""
     fmap_base: int = 8192
     """Feature maps at resolution R: min(2 * fmap_base / R, fmap_max)."""
     fmap_max: int = 512
     """Most feature maps of any layer."""
+    latent_norm: Literal["z", "joined", "twice", "both", "none"] | None = None
+    """What is normalized before the first layer: z, z and label joined ...; none: nothing. By default the variant's."""
+    pixelnorm: Literal["all", "not_first", "none"] = "all"
+    """The layers of the generator with pixelwise normalization."""
+    generator_norm: Literal["none", "batch"] = "none"
+    """batch: batch normalization in the generator, instead (--pixelnorm none)."""
+    generator_leak: float = 0.2
+    """Slope of the generator's leaky ReLU; 0 is ReLU."""
+    tanh: bool = False
+    """Images go through tanh."""
+    discriminator_norm: Literal["none", "batch", "layer"] = "none"
+    """Batch or layer normalization of the discriminator's convolutions."""
+    stddev: Literal["batch", "strided", "contiguous", "none"] | None = None
+    """Who shares a minibatch stddev: the whole minibatch, or groups of 4. By default the variant's."""
+    minibatch_discrimination: int = 0
+    """Kernels of minibatch discrimination (Salimans et al. 2016) before the score; 0 is none."""
+    equalized: bool = True
+    """Equalized learning rate; otherwise He's constant scales the initial weights, once."""
+    discriminator_divisor: int = 1
+    """How many times fewer feature maps the discriminator of --variant mnist1k has (K of Appendix E)."""
 
     tick_kimg: float = 20
     """Thousands of images between two lines of the log."""
@@ -154,7 +185,8 @@ class TrainConfig:
             if name.endswith("_at"):
                 _check_table(f"--{_flag(name)}", value)
         positive = ("minibatch", "learning_rate", "latent_size", "fmap_base", "fmap_max", "tick_kimg", "gp_target",
-                    "checkpoint_ticks", "keep_checkpoints", "epsilon", "metrics_kimg")  # fmt: skip
+                    "checkpoint_ticks", "keep_checkpoints", "epsilon", "metrics_kimg", "n_critic",
+                    "discriminator_divisor")  # fmt: skip
         for name in positive:
             if getattr(self, name) <= 0:
                 raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected more than 0")
@@ -163,7 +195,7 @@ class TrainConfig:
         if self.augment_kimg is not None and self.augment_kimg <= 0:
             raise TrainError(f"--augment-kimg: got {self.augment_kimg}, expected more than 0")
         not_negative = ("stable_kimg", "fade_kimg", "gp_weight", "drift", "ema_kimg", "rampup_kimg", "image_ticks",
-                        "seed")  # fmt: skip
+                        "seed", "generator_leak", "minibatch_discrimination")  # fmt: skip
         for name in not_negative:
             if getattr(self, name) < 0:
                 raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected 0 or more")
@@ -177,9 +209,17 @@ class TrainConfig:
             raise TrainError(f"--max-batch-per-gpu: got {self.max_batch_per_gpu}, expected at least 1")
         if self.metrics_images < 2:
             raise TrainError(f"--metrics-images: got {self.metrics_images}, expected at least 2")
+        check_losses(self)
+        if self.generator_norm == "batch" and self.pixelnorm != "none" and not self.init:
+            raise TrainError(f"--generator-norm batch: got --pixelnorm {self.pixelnorm} too, expected none")
         for name in ("beta1", "beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainError(f"--{name}: got {getattr(self, name)}, expected from 0 to below 1")
+
+    @property
+    def noisy_layers(self) -> bool:
+        """Whether there is noise in the discriminator's layers."""
+        return self.loss == "lsgan" and self.lsgan_noise != "none"
 
     @property
     def augments(self) -> bool:
@@ -206,6 +246,27 @@ class TrainConfig:
             else value
             for name, value in asdict(self).items()
         }
+
+
+def check_losses(config: TrainConfig) -> None:
+    """Raise TrainError where an option of the loss or the order of updates would do nothing, or contradicts another."""
+    fields = TrainConfig.__dataclass_fields__
+    if config.loss == "lsgan":
+        for name in ("gp_weight", "gp_target", "drift"):
+            if getattr(config, name) not in (0, fields[name].default):
+                raise TrainError(
+                    f"--{_flag(name)}: got {getattr(config, name)}, expected nothing: lsgan has no such term"
+                )
+    elif config.lsgan_noise != fields["lsgan_noise"].default:
+        raise TrainError(f"--lsgan-noise: got {config.lsgan_noise} with --loss {config.loss}, expected --loss lsgan")
+    if config.discriminator_divisor > 1 and config.variant != "mnist1k":
+        raise TrainError(f"--discriminator-divisor: got it with --variant {config.variant}, expected mnist1k")
+    if config.minibatch_discrimination and config.variant == "mnist1k":
+        raise TrainError(
+            "--minibatch-discrimination: got it with --variant mnist1k, expected 0: it has no layer for it"
+        )
+    if config.simultaneous and config.n_critic > 1:
+        raise TrainError(f"--simultaneous: got --n-critic {config.n_critic}, expected 1: both see the same minibatch")
 
 
 def names_of(metrics: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ class Cost:
         rates = {r: rate * shift for r, rate in self._estimated.items() if shift} | self._measured
         if not rates:
             return {}
-        steps = {r: rate * self.minibatch[r] / 1000 for r, rate in rates.items()}
+        steps = {r: rate * self.minibatch[r] / 1000 for r, rate in rates.items()}  # of one minibatch of reals
         per_gflop, launch = self._fit(steps)
         largest = max(steps)
         # the fit goes through the largest measured one: it is the nearest to those that are still to come

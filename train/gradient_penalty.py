@@ -74,7 +74,8 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
 def input_gradient_by_double_backward(
     discriminator: Discriminator, images: Tensor, alpha: Tensor | float = 1.0
 ) -> Tensor:
-    """Return the same gradient by autograd.grad(create_graph=True): the oracle that the adjoint is tested against."""
+    """Return the same gradient by autograd.grad(create_graph=True): the oracle that the adjoint is tested against, and
+    what serves discriminators whose layers it does not know (ProGANConfig.has_adjoint)."""
     images = images.detach().requires_grad_(True)
     out = discriminator(images, alpha=alpha)
     scores = out[0] if isinstance(out, tuple) else out

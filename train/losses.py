@@ -1,4 +1,4 @@
-"""WGAN-GP with drift (paper, Appendix A.1; Gulrajani et al. 2017), R3GAN (Huang et al. 2024), labels (Odena 2017)."""
+"""WGAN-GP with drift (paper, A.1; Gulrajani et al. 2017), LSGAN (B), R3GAN (Huang et al. 2024), labels (Odena 2017)."""
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +39,19 @@ def discriminator_loss(
 def generator_loss(fake_scores: Tensor) -> Tensor:
     """Return the generator's loss of each sample, (N,) float32."""
     return -fake_scores
+
+
+def least_squares_loss(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """Return real^2 + 0.1 (fake - 1)^2 of each sample, (N,) float32: D's loss of LSGAN (Mao et al. 2016).
+
+    The paper's Appendix B prints no formula; this is the Theano program's (train.py:345-347), whose reals have the
+    label 0 and fakes 1, with a tenth of the weight. Scores are then *low* for real, and G's loss is fake^2.
+    """
+    return real_scores.square() + LSGAN_FAKE_WEIGHT * (fake_scores - 1).square()
+
+
+LSGAN_FAKE_WEIGHT = 0.1
+"""L2_fake_weight of the Theano program."""
 
 
 def relativistic_loss(better: Tensor, worse: Tensor) -> Tensor:

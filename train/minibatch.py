@@ -37,19 +37,34 @@ def split_of(
             f"minibatch at {r}: got {total} images, expected one or more for each of {ranks.count} ranks; start fewer, "
             f"or give {config.minibatch_flag(resolution, ranks.count)}"
         )
+    if config.n_critic > 1 and total % ranks.count:
+        raise TrainError(
+            f"minibatch at {r}: got {total} images, expected a multiple of the {ranks.count} ranks with --n-critic "
+            f"{config.n_critic}; give {config.minibatch_flag(resolution, total - total % ranks.count)}"
+        )
+    if (at_once := architecture.whole_batch) and ranks.count > 1:
+        raise TrainError(
+            f"torchrun: got {ranks.count} ranks, expected one process: this network's {at_once} is over the whole "
+            "minibatch and is not shared between them"
+        )
+    if at_once and total < 2:
+        raise TrainError(f"minibatch at {r}: got 1 image, expected 2 or more for this network's {at_once}")
     share, limit = -(-total // ranks.count), config.max_batch_per_gpu or total
     for parts in range(more_parts_than + 1, share + 1):
-        whole_groups = parts == 1 or (kind != "batch" and (not group or share % (group * parts) == 0))
-        if whole_groups and -(-share // parts) <= limit:
+        divisible = not at_once and kind != "batch" and (not group or share % (group * parts) == 0)
+        if (parts == 1 or divisible) and -(-share // parts) <= limit:
             return Split(total, ranks, parts, kind == "contiguous")
-    if kind == "batch":
+    if at_once:
+        why = f"this network's {at_once} is over the whole minibatch, which cannot be shown in parts"
+    elif kind == "batch":
         why = (
             "this network's minibatch stddev is over the whole minibatch, which cannot be shown in parts; start more "
             f"ranks, or give {config.minibatch_flag(resolution, limit * ranks.count)} or a new run --variant released"
         )
     else:
         why = f"a share of {share} images is divided by whole groups of {group}, this network's minibatch stddev"
-    raise TrainError(f"--max-batch-per-gpu at {r}: got {limit}, expected {share if kind == 'batch' else group}: {why}")
+    wanted = group if group and not at_once else share
+    raise TrainError(f"--max-batch-per-gpu at {r}: got {limit}, expected {wanted}: {why}")
 
 
 def check_minibatches(

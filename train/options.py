@@ -10,7 +10,9 @@ from train.config import TrainConfig
 from train.presets import PRESETS
 
 FIXED = ("preset", "seed", "init", "resolution", "stable_kimg", "fade_kimg", "grow", "variant", "latent_size",
-         "fmap_base", "fmap_max", "discriminator_kimg", "loss")  # fmt: skip
+         "fmap_base", "fmap_max", "discriminator_kimg", "loss", "n_critic", "latent_norm", "pixelnorm",
+         "generator_norm", "generator_leak", "tanh", "discriminator_norm", "stddev", "minibatch_discrimination",
+         "equalized", "discriminator_divisor", "simultaneous")  # fmt: skip
 """With another value the networks would not fit, or so many images would mean another moment of growth."""
 
 UNRECORDED = ("dataset", "outdir", "name", "device", "resident_gib", "capture", "keep_checkpoints",
@@ -92,9 +94,11 @@ def from_saved(name: str, value: Any) -> Any:
 
 def forbidden_change(saved: dict[str, Any], now: dict[str, Any]) -> tuple[str, str] | None:
     """Return the first option, as it was and as it is typed now, whose change would mix two runs; else None."""
+    defaults = {field.name: field.default for field in fields(TrainConfig)}  # what a run had before there was a choice
     for name in FIXED:
-        if name in saved and plain(saved[name]) != plain(now[name]):
-            return typed(name, saved[name]), typed(name, now[name])
+        before = saved.get(name, defaults[name])
+        if plain(before) != plain(now[name]):
+            return typed(name, before), typed(name, now[name])
     return None
 
 

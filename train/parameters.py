@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from zoo.progan import Discriminator, Generator, size_key
+from zoo.architecture import size_key
+from zoo.progan import Discriminator, Generator
 
 
 class FlatParameters:

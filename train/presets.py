@@ -3,6 +3,9 @@
 import os
 from typing import TYPE_CHECKING, Any
 
+from train.mnist1k import MNIST1K
+from train.table1 import TABLE1
+
 if TYPE_CHECKING:
     from train.config import TrainConfig
 
@@ -45,14 +48,34 @@ PRESETS: dict[str, dict[str, Any]] = {
         "tick_kimg": 50,
         "tick_kimg_at": ((32, 20), (64, 10), (128, 10), (256, 5)),
     },
-    # Table 1, row (g): the low-capacity network of Appendix A.2 at 128x128.
-    "table1-g": {
-        "resolution": 128,
-        "stable_kimg": 600,
-        "fade_kimg": 600,
-        "total_kimg": 10000,
-        "fmap_base": 2048,
+    **TABLE1,
+    # CIFAR-10 (Appendix D; Theano config.py:171-178). The paper: a slope of 750 for the penalty, else as CelebA. The
+    # program also has 400 + 400 kimg, 20,000 in all, latents and at most 128 feature maps, both networks updated at
+    # once from one minibatch, and no mirror images: its settings are these.
+    "cifar10": {
+        "resolution": 32,
+        "stable_kimg": 400,
+        "fade_kimg": 400,
+        "total_kimg": 20000,
+        "fmap_base": 4096,
+        "fmap_max": 128,
+        "latent_size": 128,
+        "gp_target": 750.0,
+        "simultaneous": True,
+        "mirror": False,
         "tick_kimg": 50,
+    },
+    **MNIST1K,
+    # Appendix B: the paper's network with LSGAN and noise in D's layers that follows D's output, as printed. In the
+    # program the noise follows D's loss (--lsgan-noise loss), and its shipped configuration has it off.
+    "lsgan": {
+        "loss": "lsgan",
+        "minibatch_at": PAPER_MINIBATCH,
+        "rampup_kimg": 40,
+        "tick_kimg": 50,
+        "tick_kimg_at": ((32, 20), (64, 10), (128, 10), (256, 5), (512, 2), (1024, 1)),
+        "image_ticks": 4,
+        "checkpoint_ticks": 40,
     },
     # Ours: good faces at 128x128 within minutes on a data center GPU.
     "celeba128": {

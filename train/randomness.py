@@ -1,6 +1,7 @@
 """Every random draw of training, a function of (seed, nimg): a resumed run repeats an uninterrupted one."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ class Noise:
 
     z_d, z_g: (N, latent_size) ~ N(0, 1), latents of D's and of G's fakes. mix: (N, 1, 1, 1) ~ U[0, 1], where between
     real and fake the penalty is taken. mirror: (N, 1, 1, 1) ~ U[0, 1], a real below one half is mirrored. augment:
-    (2, N, DRAWS) ~ U[0, 1], transforms of D's images and of G's; None where there are none.
+    (2, N, DRAWS) ~ U[0, 1], transforms of D's images and of G's; None where there are none. layers: (3, N, channels) ~
+    N(0, 1), noise in D's layers at reals, fakes and G's own fakes; None where there is none.
     """
 
     z_d: Tensor
@@ -24,6 +26,7 @@ class Noise:
     mix: Tensor
     mirror: Tensor
     augment: Tensor | None = None
+    layers: Tensor | None = None
 
     def copy_(self, other: "Noise") -> None:
         """Overwrite in place: a captured graph reads fixed addresses."""
@@ -37,15 +40,20 @@ class Noise:
         z_d, z_g, mix, mirror = (
             share(x, index, count, contiguous).contiguous() for x in (self.z_d, self.z_g, self.mix, self.mirror)
         )
-        augment = None
-        if self.augment is not None:
-            augment = share(self.augment.transpose(0, 1), index, count, contiguous).transpose(0, 1).contiguous()
-        return Noise(z_d, z_g, mix, mirror, augment)
+        augment, layers = (
+            None if x is None else share(x.transpose(0, 1), index, count, contiguous).transpose(0, 1).contiguous()
+            for x in (self.augment, self.layers)
+        )
+        return Noise(z_d, z_g, mix, mirror, augment, layers)
+
+    def clone(self) -> "Noise":
+        """Return a copy at addresses of its own."""
+        copies: dict[str, Any] = {name: None if x is None else x.clone() for name, x in vars(self).items()}
+        return Noise(**copies)
 
     def tensors(self) -> tuple[Tensor, ...]:
         """Return those that there are."""
-        always = (self.z_d, self.z_g, self.mix, self.mirror)
-        return always if self.augment is None else (*always, self.augment)
+        return tuple(x for x in vars(self).values() if x is not None)
 
 
 def _sequence(seed: int, *path: int) -> np.random.SeedSequence:
@@ -59,7 +67,13 @@ def derived_seed(seed: int, *path: int) -> int:
 
 
 def draw_noise(
-    generator: torch.Generator, seed: int, nimg: int, batch: int, latent_size: int, augmented: bool = False
+    generator: torch.Generator,
+    seed: int,
+    nimg: int,
+    batch: int,
+    latent_size: int,
+    augmented: bool = False,
+    layer_channels: int = 0,
 ) -> Noise:
     """Draw one iteration's noise on the generator's device; the generator is seeded afresh by (seed, nimg)."""
     generator.manual_seed(derived_seed(seed, 0, nimg))
@@ -68,7 +82,10 @@ def draw_noise(
     augment = None
     if augmented:  # last, so that all others are the same without
         augment = torch.rand(2, batch, DRAWS, generator=generator, device=generator.device)
-    return Noise(normal[0], normal[1], uniform[0], uniform[1], augment)
+    layers = None
+    if layer_channels:
+        layers = torch.randn(3, batch, layer_channels, generator=generator, device=generator.device)
+    return Noise(normal[0], normal[1], uniform[0], uniform[1], augment, layers)
 
 
 class RowOrder:

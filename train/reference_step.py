@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from train.config import TrainConfig
+from train.config import TrainConfig, TrainError
 from train.randomness import Noise
 from train.step import Batch
 from zoo.progan import Discriminator, Generator
@@ -23,11 +23,17 @@ class ReferenceStep:
         config: its options; the loss is wgan-gp.
         generator, discriminator: copied, with G once more for the moving average.
         resolution: that is trained.
+
+    Raises:
+        TrainError: another loss, or another order of updates.
     """
 
     def __init__(
         self, config: TrainConfig, generator: Generator, discriminator: Discriminator, resolution: int
     ) -> None:
+        if config.loss != "wgan-gp" or config.n_critic > 1 or config.simultaneous:
+            given = f"--loss {config.loss} --n-critic {config.n_critic}" + " --simultaneous" * config.simultaneous
+            raise TrainError(f"the reference step: got {given}, expected wgan-gp and one update of D, then one of G")
         self.config, self.resolution = config, resolution
         self.generator, self.discriminator = copy.deepcopy(generator), copy.deepcopy(discriminator)
         self.g_ema = copy.deepcopy(generator).requires_grad_(False)

@@ -14,7 +14,7 @@ from train.device import multiplies_bf16
 from train.kernels import use_fused_kernels
 from train.parameters import FlatParameters
 from train.randomness import derived_seed
-from train.state.initial import Initial, architecture_of_checkpoint, fill, grown
+from train.state.initial import SIZES, Initial, architecture_of_checkpoint, fill, grown
 from train.step import Networks, Settings
 from zoo.architecture import ProGANConfig
 from zoo.fused_blocks import fuse
@@ -69,11 +69,11 @@ def _capability(device: torch.device) -> str:
     return ".".join(map(str, torch.cuda.get_device_capability(device)))
 
 
-def architecture_of(config: TrainConfig) -> ProGANConfig:
-    """Return the architecture that the options describe, of no particular resolution."""
-    return ProGANConfig(
-        latent_size=config.latent_size, fmap_base=config.fmap_base, fmap_max=config.fmap_max, variant=config.variant
-    )
+def architecture_of(config: TrainConfig, resolution: int = 1024) -> ProGANConfig:
+    """Return the architecture that the options describe, up to a resolution."""
+    direct = resolution if config.variant == "mnist1k" else 0
+    options = {name: getattr(config, name) for name in SIZES}
+    return ProGANConfig(**options, resolution=resolution, direct_input=direct)
 
 
 def make_networks(
@@ -99,7 +99,7 @@ def make_networks(
     if state:
         architecture = architecture_of_checkpoint(state)
     else:
-        architecture = grown(initial.architecture, resolution) if initial else architecture_of(config)
+        architecture = grown(initial.architecture, resolution) if initial else architecture_of(config, resolution)
     architecture = replace(architecture, resolution=resolution, image_channels=image_channels, label_size=label_size)
     put = (lambda *networks: fill(config, initial, *networks)) if initial else None
     fused = use_fused_kernels(config.kernels, device)
@@ -125,7 +125,7 @@ def networks_of(
     with torch.random.fork_rng(devices=[]):  # on the CPU: the same weights whatever the device
         torch.manual_seed(derived_seed(seed, 3))
         generator, discriminator = Generator(architecture), Discriminator(architecture)
-    g_ema = copy.deepcopy(generator).requires_grad_(False)
+    g_ema = copy.deepcopy(generator).requires_grad_(False).eval()  # batch normalization by its averaged statistics
     if put:
         put(generator, g_ema, discriminator)
     for network in (generator, discriminator, g_ema):
@@ -152,6 +152,9 @@ def step_settings(config: TrainConfig) -> Settings:
         gp_target=config.gp_target,
         drift=config.drift,
         mirror=config.mirror,
+        n_critic=config.n_critic,
+        simultaneous=config.simultaneous,
+        lsgan_noise=config.lsgan_noise,
         ema_kimg=config.ema_kimg,
         ema_beta=config.ema_beta,
         loss=config.loss,

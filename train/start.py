@@ -96,7 +96,7 @@ def _start(
     resident_bytes = round(config.resident_gib * 2**30)
     contiguous = architecture.stddev_kind == "contiguous"
     mine = partial(share, index=ranks.rank, count=ranks.count, contiguous=contiguous)
-    data = RealFaces(dataset, device, config.seed, resident_bytes, config.variant == "paper", mine)
+    data = RealFaces(dataset, device, config.seed, resident_bytes, config.variant != "released", mine)
     state = RunState.of(nets, config, plan.growth, saved, ranks)
     ranks.check_equal(state.tensors())
     cost = Cost(config, architecture, plan)

@@ -1,28 +1,28 @@
 """One iteration of training: discriminator with penalty, generator, moving average; pure, with static shapes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
-from train.augment import adapt, augment
+from train.augment import adapt, augmented
 from train.distributed import Split, share
 from train.ema import ema_beta, update_ema
-from train.gradient_penalty import input_gradient
 from train.kernels import sharing_weights
+from train.layer_noise import LayerNoise, follow, strength
 from train.losses import (
     discriminator_loss,
     generator_loss,
     gradient_penalty,
     label_loss,
+    least_squares_loss,
     relativistic_loss,
     squared_norm,
 )
 from train.optimizer import Adam
 from train.parameters import FlatParameters
 from train.randomness import Noise
+from train.scoring import Seen, input_gradients, joined, scores_of
 from zoo.fading import is_fading
 from zoo.layers import downsample, upsample
 from zoo.progan import Discriminator, Generator
@@ -47,6 +47,9 @@ class Settings:
     loss: str = "wgan-gp"
     augment: str = "none"
     augment_kimg: float = 500.0
+    n_critic: int = 1
+    simultaneous: bool = False
+    lsgan_noise: str = "output"
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Networks:
 
 @dataclass(frozen=True)
 class Batch:
-    """One minibatch as it comes from the file, on its device.
+    """One minibatch, or n_critic of them one after the other, as it comes from the file, on its device.
 
     reals: (N, C, R, R) uint8. labels: (N, L) float32 of the reals, g_labels (N, L) for G's own fakes; None without
     labels. d_labels: (N, L) for D's fakes; None: those of the reals, as the TensorFlow program has it.
@@ -114,6 +117,7 @@ def train_step(
     settings: Settings,
     ada: Tensor | None = None,
     split: Split | None = None,
+    d_average: Tensor | None = None,
 ) -> None:
     """Show one minibatch to both networks and update them, in place. Nothing is read back to the host.
 
@@ -128,24 +132,35 @@ def train_step(
         settings: constants.
         ada: (2,) float32 state of the augmentation's probability, where it is adaptive; see train.augment.adapt.
         split: how the minibatch is divided; None: not at all.
+        d_average: () float32 running mean that the noise in D's layers follows, where there is some.
     """
-    n, resolution = batch.reals.shape[0], batch.reals.shape[-1]
+    n, resolution = batch.reals.shape[0] // settings.n_critic, batch.reals.shape[-1]
     split = split or Split(n)
     g_adam, d_adam = adams
     nets.discriminator.output().across = split.across
-    parts = [
-        (batch.share(i, split.parts, split.contiguous), noise.share(i, split.parts, split.contiguous))
-        for i in range(split.parts)
-    ]
+    division = (split.parts, split.contiguous)
+    if noise.layers is not None and d_average is not None:
+        noise = replace(noise, layers=noise.layers * strength(d_average))
+    if settings.simultaneous:  # G is trained on the fakes that D was shown
+        augment_of_d = None if noise.augment is None else noise.augment[:1].expand_as(noise.augment)
+        layers = None if noise.layers is None else torch.stack([noise.layers[k] for k in (0, 1, 1)])
+        noise = replace(noise, z_g=noise.z_d, augment=augment_of_d, layers=layers)
+        batch = replace(batch, g_labels=batch.labels if batch.d_labels is None else batch.d_labels)
 
-    # Discriminator. The gradient of the mean over a minibatch is the sum over its parts and ranks.
-    gradient, seen = discriminator_gradient(nets, *parts[0], alpha, settings, ada, split)
-    all_seen = [seen]
-    for part in parts[1:]:
-        more, seen = discriminator_gradient(nets, *part, alpha, settings, ada, split)
-        gradient += more
-        all_seen.append(seen)
-    d_overflow = d_adam.update(split.ranks.add_up(gradient))
+    # Discriminator, n_critic times. The gradient of the mean over a minibatch is the sum over its parts and ranks.
+    critics = []
+    for i in range(settings.n_critic):
+        shown = (batch.share(i, settings.n_critic, True), noise.share(i, settings.n_critic, True))
+        parts = [(shown[0].share(k, *division), shown[1].share(k, *division)) for k in range(split.parts)]
+        d_gradient, seen = discriminator_gradient(nets, *parts[0], alpha, settings, ada, split)
+        all_seen = [seen]
+        for part in parts[1:]:
+            more, seen = discriminator_gradient(nets, *part, alpha, settings, ada, split)
+            d_gradient += more
+            all_seen.append(seen)
+        d_gradient = split.ranks.add_up(d_gradient)
+        overflow = seen.loss if settings.simultaneous else d_adam.update(d_gradient)  # what is known below, then
+        critics.append([*joined(all_seen), overflow])
 
     # Generator.
     gradient, g_loss = generator_gradient(nets, *parts[0], all_seen[0].reals, alpha, settings, ada, split)
@@ -153,33 +168,48 @@ def train_step(
         more, loss = generator_gradient(nets, *part, seen.reals, alpha, settings, ada, split)
         gradient += more
         g_loss = g_loss + loss
+    if settings.simultaneous:
+        critics[0][-1] = d_adam.update(d_gradient)
     g_overflow = g_adam.update(split.ranks.add_up(gradient))
 
     # The published generator, after G's step as in the Theano program.
-    beta = ema_beta(split.total, settings.ema_kimg) if settings.ema_beta is None else settings.ema_beta
+    shown_images = split.total * settings.n_critic
+    beta = ema_beta(shown_images, settings.ema_kimg) if settings.ema_beta is None else settings.ema_beta
     update_ema(nets.ema_flat.prefix(resolution), nets.g_flat.prefix(resolution), beta)
+    for average, current in zip(nets.g_ema.buffers(), nets.generator.buffers(), strict=True):
+        update_ema(average, current, beta)  # statistics of batch normalization
 
     with torch.no_grad():
-        d_loss, real_scores, fake_scores, penalty = _joined(all_seen)
-        if ada is not None:
-            adapt(ada, real_scores, fake_scores, settings.augment_kimg, split.mean_over_all, split.total)
-        once = [d_overflow, g_overflow, torch.ones_like(d_overflow)]
+        row = _row_of_d(critics, settings, ada, d_average, split)
+        once = [row.pop(), g_overflow, torch.ones_like(g_overflow)]
         if split.ranks.count > 1:  # the sums over ranks count each of them
             once = [x / split.ranks.count for x in once]
-        row = [d_loss, g_loss, *map(split.mean, (real_scores, fake_scores, penalty)), *once]
-        row += [split.mean(real_scores.square())]
+        d_loss, real_score, fake_score, penalty, squared = row
+        row = [d_loss, g_loss, real_score, fake_score, penalty, *once, squared]
         statistics += torch.stack([x.detach() for x in row])
 
 
-class Seen(NamedTuple):
-    """What the discriminator's step leaves of some samples (N,): a share of the mean loss, scores, penalties."""
+def _row_of_d(
+    critics: list[list[Tensor]], settings: Settings, ada: Tensor | None, d_average: Tensor | None, split: Split
+) -> list[Tensor]:
+    """Return this rank's share of D's mean loss, scores, penalty, squared scores of reals, and its overflow; move what
+    follows the scores: ada, d_average.
 
-    loss: Tensor
-    real_scores: Tensor
-    fake_scores: Tensor
-    penalty: Tensor
-    reals: Tensor | None
-    """As they were shown, where the generator's step compares with them."""
+    Args:
+        critics: loss, scores of reals and fakes, penalties and overflow of each minibatch that D was trained on.
+        settings, ada, d_average, split: of train_step.
+    """
+    rows = []
+    for d_loss, real_scores, fake_scores, penalty, d_overflow in critics:
+        if ada is not None:  # with lsgan reals have the lower scores
+            scores = (-real_scores, -fake_scores) if settings.loss == "lsgan" else (real_scores, fake_scores)
+            adapt(ada, *scores, settings.augment_kimg, split.mean_over_all, split.total)
+        means = [*map(split.mean, (real_scores, fake_scores, penalty)), split.mean(real_scores.square())]
+        rows.append([d_loss, *means, d_overflow])
+    row = rows[0] if len(rows) == 1 else [torch.stack(x).mean() for x in zip(*rows, strict=True)]
+    if d_average is not None:
+        follow(d_average, split.ranks.add_up(row[2 if settings.lsgan_noise == "output" else 0].clone()))
+    return row
 
 
 @sharing_weights("discriminator")
@@ -199,37 +229,37 @@ def discriminator_gradient(
     # What it is shown goes through it as one batch: fewer, larger kernels; minibatch stddev keeps the sets apart. The
     # penalized gradient is at mixtures, whose score does not count, or at reals and fakes themselves.
     reals = prepare_reals(batch.reals, noise.mirror if settings.mirror else None, alpha)
-    relativistic = settings.loss == "r3gan"
+    at_mixtures = settings.loss == "wgan-gp"
     with torch.no_grad():
         fakes = nets.generator(noise.z_d, d_labels, resolution=resolution, alpha=alpha)
         # Real i, fake i and what lies between them are transformed alike.
-        reals, fakes = (_augmented(x, noise, 0, alpha, settings, ada) for x in (reals.to(fakes.dtype), fakes))
-        shown = [reals, fakes] if relativistic else [reals, fakes, torch.lerp(reals, fakes, noise.mix.to(fakes.dtype))]
-        images = torch.cat(shown).contiguous(memory_format=torch.channels_last)  # as the weights lie
+        transform = (noise.augment, 0, settings.augment, alpha, ada)
+        reals, fakes = (augmented(x, *transform) for x in (reals.to(fakes.dtype), fakes))
+        shown = [reals, fakes, torch.lerp(reals, fakes, noise.mix.to(fakes.dtype))] if at_mixtures else [reals, fakes]
+        merged = shown if nets.discriminator.config.has_adjoint else shown[:2]
+        images = torch.cat(merged).contiguous(memory_format=torch.channels_last)  # as the weights lie
     tape: list[Tensor] = []
-    scores, logits = _scores(nets.discriminator, images, alpha, sets=len(images) // n, tape=tape)
+    layer_noise = None if noise.layers is None else LayerNoise(noise.layers[:2].flatten(0, 1))
+    scores, logits = scores_of(nets.discriminator, images, alpha, len(merged), tape, layer_noise)
     real_scores, fake_scores = scores[:n], scores[n : 2 * n]
-    if relativistic:
-        at_reals = input_gradient(nets.discriminator, [x[:n] for x in tape], n, alpha)
-        penalty = squared_norm(at_reals) + squared_norm(input_gradient(nets.discriminator, tape, n, alpha))
+    if settings.loss == "lsgan":
+        penalty = torch.zeros_like(real_scores)
+        loss = least_squares_loss(real_scores, fake_scores)
+    elif settings.loss == "r3gan":
+        slopes = input_gradients(nets.discriminator, shown, tape, n, alpha)
+        penalty = squared_norm(slopes[0]) + squared_norm(slopes[1])
         loss = relativistic_loss(real_scores, fake_scores) + settings.gp_weight / 2 * penalty
     else:
-        gradient = input_gradient(nets.discriminator, tape, n, alpha)
-        penalty = gradient_penalty(gradient.detach(), settings.gp_target)
-        loss = discriminator_loss(
-            real_scores,
-            fake_scores,
-            gradient,
-            gp_weight=settings.gp_weight,
-            gp_target=settings.gp_target,
-            drift=settings.drift,
-        )
+        slopes = input_gradients(nets.discriminator, shown[2:], tape, n, alpha)
+        penalty = gradient_penalty(slopes[0].detach(), settings.gp_target)
+        weights = {"gp_weight": settings.gp_weight, "gp_target": settings.gp_target, "drift": settings.drift}
+        loss = discriminator_loss(real_scores, fake_scores, slopes[0], **weights)
     if logits is not None and batch.labels is not None and d_labels is not None:
         loss = loss + label_loss(logits[:n], batch.labels) + label_loss(logits[n : 2 * n], d_labels)
     d_loss = split.mean(loss)
     gradients = torch.autograd.grad(d_loss, nets.d_flat.active(resolution), allow_unused=True)
     tape.clear()  # the activations of three minibatches, which G's step would find in its way
-    kept = reals if relativistic else None
+    kept = reals if settings.loss == "r3gan" else None
     seen = Seen(d_loss.detach(), real_scores.detach(), fake_scores.detach(), penalty.detach(), kept)
     return nets.d_flat.flatten(gradients, resolution), seen
 
@@ -248,11 +278,14 @@ def generator_gradient(
     resolution = batch.reals.shape[-1]
     nets.discriminator.requires_grad_(False)  # the gradient passes through D, whose own weights want none
     fakes = nets.generator(noise.z_g, batch.g_labels, resolution=resolution, alpha=alpha)
-    fakes = _augmented(fakes, noise, 1, alpha, settings, ada)
-    scores, logits = _scores(nets.discriminator, fakes, alpha, sets=1)
-    if reals is not None:
+    fakes = augmented(fakes, noise.augment, 1, settings.augment, alpha, ada)
+    layer_noise = None if noise.layers is None else LayerNoise(noise.layers[2])
+    scores, logits = scores_of(nets.discriminator, fakes, alpha, 1, None, layer_noise)
+    if settings.loss == "lsgan":
+        loss = scores.square()
+    elif reals is not None:
         with torch.no_grad():
-            compared, _ = _scores(nets.discriminator, reals, alpha, sets=1)
+            compared, _ = scores_of(nets.discriminator, reals, alpha, 1)
         loss = relativistic_loss(scores, compared)
     else:
         loss = generator_loss(scores)
@@ -262,30 +295,3 @@ def generator_gradient(
     gradients = torch.autograd.grad(g_loss, nets.g_flat.active(resolution), allow_unused=True)
     nets.discriminator.requires_grad_(True)
     return nets.g_flat.flatten(gradients, resolution), g_loss.detach()
-
-
-def _joined(seen: Sequence[Seen]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return the parts' losses added up, and their scores and penalties as one batch's."""
-    if len(seen) == 1:
-        return seen[0][:4]
-    loss = torch.stack([part.loss for part in seen]).sum()
-    real_scores, fake_scores = (torch.cat(x) for x in zip(*((p.real_scores, p.fake_scores) for p in seen), strict=True))
-    return loss, real_scores, fake_scores, torch.cat([part.penalty for part in seen])
-
-
-def _scores(
-    discriminator: Discriminator, images: Tensor, alpha: Tensor | float, sets: int, tape: list[Tensor] | None = None
-) -> tuple[Tensor, Tensor | None]:
-    """Return (scores, label logits or None)."""
-    out = discriminator(images, alpha=alpha, sets=sets, tape=tape)
-    return out if isinstance(out, tuple) else (out, None)
-
-
-def _augmented(
-    images: Tensor, noise: Noise, whose: int, alpha: Tensor | float, settings: Settings, ada: Tensor | None
-) -> Tensor:
-    """Return images as the discriminator sees them; whose: 0 for its own step, 1 for the generator's."""
-    if noise.augment is None:
-        return images
-    p = torch.ones((), device=images.device) if ada is None else ada[0]
-    return augment(images, noise.augment[whose], settings.augment, p, alpha)

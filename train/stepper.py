@@ -65,8 +65,8 @@ class Stepper:
             self._divide(growth)
         if state.power is None or len(state.power.current) != len(g_adam.vector):
             state.power = PowerAverages(g_adam.vector, state.nimg)
-        state.nimg += size
-        state.power.update(state.nimg, size)
+        state.nimg += size * config.n_critic
+        state.power.update(state.nimg, size * config.n_critic)
         return size, rate
 
     def try_twice(self, work: Callable[[], None], what: str, again: bool = True) -> bool:
@@ -132,20 +132,24 @@ class Stepper:
         if growth.stage != state.stage:
             if state.adams is None or len(state.adams[0].vector) != len(state.nets.g_flat.prefix(growth.resolution)):
                 state.adams = make_adams(state.nets, config, growth.resolution)
-            for adam in state.adams:
+            for adam in state.adams if config.optimizer_reset else ():
                 adam.reset()
             state.stage = growth.stage
         fading = growth.alpha < 1
         if self._shape != (growth.resolution, split, fading):
             self._shape, self._iteration = (growth.resolution, split, fading), None  # frees the graph of the one before
             captured = config.capture and self.device.type == "cuda"
-            fixed = (self.alpha if fading else 1.0, state.statistics, step_settings(config), captured, state.ada, split)
+            of_state = (state.ada, split, state.d_average)
+            fixed = (self.alpha if fading else 1.0, state.statistics, step_settings(config), captured, *of_state)
             self._iteration = Iteration(state.nets, state.optimizers, *fixed)
         return split
 
     def _show(self, resolution: int) -> None:
         assert self._iteration is not None and self._shape is not None, "made by _enter"
         config, nimg, split = self.config, self.state.nimg, self._shape[1]
-        batch = self.data.batch(resolution, nimg, split.total)
-        noise = draw_noise(self._random, config.seed, nimg, split.total, config.latent_size, config.augments)
+        images = split.total * config.n_critic
+        batch = self.data.batch(resolution, nimg, images)
+        channels = self.state.nets.discriminator.config.noise_channels if config.noisy_layers else 0
+        sizes = (images, config.latent_size, config.augments, channels)
+        noise = draw_noise(self._random, config.seed, nimg, *sizes)
         self._iteration(batch, noise.share(self._ranks.rank, self._ranks.count, split.contiguous))

@@ -48,6 +48,7 @@ class TimedStep:
         fading: bool = True,
         reference: bool = False,
     ) -> None:
+        size *= config.n_critic
         self._device, self._size, self._shown = device, size, 0
         self._latent_size, self._labels = architecture.latent_size, architecture.label_size
         fused = not reference and use_fused_kernels(config.kernels, device)
@@ -57,6 +58,8 @@ class TimedStep:
             adam.learning_rate.fill_(1e-3)
         self._ada = torch.zeros(2, device=device) if config.augment == "ada" else None
         self._augmented = config.augments
+        self._channels = architecture.noise_channels if config.noisy_layers else 0
+        d_average = torch.zeros((), device=device) if config.noisy_layers else None
         statistics = torch.zeros(len(STATISTICS), device=device)
         fading = fading and architecture.resolution > 4
         alpha = torch.full((), 0.5, device=device) if fading else 1.0
@@ -65,7 +68,8 @@ class TimedStep:
             step = ReferenceStep(config, nets.generator, nets.discriminator, architecture.resolution)
             self._iteration = lambda batch, noise: step(batch, noise, 0.5 if fading else 1.0)
         else:
-            self._iteration = Iteration(nets, adams, alpha, statistics, step_settings(config), captured, self._ada)
+            of_run = (alpha, statistics, step_settings(config), captured)
+            self._iteration = Iteration(nets, adams, *of_run, ada=self._ada, d_average=d_average)
         self._random = torch.Generator(device)
         shape = (size, architecture.image_channels, architecture.resolution, architecture.resolution)
         self._reals = torch.randint(0, 256, shape, dtype=torch.uint8, device=device, generator=self._random)
@@ -76,7 +80,8 @@ class TimedStep:
         _wait(self._device)
         began = time.perf_counter()
         for _ in range(count):
-            noise = draw_noise(self._random, 0, self._shown, self._size, self._latent_size, self._augmented)
+            sizes = (self._size, self._latent_size, self._augmented, self._channels)
+            noise = draw_noise(self._random, 0, self._shown, *sizes)
             self._iteration(Batch(self._reals, self._label, self._label), noise)
             self._shown += 1
         _wait(self._device)
@@ -102,7 +107,7 @@ def time_first_levels(
         seconds = _time_one(config, architecture.at(resolution), share, precision, device)
         if seconds is None:  # said in earnest when the run itself has no memory
             break
-        cost.estimated(resolution, seconds / cost.minibatch[resolution] * 1000)
+        cost.estimated(resolution, seconds / cost.minibatch[resolution] / config.n_critic * 1000)
         if time.perf_counter() - began + 12 * seconds > PROBE_SECONDS:  # the next takes up to four times as long
             break
     release(device)

@@ -87,13 +87,18 @@ def meta_step(
     """Return a function that runs one iteration on meta tensors, of shapes and dtypes only; see step_traffic."""
     nets = networks_of(architecture, seed=0, device=META, precision=precision, fused=config.kernels == "fused")
     adams = make_adams(nets, config, resolution)
+    size *= config.n_critic
     label_size, latent_size = architecture.label_size, architecture.latent_size
     reals = torch.zeros(size, architecture.image_channels, resolution, resolution, dtype=torch.uint8, device=META)
     label = torch.zeros(size, label_size, device=META) if label_size else None
-    batch = Batch(reals, label, label, label if config.variant == "paper" else None)
+    batch = Batch(reals, label, label, label if config.variant != "released" else None)
     z, uniform = torch.zeros(size, latent_size, device=META), torch.zeros(size, 1, 1, 1, device=META)
-    noise = Noise(z, z, uniform, uniform, torch.zeros(2, size, DRAWS, device=META) if config.augments else None)
+    draws = torch.zeros(2, size, DRAWS, device=META) if config.augments else None
+    layers = torch.zeros(3, size, architecture.noise_channels, device=META) if config.noisy_layers else None
+    noise = Noise(z, z, uniform, uniform, draws, layers)
+    d_average = torch.zeros((), device=META) if config.noisy_layers else None
     statistics = torch.zeros(len(STATISTICS), device=META)
     alpha = torch.zeros((), device=META) if fading else 1.0
     ada = torch.zeros(2, device=META) if config.augment == "ada" else None
-    return lambda: train_step(nets, adams, batch, noise, alpha, statistics, step_settings(config), ada)
+    settings = step_settings(config)
+    return lambda: train_step(nets, adams, batch, noise, alpha, statistics, settings, ada, d_average=d_average)

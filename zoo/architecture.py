@@ -18,6 +18,11 @@ LARGEST_FACTOR = 10_000
 """Of slopes and epsilons: with larger ones float32 overflows."""
 
 
+def size_key(resolution: int) -> str:
+    """Return the name of a resolution's modules: '8x8'."""
+    return f"{resolution}x{resolution}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProGANConfig:
     """Everything that rebuilds the two networks. The defaults are Table 2.
@@ -38,10 +43,10 @@ class ProGANConfig:
     """Feature maps at resolution R: min(2 * fmap_base / R, fmap_max)."""
     fmap_max: int = 512
     """Most feature maps of any layer."""
-    variant: Literal["paper", "released"] = "paper"
+    variant: Literal["paper", "released", "mnist1k"] = "paper"
     """paper: activation, then pooling, in D; minibatch stddev over the whole batch; z normalized, then the label joins.
     released: the TensorFlow program's defaults, pooling before bias and activation, groups of stddev_group, strided,
-    z and label normalized together."""
+    z and label normalized together. mnist1k: the small networks of Appendix E, see zoo.mnist1k."""
     stddev_group: int = 4
     """Samples that share a minibatch stddev where it is taken in groups."""
 
@@ -86,6 +91,18 @@ class ProGANConfig:
     """Whether its variance divides by one less than the samples; a sample alone then has the value 0."""
     stddev_uneven: Literal["refused", "batch"] = "refused"
     """What a batch does that is no whole number of groups; batch: it is one group."""
+    equalized: bool = True
+    """Whether He's constant scales the weights at run time; else it scales their initial values, once."""
+    generator_norm: Literal["none", "batch"] = "none"
+    """Whether G's layers have batch normalization, before bias and activation."""
+    discriminator_norm: Literal["none", "batch", "layer"] = "none"
+    """Normalization of D's 3x3 and 4x4 convolutions, before bias and activation."""
+    minibatch_discrimination: int = 0
+    """Kernels of minibatch discrimination before the score; 0 is none."""
+    discriminator_divisor: int = 1
+    """K of Appendix E: D has so many times fewer feature maps; of the variant mnist1k."""
+    direct_input: int = 0
+    """The resolution whose images D takes as they are, without an input layer (mnist1k); 0 is none."""
     lod: float = 0.0
     """Fade state: 0 is fully grown, 0.25 a newest block at weight 0.75, 1.25 the same one resolution lower."""
 
@@ -94,17 +111,24 @@ class ProGANConfig:
             object.__setattr__(self, name, _checked(name, getattr(self, name), hint))
         if self.resolution < 4 or self.resolution & (self.resolution - 1):
             raise ValueError(f"resolution: got {self.resolution}, expected a power of two from 4")
-        for name in ("latent_size", "image_channels", "fmap_base", "fmap_max", "stddev_group", "discriminator_hidden"):
+        for name in ("latent_size", "image_channels", "fmap_base", "fmap_max", "stddev_group", "discriminator_hidden",
+                     "discriminator_divisor"):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name}: got {value}, expected at least 1")
-        if self.label_size < 0:
-            raise ValueError(f"label_size: got {self.label_size}, expected 0 or more")
+        if self.variant != "mnist1k" and (self.discriminator_divisor != 1 or self.direct_input):
+            raise ValueError(f"discriminator_divisor, direct_input: got them with {self.variant}, expected mnist1k")
+        if self.variant == "mnist1k" and self.minibatch_discrimination:
+            raise ValueError("minibatch_discrimination: got it with mnist1k, expected none: there is no layer for it")
+        for name in ("label_size", "minibatch_discrimination", "direct_input"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: got {getattr(self, name)}, expected 0 or more")
         if self.widths is not None and (len(self.widths) != len(self.resolutions) or min(self.widths) < 1):
             raise ValueError(f"widths: got {self.widths}, expected {len(self.resolutions)} numbers, at least 1 each")
         if self.lod > len(self.resolutions) - 1:
             raise ValueError(f"lod: got {self.lod}, expected at most {len(self.resolutions) - 1}")
-        sizes = ("resolution", "latent_size", "label_size", "image_channels", "fmap_max", "discriminator_hidden")
+        sizes = ("resolution", "latent_size", "label_size", "image_channels", "fmap_max", "discriminator_hidden",
+                 "minibatch_discrimination")  # fmt: skip
         limits = dict.fromkeys((*sizes, "stddev_group"), LARGEST) | {"fmap_base": LARGEST_FMAP_BASE}
         factors = ("latent_epsilon", "pixelnorm_epsilon", "generator_leak", "discriminator_leak", "from_rgb_leak")
         for name, most in (limits | dict.fromkeys(factors, LARGEST_FACTOR)).items():
@@ -122,7 +146,16 @@ class ProGANConfig:
         """Feature maps that G's block of this resolution gives and D's takes (paper, Table 2)."""
         if self.widths is not None:
             return self.widths[resolution.bit_length() - 3]
-        return max(1, min(2 * self.fmap_base // resolution, self.fmap_max))
+        doubled = 2 if self.variant == "mnist1k" else 1  # there G's 8x8 has what is elsewhere at 4x4
+        return max(1, min(2 * doubled * self.fmap_base // resolution, self.fmap_max))
+
+    def discriminator_maps(self, resolution: int) -> int:
+        """Feature maps that D's block of this resolution takes."""
+        if self.variant != "mnist1k" or self.widths is not None:
+            return self.feature_maps(resolution)
+        if resolution == self.direct_input:
+            return self.image_channels
+        return max(1, min(2 * self.fmap_base // resolution // self.discriminator_divisor, self.fmap_max))
 
     @property
     def hidden_size(self) -> int:
@@ -158,6 +191,29 @@ class ProGANConfig:
     def fused_pooling(self) -> bool:
         """Whether D's blocks pool before bias and activation."""
         return self.variant == "released" if self.pool_first is None else self.pool_first
+
+    @property
+    def whole_batch(self) -> str | None:
+        """What of the networks looks at a whole minibatch at once, so that it cannot be divided; None: nothing."""
+        if "batch" in (self.generator_norm, self.discriminator_norm):
+            return "batch normalization"
+        return "minibatch discrimination" if self.minibatch_discrimination else None
+
+    @property
+    def has_adjoint(self) -> bool:
+        """Whether train.gradient_penalty knows D's layers; else double backward finds their gradient."""
+        known = self.discriminator_norm == "none" and not self.minibatch_discrimination
+        return known and self.variant != "mnist1k"
+
+    @property
+    def noise_channels(self) -> int:
+        """Channels of all that goes into D's 3x3 and 4x4 convolutions together."""
+        maps = [self.discriminator_maps(r) for r in self.resolutions]
+        if self.variant == "mnist1k":
+            return sum(maps) + (self.stddev_kind != "none")
+        with_stddev = maps[0] + (self.stddev_kind != "none")
+        below = sum(2 * width for width in maps[1:])
+        return below + with_stddev + (maps[0] if self.discriminator_conv else 0)
 
     def at(self, resolution: int) -> "ProGANConfig":
         """Return the config of the same networks up to a resolution, fully grown."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from zoo import fused
 from zoo.fading import blend
-from zoo.layers import EqualizedConv2d, EqualizedLinear, downsample, upsample
+from zoo.layers import EqualizedConv2d, EqualizedLinear, LayerNoise, downsample, upsample
 from zoo.progan import Discriminator, DiscriminatorBlock, Generator, GeneratorBlock
 
 FOLD_FROM = 64
@@ -83,10 +83,13 @@ class FusedDiscriminatorBlock(DiscriminatorBlock):
     conv0: FusedConv2d
     conv1: FusedConv2d
 
-    def forward(self, x: Tensor, tape: list[Tensor] | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, tape: list[Tensor] | None = None, sets: int = 1, noise: LayerNoise | None = None
+    ) -> Tensor:
         """x: (N, C, R, R). Returns (N, C', R/2, R/2)."""
+        x = noise(x) if noise else x
         hidden = fused.lrelu(self.conv0.linear(x), self.conv0.bias, self.leak)
-        x = self.conv1.linear(hidden)
+        x = self.conv1.linear(noise(hidden) if noise else hidden)
         if self.pool_first:
             out = kept = fused.lrelu(downsample(x), self.conv1.bias, self.leak)
         else:
@@ -108,8 +111,11 @@ FUSED = {
 def fuse(network: Generator | Discriminator) -> None:
     """Let a network compute through the fused operations, in place; parameters and their names stay.
 
-    A block with other layers than convolutions, or another normalization, stays as it is.
+    A block with other layers than convolutions, or another normalization, stays as it is; and so does a discriminator
+    whose penalty takes double backward, which does not pass through these operations.
     """
+    if isinstance(network, Discriminator) and not network.config.has_adjoint:
+        return
     for module in list(network.modules()):
         plain = not (isinstance(module, GeneratorBlock) and module.config.epsilon_outside_root)
         inside = all(isinstance(child, EqualizedConv2d) for child in module.children())

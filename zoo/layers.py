@@ -21,13 +21,19 @@ class EqualizedConv2d(nn.Module):
         out_channels: channels of the output.
         kernel: side of the square kernel, odd.
         gain: numerator of He's constant, gain / sqrt(fan_in): sqrt(2) before a leaky ReLU, 1 where nothing follows.
+        equalized: False scales the initial weights instead, once (He et al. 2015).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, gain: float = math.sqrt(2)) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, gain: float = math.sqrt(2), equalized: bool = True
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.scale = gain / math.sqrt(in_channels * kernel * kernel)
+        if not equalized:
+            self.weight.data.mul_(self.scale)
+            self.scale = 1.0
         self.padding = kernel // 2
 
     def scaled_weight(self, dtype: torch.dtype) -> Tensor:
@@ -47,15 +53,24 @@ class EqualizedLinear(nn.Module):
         out_features: size of the output.
         gain: numerator of He's constant, gain / sqrt(in_features).
         bias_size: entries of the bias; fewer than out_features when the caller adds it itself, one a feature map.
+        equalized: False scales the initial weights instead, once.
     """
 
     def __init__(
-        self, in_features: int, out_features: int, gain: float = math.sqrt(2), bias_size: int | None = None
+        self,
+        in_features: int,
+        out_features: int,
+        gain: float = math.sqrt(2),
+        bias_size: int | None = None,
+        equalized: bool = True,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_features, in_features))
         self.bias = nn.Parameter(torch.zeros(bias_size or out_features))
         self.scale = gain / math.sqrt(in_features)
+        if not equalized:
+            self.weight.data.mul_(self.scale)
+            self.scale = 1.0
 
     def scaled_weight(self, dtype: torch.dtype) -> Tensor:
         """Return the weight that is multiplied with, (out, in)."""
@@ -73,6 +88,10 @@ class Across(NamedTuple):
     """Sum of a tensor over all of them, the same in each; differentiable to any order."""
     samples: int
     """Of the whole minibatch."""
+
+
+LayerNoise = Callable[[Tensor], Tensor]
+"""From what goes into a layer to the same with noise in it."""
 
 
 def full_precision(x: Tensor) -> Tensor:

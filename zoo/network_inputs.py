@@ -1,6 +1,7 @@
-"""What goes into the networks: latents and labels checked and joined, wrong ones refused with what was expected."""
+"""What goes into the networks, latents and labels checked and joined, wrong ones refused; and what scores come out."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +13,15 @@ from zoo.layers import pixel_norm
 
 class InputError(CelebAHQError, ValueError):
     """A latent, label, resolution or image that a network does not take; one line that says what it takes."""
+
+
+class Scores(NamedTuple):
+    """What a discriminator says of images."""
+
+    scores: Tensor
+    """(sets * N,) float32, high for real, no sigmoid."""
+    label_logits: Tensor | None
+    """(sets * N, label_size) float32; None where the network has no labels."""
 
 
 def concat_label(config: ProGANConfig, z: Tensor, label: Tensor | Sequence[int] | int | None) -> Tensor:

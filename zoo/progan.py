@@ -2,48 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from zoo.architecture import ProGANConfig
+from zoo.architecture import ProGANConfig, size_key
+from zoo.blocks_4x4 import DiscriminatorOutput, GeneratorInput
 from zoo.fading import blend, fade_state, fades, is_fading
-from zoo.layers import (
-    Across,
-    EqualizedConv2d,
-    EqualizedLinear,
-    downsample,
-    full_precision,
-    leaky_relu,
-    minibatch_stddev,
-    pixel_norm,
-    upsample,
-)
-from zoo.network_inputs import check_images, check_resolution, concat_label
-
-
-def size_key(resolution: int) -> str:
-    """Return the name of a resolution's modules: '8x8'."""
-    return f"{resolution}x{resolution}"
-
-
-class GeneratorInput(nn.Module):
-    """4x4: the latent vector becomes a 4x4 image of features (Table 2's 'Conv 4x4'), then one 3x3 convolution."""
-
-    def __init__(self, config: ProGANConfig) -> None:
-        super().__init__()
-        self.config, self.channels = config, config.feature_maps(4)
-        inputs, outputs = config.latent_size + config.label_size, self.channels * 16
-        bias_size = outputs if config.per_pixel_bias else self.channels
-        self.dense = EqualizedLinear(inputs, outputs, gain=2**0.5 / 4, bias_size=bias_size)
-        self.conv = EqualizedConv2d(self.channels, self.channels, 3)
-
-    def forward(self, z: Tensor) -> Tensor:
-        side = 4 if self.config.per_pixel_bias else 1
-        bias = self.dense.bias.to(z.dtype).view(self.channels, side, side)
-        x = (z @ self.dense.scaled_weight(z.dtype).T).view(-1, self.channels, 4, 4) + bias
-        return lrelu_pixelnorm(self.conv(lrelu_pixelnorm(x, self.config, first=True)), self.config)
+from zoo.layers import EqualizedConv2d, LayerNoise, downsample, full_precision, leaky_relu, upsample
+from zoo.mnist1k import SmallDiscriminatorBlock, SmallDiscriminatorOutput, SmallGeneratorBlock, SmallGeneratorInput
+from zoo.network_inputs import Scores, check_images, check_resolution, concat_label
+from zoo.normalization import lrelu_pixelnorm, make_norm, normalized_conv
 
 
 class GeneratorBlock(nn.Module):
@@ -52,20 +22,13 @@ class GeneratorBlock(nn.Module):
     def __init__(self, config: ProGANConfig, resolution: int) -> None:
         super().__init__()
         self.config, channels = config, config.feature_maps(resolution)
-        self.conv0 = EqualizedConv2d(config.feature_maps(resolution // 2), channels, 3)
-        self.conv1 = EqualizedConv2d(channels, channels, 3)
+        self.conv0 = EqualizedConv2d(config.feature_maps(resolution // 2), channels, 3, equalized=config.equalized)
+        self.conv1 = EqualizedConv2d(channels, channels, 3, equalized=config.equalized)
+        self.norm0, self.norm1 = (make_norm(config.generator_norm, channels) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = lrelu_pixelnorm(self.conv0(upsample(x)), self.config)
-        return lrelu_pixelnorm(self.conv1(x), self.config)
-
-
-def lrelu_pixelnorm(x: Tensor, config: ProGANConfig, first: bool = False) -> Tensor:
-    """Leaky ReLU, then pixelwise normalization, after a layer of G; first: after its first."""
-    x = leaky_relu(x, config.generator_leak)
-    if config.pixelnorm == "none" or (first and config.pixelnorm == "not_first"):
-        return x
-    return pixel_norm(x, config.pixelnorm_epsilon, config.epsilon_outside_root)
+        x = lrelu_pixelnorm(normalized_conv(self.conv0, self.norm0, upsample(x)), self.config)
+        return lrelu_pixelnorm(normalized_conv(self.conv1, self.norm1, x), self.config)
 
 
 class Generator(nn.Module):
@@ -81,9 +44,14 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleDict()
         self.to_rgb = nn.ModuleDict()
         for r in config.resolutions:
-            self.blocks[size_key(r)] = GeneratorInput(config) if r == 4 else GeneratorBlock(config, r)
+            small = config.variant == "mnist1k"
+            if r == 4:
+                self.blocks[size_key(r)] = SmallGeneratorInput(config) if small else GeneratorInput(config)
+            else:
+                self.blocks[size_key(r)] = SmallGeneratorBlock(config, r) if small else GeneratorBlock(config, r)
             if r == config.resolution or not config.last_rgb_only:
-                self.to_rgb[size_key(r)] = EqualizedConv2d(config.feature_maps(r), config.image_channels, 1, gain=1.0)
+                sizes = (config.feature_maps(r), config.image_channels, 3 if small else 1)
+                self.to_rgb[size_key(r)] = EqualizedConv2d(*sizes, gain=1.0, equalized=config.equalized)
 
     def entry(self) -> GeneratorInput:
         """Return the block that makes 4x4 of a latent."""
@@ -155,68 +123,29 @@ class DiscriminatorBlock(nn.Module):
 
     def __init__(self, config: ProGANConfig, resolution: int) -> None:
         super().__init__()
-        channels = config.feature_maps(resolution)
-        self.conv0 = EqualizedConv2d(channels, channels, 3)
-        self.conv1 = EqualizedConv2d(channels, config.feature_maps(resolution // 2), 3)
+        channels, narrow = config.feature_maps(resolution), config.feature_maps(resolution // 2)
+        self.conv0 = EqualizedConv2d(channels, channels, 3, equalized=config.equalized)
+        self.conv1 = EqualizedConv2d(channels, narrow, 3, equalized=config.equalized)
+        self.norm0, self.norm1 = (make_norm(config.discriminator_norm, maps) for maps in (channels, narrow))
         self.leak = config.discriminator_leak
         # The released program fuses convolution and pooling, so its bias and activation come after the pooling;
         # the bias commutes with the mean, the activation does not.
         self.pool_first = config.fused_pooling
 
-    def forward(self, x: Tensor, tape: list[Tensor] | None = None) -> Tensor:
-        hidden = leaky_relu(self.conv0(x), self.leak)
+    def forward(
+        self, x: Tensor, tape: list[Tensor] | None = None, sets: int = 1, noise: LayerNoise | None = None
+    ) -> Tensor:
+        x = noise(x) if noise else x
+        hidden = leaky_relu(normalized_conv(self.conv0, self.norm0, x, sets), self.leak)
+        out = normalized_conv(self.conv1, self.norm1, noise(hidden) if noise else hidden, sets)
         if self.pool_first:
-            out = activation = leaky_relu(downsample(self.conv1(hidden)), self.leak)
+            out = activation = leaky_relu(downsample(out), self.leak)
         else:
-            activation = leaky_relu(self.conv1(hidden), self.leak)
+            activation = leaky_relu(out, self.leak)
             out = downsample(activation)
         if tape is not None:
             tape += [hidden, activation]
         return out
-
-
-class DiscriminatorOutput(nn.Module):
-    """4x4: minibatch stddev, a 3x3 convolution, a dense layer (Table 2's 'Conv 4x4') and the linear score."""
-
-    def __init__(self, config: ProGANConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.across: Across | None = None
-        """Where the rest of a minibatch lies whose minibatch stddev is over all of it; None: nowhere."""
-        channels = config.feature_maps(4)
-        maps = channels + (config.stddev_kind != "none")
-        if config.discriminator_conv:
-            self.conv = EqualizedConv2d(maps, channels, 3)
-        self.dense0 = EqualizedLinear((channels if config.discriminator_conv else maps) * 16, config.hidden_size)
-        self.dense1 = EqualizedLinear(config.hidden_size, 1 + config.label_size, gain=1.0)
-
-    def forward(self, x: Tensor, sets: int, tape: list[Tensor] | None = None) -> Tensor:
-        leak = self.config.discriminator_leak
-        x = full_precision(x)
-        conv = self.with_stddev(x, sets)
-        if self.config.discriminator_conv:
-            conv = leaky_relu(self.conv(conv), leak)
-        dense = leaky_relu(self.dense0(conv.flatten(1)), leak)
-        if tape is not None:
-            tape += [x, conv, dense]
-        return self.dense1(dense)
-
-    def with_stddev(self, x: Tensor, sets: int) -> Tensor:
-        """Return the features (sets * N, C, 4, 4) with the map of minibatch stddev, if the network has one."""
-        kind = self.config.stddev_kind
-        if kind == "none":
-            return x
-        group = self.config.stddev_group_for(len(x) // sets)
-        return minibatch_stddev(x, group, sets, kind == "contiguous", self.config.stddev_unbiased, self.across)
-
-
-class Scores(NamedTuple):
-    """What a discriminator says of images."""
-
-    scores: Tensor
-    """(sets * N,) float32, high for real, no sigmoid."""
-    label_logits: Tensor | None
-    """(sets * N, label_size) float32; None where the network has no labels."""
 
 
 class Discriminator(nn.Module):
@@ -233,8 +162,13 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleDict()
         self.from_rgb = nn.ModuleDict()
         for r in config.resolutions:
-            self.from_rgb[size_key(r)] = EqualizedConv2d(config.image_channels, config.feature_maps(r), 1)
-            self.blocks[size_key(r)] = DiscriminatorOutput(config) if r == 4 else DiscriminatorBlock(config, r)
+            sizes, small = (config.image_channels, config.discriminator_maps(r), 1), config.variant == "mnist1k"
+            if r != config.direct_input:
+                self.from_rgb[size_key(r)] = EqualizedConv2d(*sizes, equalized=config.equalized)
+            if r == 4:
+                self.blocks[size_key(r)] = SmallDiscriminatorOutput(config) if small else DiscriminatorOutput(config)
+            else:
+                self.blocks[size_key(r)] = (SmallDiscriminatorBlock if small else DiscriminatorBlock)(config, r)
 
     def output(self) -> DiscriminatorOutput:
         """Return the block that makes scores of 4x4."""
@@ -249,14 +183,24 @@ class Discriminator(nn.Module):
         return cast(EqualizedConv2d, self.from_rgb[size_key(resolution)])
 
     def forward(
-        self, images: Tensor, alpha: Tensor | float | None = None, sets: int = 1, tape: list[Tensor] | None = None
+        self,
+        images: Tensor,
+        alpha: Tensor | float | None = None,
+        sets: int = 1,
+        tape: list[Tensor] | None = None,
+        noise: LayerNoise | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Return the scores of score(), or with labels a tuple of scores and logits."""
-        scores, logits = self.score(images, alpha, sets, tape)
+        scores, logits = self.score(images, alpha, sets, tape, noise)
         return scores if logits is None else (scores, logits)
 
     def score(
-        self, images: Tensor, alpha: Tensor | float | None = None, sets: int = 1, tape: list[Tensor] | None = None
+        self,
+        images: Tensor,
+        alpha: Tensor | float | None = None,
+        sets: int = 1,
+        tape: list[Tensor] | None = None,
+        noise: LayerNoise | None = None,
     ) -> Scores:
         """Score faces: high for real.
 
@@ -266,6 +210,7 @@ class Discriminator(nn.Module):
                 given, a network that was saved half grown scores images of its full resolution as it stands.
             sets: batches merged into one call; minibatch stddev keeps them apart.
             tape: collects the activations, in order, that the gradient penalty's adjoint needs.
+            noise: applied to what goes into each 3x3 and 4x4 convolution, in order (Appendix B).
 
         Returns:
             The scores; with labels, also their logits.
@@ -280,17 +225,19 @@ class Discriminator(nn.Module):
         resolution, leak = images.shape[-1], self.config.from_rgb_slope
         fading = fades(self.config, resolution, alpha)
         images = images.to(self.compute_dtype)
-        x = leaky_relu(self.from_rgb[size_key(resolution)](images), leak)
+        x = images
+        if resolution != self.config.direct_input:
+            x = leaky_relu(self.from_rgb[size_key(resolution)](images), leak)
         if tape is not None:
             tape.append(x)
         for r in reversed(self.config.resolutions):
             if r > resolution or r == 4:
                 continue
-            x = self.blocks[size_key(r)](x, tape)
+            x = self.blocks[size_key(r)](x, tape, sets, noise)
             if r == resolution and fading:
                 coarse = leaky_relu(self.from_rgb[size_key(r // 2)](downsample(images)), leak)
                 x = self.blend(coarse, x, alpha)
                 if tape is not None:
                     tape.append(coarse)
-        out = self.blocks["4x4"](x, sets, tape)
+        out = self.blocks["4x4"](x, sets, tape, noise)
         return Scores(out[:, 0], out[:, 1:] if self.config.label_size else None)

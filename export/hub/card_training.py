@@ -7,7 +7,7 @@ from celebahq.markdown import code, code_block, prose
 from export.hub.card_metrics import data_named
 
 OFFICIAL = ("resolution", "latent_size", "label_size", "image_channels", "fmap_base", "fmap_max", "variant",
-            "stddev_group")  # fmt: skip
+            "stddev_group", "discriminator_divisor", "direct_input")  # fmt: skip
 """What the two official networks are told by; the other fields describe other programs' networks."""
 
 
@@ -66,8 +66,13 @@ def _network(architecture: dict[str, Any]) -> str:
     from zoo.architecture import ProGANConfig  # late: it takes a constant from the layers, and so imports torch
 
     config = ProGANConfig.from_dict(architecture)
-    named = {"paper": "as printed in the paper", "released": "as in the released TensorFlow program"}
-    widths = f"min({2 * config.fmap_base} / R, {config.fmap_max}) at resolution R"
+    named = {
+        "paper": "as printed in the paper",
+        "released": "as in the released TensorFlow program",
+        "mnist1k": "the small one of the paper's Appendix E",
+    }
+    most = (4 if config.variant == "mnist1k" else 2) * config.fmap_base
+    widths = f"min({most} / R, {config.fmap_max}) at resolution R"
     if config.widths:
         widths = ", ".join(map(str, config.widths)) + " from 4×4 up"
     plain = ProGANConfig(**{name: getattr(config, name) for name in OFFICIAL})

@@ -9,10 +9,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from train.config import TrainConfig
+from train.presets import preset_config
 from train.randomness import DRAWS, Noise
-from train.setup import networks_of, step_settings
+from train.setup import architecture_of, networks_of, step_settings
 from train.state.run_state import make_adams
 from train.step import STATISTICS, Batch, train_step
+from train.traffic import meta_step
 from zoo.architecture import ProGANConfig
 
 META = torch.device("meta")
@@ -188,3 +190,14 @@ def planted_cpu_number(nets, alpha):
 def test_planted_fault_trips_the_guard(plant, message):
     with pytest.raises(GuardError, match=message):
         step("paper", "fp32", 0, "none", 8, plant=plant)
+
+
+@pytest.mark.parametrize(
+    "preset", ["table1-b", "table1-e-star", "cifar10", "lsgan", "mnist1k-k4", "mnist1k-k4-wgan-gp"]
+)
+def test_the_steps_of_the_papers_other_experiments_pass_the_guard_too(preset):
+    config = preset_config(preset, dataset="f.h5", fmap_base=64, fmap_max=16, latent_size=16)
+    one = meta_step(config, architecture_of(config, 16), 16, 4, "fp32")
+    with Guard() as guard:
+        one()
+    assert guard.launches["_fused_adam_"] == 1 + config.n_critic

@@ -19,7 +19,9 @@ from zoo.architecture import ProGANConfig, read_architecture
 from zoo.folder import WEIGHTS_NAMES, ModelError
 from zoo.progan import Discriminator, Generator
 
-SIZES = ("latent_size", "fmap_base", "fmap_max", "variant")
+SIZES = ("latent_size", "fmap_base", "fmap_max", "variant", "latent_norm", "pixelnorm", "generator_norm",
+         "generator_leak", "tanh", "discriminator_norm", "stddev", "minibatch_discrimination", "equalized",
+         "discriminator_divisor")  # fmt: skip
 """Options that say how the networks are built: with --init they are the model's."""
 ALONE_KIMG = 10.0
 """Thousands of images for which a fresh discriminator is trained before its generator, at most."""
@@ -159,7 +161,7 @@ def _with_label_columns(tensors: dict[str, Tensor], theirs: ProGANConfig, networ
         return tensors
     name, latent = "blocks.4x4.dense.weight", theirs.latent_size
     inputs = (latent + theirs.label_size, latent + ours.label_size)
-    weight = tensors[name][:, :latent] * (inputs[1] / inputs[0]) ** 0.5
+    weight = tensors[name][:, :latent] * ((inputs[1] / inputs[0]) ** 0.5 if ours.equalized else 1)
     return {**tensors, name: torch.cat([weight, torch.zeros(len(weight), ours.label_size)], dim=1)}
 
 

@@ -48,13 +48,15 @@ class RunState:
     nimg: images shown. tick, tick_start: ticks done, and nimg at the last one's end. seconds: of training. stage: of
     growth, for which the optimizers were reset. growth: of the last iteration. statistics: (len(STATISTICS),) sums of
     the unfinished tick. adams: of (generator, discriminator); None before the first iteration. ada: (2,) of the
-    adaptive augmentation. power: averages since the resolution came in, see train.ema.
+    adaptive augmentation. d_average: () of the noise in D's layers. power: averages since the resolution came in, see
+    train.ema.
     """
 
     nets: Networks
     growth: Growth
     statistics: torch.Tensor
     ada: torch.Tensor | None = None
+    d_average: torch.Tensor | None = None
     adams: tuple[Adam, Adam] | None = None
     power: PowerAverages | None = None
     nimg: int = 0
@@ -85,6 +87,8 @@ class RunState:
         state = cls(nets, growth_at(0, **growth), torch.zeros(len(STATISTICS), device=device))
         if config.augment == "ada":
             state.ada = torch.zeros(2, device=device)
+        if config.noisy_layers:
+            state.d_average = torch.zeros((), device=device)
         if saved is None:
             return state
         state.adams = restore(saved, nets, config, state.statistics)
@@ -98,6 +102,8 @@ class RunState:
         state.growth = growth_at(state.nimg, **growth)
         if state.ada is not None and "ada" in saved:
             state.ada.copy_(saved["ada"])
+        if state.d_average is not None and "d_average" in saved:
+            state.d_average.copy_(saved["d_average"])
         if "power_ema" in saved:
             state.power = PowerAverages.restored(saved["power_ema"], nets.g_flat.vector)
         return state
@@ -106,7 +112,7 @@ class RunState:
         """Return those that all ranks must hold alike."""
         flat = [self.nets.g_flat.vector, self.nets.d_flat.vector, self.nets.ema_flat.vector]
         adams = [x for adam in self.adams or () for x in (adam.mean, adam.mean_square)]
-        return flat + adams + ([] if self.ada is None else [self.ada])
+        return flat + adams + [x for x in (self.ada, self.d_average) if x is not None]
 
     def checkpoint(self, facts: RunFacts, statistics: torch.Tensor) -> dict[str, Any]:
         """Return what a checkpoint holds: tensors on the CPU and plain types.
@@ -128,6 +134,7 @@ class RunState:
             "tick_start": self.tick_start,
             "seconds": self.seconds,
             **({} if self.ada is None else {"ada": self.ada.cpu().clone()}),
+            **({} if self.d_average is None else {"d_average": self.d_average.cpu().clone()}),
             **({} if self.power is None else {"power_ema": self.power.state_dict()}),
             **({} if len(statistics) == 1 else {"statistics_of_ranks": statistics.cpu()}),
             **gather(self.nets, self.optimizers, statistics.sum(0)),

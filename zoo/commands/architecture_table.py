@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from zoo.normalization import BatchNorm
 from zoo.progan import Discriminator, Generator, ProGANConfig
 
 
@@ -25,50 +26,64 @@ def generator_table(config: ProGANConfig) -> list[Row]:
     with torch.device("meta"):
         network = Generator(config)
     act = activation(config.generator_leak)
+    small = config.variant == "mnist1k"
     rows = [Row("Latent vector", "-", (config.latent_size + config.label_size, 1, 1), 0)]
     for r in config.resolutions:
         shape = (config.feature_maps(r), r, r)
         if r == 4:
             entry = network.entry()
-            rows += [Row("Conv 4x4", act, shape, count(entry.dense)), Row("Conv 3x3", act, shape, count(entry.conv))]
+            rows += layer_rows("Conv 4x4", act, shape, entry.dense, entry.norm0)
+            if not small:
+                rows += layer_rows("Conv 3x3", act, shape, entry.conv, entry.norm1)
         else:
             block = network.block(r)
             rows += [
                 Row("Upsample", "-", (config.feature_maps(r // 2), r, r), 0),
-                Row("Conv 3x3", act, shape, count(block.conv0)),
-                Row("Conv 3x3", act, shape, count(block.conv1)),
+                *layer_rows("Conv 3x3", act, shape, block.conv0, block.norm0),
+                *([] if small else layer_rows("Conv 3x3", act, shape, block.conv1, block.norm1)),
             ]
     last = network.rgb(config.resolution)
     shape = (config.image_channels, config.resolution, config.resolution)
-    return [*rows, Row("Conv 1x1", "tanh" if config.tanh else "linear", shape, count(last))]
+    return [*rows, Row("Conv 3x3" if small else "Conv 1x1", "tanh" if config.tanh else "linear", shape, count(last))]
 
 
 def discriminator_table(config: ProGANConfig) -> list[Row]:
     """Return the rows of a discriminator at its full resolution, from the image to the score."""
     with torch.device("meta"):
         network = Discriminator(config)
-    act, top = activation(config.discriminator_leak), config.resolution
-    rows = [
-        Row("Input image", "-", (config.image_channels, top, top), 0),
-        Row("Conv 1x1", act, (config.feature_maps(top), top, top), count(network.rgb(top))),
-    ]
+    act, top, small = activation(config.discriminator_leak), config.resolution, config.variant == "mnist1k"
+    rows = [Row("Input image", "-", (config.image_channels, top, top), 0)]
+    if top != config.direct_input:
+        rows.append(Row("Conv 1x1", act, (config.discriminator_maps(top), top, top), count(network.rgb(top))))
     for r in reversed(config.resolutions[1:]):
-        block, width, narrow = network.block(r), config.feature_maps(r), config.feature_maps(r // 2)
+        block, width, narrow = network.block(r), config.discriminator_maps(r), config.discriminator_maps(r // 2)
         rows += [
-            Row("Conv 3x3", act, (width, r, r), count(block.conv0)),
-            Row("Conv 3x3", act, (narrow, r, r), count(block.conv1)),
+            *layer_rows("Conv 3x3", act, (narrow if small else width, r, r), block.conv0, block.norm0),
+            *([] if small else layer_rows("Conv 3x3", act, (narrow, r, r), block.conv1, block.norm1)),
             Row("Downsample", "-", (narrow, r // 2, r // 2), 0),
         ]
-    output, width = network.output(), config.feature_maps(4)
+    output, width = network.output(), config.discriminator_maps(4)
     if config.stddev_kind != "none":
         rows.append(Row("Minibatch stddev", "-", (width + 1, 4, 4), 0))
-    if config.discriminator_conv:
-        rows.append(Row("Conv 3x3", act, (width, 4, 4), count(output.conv)))
+    if config.discriminator_conv and not small:
+        rows += layer_rows("Conv 3x3", act, (width, 4, 4), output.conv, output.norm0)
+    if not small:
+        rows += layer_rows("Conv 4x4", act, (config.hidden_size, 1, 1), output.dense0, output.norm1)
+    if kernels := config.minibatch_discrimination:
+        shape = (config.hidden_size + kernels, 1, 1)
+        rows.append(Row("Discrimination", "-", shape, count(output.discrimination)))
     return [
         *rows,
-        Row("Conv 4x4", act, (config.hidden_size, 1, 1), count(output.dense0)),
         Row("Fully-connected", "linear", (1 + config.label_size, 1, 1), count(output.dense1)),
     ]
+
+
+def layer_rows(name: str, act: str, shape: tuple[int, int, int], layer: nn.Module, norm: nn.Module | None) -> list[Row]:
+    """Return the row of a layer, or where it is normalized two: of the layer, and of the norm with its activation."""
+    if norm is None:
+        return [Row(name, act, shape, count(layer))]
+    kind = "Batch" if isinstance(norm, BatchNorm) else "Layer"
+    return [Row(name, "-", shape, count(layer)), Row(f"{kind} norm", act, shape, count(norm))]
 
 
 def activation(leak: float) -> str:

@@ -21,6 +21,8 @@ from export.onnx_export.folding import fold_equalized_scale
 from export.onnx_export.parity import ParityError, check, parity
 from export.onnx_export.to_onnx import export_onnx
 from export.sample import load_onnx
+from zoo import weights
+from zoo.folder import read_config
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -61,16 +63,31 @@ def test_file_generates_what_pytorch_generates(onnx_file, model, batch, scale):
         {"label_size": 3, "variant": "released"},
         {"resolution": 4},
         {"resolution": 64, "fmap_max": 32},
+        {"generator_norm": "batch", "pixelnorm": "none", "generator_leak": 0.0, "tanh": True, "latent_norm": "none"},
+        {"variant": "mnist1k", "resolution": 32, "generator_leak": 0.3, "tanh": True},
+        {"variant": "mnist1k", "resolution": 16, "generator_norm": "batch", "pixelnorm": "none"},
+        {"equalized": False, "pixelnorm": "none", "discriminator_norm": "layer"},
     ],
 )
 def test_every_kind_of_generator_can_be_exported(save_model, tmp_path, architecture):
     folder = save_model(tmp_path, **architecture)
+    with_statistics(folder)
     path = export_onnx(folder).path
     assert path == folder / "model.onnx"
     z = np.random.RandomState(0).randn(4, 32).astype(np.float32)
     label = [np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]] if "label_size" in architecture else []
     expected = zoo.load(folder)(*map(torch.from_numpy, [z, *label])).numpy()
     np.testing.assert_allclose(run(path, z, *label), expected, rtol=0, atol=1e-4)
+
+
+def with_statistics(folder: Path) -> None:
+    """Give the batch normalization of a saved model, if it has any, statistics as training leaves them."""
+    generator = zoo.load(folder)
+    for name, statistic in generator.named_buffers():
+        torch.manual_seed(0)
+        statistic.copy_(torch.rand_like(statistic) + (0.5 if name.endswith("variance") else -0.5))
+    card = {name: value for name, value in read_config(folder).items() if name not in ("class", "architecture")}
+    weights.save(generator, folder, **card)
 
 
 def test_folding_changes_no_bit_of_the_images(model):

@@ -3,7 +3,7 @@
 import pytest
 
 from zoo.commands.architecture_table import discriminator_table, generator_table, short
-from zoo.progan import ProGANConfig
+from zoo.progan import Discriminator, Generator, ProGANConfig
 
 GENERATOR = """
 Conv 4x4 LReLU 512 4 4.2M
@@ -67,3 +67,22 @@ def test_relu_is_called_relu(field):
     config = ProGANConfig(resolution=8, **{field: 0.0})
     table = generator_table(config) if field == "generator_leak" else discriminator_table(config)
     assert {row.activation for row in table} == {"-", "ReLU", "linear"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "norms"),
+    [
+        ({"generator_norm": "batch", "discriminator_norm": "layer", "minibatch_discrimination": 3}, 4),
+        ({"variant": "mnist1k", "generator_norm": "batch", "discriminator_norm": "batch"}, 2),
+        ({"variant": "mnist1k", "direct_input": 8}, 0),
+    ],
+)
+def test_the_tables_of_an_ablation_count_every_parameter(fields, norms):
+    config = ProGANConfig(resolution=8, latent_size=8, fmap_base=32, fmap_max=16, **fields)
+    for table, network in ((generator_table, Generator), (discriminator_table, Discriminator)):
+        rows, theirs = table(config), network(config)
+        unused = theirs.to_rgb["4x4"] if network is Generator else theirs.from_rgb["4x4"]
+        count = sum(p.numel() for p in theirs.parameters()) - sum(p.numel() for p in unused.parameters())
+        assert sum(row.parameters for row in rows) == count
+        found = len([row for row in rows if row.layer in ("Batch norm", "Layer norm")])
+        assert found == norms - (norms == 2 and network is Discriminator)
