@@ -56,8 +56,10 @@ def run_step(config: TrainConfig, nets, seed: int, rate: float = 1e-3):
         adam.learning_rate.fill_(rate)
     n = 8 * config.n_critic
     reals = torch.randint(0, 256, (n, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
-    noise, statistics = draw_noise(torch.Generator(), 0, seed, n, 8), torch.zeros(len(STATISTICS))
-    train_step(nets, adams, Batch(reals), noise, torch.tensor(0.3), statistics, step_settings(config))
+    channels = nets.discriminator.config.noise_channels if config.noisy_layers else 0
+    noise, statistics = draw_noise(torch.Generator(), 0, seed, n, 8, False, channels), torch.zeros(len(STATISTICS))
+    fixed = (statistics, step_settings(config))
+    train_step(nets, adams, Batch(reals), noise, torch.tensor(0.3), *fixed, d_average=torch.tensor(0.9))
     return reals, noise, dict(zip(STATISTICS, statistics.tolist(), strict=True))
 
 
@@ -105,6 +107,20 @@ def test_an_iteration_equals_a_plain_one_with_double_backward_and_torchs_adam(ro
             assert (p - q).abs().mean() < 1e-4 * config.n_critic, name  # of 1e-3 an update, see test_step
     for (name, x), y in zip(nets.generator.named_buffers(), generator.buffers(), strict=True):
         torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("preset", ["table1-b", "table1-e-star", "table1-f", "lsgan"])
+def test_fused_kernels_train_the_same(preset):
+    found = []
+    for kernels in ("plain", "fused"):
+        config = small(preset, kernels=kernels)
+        nets = networks(config)
+        found.append((run_step(config, nets, seed=2)[2], nets))
+    (plain, before), (fused, after) = found
+    for name in ("d_loss", "g_loss", "gradient_penalty"):
+        assert fused[name] == pytest.approx(plain[name], rel=1e-3, abs=1e-4), name
+    assert (before.d_flat.vector - after.d_flat.vector).abs().mean() < 1e-4 * config.n_critic
+    assert (before.g_flat.vector - after.g_flat.vector).abs().mean() < 1e-4
 
 
 def test_the_averaged_generators_statistics_are_averaged_as_its_weights_are():
