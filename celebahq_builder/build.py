@@ -14,6 +14,8 @@ import numpy as np
 
 from celebahq.files import printable
 from celebahq.version import version
+from celebahq_builder.cluster.build_cluster import cluster_of, seen_by_nodes, tell_other_machine
+from celebahq_builder.cluster.node_facts import node_facts
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError, flag
 from celebahq_builder.hdf5_format.labels_file import write_sidecar
 from celebahq_builder.hdf5_format.row_tables import are_tables_of, write_row_tables
@@ -82,8 +84,10 @@ def build(config: BuildConfig) -> BuildResult:
     if smallest != config.min_face:
         options["looked_for"] = smallest
         attributes = _attributes(config, names, options | chosen, weights_sha256)
+    tell_other_machine(begun)
     header = {
         "builder_version": version(),
+        "computed_on": node_facts(),
         "score_version": SCORE_VERSION,
         "input": origin(config),
         **config.face_options(),
@@ -94,8 +98,8 @@ def build(config: BuildConfig) -> BuildResult:
     if found.kind == "same" and not holds_more(config, names, header, lists, found):
         return _result_of_before(config, found, len(names))
 
-    photos = Photos(config, names, landmarks, places, lists, smallest)
-    with _one_line_for_disk_errors(), BuildFolder(config.build_folder) as folder:
+    with _one_line_for_disk_errors(), BuildFolder(config.build_folder) as folder, cluster_of(config) as cluster:
+        photos = Photos(seen_by_nodes(config), names, landmarks, places, lists, smallest, cluster)
         folder.earlier = _earlier_faces(config, found)
         rows = load_completed_rows(folder, header, names, config, lists, found)
         rows += process_photos(folder, photos, rows)
@@ -173,6 +177,7 @@ def _attributes(
         "config": json.dumps(config.recipe() | options),
         "score_version": SCORE_VERSION,
         "weights_sha256": weights_sha256,
+        "computed_on": json.dumps(node_facts()),
         "num_photos": len(names),
         "photos_sha256": photos_sha256(config.input, names),
     }

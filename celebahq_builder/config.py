@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,6 +24,7 @@ THRESHOLD_OPTIONS = ("min_face", "max_padding", "max_invented")
 MAX_INVENTED = 0.01  # docs/measurements.md: from which photographs that is
 AUTO_SHARD_FACES = 10_000
 MOST_SHARDS = 99_999  # the digits of their names
+_RAY_ADDRESS = re.compile(r"auto|local|(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}")
 CHOOSING_OPTIONS = ("keep", "dedupe", "compression")
 
 
@@ -116,6 +118,10 @@ class BuildConfig:
     workers: int = _cpu_cores()
     """Processes that work side by side, one compute thread each. 0: none, all work in this process (for a debugger),
     where --photo-seconds and --photo-gib cannot be kept."""
+    ray: str | None = None
+    """Work on a cluster of Ray (pip install 'celebahq[ray]'): auto, the one that this machine belongs to; HOST:PORT of
+    its head; or local, a Ray of this machine's own with --workers cores. All nodes see --input under one path, or as a
+    URL."""
     photo_seconds: float = 300.0
     """Longest time for one photo; after that its process is replaced and the photo is left for another run."""
     photo_gib: float = 8.0
@@ -135,6 +141,10 @@ class BuildConfig:
             raise BuildError(f"--shards: got {self.shards}, expected auto or a number from 1 to {MOST_SHARDS:,}")
         if self.workers < 0:
             raise BuildError(f"--workers: got {self.workers}, expected at least 1 (or 0: no further process)")
+        if self.ray is not None and not _RAY_ADDRESS.fullmatch(self.ray):
+            raise BuildError(f"--ray: got {self.ray}, expected auto, local or HOST:PORT of a cluster's head")
+        if self.ray is not None and not self.workers:
+            raise BuildError("--workers: got 0 with --ray, expected at least 1; a cluster has processes of its own")
         for name in ("photo_seconds", "photo_gib"):
             if not getattr(self, name) > 0:  # nan is not either
                 raise BuildError(f"{flag(name)}: got {getattr(self, name)}, expected a number above 0")

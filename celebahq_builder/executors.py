@@ -79,10 +79,16 @@ def run_in_processes(
     workers: int,
     limits: Limits = _NO_LIMITS,
     on_slow: OnSlow = lambda slow: None,
+    kept: list[WorkerProcess] | None = None,
 ) -> Iterator[tuple[Any, Any]]:
-    """Yield (item, result) from processes. An item whose process dies is tried once more in a fresh one."""
+    """Yield (item, result) from processes. An item whose process dies is tried once more in a fresh one.
+
+    Args:
+        kept: idle workers of this function from an earlier call, used first; left in it are those of this one, for the
+            next. None: all are stopped at the end.
+    """
     items = iter(items)
-    idle: list[WorkerProcess] = []
+    idle: list[WorkerProcess] = [] if kept is None else kept
     busy: dict[Connection, _Job] = {}
     told = looked = time.monotonic()
     failed_starts = 0
@@ -140,7 +146,7 @@ def run_in_processes(
                 slow = [(job.item.name, job.seconds(now)) for job in busy.values() if job.seconds(now) > SLOW_SECONDS]
                 on_slow(sorted(slow, key=lambda pair: -pair[1]))
     finally:
-        for worker in [*idle, *(job.worker for job in busy.values())]:
+        for worker in [*(idle if kept is None else []), *(job.worker for job in busy.values())]:
             worker.stop()
 
 

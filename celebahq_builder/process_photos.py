@@ -1,8 +1,9 @@
 """All photos through the executor: their rows go into the manifest, their faces onto the disk while among the best."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from celebahq.files import printable
 from celebahq.progress import progress
@@ -19,6 +20,9 @@ from celebahq_builder.state.manifest import ManifestWriter, Row, write_manifest
 from celebahq_builder.state.name_lists import NameLists
 from celebahq_builder.state.photo_changes import content_sha256
 
+if TYPE_CHECKING:
+    from celebahq_builder.cluster.ray_pool import RayCluster
+
 
 @dataclass(frozen=True)
 class Photos:
@@ -34,6 +38,14 @@ class Photos:
     """Of --exclude and --include."""
     looked_for: float | None = None
     """Least distance between the eyes that faces are looked for with; None: --min-face."""
+    cluster: "RayCluster | None" = None
+    """Where --ray works; None: in processes of this machine."""
+
+    def outcomes(self, tasks: list[Task], note: Callable[[str], None]) -> Iterator[tuple[Task, Result | Failure]]:
+        """Yield every task with what became of it, in any order; note tells which photo takes long."""
+        if self.cluster is not None:
+            return self.cluster.run(process_task, tasks, limits(self.config))
+        return run(process_task, tasks, self.config.workers, limits(self.config), say_slow(note))
 
     def task(self, name: str) -> Task:
         """Return what a worker needs to know of one photo."""
@@ -63,7 +75,7 @@ def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> li
     tasks = [photos.task(name) for name in photos.names if name not in done]
     num_refused = sum(row.status == "refused" for row in before)
     with ManifestWriter(folder.manifest) as manifest, progress("photos", len(tasks)) as bar:
-        for task, outcome in run(process_task, tasks, config.workers, limits(config), say_slow(bar.note)):
+        for task, outcome in photos.outcomes(tasks, bar.note):
             result = _result(task, outcome)
             # Faces first, their rows after them: a row in the manifest means that its face was on the disk.
             for row in result.rows:
@@ -79,7 +91,8 @@ def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> li
                     folder.write_face(row, result.faces[row.face_index])
             manifest.append(result.rows)
             rows += result.rows
-            bar.advance(note=f"{len(best)} faces, {num_refused} refused")
+            where = f"; {photos.cluster.state}" if photos.cluster is not None else ""
+            bar.advance(note=f"{len(best)} faces, {num_refused} refused{where}")
     return rows
 
 
@@ -117,12 +130,12 @@ def _process_again(folder: BuildFolder, photos: Photos, missing: list[Row], choi
     They are what they were, but where a photo failed, or where other versions of the libraries compute other last
     digits: then the choice is made again.
     """
-    config, again = photos.config, []
+    again: list[Row] = []
     kept = {row.key for row in choice.kept}
     hashes = {row.source: row.source_sha256 for row in missing}
     tasks = [photos.task(name) for name in sorted(hashes)]
     with progress("photos to align again", len(tasks)) as bar:
-        for task, outcome in run(process_task, tasks, config.workers, limits(config), say_slow(bar.note)):
+        for task, outcome in photos.outcomes(tasks, bar.note):
             result = _result(task, outcome)
             if not isinstance(outcome, Failure) and result.rows[0].source_sha256 != hashes[task.name]:
                 raise BuildError(

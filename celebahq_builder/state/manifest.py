@@ -17,7 +17,7 @@ from celebahq_builder.config import THRESHOLD_OPTIONS, BuildError, flag
 Point = tuple[float, float]
 
 # What the header holds besides options, as a message names it.
-_MAY_CHANGE = {*THRESHOLD_OPTIONS, "looked_for", "score_version"}
+_MAY_CHANGE = {*THRESHOLD_OPTIONS, "looked_for", "score_version", "computed_on"}
 _NOT_OPTIONS = {"builder_version": "builder_version", "weights_sha256": "weights of --restore and --detector"}
 
 

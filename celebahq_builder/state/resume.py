@@ -36,7 +36,7 @@ def holds_more(config: BuildConfig, names: list[str], header: dict, lists: NameL
         before, rows = read_manifest(config.build_folder / "manifest.jsonl")
     except (OSError, BuildError):
         return False
-    if before != header:
+    if before | {"computed_on": None} != header | {"computed_on": None}:
         return False
     done = {row.source for row in rows if not is_failure(row.reason)}
     choice = choose(rows, config.keep, config.dedupe, lists)

@@ -1,0 +1,84 @@
+"""What runs on a node: a batch of photos through one local worker process, watched as in a build without a cluster.
+
+Ray's own process computes nothing. It watches a WorkerProcess as run_in_processes does, so that limits, deaths and
+faults of a photo mean the same everywhere, and one that kills its process never reaches the process of Ray.
+"""
+
+import atexit
+import contextlib
+import itertools
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from celebahq_builder.cluster.node_facts import node_facts, why_unfit
+from celebahq_builder.executors import run_in_processes
+from celebahq_builder.state.failure import Limits
+from celebahq_builder.worker_process import WorkerNotStartedError, WorkerProcess
+
+TASK_SECONDS = 30.0
+TASK_BYTES = 64 << 20
+"""A task returns when it has worked so long, or made faces of so many bytes: what is left is handed out again."""
+
+_kept: dict[Callable[[Any], Any], list[WorkerProcess]] = {}
+"""The worker of this process for each function, from task to task: loading the libraries takes seconds."""
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What a node must have before it may work."""
+
+    facts: Mapping[str, str]
+    """node_facts() of the driver."""
+    paths: Mapping[str, Path] = field(default_factory=dict)
+    """Flag -> what it names and every node must see under the same path."""
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """Comes back in place of results from a node that cannot do the work; the build ends with its line."""
+
+    message: str
+
+
+def process_batch(
+    function: Callable[[Any], Any], items: tuple[Any, ...], limits: Limits, demands: Demands
+) -> list[Any] | Unfit:
+    """Return function(item), or a Failure, of the first items: at least one, all where time and room are enough."""
+    if why := _why_unfit(demands):
+        return Unfit(why)
+    results: list[Any] = []
+    began, num_bytes = time.monotonic(), 0
+    try:
+        kept = _kept.setdefault(function, [])
+        with contextlib.closing(run_in_processes(function, items, 1, limits, kept=kept)) as done:
+            for _, result in done:
+                results.append(result)
+                num_bytes += sum(map(len, getattr(result, "faces", {}).values()))
+                if time.monotonic() - began > TASK_SECONDS or num_bytes > TASK_BYTES:
+                    break
+    except WorkerNotStartedError as error:
+        last = str(error).strip().splitlines()[-1]
+        remedy = "install there what the driver has, pip install -c constraints.txt 'celebahq[ray]'"
+        return Unfit(f"--ray: got a worker that could not start on node {platform.node()} ({last}); {remedy}")
+    return results
+
+
+def _why_unfit(demands: Demands) -> str:
+    node = platform.node()
+    if why := why_unfit(demands.facts, node_facts(), node):
+        return why
+    for flag, path in demands.paths.items():
+        if not path.exists():
+            remedy = "put it on storage that all nodes see under one path, or give a URL"
+            return f"{flag}: got {path}, which does not exist on node {node}, expected it on every node; {remedy}"
+    return ""
+
+
+@atexit.register
+def _stop_workers() -> None:
+    for worker in itertools.chain.from_iterable(_kept.values()):
+        worker.stop()
