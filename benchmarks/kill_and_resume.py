@@ -5,8 +5,10 @@
 The moments are spread over the photos, and the last one falls into the writing of the HDF5 file. Prints how many rows
 were done at each, how long the workers outlived the build, and whether every dataset of the two files is equal; exit
 code 1 if not, if a kill came too late, or if a worker was still there after five seconds. Linux (it looks into /proc).
+With --ray, the drills of kill_on_ray.py instead: a worker, a node and the build itself killed on a cluster of Ray.
 """
 
+import functools
 import random
 import signal
 import subprocess
@@ -15,6 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import h5py
 import tyro
@@ -35,10 +38,16 @@ class Options:
     """Of the killed build; the uninterrupted one has 1."""
     restore: str = "off"
     """As of celebahq-build."""
+    ray: bool = False
+    """On two nodes of Ray on this machine, which lose a worker, a node and the build."""
+    program: Path | None = None
+    """Python file to run in place of the builder, for a drill with other stages."""
 
 
 def main() -> None:
-    options = tyro.cli(Options)
+    options = tyro.cli(Options, config=(tyro.conf.FlagCreatePairsOff,))
+    if options.ray:
+        on_ray(options)
     with tempfile.TemporaryDirectory(prefix="kill-and-resume-") as folder:
         whole, killed = Path(folder) / "whole.h5", Path(folder) / "killed.h5"
         began = time.monotonic()
@@ -76,6 +85,23 @@ def main() -> None:
     sys.exit(1 if unequal or orphans or landed < options.kills else 0)
 
 
+def on_ray(options: Options) -> NoReturn:
+    """Compare what each drill on Ray ends with to a local build."""
+    from kill_on_ray import drills
+
+    with tempfile.TemporaryDirectory(prefix="kill-on-ray-") as folder:
+        whole, unequal = Path(folder) / "whole.h5", 0
+        if subprocess.run(command(options, whole, 1), stdout=subprocess.DEVNULL).returncode:
+            sys.exit("kill_and_resume: the uninterrupted build failed")
+        build = functools.partial(command, options, workers=2)
+        found = drills(lambda output, more: build(output) + more, Path(folder), num_rows, options.seed)
+        for what, output, words in found:
+            names = differences(whole, output) if output.exists() else ["no file"]
+            unequal += bool(names)
+            print(f"killed {what}: {words}; datasets that differ: {', '.join(names) or 'none'}")
+    sys.exit(1 if unequal else 0)
+
+
 def children(pid: int) -> list[int]:
     """Return the processes that a process started."""
     try:
@@ -108,7 +134,8 @@ def num_rows(manifest: Path) -> int:
 def command(options: Options, output: Path, workers: int) -> list[str]:
     words = ["--input", options.input, "--output", output, "--resolution", options.resolution, "--workers", workers]
     words += ["--restore", options.restore]
-    return [sys.executable, "-m", "celebahq_builder", *map(str, words)]
+    program = ["-m", "celebahq_builder"] if options.program is None else [str(options.program)]
+    return [sys.executable, *program, *map(str, words)]
 
 
 def differences(a: Path, b: Path) -> list[str]:

@@ -83,6 +83,8 @@ class RayCluster:
 
     def _join(self) -> None:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before the import: no step of ours sends telemetry
+        if self._address == "local":
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # it listens on all addresses of this machine
         import ray
 
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
@@ -175,13 +177,15 @@ class _RayPool:
             self._cores = int(sum(resources.get("CPU", 0) for resources in alive))
             gpus = sum(resources.get("GPU", 0) for resources in alive)
             share = min(1.0, round(gpus / max(self._cores, 1), 3)) if self._on_gpu else 0.0
-            self._options: dict[str, Any] = {"num_cpus": 1, "max_retries": RETRIES, "name": "celebahq-build"}
+            self._options: dict[str, Any] = {"num_cpus": 1, "name": "celebahq-build"}
             self._options |= {"num_gpus": share} if share else {}
         return self._cores
 
     def start(self, items: tuple[Any, ...]) -> Any:
         function, limits, demands = self._given
-        return self._task.options(**self._options).remote(function, items, limits, demands)
+        # One alone was in a task that Ray tried so often already.
+        options = self._options | {"max_retries": RETRIES if len(items) > 1 else 1}
+        return self._task.options(**options).remote(function, items, limits, demands)
 
     def wait(self, tasks: list[Any], seconds: float) -> list[Any]:
         at_work = f"{min(len(tasks), self._cores)} tasks" if self._nodes else "waiting for a node"

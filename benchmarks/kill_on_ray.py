@@ -1,0 +1,152 @@
+"""The drills of kill_and_resume.py --ray: a build on two nodes of Ray on this machine loses a worker, a node, itself.
+
+Run it in a network namespace with only the loopback up, or Ray takes the machine's outer address:
+
+    unshare --net --pid --fork --kill-child --mount-proc sh -c 'ip link set lo up; exec "$@"' sh \\
+        python benchmarks/kill_and_resume.py --ray --input PHOTOS
+
+Each drill builds the same file anew, and it must equal the one of a local build, dataset by dataset.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PATIENCE = 90.0
+"""Seconds that Ray gets to notice a death: 2 to 13 were seen."""
+
+TASKS = "ray::celebahq-build"
+"""As processes at work for a build call themselves."""
+
+
+class Nodes:
+    """A cluster of two nodes with one core each."""
+
+    def __init__(self) -> None:
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+        from ray.cluster_utils import Cluster
+
+        self._cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        self.address = self._cluster.address
+        self.add()
+
+    def add(self) -> None:
+        self._node = self._cluster.add_node(num_cpus=1)
+
+    def kill(self) -> None:
+        """The node that is not the head, all of its processes at once."""
+        self._cluster.remove_node(self._node, allow_graceful=False)
+
+    def shutdown(self) -> None:
+        self._cluster.shutdown()
+
+
+def processes(beginning: str) -> list[int]:
+    """Return the processes whose command line begins so; zombies have none."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes().startswith(beginning.encode()):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_until(happened: Callable[[], bool], seconds: float = PATIENCE) -> float:
+    """Return how long it took; TimeoutError when it did not happen."""
+    began = time.monotonic()
+    while not happened():
+        if time.monotonic() - began > seconds:
+            raise TimeoutError(f"waited {seconds:.0f} s")
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def drills(
+    command: Callable[[Path, list[str]], list[str]], folder: Path, rows: Callable[[Path], int], seed: int
+) -> list:
+    """Run every drill.
+
+    Args:
+        command: (output, further options) -> command line of the build.
+        folder: for the outputs.
+        rows: counts the rows of a manifest.
+        seed: of the moments.
+
+    Returns:
+        (what was killed, the file that came out, what there is to say) of each.
+    """
+    generator, nodes, done = random.Random(seed), Nodes(), []
+
+    def begin(name: str, options: list[str]) -> tuple[subprocess.Popen, Path, int]:
+        """Start a build and wait for a moment in its first half."""
+        output = folder / f"{name}.h5"
+        manifest = folder / f"{name}.h5.build" / "manifest.jsonl"
+        process = subprocess.Popen(command(output, options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        least = generator.randrange(1, 20)
+        wait_until(lambda: rows(manifest) >= least or process.poll() is not None)
+        time.sleep(generator.uniform(0, 0.3))
+        if process.poll() is not None:
+            raise SystemExit(f"{name}: the build was over before the kill, status {process.returncode}; more photos")
+        return process, output, rows(manifest)
+
+    def finish(process: subprocess.Popen) -> str:
+        began = time.monotonic()
+        status = process.wait(PATIENCE + 300)
+        return f"{'ended well' if status == 0 else f'STATUS {status}'} {time.monotonic() - began:.0f} s later"
+
+    try:
+        on_cluster = ["--ray", nodes.address]
+        process, output, count = begin("worker", on_cluster)
+        os.kill(generator.choice(processes(TASKS)), signal.SIGKILL)
+        done.append(("a worker of Ray", output, f"{count} rows, {finish(process)}"))
+
+        process, output, count = begin("node", on_cluster)
+        nodes.kill()
+        done.append(("a node of two", output, f"{count} rows, {finish(process)}"))
+
+        process, output, count = begin("driver", on_cluster)
+        process.kill()
+        process.wait()
+        took = wait_until(lambda: not processes(TASKS))
+        nodes.add()
+        again = subprocess.Popen(command(output, on_cluster), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        words = f"{count} rows, its tasks ended {took:.1f} s later; with one node more {finish(again)}"
+        done.append(("the build on a cluster", output, words))
+    finally:
+        nodes.shutdown()
+
+    process, output, count = begin("local", ["--ray", "local", "--workers", "2"])
+    process.kill()
+    process.wait()
+    took = wait_until(lambda: not processes(TASKS) and not _servers())  # two agents of Ray stay for a minute, idle
+    again = subprocess.Popen(
+        command(output, ["--ray", "local", "--workers", "1"]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    words = f"{count} rows, Ray ended {took:.1f} s later; with one core {finish(again)}"
+    done.append(("the build with --ray local", output, words))
+    return done
+
+
+def _servers() -> list[int]:
+    """Return the processes of Ray itself."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            program = path.read_bytes().split(b"\0")[0]
+        except OSError:
+            continue
+        if program.endswith((b"/raylet", b"/gcs_server")):
+            found.append(int(path.parent.name))
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit("python benchmarks/kill_and_resume.py --ray runs this")

@@ -1,0 +1,140 @@
+"""Builds on Ray that lose a worker, a node, themselves, or meet a poisoned photo end with the file of a local build.
+
+Ray runs in namespaces of its own, where only the loopback is up, and whose processes end with the test.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+BUILD = Path(__file__).with_name("drill_build.py")
+NAMESPACE = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+NAMESPACE += ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def namespace():
+    """The command that runs another one within: as root, or as a user who is root there."""
+    pytest.importorskip("ray", reason="ray is not installed: pip install '.[test]'")
+    for words in (["unshare", *NAMESPACE], ["unshare", "--map-root-user", *NAMESPACE]):
+        try:
+            if not subprocess.run([*words, "true"], capture_output=True).returncode:
+                return words
+        except OSError:
+            break
+    return pytest.skip("no network namespace here: Ray would listen on this machine's addresses")
+
+
+@pytest.fixture
+def run(namespace, tmp_path_factory):
+    """A function (words, **environment) -> the started process, in the namespace."""
+    home = tmp_path_factory.mktemp("home")
+    started = []
+
+    def run(words, seconds_a_photo=0.0):
+        environment = os.environ | {"HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
+        environment |= {"RAY_AUTH_MODE": "disabled", "DRILL_SECONDS": str(seconds_a_photo), "PYTHONUNBUFFERED": "1"}
+        command, pipe = [*namespace, sys.executable, *map(str, words)], subprocess.PIPE
+        process = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def photos(folder, names):
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text(f"photo {name}")
+    return folder
+
+
+def build(photos, output, *more):
+    return [BUILD, "--input", photos, "--output", output, "--resolution", 16, "--restore", "off", *more]
+
+
+def reasons(path):
+    with h5py.File(path) as file:
+        rows = zip(file["rows/source"], file["rows/reason"], file["rows/detail"], strict=True)
+        return {a.decode(): (b.decode(), c.decode()) for a, b, c in rows if b}
+
+
+def contents(path):
+    """Every face and what is said of it, but for the times of files."""
+    with h5py.File(path) as file:
+        found = {}
+        file.visititems(lambda name, item: found.update({name: item[:].tolist()} if hasattr(item, "dtype") else {}))
+    return {name: values for name, values in found.items() if name.partition("/")[0] != "rows"}
+
+
+def test_worker_node_and_build_may_be_killed_and_the_file_is_the_same(run, tmp_path):
+    folder = photos(tmp_path / "photos", [f"{i}.jpg" for i in range(120)])
+    benchmark = [ROOT / "benchmarks" / "kill_and_resume.py", "--ray", "--input", folder, "--resolution", 16]
+    process = run([*benchmark, "--program", BUILD], seconds_a_photo=0.08)
+    output, errors = process.communicate(timeout=400)
+    lines = output.strip().splitlines()
+    assert process.returncode == 0 and len(lines) == 4, output + errors
+    for line, what in zip(lines, ("a worker", "a node", "the build on", "the build with"), strict=True):
+        assert line.startswith(f"killed {what}") and line.endswith("datasets that differ: none")
+        assert "ended well" in line
+
+
+def test_poisoned_photos_cost_their_own_rows_as_in_a_local_build(run, tmp_path):
+    names = [*(f"{i}.jpg" for i in range(40)), "kill.jpg", "fail.jpg", "hang.jpg"]
+    folder, local, ray = photos(tmp_path / "photos", names), tmp_path / "local.h5", tmp_path / "ray.h5"
+    for output, more in ((local, ()), (ray, ("--ray", "local"))):
+        process = run(build(folder, output, "--workers", 2, "--photo-seconds", 3, *more))
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 1, errors
+        assert "3 of 43 photos failed" in errors
+    assert reasons(ray) == reasons(local)
+    assert {reason for reason, _ in reasons(ray).values()} == {
+        "fault in this program",
+        "took longer than 3 s",
+        "worker died",
+    }
+    assert contents(ray) == contents(local)
+
+
+def test_photo_that_ends_rays_own_process_costs_its_row_alone(run, tmp_path):
+    names = [*(f"{i}.jpg" for i in range(40)), "orphan.jpg"]
+    folder, output = photos(tmp_path / "photos", names), tmp_path / "ray.h5"
+    process = run(build(folder, output, "--workers", 2, "--ray", "local"))
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 1, errors
+    assert reasons(output) == {"orphan.jpg": ("worker died", "the process of its task ended, twice")}
+    assert len(contents(output)["faces/source"]) == 40
+
+
+def test_ctrl_c_ends_ray_and_removes_its_folder(run, tmp_path):
+    folder, output = photos(tmp_path / "photos", [f"{i}.jpg" for i in range(200)]), tmp_path / "ray.h5"
+    script = tmp_path / "look.py"
+    script.write_text(
+        "import glob, os, signal, subprocess, sys, tempfile, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "build = subprocess.Popen([sys.executable, *sys.argv[2:]], stderr=subprocess.PIPE, text=True)\n"
+        "while not os.path.exists(sys.argv[1]) or open(sys.argv[1], 'rb').read().count(b'\\n') < 5:\n"
+        "    assert build.poll() is None\n"
+        "    time.sleep(0.05)\n"
+        "build.send_signal(signal.SIGINT)\n"
+        "words = build.communicate(timeout=60)[1]\n"
+        "left = [open(path).read() for path in glob.glob('/proc/[0-9]*/cmdline')]\n"
+        "print(build.returncode, words.splitlines()[-1])\n"
+        "print(sum('ray' in line.split('\\0')[0] for line in left), os.listdir(tempfile.gettempdir()))\n"
+    )
+    manifest = tmp_path / "ray.h5.build" / "manifest.jsonl"
+    process = run([script, manifest, *build(folder, output, "--workers", 2, "--ray", "local")], seconds_a_photo=0.1)
+    told, errors = process.communicate(timeout=200)
+    first, second = told.strip().splitlines()[-2:]
+    assert first == "130 celebahq-build: interrupted; run the same command again to continue", errors
+    assert second == "0 []"
+    assert not output.exists()

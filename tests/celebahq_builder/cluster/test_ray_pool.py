@@ -1,0 +1,118 @@
+"""--ray before Ray is there: what is refused, in which words, and what a killed build left behind."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from celebahq_builder.cluster import ray_pool
+from celebahq_builder.cluster.build_cluster import cluster_of, seen_by_nodes, tell_other_machine
+from celebahq_builder.cluster.node_facts import node_facts
+from celebahq_builder.cluster.ray_pool import ClusterError, RayCluster, _knock, _own_folder, _why_not_joined
+from celebahq_builder.config import BuildConfig, BuildError
+from celebahq_builder.state.failure import Limits
+
+
+@pytest.mark.parametrize("ray", ["auto", "local", "head:6379", "10.0.0.1:6379", "[fe80::1]:6379", None])
+def test_addresses_of_a_cluster_are_taken(ray, tmp_path):
+    assert BuildConfig(input=tmp_path, ray=ray).ray == ray
+
+
+@pytest.mark.parametrize("ray", ["", "head", "ray://head:10001", "here please", "head:port"])
+def test_what_is_no_address_is_refused(ray, tmp_path):
+    with pytest.raises(BuildError, match=r"--ray: got .*, expected auto, local or HOST:PORT of a cluster's head"):
+        BuildConfig(input=tmp_path, ray=ray)
+
+
+def test_no_worker_is_refused_with_a_cluster(tmp_path):
+    with pytest.raises(BuildError, match="--workers: got 0 with --ray, expected at least 1"):
+        BuildConfig(input=tmp_path, ray="local", workers=0)
+
+
+def test_without_the_package_its_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setattr(ray_pool.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ClusterError, match=r"--ray: got no package ray, expected it; pip install 'celebahq\[ray\]'"):
+        RayCluster("local", 1, {})
+
+
+def test_build_without_the_option_has_no_cluster_and_keeps_its_paths(tmp_path):
+    config = BuildConfig(input=tmp_path)
+    with cluster_of(config) as cluster:
+        assert cluster is None
+    assert seen_by_nodes(config) is config
+
+
+def test_nodes_get_absolute_paths_and_urls_as_they_are(tmp_path, monkeypatch):
+    from pathlib import Path
+
+    monkeypatch.chdir(tmp_path)
+    assert seen_by_nodes(BuildConfig(input=Path("photos"), ray="local")).input == tmp_path / "photos"
+    url = Path("s3://bucket/photos")
+    assert seen_by_nodes(BuildConfig(input=url, ray="local")).input == url
+
+
+def test_ray_is_not_begun_where_nothing_is_to_be_done(monkeypatch):
+    monkeypatch.setattr(ray_pool.importlib.util, "find_spec", lambda name: "found")
+    with RayCluster("local", 1, {}) as cluster:
+        assert list(cluster.run(print, [], Limits())) == []
+    assert not cluster._joined
+
+
+def test_address_where_nobody_answers_is_told_at_once():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(ClusterError) as refused:
+            _knock(address)
+    assert str(refused.value) == (
+        f"--ray: got {address} (Connection refused), expected HOST:PORT of a cluster's head; "
+        f"`ray status --address {address}` shows whether one runs there"
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "line"),
+    [
+        (
+            "auto",
+            ConnectionError("Could not find any Ray"),
+            "got auto and no cluster on this machine",
+        ),
+        (
+            "h:1",
+            RuntimeError("Version mismatch: cluster\n 2.60, here 2.61"),
+            "got a cluster of another version",
+        ),
+        ("h:1", OSError("no\nraylet"), "got OSError from Ray for h:1 (no raylet), expected to join it"),
+    ],
+)
+def test_what_ray_says_becomes_one_line(address, error, line):
+    message = _why_not_joined(address, error)
+    assert message.startswith(f"--ray: {line}") and "\n" not in message
+
+
+def test_folder_of_a_killed_build_is_removed_and_one_at_work_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_pool.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(ray_pool, "_LONGEST_ROOT", 1000)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for name, pid in (("celebahq-killed", ended.pid), ("celebahq-busy", os.getppid())):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pid").write_text(str(pid))
+    (tmp_path / "celebahq-other").mkdir()
+    ours = _own_folder()
+    assert (ours / "pid").read_text() == str(os.getpid())
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["celebahq-busy", "celebahq-other", ours.name])
+
+
+def test_rows_of_another_machine_are_told_on_resume(logged):
+    tell_other_machine({})
+    tell_other_machine({"computed_on": node_facts()})
+    assert logged == []
+    tell_other_machine({"computed_on": node_facts() | {"numpy": "1.9"}})
+    (record,) = logged
+    assert record.getMessage().startswith("continuing: the faces so far were made with numpy 1.9, now numpy ")
+    assert record.getMessage().endswith("they agree within one gray level")
