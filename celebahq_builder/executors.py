@@ -7,7 +7,7 @@ is free to work on it, so that memory does not grow with the number of photos. I
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any, cast
@@ -80,7 +80,7 @@ def run_in_processes(
     limits: Limits = _NO_LIMITS,
     on_slow: OnSlow = lambda slow: None,
     kept: list[WorkerProcess] | None = None,
-) -> Iterator[tuple[Any, Any]]:
+) -> Generator[tuple[Any, Any], None, None]:
     """Yield (item, result) from processes. An item whose process dies is tried once more in a fresh one.
 
     Args:

@@ -22,8 +22,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on shared cores, threads 
 # What a machine may lack. Any other skip fails a run with --strict-skips, and all are counted at the end.
 _MAY_SKIP = re.compile(
     r"CUDA|only root may mount|no network namespace here|no (fork|forkserver|spawn) here"
-    r"|no Triton here: it has wheels for Linux only"
-    + (r"|^none: no real data here" if str(DATA) == "none" else "")
+    r"|no Triton here: it has wheels for Linux only" + (r"|^none: no real data here" if str(DATA) == "none" else "")
 )
 
 
