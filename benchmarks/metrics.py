@@ -15,8 +15,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a clone, too
+
+from celebahq.command import run_command
+from celebahq.device import choose_device
 
 BATCH = 64
 
@@ -32,6 +39,7 @@ def main() -> None:
     parser.add_argument("--skip-numpy", action="store_true")
     parser.add_argument("--run", choices=COMPUTATIONS, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    choose_device(options.device)
     if options.run:
         return run_one(options)
     print(f"{options.images} against {options.images} images of {options.resolution}x{options.resolution}, ", end="")
@@ -193,4 +201,4 @@ def numpy_ms_ssim(reals: Iterator[np.ndarray], fakes: Iterator[np.ndarray], devi
 COMPUTATIONS = {"swd": ours_swd, "swd-numpy": numpy_swd, "ms-ssim": ours_ms_ssim, "ms-ssim-numpy": numpy_ms_ssim}
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "metrics.py", interrupted="stopped")

@@ -22,6 +22,8 @@ from scipy.stats import spearmanr
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a clone, too
 
+from celebahq.command import run_command
+from celebahq.device import choose_device
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.photos import decode_photo, find_photos
 from celebahq_builder.process_photo import Task, process_photo
@@ -176,4 +178,5 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.what != "memory" and not given.photos:
         parser.error("PHOTOS is missing")
-    {"speed": speed, "ranking": ranking, "threshold": threshold, "memory": memory}[given.what](given)
+    what = {"speed": speed, "ranking": ranking, "threshold": threshold, "memory": memory}[given.what]
+    run_command(lambda: choose_device(given.device) and what(given), "restoration.py", interrupted="stopped")

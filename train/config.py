@@ -48,6 +48,9 @@ class TrainConfig:
     kernels: Literal["auto", "fused", "plain"] = "auto"
     """Bias, activation, normalization and pooling one after the other (plain), or in one pass over memory each (fused:
     Triton on CUDA). auto: fused on CUDA where each kernel was seen to compute what the plain one does, else plain."""
+    compile: bool = False
+    """Compile both networks and the penalty's gradient by torch.compile, for each resolution anew, instead of the fused
+    kernels. Needs a C++ compiler; its first iteration at each resolution takes minutes."""
     seed: int = 0
     """Every random draw is a function of this and of the images shown so far."""
 
@@ -199,6 +202,8 @@ class TrainConfig:
         for name in not_negative:
             if getattr(self, name) < 0:
                 raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected 0 or more")
+        if self.compile and self.kernels == "fused":
+            raise TrainError("--kernels: got fused with --compile, expected one of the two; leave out --kernels")
         if self.grow and self.stable_kimg + self.fade_kimg <= 0:
             raise TrainError("--stable-kimg and --fade-kimg: both 0, it would never grow; use --no-grow to start big")
         if self.resolution is not None and (self.resolution < 4 or self.resolution & (self.resolution - 1)):

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from train.compiled import compiled
 from zoo.architecture import ProGANConfig
 from zoo.fading import fades, weighted
 from zoo.fused import unfade, unpool
@@ -12,6 +13,7 @@ from zoo.layers import Across, EqualizedConv2d, mean_over_group, stddev_groups, 
 from zoo.progan import Discriminator
 
 
+@compiled
 def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int, alpha: Tensor | float) -> Tensor:
     """Return d(sum of scores) / d(images) of the last `count` images, differentiable in the weights.
 

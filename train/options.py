@@ -17,7 +17,8 @@ FIXED = ("preset", "seed", "init", "resolution", "stable_kimg", "fade_kimg", "gr
 
 UNRECORDED = ("dataset", "outdir", "name", "device", "resident_gib", "capture", "keep_checkpoints",
               "checkpoint_ticks", "checkpoint_minutes", "tick_kimg", "tick_kimg_at", "image_ticks", "total_kimg",
-              "metrics", "metrics_kimg", "metrics_images", "precision", "max_batch_per_gpu", "kernels")  # fmt: skip
+              "metrics", "metrics_kimg", "metrics_images", "precision", "max_batch_per_gpu", "kernels",
+              "compile")  # fmt: skip
 """Where files lie, how often something is shown, how long it goes on: nothing that belongs into a run's history."""
 
 NEVER_KEPT = ("dataset", "outdir", "name", "device")

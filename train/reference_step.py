@@ -37,9 +37,9 @@ class ReferenceStep:
         self.config, self.resolution = config, resolution
         self.generator, self.discriminator = copy.deepcopy(generator), copy.deepcopy(discriminator)
         self.g_ema = copy.deepcopy(generator).requires_grad_(False)
-        options = {"lr": 1e-3, "betas": (config.beta1, config.beta2), "eps": config.epsilon}
         self.g_adam, self.d_adam = (
-            torch.optim.Adam(network.parameters(), **options) for network in (self.generator, self.discriminator)
+            torch.optim.Adam(network.parameters(), lr=1e-3, betas=(config.beta1, config.beta2), eps=config.epsilon)
+            for network in (self.generator, self.discriminator)
         )
 
     def __call__(self, batch: Batch, noise: Noise, alpha: float) -> tuple[Tensor, Tensor]:
@@ -55,7 +55,8 @@ class ReferenceStep:
         penalty = (slope / self.config.gp_target - 1).square().mean()
         d_loss = fake_scores.mean() - real_scores.mean() + self.config.gp_weight * penalty
         d_loss = d_loss + self.config.drift * real_scores.square().mean()
-        if batch.labels is not None and d_labels is not None:
+        if real_logits is not None and fake_logits is not None:
+            assert batch.labels is not None and d_labels is not None, "of a network with labels"
             d_loss = d_loss + F.cross_entropy(real_logits, batch.labels) + F.cross_entropy(fake_logits, d_labels)
         self.d_adam.zero_grad()
         d_loss.backward()
@@ -64,7 +65,8 @@ class ReferenceStep:
         # Generator: fakes that score high.
         scores, logits = self._score(self._fakes(noise.z_g, batch.g_labels, alpha), alpha)
         g_loss = -scores.mean()
-        if batch.g_labels is not None:
+        if logits is not None:
+            assert batch.g_labels is not None, "of a network with labels"
             g_loss = g_loss + F.cross_entropy(logits, batch.g_labels)
         self.g_adam.zero_grad()
         g_loss.backward()

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from train.compiled import compile_networks
 from train.config import TrainConfig, TrainError
 from train.device import multiplies_bf16
 from train.kernels import use_fused_kernels
@@ -102,8 +103,11 @@ def make_networks(
         architecture = grown(initial.architecture, resolution) if initial else architecture_of(config, resolution)
     architecture = replace(architecture, resolution=resolution, image_channels=image_channels, label_size=label_size)
     put = (lambda *networks: fill(config, initial, *networks)) if initial else None
-    fused = use_fused_kernels(config.kernels, device)
-    return networks_of(architecture, seed=config.seed, device=device, precision=precision, put=put, fused=fused)
+    fused = not config.compile and use_fused_kernels(config.kernels, device)
+    nets = networks_of(architecture, seed=config.seed, device=device, precision=precision, put=put, fused=fused)
+    if config.compile:
+        compile_networks(nets.generator, nets.discriminator)
+    return nets
 
 
 def networks_of(

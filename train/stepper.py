@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 
 from train.capture import Iteration
+from train.compiled import forget_shapes
 from train.config import TrainConfig, TrainError
 from train.data import RealFaces
 from train.distributed import ALONE, Ranks, Split
@@ -138,6 +139,8 @@ class Stepper:
         fading = growth.alpha < 1
         if self._shape != (growth.resolution, split, fading):
             self._shape, self._iteration = (growth.resolution, split, fading), None  # frees the graph of the one before
+            if config.compile:
+                forget_shapes()
             captured = config.capture and self.device.type == "cuda"
             of_state = (state.ada, split, state.d_average)
             fixed = (self.alpha if fading else 1.0, state.statistics, step_settings(config), captured, *of_state)

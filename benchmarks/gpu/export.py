@@ -24,6 +24,8 @@ import onnx  # noqa: E402
 import torch  # noqa: E402
 
 import zoo  # noqa: E402
+from celebahq.command import run_command  # noqa: E402
+from celebahq.device import choose_device  # noqa: E402
 from export.onnx_export.parity import ParityError  # noqa: E402
 from export.onnx_export.to_onnx import export_onnx  # noqa: E402
 from export.onnx_export.tracing import trace  # noqa: E402
@@ -42,6 +44,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3.0, help="length of each timing")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"], help="cpu tries the script, not the GPU")
     options = parser.parse_args()
+    choose_device(options.device)
     lines = [f"torch {torch.__version__}, {device_name(options.device)}"]
     failed = False
     with tempfile.TemporaryDirectory() as scratch:
@@ -116,4 +119,4 @@ def rate(generate: Callable[[np.ndarray], np.ndarray], z: np.ndarray, seconds: f
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main, "export.py")

@@ -19,6 +19,11 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from celebahq.command import run_command  # noqa: E402
+from celebahq.device import choose_device  # noqa: E402
+
 MARGIN_SECONDS = 50
 """Kept at the end of a slice for the checkpoint, the metrics and the copies."""
 
@@ -29,11 +34,13 @@ def main() -> int:
     parser.add_argument("--state", type=Path, required=True, help="folder that is kept between slices")
     parser.add_argument("--output", type=Path, required=True, help="folder for what is worth taking away")
     parser.add_argument("--minutes", type=float, default=9.0, help="length of this slice")
+    parser.add_argument("--device", default="cuda", help="cpu tries the script, not the GPU")
     parser.add_argument("--preset", default="celeba128", help="of python -m train")
     parser.add_argument("--images", type=int, default=8192, help="pictures that the metrics compare")
     parser.add_argument("train", nargs="*", help="further options of python -m train, after --")
     options = parser.parse_args()
     deadline = time.monotonic() + options.minutes * 60 - MARGIN_SECONDS
+    choose_device(options.device)
     options.state, options.output = options.state.resolve(), options.output.resolve()  # the commands run elsewhere
     options.data = [path.resolve() for path in options.data]
     options.state.mkdir(parents=True, exist_ok=True)
@@ -71,7 +78,7 @@ def command(module: str, *arguments: str, check: bool = True) -> str:
 def train_until(deadline: float, dataset: Path, options: argparse.Namespace) -> bool:
     """Train until the deadline or the end; return whether it came to the end."""
     arguments = ["--dataset", dataset, "--outdir", options.state / "runs", "--name", "faces"]
-    arguments += ["--preset", options.preset, *options.train]
+    arguments += ["--preset", options.preset, "--device", options.device, *options.train]
     process = subprocess.Popen([sys.executable, "-m", "train", *map(str, arguments)], cwd=ROOT)
     try:
         code = process.wait(max(1.0, deadline - time.monotonic()))
@@ -102,4 +109,4 @@ def summary(run: Path, finished: bool, measured: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main, "faces.py", interrupted="stopped; the same command goes on")

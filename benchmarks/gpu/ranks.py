@@ -50,7 +50,8 @@ def main() -> None:
     """Train in all ways, and compare."""
     gpus = min(torch.cuda.device_count(), 8)
     if gpus < 2:
-        sys.exit(f"ranks.py: got {gpus} CUDA devices, expected two or more")
+        print(f"ranks.py: got {gpus} CUDA devices, expected two or more", file=sys.stderr)
+        sys.exit(2)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         draw_faces(folder / "faces.h5")

@@ -146,11 +146,14 @@ def main() -> None:
     training.add_argument("--workers", type=int, default=12, help="processes that degrade photographs")
     training.add_argument("--batch", type=int, default=0, help="patches a step; 0: 32, or 16 adversarially")
     training.add_argument("--texture-weight", type=float, default=0.7)
-    training.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    training.add_argument("--device", default="cuda", choices=("auto", "cpu", "cuda"))
     args = parser.parse_args()
     if args.command == "pack":
         pack(args.photos, args.testsets, args.output)
         return
+    from celebahq.device import choose_device
+
+    choose_device(args.device)  # refused before anything is made
     args.started = started
     done = train_slice(args)
 
@@ -168,4 +171,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from celebahq.command import run_command
+
+    run_command(main, "restoration.py", interrupted="stopped; the same command goes on from what STATE holds")
