@@ -1,14 +1,16 @@
-"""python benchmarks/ranking.py DATA: how the quality score ranks: the official order, degraded copies, CelebA's choice.
+"""python benchmarks/ranking.py DATA: how the quality score ranks: the official order, CelebA's choice, copies, pairs.
 
 DATA holds celebahq_rank/ (28 official faces and their places), in_the_wild/, celeba_aligned/ and
-celebahq_image_list.txt. Printed are
+celebahq_image_list.txt. Form and constants are chosen anew in every fold, by the sum of Spearman's rho on the official
+faces, of the area under the curve on aligned CelebA faces (half of them were chosen for CelebA-HQ), and of how often
+the originals of the tuning half stand above their copies. Printed are
 
-- Spearman's rho with the official order where form and constants are chosen without the face that is judged (leave one
-  out: what is best on the other 27 faces and on the tuning half of the degraded crops judges it by its place among
-  those 27), with its 95 % bootstrap interval; in-sample beside it;
+- rho where each official face is placed by what was chosen without it, with its 95 % bootstrap interval;
+- the area under the curve where each tenth is ranked by what was chosen on the others; and both in-sample;
 - how often an original scores above a degraded copy of itself, on the tuning half and on the judging half of the
   photographs. Crops have a source pixel a pixel at least, JPEG quality 90 or more, and no padding to speak of;
-- the area under the curve on aligned CelebA faces, of which 300 were chosen for CelebA-HQ.
+- how often the better of two different photographs, as a person sees it, has the higher score (ranking_pairs.csv).
+  The pairs of the judging half, and the faces in them, chose nothing.
 """
 
 import csv
@@ -16,6 +18,7 @@ import hashlib
 import io
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
@@ -29,18 +32,20 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # runs from a clone, too
 
 from celebahq_builder.align import align_face, face_quad
-from celebahq_builder.coverage import coverage
+from celebahq_builder.coverage import coverage, inside_photo
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.landmarks import Face, find_faces
 from celebahq_builder.photos import decode_photo
 from celebahq_builder.quality import CALIBRATED, Constants, Measures, measure, score_measures
 
 CANDIDATES = [
-    Constants(detail=detail, noise_floors=floors, natural_fall=fall, ringing_weight=weight)
-    for detail, floors, fall, weight in product(
-        [(1, 4), (1, 5), (2, 5), (1, 6)], (1.5, 2.0, 2.5), (1.0, 1.1, 1.2), (2.0, 3.0)
+    Constants(detail=detail, noise_floors=floors, unseen_weight=unseen, half_overshoot=overshoot)
+    for detail, floors, unseen, overshoot in product(
+        [(0, 4), (0, 5), (1, 4), (1, 5)], (2.0, 3.0), (0.0, 0.05, 0.1, 0.2), (0.01, 0.02, 0.04)
     )
 ]
+FOLDS = 10
+HERE = Path(__file__).resolve().parent
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
@@ -120,19 +125,88 @@ def above(copies: list[dict[str, Measures]], name: str, constants: Constants = C
     return [score(copy[name], constants) < score(copy[""], constants) for copy in copies]
 
 
-def nested(places: np.ndarray, measures: list[Measures], tuning: list[dict[str, Measures]]) -> np.ndarray:
-    """Predict each face's place, 0 to 1, without it; print which candidates were chosen how often."""
-    scores = np.array([[score(m, candidate) for m in measures] for candidate in CANDIDATES])
-    held = np.array([np.mean([np.mean(above(tuning, name, c)) for name in WORSE]) for c in CANDIDATES])
-    chosen, predicted = [], np.empty(len(places))
-    for i in range(len(places)):
-        others = np.arange(len(places)) != i
-        best = int(np.argmax([h - rho(places[others], s[others]) for h, s in zip(held, scores, strict=True)]))
-        chosen.append(best)
-        predicted[i] = np.mean(scores[best, others] < scores[best, i])
-    for best in sorted(set(chosen)):
-        print(f"  chosen {chosen.count(best)} times: {CANDIDATES[best]}")
-    return predicted
+def area(ranked: np.ndarray, chosen: np.ndarray) -> float:
+    """Area under the curve of scores that should be higher where chosen."""
+    n = chosen.sum()
+    return float((rankdata(ranked)[chosen].sum() - n * (n + 1) / 2) / (n * (len(chosen) - n)))
+
+
+def aligned_faces(data: Path) -> tuple[np.ndarray, list[Measures]]:
+    """Which of the aligned CelebA faces were chosen for CelebA-HQ, and their measures at 128x128."""
+    listed = {line.split()[2] for line in (data / "celebahq_image_list.txt").read_text().splitlines()[1:]}
+    paths = sorted((data / "celeba_aligned").iterdir())
+    crops = (np.asarray(Image.open(path).convert("RGB"))[57:185, 25:153] for path in paths)
+    return np.array([path.name in listed for path in paths]), [measure(np.ascontiguousarray(crop)) for crop in crops]
+
+
+class Nested:
+    """Chooses among the candidates by a part of the evidence, to judge the rest."""
+
+    def __init__(
+        self,
+        places: np.ndarray,
+        official: list[Measures],
+        chosen: np.ndarray,
+        aligned: list[Measures],
+        tuning: list[dict[str, Measures]],
+    ) -> None:
+        self.places, self.chosen, self.picks = places, chosen, Counter[int]()
+        self.official = np.array([[score(m, candidate) for m in official] for candidate in CANDIDATES])
+        self.aligned = np.array([[score(m, candidate) for m in aligned] for candidate in CANDIDATES])
+        self.held = np.array([np.mean([np.mean(above(tuning, name, c)) for name in WORSE]) for c in CANDIDATES])
+
+    def pick(self, official: np.ndarray, aligned: np.ndarray) -> int:
+        """The best candidate by these official and these aligned faces, and by all tuning crops."""
+        rhos = [rho(self.places[official], scores[official]) for scores in self.official]
+        areas = [area(scores[aligned], self.chosen[aligned]) for scores in self.aligned]
+        best = int(np.argmax(self.held + areas - rhos))
+        self.picks[best] += 1
+        return best
+
+    def predicted_places(self) -> np.ndarray:
+        """Each official face's place among the others, 0 to 1, by what is chosen without it."""
+        every, predicted = np.ones(len(self.chosen), bool), np.empty(len(self.places))
+        for i in range(len(self.places)):
+            others = np.arange(len(self.places)) != i
+            scores = self.official[self.pick(others, every)]
+            predicted[i] = np.mean(scores[others] < scores[i])
+        return predicted
+
+    def areas(self) -> list[float]:
+        """The area on each tenth of the aligned faces, by what is chosen without it."""
+        every, found = np.ones(len(self.places), bool), []
+        fold = np.random.default_rng(0).permutation(len(self.chosen)) % FOLDS
+        for i in range(FOLDS):
+            scores = self.aligned[self.pick(every, fold != i)]
+            found.append(area(scores[fold == i], self.chosen[fold == i]))
+        return found
+
+
+def pair_scores(data: Path) -> dict[str, float]:
+    """Scores at 1024x1024, as a build without restoration takes them, of the faces in ranking_faces.csv."""
+    found, name, photo = {}, "", np.empty((0, 0, 3), np.uint8)
+    with (HERE / "ranking_faces.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            if row["face"].rpartition("#")[0] != name:
+                name = row["face"].rpartition("#")[0]
+                content = (data / "in_the_wild" / name).read_bytes()
+                if not hashlib.sha256(content).hexdigest().startswith(row["sha256"]):
+                    sys.exit(f"{data / 'in_the_wild' / name}: got another photo, expected sha256 {row['sha256']}...")
+                photo = decode_photo(content)
+            points = np.array(row["landmarks"].split(), np.float32).reshape(5, 2)
+            shown = inside_photo(face_quad(points), photo.shape[1::-1], 1024)
+            found[row["face"]] = score(measure(align_face(photo, points), shown))
+    return found
+
+
+def print_pairs(data: Path) -> None:
+    scores = pair_scores(data)
+    right: dict[str, list[bool]] = {"tuning": [], "judging": []}
+    with (HERE / "ranking_pairs.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            right[row["half"]].append(scores[row["better"]] > scores[row["worse"]])
+    for half, found in right.items():
+        print(f"the better of two photographs scores more, {half} half: {np.mean(found):.1%} of {len(found)} pairs")
 
 
 def main(data: Path) -> None:
@@ -150,27 +224,28 @@ def main(data: Path) -> None:
         if is_tuning(name) and index >= len(faces):  # official faces are judged one by one: none may choose for itself
             tuning.append(copies)
 
-    in_sample = rho(places, np.array([score(m) for m in measures]))
-    predicted = nested(places, measures, tuning)
+    chosen, aligned = aligned_faces(data)
+    nested = Nested(places, measures, chosen, aligned, tuning)
+    predicted, areas = nested.predicted_places(), nested.areas()
+    for best, times in nested.picks.most_common():
+        print(f"  chosen {times} times: {CANDIDATES[best]}")
     draws = np.random.default_rng(0).integers(0, len(places), (10_000, len(places)))
     low, high = np.quantile([rho(places[draw], predicted[draw]) for draw in draws], (0.025, 0.975))
+    in_sample = rho(places, np.array([score(m) for m in measures]))
     print(
         f"rho, nested: {rho(places, predicted):+.3f}, 95 % interval {low:+.3f}..{high:+.3f}; in-sample {in_sample:+.3f}"
+    )
+    half_width = 1.96 * np.std(areas, ddof=1) / FOLDS**0.5
+    print(
+        f"area under the curve, {chosen.sum()} chosen of {len(chosen)} aligned faces, nested: {np.mean(areas):.3f} "
+        f"+- {half_width:.3f}; in-sample {area(np.array([score(m) for m in aligned]), chosen):.3f}"
     )
 
     print(f"original above its copy, tuning half ({len(halves[True])} crops) and judging half ({len(halves[False])}):")
     for what in WORSE:
         shares = [np.mean(above(halves[half], what)) for half in (True, False)]
         print(f"  {what:>24} {shares[0]:6.1%} {shares[1]:6.1%}")
-
-    chosen = {line.split()[2] for line in (data / "celebahq_image_list.txt").read_text().splitlines()[1:]}
-    aligned = sorted((data / "celeba_aligned").iterdir())
-    crops = [np.asarray(Image.open(path).convert("RGB"))[57:185, 25:153] for path in aligned]
-    ranks = rankdata([score(measure(np.ascontiguousarray(crop))) for crop in crops])
-    is_chosen = np.array([path.name in chosen for path in aligned])
-    n = is_chosen.sum()
-    area = (ranks[is_chosen].sum() - n * (n + 1) / 2) / (n * (len(crops) - n))
-    print(f"area under the curve, {n} chosen of {len(crops)} aligned CelebA faces: {area:.3f}")
+    print_pairs(data)
 
 
 if __name__ == "__main__":

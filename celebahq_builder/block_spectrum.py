@@ -10,7 +10,8 @@ BLOCK = 64
 RINGS = 8
 """Half octaves down from half a cycle a pixel: ring 0 is 0.354 to 0.5, ring 7 is 0.031 to 0.044 cycles a pixel."""
 _SECTORS = 8  # over 180 degrees, centered on the axes: quarter turns and flips permute them
-_SMOOTHEST = 0.1  # of the blocks
+_PATCH = 16  # pixels a side: small enough to lie on a cheek of a face of 128 pixels
+_SMOOTHEST = 0.05  # of the patches
 _SEEN_INVENTED = 0.001  # of a block's weight
 _SHOWN_LOW = 4  # rings from here down are supposed to be as strong as on average in blocks that the photo does not show
 
@@ -23,7 +24,7 @@ class BlockSpectrum(NamedTuple):
     isotropy: np.ndarray
     """(K,) 0..1, the same over what it is without regard to direction."""
     floor: float
-    """Of noise: the power that the smoothest tenth of the blocks would have one ring above the highest."""
+    """Of noise: the variance that the finest differences have in the smoothest twentieth of small patches."""
     peak: float
     """How far one frequency stands out of its neighborhood, natural logarithm: a screen, a halftone."""
 
@@ -37,7 +38,7 @@ def block_spectrum(luma: np.ndarray, mask: np.ndarray | None = None) -> BlockSpe
             face gains by being cut.
     """
     block = min(BLOCK, len(luma))
-    hop = 48 if len(luma) == 1024 else block // 2  # either divides what lies between the first block and the last
+    hop = 60 if len(luma) == 1024 else block // 2  # either divides what lies between the first block and the last
     window, cells, filled = _plan(block)
     views = np.lib.stride_tricks.sliding_window_view(luma, window.shape)[::hop, ::hop]
     whole = np.ones(views.shape[0] * views.shape[1], bool) if mask is None else _whole_blocks(mask, window, hop)
@@ -52,12 +53,30 @@ def block_spectrum(luma: np.ndarray, mask: np.ndarray | None = None) -> BlockSpe
     logs = np.log(np.maximum(by_cell, 1e-6), out=np.zeros_like(by_cell), where=filled)
     round_ = np.exp(logs.sum(axis=2) / count)
     isotropy = round_.mean(axis=0) / np.maximum(even.mean(axis=0), 1e-6)
-    highest, next_ = np.quantile(even[:, :2], _SMOOTHEST, axis=0).tolist()
-    floor = highest * min(1.0, highest / max(next_, 1e-6))  # noise is white; what still falls is mostly the face
     rings = _mean_over_blocks(round_, len(whole)).astype(np.float64)
-    return BlockSpectrum(
-        rings, isotropy.astype(np.float64), floor, _peak(power.mean(axis=0) / (window**2).sum(), block)
-    )
+    peak = _peak(power.mean(axis=0) / (window**2).sum(), block)
+    return BlockSpectrum(rings, isotropy.astype(np.float64), noise_floor(luma, mask), peak)
+
+
+def noise_floor(luma: np.ndarray, mask: np.ndarray | None = None) -> float:
+    """Variance of noise, as the smoothest patches tell it. Arguments as for `block_spectrum`.
+
+    Of each patch second differences in both directions are taken, as Immerkaer does (Fast Noise Variance Estimation,
+    1996): edges and slopes nearly vanish. Blocks of 64 pixels are too large for that: of a small face they all hold
+    detail, which would then be taken off as if it were noise.
+    """
+    rows = luma[1:] - luma[:-1]
+    rows = rows[1:] - rows[:-1]
+    both = rows[:, 1:] - rows[:, :-1]
+    second = np.zeros_like(luma)  # the outermost pixels have none
+    np.subtract(both[:, 1:], both[:, :-1], out=second[1:-1, 1:-1])
+    side = len(luma) // _PATCH
+    patches = second.reshape(side, _PATCH, side, _PATCH)
+    found = np.einsum("yixj,yixj->yx", patches, patches) / (36 * _PATCH**2)
+    if mask is not None:
+        shown = mask.reshape(side, _PATCH, side, _PATCH).mean(axis=(1, 3))
+        found = found[shown >= shown.max()]
+    return float(np.quantile(found, _SMOOTHEST))
 
 
 def _whole_blocks(mask: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from celebahq_builder.defects import block_grid, histogram_fill, oval, oval_levels
+from celebahq_builder.defects import block_grid, histogram_fill, oval, oval_levels, overshoot
 
 RAMP = np.random.default_rng(0).integers(0, 256, (256, 256, 3)).astype(np.uint8)
 
@@ -39,3 +39,18 @@ def test_levels_are_those_of_the_oval_and_a_hidden_part_has_no_contrast():
     mask[:, :64] = False
     low, _, high = oval_levels(luma, mask)
     assert high - low < 60
+
+
+def test_edges_driven_to_black_and_white_are_seen_and_dark_areas_are_not():
+    rng = np.random.default_rng(0)
+    edges = np.clip(rng.normal(128, 60, (128, 128)), 20, 235).astype(np.uint8)[..., None].repeat(3, 2)
+    driven = np.where(rng.random((128, 128, 1)) < 0.2, np.where(edges < 128, 0, 255), edges).astype(np.uint8)
+    dark = edges.copy()
+    dark[:64] = 0
+    luma = [face.astype(np.float32).mean(axis=2) for face in (edges, driven, dark)]
+    assert overshoot(edges, luma[0]) == overshoot(dark, luma[2]) == 0
+    assert overshoot(driven, luma[1]) > 0.1
+    mask = np.zeros((128, 128), bool)
+    mask[:, 64:] = True
+    half = np.where(mask[..., None], edges, driven)
+    assert overshoot(half, half.astype(np.float32).mean(axis=2), mask) == 0

@@ -50,6 +50,7 @@ REWARDED_BY_A_SPECTRUM = {
     "posterized": lambda face: (face // 16 * 16 + 8).astype(np.uint8),
     "dithered": lambda face: np.asarray(Image.fromarray(face).convert("1").convert("RGB")),
     "oversharpened": lambda face: np.asarray(Image.fromarray(face).filter(ImageFilter.UnsharpMask(2, 300, 0))),
+    "oversharpened finely": lambda face: np.asarray(Image.fromarray(face).filter(ImageFilter.UnsharpMask(1, 400, 0))),
 }
 
 
@@ -111,9 +112,9 @@ def test_motion_blur_lowers_the_score(crops):
         assert quality_score(moved).score < quality_score(face).score
 
 
-@pytest.mark.parametrize(("factor", "at_least"), [(4, 8), (8, 9), (32, 8)])
+@pytest.mark.parametrize(("factor", "at_least"), [(4, 8), (8, 9), (32, 9)])
 def test_an_enlarged_photo_scores_less_than_the_original(crops, factor, at_least):
-    # One of the nine does not at 4, one at 32: they are themselves enlargements, and lose nothing.
+    # One of the nine does not at 4: the astronaut's crop is itself an eightfold enlargement, and loses nothing.
     assert sum(quality_score(enlarged(f, factor)).score < quality_score(f).score for f in crops) >= at_least
 
 
@@ -138,7 +139,7 @@ def test_exposure_and_position_hardly_matter_and_contrast_does(crops):
 @pytest.mark.parametrize("worse", sorted(REWARDED_BY_A_SPECTRUM))
 def test_what_a_spectrum_rewards_lowers_the_score(crops, worse):
     better = sum(quality_score(REWARDED_BY_A_SPECTRUM[worse](face)).score < quality_score(face).score for face in crops)
-    assert better >= 7  # of nine, three of which are enlargements; benchmarks/ranking.py counts on some 200
+    assert better >= 8  # of nine, three of which are enlargements; benchmarks/ranking.py counts on some 200
 
 
 def test_the_limits_above_are_small_beside_what_tells_faces_apart(official):
