@@ -26,58 +26,80 @@ _TURNS = [
 ]
 
 
-class HashIndex:
-    """Hashes by key, as hex digits; `near` is exact."""
+FEWEST_TO_LOOK_UP = 400_000
+"""Fewer are compared with all: benchmarks/near_duplicates.py measures both."""
 
-    def __init__(self) -> None:
+
+class HashIndex:
+    """Hashes by key, as hex digits; `near` is exact. Few are compared with all, many are looked up."""
+
+    def __init__(self, fewest_to_look_up: int = FEWEST_TO_LOOK_UP) -> None:
+        self._fewest_to_look_up = fewest_to_look_up
         self._places: dict[tuple[str, int], int] = {}
         self._keys: list[tuple[str, int] | None] = []
-        self._hashes = np.zeros((64, HASH_BITS // 64), np.uint64)
-        self._buckets: list[dict[int, list[int]]] = [{} for _ in range(_WORDS)]
+        self._hashes = np.zeros((HASH_BITS // 64, 64), np.uint64)  # one row a word of 64 bits: fastest to compare
+        self._buckets: list[dict[int, list[int]]] = []  # none while hashes are few
 
     def near(self, digits: str) -> list[tuple[str, int]]:
         """Return the keys of all hashes at most MOST_BITS_APART bits from this one, in the order they were added."""
-        packed, words = _split(digits)
-        found: list[int] = []
-        for bucket, word, turns in zip(self._buckets, words, _TURNS, strict=True):
-            for turn in turns:
-                if places := bucket.get(word ^ turn):
-                    found += places
-        rows = np.unique(np.array(found, np.int64))
-        apart = np.bitwise_count(self._hashes[rows] ^ packed).sum(1)
-        return [key for i in rows[apart <= MOST_BITS_APART] if (key := self._keys[i]) is not None]
+        packed = _pack(digits)
+        if self._buckets:
+            found: list[int] = []
+            for bucket, word, turns in zip(self._buckets, _words(packed), _TURNS, strict=True):
+                for turn in turns:
+                    if places := bucket.get(word ^ turn):
+                        found += places
+            rows = np.unique(np.array(found, np.int64))
+            rows = rows[self._apart(packed, rows) <= MOST_BITS_APART]
+        else:
+            rows = np.flatnonzero(self._apart(packed, slice(len(self._keys))) <= MOST_BITS_APART)
+        return [key for i in rows if (key := self._keys[i]) is not None]
 
     def add(self, key: tuple[str, int], digits: str) -> None:
         """Add a hash under a key that is not there yet."""
         place = len(self._keys)
-        if place == len(self._hashes):
-            self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
-        self._hashes[place], words = _split(digits)
+        if place == self._hashes.shape[1]:
+            self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)], axis=1)
+        self._hashes[:, place] = _pack(digits)
         self._places[key] = place
         self._keys.append(key)
-        for bucket, word in zip(self._buckets, words, strict=True):
-            bucket.setdefault(word, []).append(place)
+        if self._buckets:
+            self._put_into_buckets(place)
+        elif len(self._places) >= self._fewest_to_look_up:
+            self._buckets = [{} for _ in range(_WORDS)]
+            for place in self._places.values():
+                self._put_into_buckets(place)
 
     def remove(self, key: tuple[str, int]) -> None:
         """Remove a key that is there."""
         place = self._places.pop(key)
         self._keys[place] = None
-        for bucket, word in zip(self._buckets, _words(self._hashes[place]), strict=True):
+        for bucket, word in zip(self._buckets, self._words_of(place), strict=False):
             bucket[word].remove(place)
         if len(self._keys) > 1024 + 2 * len(self._places):
             self._forget_removed()
 
+    def _apart(self, packed: np.ndarray, places: slice | np.ndarray) -> np.ndarray:
+        """By how many bits each of these differs."""
+        return np.bitwise_count(self._hashes[:, places] ^ packed[:, None]).sum(axis=0, dtype=np.uint16)
+
+    def _words_of(self, place: int) -> list[int]:
+        return _words(np.ascontiguousarray(self._hashes[:, place])) if self._buckets else []
+
+    def _put_into_buckets(self, place: int) -> None:
+        for bucket, word in zip(self._buckets, self._words_of(place), strict=True):
+            bucket.setdefault(word, []).append(place)
+
     def _forget_removed(self) -> None:
-        kept = [(key, self._hashes[place].tobytes().hex()) for key, place in self._places.items()]
-        self.__init__()  # type: ignore[misc]
+        kept = [(key, self._hashes[:, place].tobytes().hex()) for key, place in self._places.items()]
+        self.__init__(self._fewest_to_look_up)  # type: ignore[misc]
         for key, digits in kept:
             self.add(key, digits)
 
 
-def _split(digits: str) -> tuple[np.ndarray, list[int]]:
-    """The hash as four numbers of 64 bits, which numpy compares fast, and its 13 words."""
-    packed = np.frombuffer(bytes.fromhex(digits), np.uint64)
-    return packed, _words(packed)
+def _pack(digits: str) -> np.ndarray:
+    """The hash as four numbers of 64 bits, which numpy compares fast."""
+    return np.frombuffer(bytes.fromhex(digits), np.uint64)
 
 
 def _words(packed: np.ndarray) -> list[int]:

@@ -42,6 +42,7 @@ class BestFaces:
         self._rows: dict[tuple[str, int], Row] = {}
         self._of_pixels: dict[tuple, Row] = {}
         self._hashes = HashIndex()
+        self._hashes_of_always = HashIndex()  # apart: they may be many of a kind, and are not compared with each other
 
     def offer(self, row: Row, always: bool = False) -> tuple[bool, list[Row], Row | None]:
         """Take a face in, if it belongs.
@@ -53,9 +54,8 @@ class BestFaces:
             whether it is now among the best; the faces that it evicted; the duplicate with a higher score that kept it
             out.
         """
-        duplicates = self._duplicates_of(row)
+        duplicates = self._duplicates_of(row, always)
         if always:
-            duplicates = [other for other in duplicates if other.key not in self._always]
             self._always.add(row.key)
         elif higher := [other for other in duplicates if other.key in self._always or rank(other) < rank(row)]:
             return False, [], min(higher, key=rank)
@@ -81,15 +81,17 @@ class BestFaces:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _duplicates_of(self, row: Row) -> list[Row]:
+    def _duplicates_of(self, row: Row, always: bool) -> list[Row]:
+        """The faces that equal this one, or are near; for one that belongs always, only those that do not."""
         if self._dedupe == "off":
             return []
         found = {}
         if equal := self._of_pixels.get(_same_face(row)):
             found[equal.key] = equal
         if self._dedupe == "near":
-            found |= {key: self._rows[key] for key in self._hashes.near(row.perceptual_hash)}
-        return list(found.values())
+            indices = [self._hashes] if always else [self._hashes, self._hashes_of_always]
+            found |= {key: self._rows[key] for index in indices for key in index.near(row.perceptual_hash)}
+        return [other for other in found.values() if not always or other.key not in self._always]
 
     def _add(self, row: Row) -> None:
         if row.key not in self._always:
@@ -97,7 +99,8 @@ class BestFaces:
         self._rows[row.key] = row
         self._of_pixels[_same_face(row)] = row
         if self._dedupe == "near":
-            self._hashes.add(row.key, row.perceptual_hash)
+            index = self._hashes_of_always if row.key in self._always else self._hashes
+            index.add(row.key, row.perceptual_hash)
 
     def _remove(self, row: Row) -> None:
         del self._order[bisect_left(self._order, rank(row))]

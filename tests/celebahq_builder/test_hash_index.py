@@ -26,8 +26,9 @@ def hashes() -> list[str]:
     return [*strangers, *copies, *(turned(copy, rng.choice(256, 5, replace=False)) for copy in copies)]
 
 
-def test_near_hashes_are_those_that_comparing_with_all_finds(hashes):
-    index, rng, known = HashIndex(), np.random.default_rng(1), {}
+@pytest.mark.parametrize("fewest", [1, 150, 10_000])
+def test_near_hashes_are_those_that_comparing_with_all_finds(hashes, fewest):
+    index, rng, known = HashIndex(fewest), np.random.default_rng(1), {}
     found = 0
     for i, digits in enumerate(hashes):
         expected = [key for key, other in known.items() if apart(digits, other) <= MOST_BITS_APART]
@@ -44,7 +45,7 @@ def test_near_hashes_are_those_that_comparing_with_all_finds(hashes):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_hash_exactly_at_the_limit_is_found_however_its_bits_lie(seed):
-    rng, index = np.random.default_rng(seed), HashIndex()
+    rng, index = np.random.default_rng(seed), HashIndex(1)
     digits = rng.bytes(32).hex()
     index.add(("photo", 0), digits)
     for start in range(0, 256, 5):
@@ -55,8 +56,9 @@ def test_a_hash_exactly_at_the_limit_is_found_however_its_bits_lie(seed):
     assert index.near(turned(digits, range(MOST_BITS_APART + 1))) == []
 
 
-def test_what_was_removed_is_forgotten_and_the_rest_is_still_found(hashes):
-    index, first = HashIndex(), hashes[0]
+@pytest.mark.parametrize("fewest", [1, 10_000])
+def test_what_was_removed_is_forgotten_and_the_rest_is_still_found(hashes, fewest):
+    index, first = HashIndex(fewest), hashes[0]
     index.add(("kept", 0), first)
     for i in range(1200):  # beyond which the places of what was removed are given back
         index.add(("gone", i), first)

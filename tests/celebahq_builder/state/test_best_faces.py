@@ -4,8 +4,10 @@ import random
 
 import pytest
 
+from celebahq_builder.hash_index import HashIndex
 from celebahq_builder.state.best_faces import BestFaces, choose
 from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.name_lists import NameList, NameLists
 
 
 def face(name, score, pixels="", bits=0, index=0, quad=None):
@@ -102,3 +104,20 @@ def test_near_duplicates_are_chosen_the_same_whatever_the_order_of_the_rows():
         for row in rows:
             best.offer(row)
         assert len(best) <= 8
+
+
+def test_included_near_duplicates_all_stay_without_being_compared_with_each_other(monkeypatch):
+    found = []
+
+    def near(self, digits, looked=HashIndex.near):
+        found.append(len(keys := looked(self, digits)))
+        return keys
+
+    monkeypatch.setattr(HashIndex, "near", near)
+    included = [face(f"i{i:03}", 0.5, bits=1 << i % 200) for i in range(300)]
+    others = [face("like-them", 0.9, bits=0), face("another", 0.1, bits=(1 << 256) - 1)]
+    lists = NameLists(include=NameList(frozenset(row.source for row in included)))
+    choice = choose([*others, *included], keep=1000, dedupe="near", lists=lists)
+    assert names(choice.kept) == [row.source for row in included] + ["another"]
+    assert [(row.source, kept.source) for row, kept in choice.duplicates] == [("like-them", "i000")]
+    assert sum(found) == len(included), "those that the one other face is like"
