@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -92,6 +93,12 @@ def lock(file: int | IO) -> bool:
     except OSError:
         return False
     return True
+
+
+def text_lines(text: str) -> list[str]:
+    """Return the lines of a text that ends them as editors do; a name may hold what str.splitlines also cuts at."""
+    lines = re.split(r"\r\n|\n|\r", text)
+    return lines[:-1] if not lines[-1] else lines
 
 
 def printable(name: object) -> str:

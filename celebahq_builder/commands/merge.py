@@ -1,7 +1,7 @@
 """celebahq-data merge: the rows of several datasets as one, the best first."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ def merge(config: MergeConfig) -> None:
         if config.folders:
             parts = _in_folders(parts)
         order, repeated = _order(parts, names)
-        rows = _merged_rows(parts, order)
+        rows = _merged_rows(parts, order, repeated)
         files = " ".join(path.name for path in config.files)
         others = [part.options() for part in parts[1:]]
         unlike = [name for name, value in parts[0].options().items() if any(o.get(name) != value for o in others)]
@@ -62,7 +62,7 @@ def merge(config: MergeConfig) -> None:
         write_parts(config.output, parts, order, names=names, rows=rows, edited=edited, unlike=unlike)
         if rows is not None:
             write_row_tables(config.output, rows)
-    again = f"; {repeated:,} that several have are taken once" if repeated else ""
+    again = f"; {len(repeated):,} that several have are taken once" if repeated else ""
     _log.info(f"{printable(config.output)}: {len(order):,} rows of {len(parts)} files{again}")
 
 
@@ -129,31 +129,36 @@ def _in_folders(parts: Sequence[Part]) -> list[Part]:
     return renamed
 
 
-def _order(parts: Sequence[Part], names: Sequence[str]) -> tuple[list[tuple[int, int]], int]:
-    """Return (part, row) of each new row, and how many were left out because an earlier part has them."""
-    taken: dict[tuple[str, int], bytes] = {}
-    pixels: set[tuple] = set()
+def _order(
+    parts: Sequence[Part], names: Sequence[str]
+) -> tuple[list[tuple[int, int]], dict[tuple[int, int], tuple[int, int]]]:
+    """Return (part, row) of each new row, and of those left out because an earlier part has them, with that one's."""
+    taken: dict[tuple[str, int], tuple[bytes, tuple[int, int]]] = {}
+    pixels: dict[tuple, tuple[int, int]] = {}
     order: list[tuple[int, int]] = []
     scores: list[float] = []
-    repeated = 0
+    repeated: dict[tuple[int, int], tuple[int, int]] = {}
     for number, part in enumerate(parts):
         ids = _ids(part) if "source" in names else None
         for row in range(len(part.dataset)):
             digest = bytes(part.faces["source_sha256"][row]) if "source_sha256" in names else b""
             key = None if ids is None else ids[row]
             same = None if not digest or "quad" not in names else (digest, part.faces["quad"][row].tobytes())
-            if key is not None and key in taken and taken[key] != digest:
+            if key is not None and key in taken and taken[key][0] != digest:
                 raise DatasetError(
                     f"{part.path}: got another photo {row_id(*key)} than in a file before it, expected different "
                     "names; --folders puts the files' names before them"
                 )
-            if (key is not None and key in taken) or (same is not None and same in pixels):
-                repeated += 1
+            if key is not None and key in taken:
+                repeated[number, row] = taken[key][1]
+                continue
+            if same is not None and same in pixels:
+                repeated[number, row] = pixels[same]
                 continue
             if key is not None:
-                taken[key] = digest
+                taken[key] = digest, (number, row)
             if same is not None:
-                pixels.add(same)
+                pixels[same] = number, row
             order.append((number, row))
             scores.append(float(part.faces["score"][row]) if "score" in names else 0.0)
     return [order[i] for i in order_by(np.array(scores))], repeated
@@ -167,21 +172,33 @@ def _ids(part: Part) -> list[tuple[str, int]]:
     ]
 
 
-def _merged_rows(parts: Sequence[Part], order: Sequence[tuple[int, int]]) -> Rows | None:
-    """Return the rows of all files with their new places; of several of one name, the kept one, or the first."""
+def _merged_rows(
+    parts: Sequence[Part], order: Sequence[tuple[int, int]], repeated: Mapping[tuple[int, int], tuple[int, int]]
+) -> Rows | None:
+    """Return the rows of all files with their new places; of several of one name, the kept one, or the first.
+
+    What is left out because an earlier file has it is a duplicate of that one, and so are its own duplicates.
+    """
     if any(part.rows is None for part in parts):
         if any(part.rows is not None for part in parts):
             _log.warning("rows: not all of the files have them, so that the new one has none")
         return None
     places = {key: i for i, key in enumerate(order)}
     found: dict[tuple[str, int], dict[str, Any]] = {}
+    names: dict[tuple[int, int], str] = {}
     for number, part in enumerate(parts):
         assert part.rows is not None
-        for row in part.rows.as_dicts():
+        rows = part.rows.as_dicts()
+        names |= {(number, row["row"]): row_id(row["source"], row["face_index"]) for row in rows if row["row"] != -1}
+        others = {names[number, row["row"]]: repeated.get((number, row["row"])) for row in rows if row["row"] != -1}
+        for row in rows:
             if row["row"] != -1:
+                first = others[row_id(row["source"], row["face_index"])]
                 row["row"] = places.get((number, row["row"]), -1)
-                if row["row"] == -1:
-                    row |= {"status": "duplicate", "reason": "duplicate"}
+                if first is not None:
+                    row |= {"status": "duplicate", "reason": "duplicate", "duplicate_of": names[first]}
+            elif (first := others.get(row["duplicate_of"])) is not None:
+                row["duplicate_of"] = names[first]
             key = row["source"], row["face_index"]
             if key not in found or (row["row"] != -1 and found[key]["row"] == -1):
                 found[key] = row

@@ -18,6 +18,7 @@ from celebahq_builder.hdf5_format.where import where
 from celebahq_builder.state.name_lists import NameList, count_and_show, read_name_list, unmatched
 
 _log = logging.getLogger("celebahq.data")
+_UNKNOWN_IS_MINUS_1 = ("place", "num_judged", "num_rows", "turned", "source_bytes", "source_mtime_ns")
 
 
 @dataclass(frozen=True)
@@ -136,22 +137,41 @@ def order_by(values: np.ndarray, ascending: bool = False) -> list[int]:
 
 
 def row_columns(part: Part) -> dict[str, np.ndarray]:
-    """Return what a condition may name: (N,) each, of `faces`, of `rows`, the labels by name, `row` and `label`."""
+    """Return what a condition may name: (N,) each, of `faces`, of `rows`, the labels by name, `row` and `label`.
+
+    A label whose name one of the others has is `label.name`, and a line says so. Unknown numbers are nan.
+    """
     dataset = part.dataset
     columns: dict[str, np.ndarray] = {}
+    numbers: dict[str, np.ndarray] = {}
     if dataset.labels is not None:
         names = dataset.label_names or tuple(f"label{i}" for i in range(dataset.labels.shape[1]))
         columns |= {name: dataset.labels[:, i] for i, name in enumerate(names)}
         if dataset.labels.shape[1] > 1 and (np.sort(dataset.labels, axis=1)[:, :-1] == 0).all():
-            columns["label"] = np.array(names, object)[dataset.labels.argmax(1)]
+            numbers["label"] = np.array(names, object)[dataset.labels.argmax(1)]
     if part.rows is not None:
         kept = {int(row): i for i, row in enumerate(part.rows["row"]) if row != -1}
         if sorted(kept) != list(range(len(dataset))):
             raise DatasetError(f"{part.path}: got other rows than its {len(dataset)} faces, expected each of them once")
         places = [kept[row] for row in range(len(dataset))]
-        columns |= {name: column[places] for name, column in part.rows.columns.items() if column.ndim == 1}
-    columns |= {name: column for name, column in dataset.faces.items() if column.ndim == 1}
-    return columns | {"row": np.arange(len(dataset))}
+        numbers |= {
+            name: _known(name, column[places]) for name, column in part.rows.columns.items() if column.ndim == 1
+        }
+    numbers |= {name: _known(name, column) for name, column in dataset.faces.items() if column.ndim == 1}
+    numbers["row"] = np.arange(len(dataset))
+    for name in sorted(columns.keys() & numbers.keys()):
+        columns[f"label.{name}"] = columns.pop(name)
+        _log.info(
+            f"labels: {printable(name)} is also a number of every row; the label is called label.{printable(name)}"
+        )
+    return columns | numbers
+
+
+def _known(name: str, column: np.ndarray) -> np.ndarray:
+    """A column in which -1 stands for "not known", with nan for it; else the same."""
+    if name in _UNKNOWN_IS_MINUS_1 and (column == -1).any():
+        return np.where(column == -1, np.nan, column)
+    return column
 
 
 def _listed(part: Part, path: Path) -> np.ndarray:

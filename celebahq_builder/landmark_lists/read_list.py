@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from celebahq.files import text_lines
 from celebahq_builder.landmark_lists.orders import refuse_other_orders
 
 _COLUMNS = "name, lefteye_x, lefteye_y, righteye_x, righteye_y, nose_x, nose_y, leftmouth_x ... rightmouth_y"
@@ -54,7 +55,7 @@ def _delimiter(text: str) -> str | None:
 
 
 def _read_celeba(path: Path, text: str) -> dict[str, np.ndarray]:
-    lines = text.splitlines()
+    lines = text_lines(text)
     if not lines or not lines[0].strip().isdigit():
         begin = repr(lines[0][:60]) if lines else "an empty file"
         raise ValueError(
@@ -73,7 +74,7 @@ def _read_celeba(path: Path, text: str) -> dict[str, np.ndarray]:
 
 def _read_csv(path: Path, text: str, delimiter: str) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
-    for number, row in enumerate(csv.reader(text.splitlines(), delimiter=delimiter), start=1):
+    for number, row in enumerate(csv.reader(text_lines(text), delimiter=delimiter), start=1):
         if not "".join(row).strip() or (number == 1 and not _is_number(row[1])):
             continue  # an empty line, or the names of the columns
         if delimiter == ";":  # as spreadsheets write numbers where the comma is the decimal point

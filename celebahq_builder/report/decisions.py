@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from celebahq.errors import CelebAHQError
-from celebahq.files import write_atomic
+from celebahq.files import text_lines, write_atomic
+from celebahq_builder.state.name_lists import BLANKS
 
 _FORMAT = 1
 _MOST_BYTES = 256 << 20
@@ -94,12 +95,12 @@ def read_list(path: Path) -> list[str]:
     """Return the ids, or names of photos, of a list as --exclude and --include take it; none where it is not there."""
     if not path.exists():
         return []
-    lines = map(str.strip, path.read_bytes().decode("utf-8-sig", "surrogateescape").splitlines())
+    lines = (line.strip(BLANKS) for line in text_lines(path.read_bytes().decode("utf-8-sig", "surrogateescape")))
     return [line.removeprefix("./") for line in lines if line and not line.startswith("#")]
 
 
 def list_lines(ids: Iterable[str]) -> list[bytes]:
     """Return a list as --exclude reads it: no line begins with #, and an id with a line's end in it has none."""
-    whole = (id for id in ids if id.splitlines() == [id])
+    whole = (id for id in ids if text_lines(id) == [id])
     lines = (f"./{id}" if id.startswith(("#", "./", "\ufeff")) or id != id.lstrip() else id for id in whole)
     return [f"{line}\n".encode("utf-8", "surrogateescape") for line in lines]

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from celebahq.errors import CelebAHQError
-from celebahq.files import printable
+from celebahq.files import printable, text_lines
 
 LIST_EXTENSIONS = (".txt", ".lst", ".list")
 COMPRESSIONS = {
@@ -157,8 +157,8 @@ def _list(path: Path) -> Archive:
         return paths[name].read_bytes()
 
     archive = Archive({}, read)
-    lines = path.read_bytes().decode("utf-8-sig", "surrogateescape").splitlines()
-    for line in filter(None, map(str.strip, lines)):
+    lines = text_lines(path.read_bytes().decode("utf-8-sig", "surrogateescape"))
+    for line in filter(None, (line.strip(" \t\v\f") for line in lines)):
         if "\0" in line:
             raise ArchiveError("got a line with a zero byte, expected a text that lists paths, one a line")
         place = Path(os.path.normpath(folder / line))

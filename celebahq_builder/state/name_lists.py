@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from celebahq.files import printable
+from celebahq.files import printable, text_lines
 from celebahq_builder.config import BuildError
 from celebahq_builder.state.manifest import Row
 
 _log = logging.getLogger("celebahq.build")
 _ROW_ID = re.compile(r"(.+)#(-1|[0-9]{1,9})", re.DOTALL)
 _SHOWN = 5
+BLANKS = " \t\v\f"
+"""Dropped at the ends of a line; other white space may be part of a name."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ def read_name_list(option: str, path: Path, known: frozenset[str] = frozenset())
     if b"\0" in data:
         raise BuildError(f"{option}: got {path} with zero bytes, expected a text, one name a line")
     photos, faces = set(), set()
-    for line in data.decode("utf-8-sig", "surrogateescape").splitlines():
-        name = line.strip()
+    for line in text_lines(data.decode("utf-8-sig", "surrogateescape")):
+        name = line.strip(BLANKS)
         if not name or name.startswith("#"):
             continue
         name = name.removeprefix("./")

@@ -54,7 +54,7 @@ function idsDecided(decision) {
 
 // The lists that the commands take: one id a line, without lines that begin with #. What a line cannot hold, only odd
 // file names do.
-const isLine = (id) => !/[\n\v\f\r\x1c-\x1e\x85\u2028\u2029]/.test(id);
+const isLine = (id) => !/[\n\r]/.test(id);
 const lineOf = (id) => (/^(#|\s|\.\/|\ufeff)/.test(id) ? `./${id}\n` : `${id}\n`);
 const listText = (list) => list.filter(isLine).sort((a, b) => (a < b ? -1 : 1)).map(lineOf).join("");
 const excludeText = () => listText(idsDecided("reject"));

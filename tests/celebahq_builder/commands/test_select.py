@@ -101,6 +101,27 @@ def test_unknown_numbers_fulfil_no_comparison():
     assert where("a > 2 or a > 0 and b = ''", columns).tolist() == [False, False, True], "and binds closer"
 
 
+def test_a_label_does_not_hide_the_number_of_its_name(tmp_path, picture, run, capsys):
+    path = make(tmp_path / "f.h5", range(1, 13), picture, names=("score", "row"))
+    assert (
+        run("select", path, "--output", tmp_path / "g.h5", "--where", "score > .93 and label.score = 1 and row < 4")
+        == 0
+    )
+    with open_dataset(tmp_path / "g.h5") as dataset:
+        assert list(dataset.faces["scale"]) == [1, 3]
+    line = "labels: score is also a number of every row; the label is called label.score"
+    assert line in "".join(capsys.readouterr())
+
+
+def test_what_was_not_judged_fulfils_no_comparison(sequence, run, refusal, capsys):
+    build(sequence.config)
+    path = sequence.config.output
+    assert set(read_rows(path)["place"].tolist()) == {-1}
+    words = ["select", path, "--output", sequence.folder / "g.h5", "--where"]
+    assert "got none of its" in refusal(capsys, *words, "place < 5")
+    assert run(*words, "not place >= 0") == 0
+
+
 def test_drop_leaves_out_what_the_list_names_and_counts_what_it_does_not_find(tmp_path, picture, run, capsys):
     path = make(tmp_path / "f.h5", range(1, 6), picture)
     (tmp_path / "l.txt").write_text("# rejected\np/2.jpg\np/4.jpg#0\np/5.jpg#1\nnobody.jpg\n")
@@ -198,6 +219,10 @@ def test_merged_rows_point_to_their_faces(sequence, run, picture):
         assert len(kept) == len(dataset) == 5
     assert run("merge", one, other, "--folders", "--output", sequence.folder / "f2.h5") == 0
     assert run("verify", sequence.folder / "f2.h5") == 0
+    rows = rows_of(sequence.folder / "f2.h5")
+    twins = {name: row for name, row in rows.items() if row["reason"] == "duplicate" and row["score"] is not None}
+    assert sum(row["duplicate_of"].startswith("f/") for name, row in twins.items() if name.startswith("h/")) >= 2
+    assert all(rows[row["duplicate_of"]]["status"] == "kept" for row in twins.values())
 
 
 def test_a_build_does_not_take_a_merge_of_unlike_files_for_its_own(sequence, run):

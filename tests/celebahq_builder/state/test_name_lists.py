@@ -7,6 +7,8 @@ import pytest
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildError
 from celebahq_builder.report.build_report import report_path
+from celebahq_builder.report.decisions import list_lines, read_list
+from celebahq_builder.state.name_lists import read_name_list
 
 
 def test_excluded_faces_leave_and_everything_else_stays(sequence, looked_at, logged):
@@ -98,3 +100,11 @@ def test_lists_are_the_same_whatever_their_order_and_comments(sequence, looked_a
     sequence.listed("exclude", "# again", "b/01.png#0", "b/01.png#0", "./a/00.png")
     sequence.rebuild(looked_at)
     assert sequence.config.output.stat().st_mtime_ns == before
+
+
+def test_a_name_may_hold_what_python_takes_for_the_end_of_a_line(tmp_path):
+    names = ["a\u2028b.jpg", "c\x85.jpg", "d\u2029", "\u2028e", "f\x1cg", "#h", " i"]
+    path = tmp_path / "list.txt"
+    path.write_bytes(b"".join(list_lines([*names, "two\nlines"])) + b"dos.jpg\r\n")
+    assert read_name_list("--exclude", path).photos == {*names, "dos.jpg"}
+    assert read_list(path) == [*names, "dos.jpg"]

@@ -39,6 +39,10 @@ def test_folders_are_classes_and_csv_and_celebas_list_are_read(sequence, looked_
     assert labels[:, 0].tolist() == [1 - 2 * (sequence.names().index(source) % 2) for source in sources]
     assert run("verify", output) == 0
 
+    output.with_name("f-labels.npy").unlink()
+    assert sequence.rebuild(looked_at) == []
+    np.testing.assert_array_equal(labels_of(output)[1], labels)
+
     sequence.set(labels=None)
     assert sequence.rebuild(looked_at) == []
     assert not output.with_name("f-labels.npy").exists()
