@@ -17,7 +17,7 @@ from celebahq.version import version
 from celebahq_builder.cluster.build_cluster import cluster_of, seen_by_nodes, tell_other_machine
 from celebahq_builder.cluster.node_facts import node_facts
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError, flag
-from celebahq_builder.hdf5_format.labels_file import is_sidecar_of, write_sidecar
+from celebahq_builder.hdf5_format.labels_file import labels_path, write_sidecar
 from celebahq_builder.hdf5_format.row_tables import are_tables_of, write_row_tables
 from celebahq_builder.hdf5_format.rows import Rows
 from celebahq_builder.landmark_lists.match import read_landmarks
@@ -150,7 +150,7 @@ def _result_of_before(config: BuildConfig, found: Found, num_photos: int) -> Bui
             write_missing_report(report, config, dataset)
         if stale_rows is not None:
             write_row_tables(config.output, stale_rows)
-        if stale_rows is not None or (dataset.labels is not None and not is_sidecar_of(config.output, dataset.labels)):
+        if stale_rows is not None or (dataset.labels is not None and not labels_path(config.output).exists()):
             write_sidecar(config.output, dataset.labels)
         say_finished(config, found, len(dataset))
         return BuildResult(output=config.output, report=report, num_photos=num_photos, num_faces=len(dataset))

@@ -41,14 +41,6 @@ def write_sidecar(dataset: Path, labels: np.ndarray | None) -> None:
         file.write(npy_bytes(labels))
 
 
-def is_sidecar_of(dataset: Path, labels: np.ndarray) -> bool:
-    """Say whether just these labels lie beside a dataset."""
-    try:
-        return labels_path(dataset).read_bytes() == npy_bytes(labels)
-    except OSError:
-        return False
-
-
 def read_sidecar(dataset: Path, num_faces: int) -> np.ndarray | None:
     """Return the labels beside the dataset, or None where there are none; ValueError when they do not fit it."""
     sidecar = labels_path(dataset)
