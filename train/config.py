@@ -173,9 +173,9 @@ class TrainConfig:
     """Thousands of images between two measurements; each is taken at the first tick after, and at the end."""
     metrics_images: int = 16384
     """Images, and as many reals, of a measurement; fewer are faster, and have a higher noise floor."""
-    resident_gib: float = 16.0
-    """A level of the file up to this size (and half of the GPU's free memory) is held there, a larger one is read ahead
-    from disk."""
+    resident_gib: float | Literal["auto"] = "auto"
+    """A level of the file up to this size is held in the device's memory, a larger one is read ahead from disk. auto:
+    on CUDA what the first step at a resolution leaves free, but for a tenth of the memory; on a CPU 16."""
 
     def __post_init__(self) -> None:
         check_options(self)

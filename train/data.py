@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from celebahq_builder.hdf5 import Dataset
+from train.memory import is_out_of_memory
 from train.randomness import RowOrder, label_rows
 from train.step import Batch
 
@@ -26,7 +27,8 @@ class RealFaces:
         dataset: the open file.
         device: where minibatches are wanted.
         seed: seed of the order of the rows.
-        resident_bytes: largest level that is held whole; on CUDA at most half of the memory that is free.
+        resident_bytes: largest level that is held whole; on CUDA at most half of the memory that is free. None: what
+            `hold` is given.
         random_fake_labels: D's fakes take labels drawn from the dataset (Theano program), not those of the reals.
         mine: from the rows of a minibatch to those that this process shows.
     """
@@ -36,7 +38,7 @@ class RealFaces:
         dataset: Dataset,
         device: torch.device,
         seed: int,
-        resident_bytes: int,
+        resident_bytes: int | None,
         random_fake_labels: bool = False,
         mine: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,
     ) -> None:
@@ -80,11 +82,29 @@ class RealFaces:
 
     def _load(self, resolution: int) -> None:
         """Hold a level in the device's memory, if it fits."""
-        num_rows = len(self.dataset)
-        room = self.resident_bytes
-        if self.device.type == "cuda":  # the other half is for the networks
+        room = self.resident_bytes or 0
+        if room and self.device.type == "cuda":  # the other half is for the networks
             torch.cuda.empty_cache()
             room = min(room, torch.cuda.mem_get_info(self.device)[0] // 2)
+        self._load_into(room, resolution)
+
+    def hold(self, room: Callable[[], int]) -> None:
+        """Hold the level that is served from now on, where resident_bytes is None and it fits; no error if not.
+
+        Args:
+            room: returns the bytes that are left for it; asked only where it matters.
+        """
+        if self.resident_bytes is None and self._resident is None and self._resolution is not None:
+            try:
+                self._load_into(room(), self._resolution)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            if self._resident is not None:
+                self._ahead.clear()
+
+    def _load_into(self, room: int, resolution: int) -> None:
+        num_rows = len(self.dataset)
         shape = (self.channels, resolution, resolution)
         if num_rows * math.prod(shape) > room:
             return

@@ -93,7 +93,8 @@ def _start(
     architecture = nets.generator.config
     grown_to = [r for r in architecture.resolutions if r >= plan.growth["first_resolution"]]
     check_minibatches(config, grown_to, architecture, ranks)
-    resident_bytes = round(config.resident_gib * 2**30)
+    gib = config.resident_gib if config.resident_gib != "auto" or device.type == "cuda" else 16.0
+    resident_bytes = None if gib == "auto" else round(gib * 2**30)
     contiguous = architecture.stddev_kind == "contiguous"
     mine = partial(share, index=ranks.rank, count=ranks.count, contiguous=contiguous)
     data = RealFaces(dataset, device, config.seed, resident_bytes, config.variant != "released", mine)

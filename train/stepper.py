@@ -9,7 +9,7 @@ from train.compiled import forget_shapes
 from train.config import TrainConfig, TrainError
 from train.data import RealFaces
 from train.distributed import ALONE, Ranks, Split
-from train.memory import OutOfMemoryError, is_out_of_memory, release
+from train.memory import OutOfMemoryError, is_out_of_memory, release, room_beside_step
 from train.minibatch import split_of
 from train.power_ema import PowerAverages
 from train.randomness import draw_noise
@@ -42,6 +42,8 @@ class Stepper:
         self.alpha = torch.ones((), device=self.device)
         self._random = torch.Generator(self.device)
         self._shape: tuple[int, Split, bool] | None = None
+        self._held: tuple[int, Split, bool] | None = None
+        """The shape after whose first step there was room for the data, or not."""
         self._too_few_parts: dict[int, int] = {}
         """By resolution, the parts of a minibatch for which memory was too small."""
         self._iteration: Iteration | None = None
@@ -144,6 +146,8 @@ class Stepper:
             captured = config.capture and self.device.type == "cuda"
             of_state = (state.ada, split, state.d_average)
             fixed = (self.alpha if fading else 1.0, state.statistics, step_settings(config), captured, *of_state)
+            if self.device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(self.device)
             self._iteration = Iteration(state.nets, state.optimizers, *fixed)
         return split
 
@@ -156,3 +160,6 @@ class Stepper:
         sizes = (images, config.latent_size, config.augments, channels)
         noise = draw_noise(self._random, config.seed, nimg, *sizes)
         self._iteration(batch, noise.share(self._ranks.rank, self._ranks.count, split.contiguous))
+        if self._held != self._shape:  # once a shape, after its first step: now its peak is known
+            self._held = self._shape
+            self.data.hold(lambda: room_beside_step(self.device, config.capture))

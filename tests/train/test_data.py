@@ -6,6 +6,7 @@ import torch
 
 from celebahq_builder.hdf5 import DatasetWriter, open_dataset
 from train.data import RealFaces
+from train.memory import room_beside_step
 
 CPU = torch.device("cpu")
 
@@ -60,3 +61,40 @@ def test_gray_images_are_served_as_one_channel(tmp_path):
         for resident_bytes in (1 << 30, 0):
             data = RealFaces(gray, CPU, seed=3, resident_bytes=resident_bytes)
             np.testing.assert_array_equal(data.batch(8, 0, 4).reals.numpy(), gray.read(8, data.order.rows(0, 4)))
+
+
+def test_a_level_is_held_once_the_step_says_how_much_room_there_is(dataset):
+    data, plain = (RealFaces(dataset, CPU, seed=3, resident_bytes=size) for size in (None, 0))
+    asked, level = [], 11 * 3 * 8 * 8
+
+    def room(size):
+        return lambda: asked.append(size) or size
+
+    for nimg, size in enumerate((level - 1, level, level)):
+        torch.testing.assert_close(data.batch(8, 4 * nimg, 4).reals, plain.batch(8, 4 * nimg, 4).reals)
+        held_before = data._resident is not None
+        data.hold(room(size))
+        assert (data._resident is not None) == (size == level)
+        assert held_before == (nimg == 2)
+    assert asked == [level - 1, level]  # not again where it is held
+    torch.testing.assert_close(data.batch(8, 12, 4).reals, plain.batch(8, 12, 4).reals)
+    assert data.release_resident()  # memory ran out
+    data.hold(room(level))
+    assert data._resident is None
+
+
+def test_no_memory_for_a_level_is_no_error(dataset):
+    data = RealFaces(dataset, CPU, seed=3, resident_bytes=None)
+    data.batch(8, 0, 4)
+    data._load_into = lambda *args: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA out of memory"))
+    data.hold(lambda: 1 << 30)
+    assert data.batch(8, 4, 4).reals.shape == (4, 3, 8, 8)
+
+
+@pytest.mark.parametrize(("captured", "expected"), [(True, 50), (False, 40)])
+def test_room_is_what_the_step_leaves_but_for_a_tenth(monkeypatch, captured, expected):
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (60, 100))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 30)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 20)
+    assert room_beside_step(torch.device("cuda"), captured) == expected

@@ -19,6 +19,7 @@ from celebahq.errors import DeviceError
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter
 from train import capture
 from train.config import TrainConfig, TrainError
+from train.data import RealFaces
 from train.loop import Stopwatch, train
 from train.state.checkpoint import CheckpointError, checkpoints, load_checkpoint
 from train.state.run_folder import lock_run_folder
@@ -289,9 +290,11 @@ def test_stopwatch_rates_the_images_since_its_start_and_adds_up_over_a_resume(mo
 
 
 def test_a_fade_takes_alpha_as_a_tensor_and_what_follows_as_the_number_1(dataset, tmp_path, monkeypatch):
-    seen = []
+    seen, held = [], []
+    monkeypatch.setattr(RealFaces, "hold", lambda data, room: held.append(data._resolution))
     real = capture.train_step
     monkeypatch.setattr(capture, "train_step", lambda *args: seen.append(args[4]) or real(*args))
     train(config(dataset, tmp_path, total_kimg=0.27))
     kinds = [kind for kind, _ in itertools.groupby(map(type, seen))]
-    assert kinds == [torch.Tensor] + [float, torch.Tensor] * 2 + [float]  # the first are timed before the run
+    assert kinds[-5:] == [float, torch.Tensor] * 2 + [float]  # those before are timed ahead of the run
+    assert held == [4, 8, 8, 16, 16]  # data comes into what memory the first step of each shape has left
