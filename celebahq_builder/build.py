@@ -21,6 +21,7 @@ from celebahq_builder.hdf5_format.labels_file import labels_path, write_sidecar
 from celebahq_builder.hdf5_format.row_tables import are_tables_of, write_row_tables
 from celebahq_builder.hdf5_format.rows import Rows
 from celebahq_builder.landmark_lists.match import read_landmarks
+from celebahq_builder.marks import MARKS_VERSION
 from celebahq_builder.official.places import read_places
 from celebahq_builder.process_photos import Photos, count_reasons, limits, process_missing, process_photos
 from celebahq_builder.quality import SCORE_VERSION
@@ -28,7 +29,7 @@ from celebahq_builder.report.summary import BuildResult, build_result, log_summa
 from celebahq_builder.restore_settings import resolve_auto
 from celebahq_builder.sources.input_photos import list_input, origin, photos_sha256
 from celebahq_builder.sources.remote import url_of
-from celebahq_builder.state.best_faces import Choice, with_outcomes
+from celebahq_builder.state.best_faces import Choice, with_outcomes, with_refusals
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.failure import is_failure
@@ -69,7 +70,7 @@ def build(config: BuildConfig) -> BuildResult:
     listing = list_input(config)
     places, list_sha256 = read_places(config, listing)
     names = listing.names
-    lists = read_name_lists(config.exclude, config.include, names)
+    lists = read_name_lists(config.exclude, config.include, names, config.refuse)
     labels = read_photo_labels(config.labels, names)
     chosen: dict[str, str | float] = {**lists.digests(), **labels_digest(labels), **masks_digest(config.masks, names)}
     config, weights_sha256 = resolve_auto(config)
@@ -89,6 +90,7 @@ def build(config: BuildConfig) -> BuildResult:
         "builder_version": version(),
         "computed_on": node_facts(),
         "score_version": SCORE_VERSION,
+        "marks_version": MARKS_VERSION,
         "input": origin(config),
         **config.face_options(),
         **config.thresholds(),
@@ -124,7 +126,7 @@ def build(config: BuildConfig) -> BuildResult:
         else:
             folder.remove()
     result = build_result(config, len(names), rows, choice, report)
-    _raise_what_is_left(config, result, rows)
+    _raise_what_is_left(config, result, with_refusals(rows, choice))
     return result
 
 
@@ -177,6 +179,7 @@ def _attributes(
     return {
         "config": json.dumps(config.recipe() | options),
         "score_version": SCORE_VERSION,
+        "marks_version": MARKS_VERSION,
         "weights_sha256": weights_sha256,
         "computed_on": json.dumps(node_facts()),
         "num_photos": len(names),
@@ -205,6 +208,7 @@ def _write_report(config: BuildConfig, rows: list[Row], choice: Choice) -> Path:
     from celebahq_builder.report.photos import PhotoTask, photo_images
 
     path = report_path(config.output)
+    rows = with_refusals(rows, choice)
     _log.info(f"writing {printable(path)}")
     try:
         kept, refused = shown_photos(rows, choice)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from celebahq.errors import CelebAHQError
 from celebahq.files import printable
 from celebahq.options import check_options
+from celebahq_builder.marks import Mark
 from celebahq_builder.sources.remote import url_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ MAX_INVENTED = 0.01  # docs/measurements.md: from which photographs that is
 AUTO_SHARD_FACES = 10_000
 MOST_SHARDS = 99_999  # the digits of their names
 _RAY_ADDRESS = re.compile(r"auto|local|(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}")
-CHOOSING_OPTIONS = ("keep", "dedupe", "compression")
+CHOOSING_OPTIONS = ("keep", "refuse", "dedupe", "compression")
 
 
 class BuildError(CelebAHQError):
@@ -97,6 +98,9 @@ class BuildConfig:
     landmarks_from: Literal["dlib68", "detector"] = "dlib68"
     """What places the five points: dlib's 68-point model, or CenterFace itself (needs --detector centerface), without
     anything that was trained on 300-W."""
+    refuse: tuple[Mark, ...] = ()
+    """Which marks keep a face out, e.g. --refuse blurred dark. Every face is measured in its photograph and marked;
+    without this option marks are only shown (docs/building.md says what each means)."""
     dedupe: Literal["exact", "near", "off"] = "exact"
     """Keep one of several equal faces: same pixels, same box; or also re-compressed and resized copies; or all."""
     exclude: Path | None = None
@@ -192,9 +196,9 @@ class BuildConfig:
         later = {"decoder": "default", "landmarks_from": "dlib68"}
         return options | {name: getattr(self, name) for name, old in later.items() if getattr(self, name) != old}
 
-    def recipe(self) -> dict[str, str | int | float]:
+    def recipe(self) -> dict[str, str | int | float | list[str]]:
         """Options that the finished file depends on; neither a path of this machine nor the number of workers does."""
-        chosen = {name: getattr(self, name) for name in CHOOSING_OPTIONS}
+        chosen = {name: getattr(self, name) for name in CHOOSING_OPTIONS} | {"refuse": sorted(set(self.refuse))}
         chosen |= {} if self.shards is None else {"shards": self.shards}
         return self.face_options() | self.thresholds() | chosen
 
@@ -204,7 +208,8 @@ class BuildConfig:
         for f in fields(self):
             value = getattr(self, f.name)
             if value != f.default:
-                words += [flag(f.name)] if value is True else [flag(f.name), _shown(value)]
+                values = value if isinstance(value, tuple) else () if value is True else (value,)
+                words += [flag(f.name), *map(_shown, values)]
         return shlex.join(words)
 
     def __str__(self) -> str:
@@ -214,6 +219,8 @@ class BuildConfig:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return " ".join(map(_shown, value)) or "none"
     return printable((url_of(value) if isinstance(value, Path) else "") or value)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
+from celebahq_builder.marks import marks_text
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
 from celebahq_builder.state.build_folder import encode_face
 from celebahq_builder.state.manifest import Row
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 LARGEST_FILE_BYTES = 2_000_000_000  # as much as decoding may take in all
 WORKER_IMPORTS = tuple(
-    f"celebahq_builder.{name}" for name in ("align", "landmarks", "perceptual_hash", "photos", "quality")
+    f"celebahq_builder.{name}"
+    for name in ("align", "landmarks", "mark_measures", "perceptual_hash", "photos", "quality")
 )
 """What a worker loads before its first photo, whose time it is not."""
 
@@ -138,6 +140,7 @@ def _row_of_face(
     """Restore, align and score one face; return its row, and the face as it is stored."""
     from celebahq_builder.align import plan_face
     from celebahq_builder.coverage import inside_photo
+    from celebahq_builder.mark_measures import measure_marks
     from celebahq_builder.perceptual_hash import perceptual_hash
     from celebahq_builder.quality import quality_score
 
@@ -155,6 +158,7 @@ def _row_of_face(
         score=float(quality.score),
         breadth=float(quality.breadth),
         isotropy=float(quality.isotropy),
+        marks=marks_text(measure_marks(photo, crop.quad, resolution)),
         perceptual_hash=perceptual_hash(image),
         place=task.place,
         face_sha256=hashlib.sha256(data).hexdigest(),

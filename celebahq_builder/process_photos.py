@@ -67,7 +67,7 @@ def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> li
     config, lists = photos.config, photos.lists
     best, rows = BestFaces(config.keep, config.dedupe), []
     for row in before:
-        if row.status == "aligned" and not lists.exclude.has(row):
+        if row.status == "aligned" and not lists.left_out(row):
             best.offer(row, lists.include.has(row))
     folder.remove_all_faces_but(best.rows())
 
@@ -82,7 +82,7 @@ def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> li
                 if row.status == "refused":
                     num_refused += 1
                     continue
-                if lists.exclude.has(row):
+                if lists.left_out(row):
                     continue
                 entered, evicted, _ = best.offer(row, lists.include.has(row))
                 for other in evicted:

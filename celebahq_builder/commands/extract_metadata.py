@@ -9,14 +9,14 @@ import numpy as np
 from celebahq_builder.hdf5 import Dataset
 
 METADATA = "metadata.jsonl"
-_COLUMNS = ("source", "face_index", "score", "landmarks", "quad")
+_COLUMNS = ("source", "face_index", "score", "marks", "landmarks", "quad")
 
 
 def metadata_lines(dataset: Dataset, images: Sequence[tuple[int, str]]) -> bytes:
-    """Return the lines: file_name, row, and what the file knows of source, face_index, score, landmarks, quad, label.
+    """Return the lines: file_name, row, and what the file knows of source, face_index, score, marks, landmarks, quad.
 
-    Landmarks and quad are in pixels of the photo that the face was cut from. `label` is the name of the class where
-    each row has one; else `labels` is all of them by name, or their list.
+    Landmarks and quad are in pixels of the photo that the face was cut from. Beside them, `label` is the name of the
+    class where each row has one; else `labels` is all of them by name, or their list.
 
     Args:
         images: (row, name of the file) of each.

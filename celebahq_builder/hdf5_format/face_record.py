@@ -34,6 +34,8 @@ class FaceRecord:
     """What of the crop lies outside the photo, 0 to 1."""
     invented: float | None = None
     """What of the face does: of a fixed oval around eyes, nose, mouth and chin."""
+    marks: str | None = None
+    """What was noticed about the face in its photo, separated by spaces."""
     idx: int | None = None
     """Place in the official CelebA-HQ; so are the next three, of its image_list.txt."""
     orig_idx: int | None = None
@@ -56,6 +58,7 @@ _COLUMNS = {
     "isotropy": (np.float64, ()),
     "padding": (np.float64, ()),
     "invented": (np.float64, ()),
+    "marks": (h5py.string_dtype("utf-8"), ()),
     "idx": (np.int32, ()),
     "orig_idx": (np.int32, ()),
     "proc_md5": (np.dtype("S32"), ()),

@@ -94,6 +94,8 @@ def write_parts(
     attributes = dict(first.dataset.attributes) | {"config": json.dumps(options)}
     for name in (*_OF_ALL_PHOTOS, *_WRITERS):
         attributes.pop(name, None)
+    if len({part.dataset.attributes.get("marks_version", 0) for part in parts}) > 1:
+        attributes["marks_version"] = 0  # a build that goes on from here measures all anew
     columns = {name: _gathered([part.faces[name] for part in parts], order) for name in names}
     labels = None
     if all(part.dataset.labels is not None for part in parts):

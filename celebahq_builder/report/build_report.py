@@ -221,7 +221,10 @@ def _reasons(rows: list[Row]) -> Section | None:
 
 
 def _settings(config: BuildConfig) -> Section:
-    table: list[tuple[str, object]] = [(flag(f.name), getattr(config, f.name)) for f in fields(config)]
+    values = ((f.name, getattr(config, f.name)) for f in fields(config))
+    table: list[tuple[str, object]] = [
+        (flag(name), " ".join(value) or "none" if isinstance(value, tuple) else value) for name, value in values
+    ]
     about = "The command, and every option."
     return Section(title="How it was made", about=about, lines=[config.command()], table=table)
 

@@ -2,6 +2,8 @@
 
 import logging
 import shlex
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from celebahq_builder.process_photos import count_reasons
 from celebahq_builder.report.training_time import training_estimate
 from celebahq_builder.sources.input_photos import left_out
 from celebahq_builder.sources.listing import Listing
-from celebahq_builder.state.best_faces import Choice
+from celebahq_builder.state.best_faces import Choice, with_refusals
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.shard_files import ShardFiles
@@ -38,6 +40,8 @@ class BuildResult:
     """Faces that --exclude names."""
     refused: dict[str, int] | None = None
     """Reason -> how many photos and faces were refused for it, the most frequent first; faults are among them."""
+    marks: dict[str, int] | None = None
+    """Mark -> how many rows of the dataset have it, the most frequent first."""
     faults: tuple[Row, ...] = ()
     """Rows of the photos that failed, which the same command tries again."""
 
@@ -56,9 +60,16 @@ def build_result(config: BuildConfig, num_photos: int, rows: list[Row], choice: 
         num_duplicates=len(choice.duplicates),
         num_below_cutoff=len(choice.below_cutoff),
         num_excluded=len(choice.excluded),
-        refused=dict(count_reasons(rows)),
+        refused=dict(count_reasons(with_refusals(rows, choice))),
+        marks=count_marks(choice.kept),
         faults=tuple(row for row in rows if is_failure(row.reason)),
     )
+
+
+def count_marks(rows: Iterable[Row]) -> dict[str, int]:
+    """Return how many rows have each mark, the most frequent first."""
+    counts = Counter(mark for row in rows for mark in row.marks.split())
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def log_summary(config: BuildConfig, listing: Listing, result: BuildResult) -> None:
@@ -77,6 +88,7 @@ def log_summary(config: BuildConfig, listing: Listing, result: BuildResult) -> N
         lines.append((result.num_excluded, "faces excluded by --exclude"))
     if result.num_duplicates:
         lines.append((result.num_duplicates, "duplicates"))
+    lines += [(count, f"of those faces marked {mark}") for mark, count in (result.marks or {}).items()]
     lines += [(count, f"refused: {reason}") for reason, count in (result.refused or {}).items()]
     width = len(f"{max(count for count, _ in lines):,}")
     _log.info("")

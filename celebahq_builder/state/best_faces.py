@@ -6,9 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from celebahq_builder.hash_index import HashIndex
 from celebahq_builder.state.manifest import Row
-from celebahq_builder.state.name_lists import NameLists
-
-EXCLUDED = "excluded by --exclude"
+from celebahq_builder.state.name_lists import EXCLUDED, NameLists
 
 
 def rank(row: Row) -> tuple[float, str, int]:
@@ -123,6 +121,8 @@ class Choice:
     """Not among the best N, best first."""
     excluded: list[Row] = field(default_factory=list)
     """Named by --exclude, best first."""
+    marked: list[Row] = field(default_factory=list)
+    """Refused for a mark that --refuse names, best first: with that as their reason."""
 
 
 def choose(rows: Iterable[Row], keep: int, dedupe: str, lists: NameLists | None = None) -> Choice:
@@ -136,8 +136,11 @@ def choose(rows: Iterable[Row], keep: int, dedupe: str, lists: NameLists | None 
     best, choice = BestFaces(keep, dedupe), Choice()
     aligned = sorted((row for row in rows if row.status == "aligned"), key=rank)
     for row in sorted(aligned, key=lambda row: not lists.include.has(row)):
-        if lists.exclude.has(row):
-            choice.excluded.append(row)
+        if why := lists.left_out(row):
+            if why == EXCLUDED:
+                choice.excluded.append(row)
+            else:
+                choice.marked.append(replace(row, status="refused", reason=why, detail=f"its marks: {row.marks}"))
             continue
         entered, _, kept = best.offer(row, always=lists.include.has(row))
         if entered:
@@ -150,10 +153,16 @@ def choose(rows: Iterable[Row], keep: int, dedupe: str, lists: NameLists | None 
     return choice
 
 
+def with_refusals(rows: Iterable[Row], choice: Choice) -> list[Row]:
+    """Return the rows with those as refused whose marks --refuse names."""
+    marked = {row.key: row for row in choice.marked}
+    return [marked.get(row.key, row) for row in rows]
+
+
 def with_outcomes(rows: Iterable[Row], choice: Choice) -> list[Row]:
     """Return the rows with what became of each aligned face written into them."""
     outcomes = {row.key: f"row {i}" for i, row in enumerate(choice.kept)}
     outcomes |= {row.key: f"duplicate of {kept.source}" for row, kept in choice.duplicates}
     outcomes |= {row.key: "not among the best" for row in choice.below_cutoff}
-    outcomes |= {row.key: EXCLUDED for row in choice.excluded}
+    outcomes |= {row.key: EXCLUDED for row in choice.excluded} | {row.key: row.reason for row in choice.marked}
     return [replace(row, outcome=outcomes.get(row.key, "")) for row in rows]

@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from celebahq_builder.config import THRESHOLD_OPTIONS, BuildConfig, flag
+from celebahq_builder.marks import MARKS_VERSION, UNMEASURED
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.name_lists import NameLists
 from celebahq_builder.thresholds import MAY_BE_INCLUDED, fulfils
@@ -29,6 +31,12 @@ def without_changed_decisions(
     if again and changed:
         names = ", ".join(map(flag, changed))
         _log.info(f"{names}: other than before, {len(again):,} photos are looked at again")
+    if before.get("marks_version", 0) != MARKS_VERSION:
+        rows = [replace(row, marks=UNMEASURED) if row.status == "aligned" else row for row in rows]
+    unknown = {row.source for row in rows if row.status == "aligned" and row.marks == UNMEASURED} - again
+    if config.refuse and unknown:
+        again |= unknown
+        _log.info(f"--refuse: marks are not known, the faces of {len(unknown):,} photos are measured again")
     if before.get("score_version", 1) != score_version:
         scored = {row.source for row in rows if row.status == "aligned"} - again
         again |= scored

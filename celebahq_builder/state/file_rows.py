@@ -8,9 +8,10 @@ import numpy as np
 
 from celebahq_builder.hdf5_format.rows import Rows, row_id, rows_of_dicts
 from celebahq_builder.landmarks import eye_distance
-from celebahq_builder.state.best_faces import EXCLUDED, Choice
+from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.name_lists import EXCLUDED
 
 BEATEN, DUPLICATE = "not among the best", "duplicate"
 _SAME = (
@@ -35,6 +36,8 @@ def file_rows(rows: Iterable[Row], choice: Choice) -> Rows:
         became[row.key] = {"status": "beaten", "reason": BEATEN}
     for row in choice.excluded:
         became[row.key] = {"reason": EXCLUDED}
+    for row in choice.marked:
+        became[row.key] = {"reason": row.reason}
     for row, kept in choice.duplicates:
         became[row.key] = {"status": "duplicate", "reason": DUPLICATE, "duplicate_of": row_id(*kept.key)}
     return rows_of_dicts(_facts(row) | became.get(row.key, {}) for row in rows)

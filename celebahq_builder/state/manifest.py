@@ -17,7 +17,7 @@ from celebahq_builder.config import THRESHOLD_OPTIONS, BuildError, flag
 Point = tuple[float, float]
 
 # What the header holds besides options, as a message names it.
-_MAY_CHANGE = {*THRESHOLD_OPTIONS, "looked_for", "score_version", "computed_on"}
+_MAY_CHANGE = {*THRESHOLD_OPTIONS, "looked_for", "score_version", "marks_version", "computed_on"}
 _NOT_OPTIONS = {"builder_version": "builder_version", "weights_sha256": "weights of --restore and --detector"}
 
 
@@ -68,7 +68,7 @@ class Row:
     turned: int = 0
     """Degrees counter-clockwise that bring the photo upright, where it lies on its side."""
     marks: str = ""
-    """What was noticed about the face, separated by spaces."""
+    """What was noticed about the face in its photo, separated by spaces (marks.py)."""
     overridden: str = ""
     """The reason for which it would be refused, had --include not named it."""
     num_judged: int | None = None

@@ -10,9 +10,12 @@ from pathlib import Path
 
 from celebahq.files import printable, text_lines
 from celebahq_builder.config import BuildError
+from celebahq_builder.marks import refusing_mark
 from celebahq_builder.state.manifest import Row
 
 _log = logging.getLogger("celebahq.build")
+EXCLUDED, MARKED = "excluded by --exclude", "marked "
+"""Reasons; the second one is followed by the mark."""
 _ROW_ID = re.compile(r"(.+)#(-1|[0-9]{1,9})", re.DOTALL)
 _SHOWN = 5
 BLANKS = " \t\v\f"
@@ -55,6 +58,16 @@ class NameLists:
 
     exclude: NameList = field(default_factory=NameList)
     include: NameList = field(default_factory=NameList)
+    refuse: tuple[str, ...] = ()
+    """Marks that keep a face out, unless `include` names it."""
+
+    def left_out(self, row: Row) -> str:
+        """Return why an aligned face is left out whatever its score: a reason to count by; empty where it is not."""
+        if self.exclude.has(row):
+            return EXCLUDED
+        if self.refuse and not self.include.has(row) and (mark := refusing_mark(row.marks, self.refuse)):
+            return f"{MARKED}{mark}"
+        return ""
 
     def digests(self) -> dict[str, str]:
         """Return what the file records of the lists: their hashes, whatever order, comments and repeats they have."""
@@ -66,11 +79,14 @@ class NameLists:
         return found
 
 
-def read_name_lists(exclude: Path | None, include: Path | None, photos: Iterable[str]) -> NameLists:
+def read_name_lists(
+    exclude: Path | None, include: Path | None, photos: Iterable[str], refuse: Iterable[str] = ()
+) -> NameLists:
     """Read the lists.
 
     Args:
         photos: the names of all photos, which tell `a#1`, a photo, from the second face of `a`.
+        refuse: of --refuse.
 
     Raises:
         BuildError: a list cannot be read, or a face or photo is in both.
@@ -79,6 +95,7 @@ def read_name_lists(exclude: Path | None, include: Path | None, photos: Iterable
     lists = NameLists(
         NameList() if exclude is None else read_name_list("--exclude", exclude, known),
         NameList() if include is None else read_name_list("--include", include, known),
+        tuple(refuse),
     )
     both = lists.exclude.photos & lists.include.photos | {
         source

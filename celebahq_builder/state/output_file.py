@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from celebahq.files import printable
-from celebahq_builder.config import FACE_OPTIONS, THRESHOLD_OPTIONS, BuildConfig, BuildError, flag
+from celebahq_builder.config import CHOOSING_OPTIONS, FACE_OPTIONS, THRESHOLD_OPTIONS, BuildConfig, BuildError, flag
 from celebahq_builder.hdf5_format.labels_file import labels_path
 from celebahq_builder.hdf5_format.levels import DatasetError
 from celebahq_builder.hdf5_format.rows import Rows, find_rows
@@ -22,7 +22,7 @@ _REMEDY = "move it away or choose another --output"
 _LISTS = ("exclude_sha256", "include_sha256", "labels_sha256", "masks_sha256", "edited")
 _SOMETIMES = ("decoder", "landmarks_from", "image_list_sha256", "shards", *_LISTS)
 """Options that a file records only where they are given."""
-_MAY_CHANGE = {*THRESHOLD_OPTIONS, "keep", "dedupe", "compression", "shards", *_LISTS}
+_MAY_CHANGE = {*THRESHOLD_OPTIONS, *CHOOSING_OPTIONS, "shards", *_LISTS}
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
         raise BuildError(f"{error}; {_REMEDY}") from None
     _refuse_foreign_shards(config)
     before, now = _options(found), _options(attributes)
-    options = before | {"score_version": found.get("score_version", 1)}
+    options = before | {"score_version": found.get("score_version", 1), "marks_version": found.get("marks_version", 0)}
     # What an earlier version had no option for is no difference, where this command leaves that option alone.
     defaults = BuildConfig(input=config.input).recipe() if before else {}
     # But one that select or merge left out, because the files differed in it, is.

@@ -124,5 +124,6 @@ def _record(row: Row) -> FaceRecord:
         isotropy=row.isotropy,
         padding=row.padding,
         invented=row.invented,
+        marks=row.marks,
         idx=row.place,
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from celebahq_builder import landmarks, process_photo, process_photos
+from celebahq_builder import landmarks, mark_measures, process_photo, process_photos
 from celebahq_builder.dataset import main
 from celebahq_builder.hdf5 import DatasetWriter, FaceRecord
 from celebahq_builder.process_photo import Result
@@ -201,6 +201,8 @@ def looked_at(monkeypatch, rebuilding):
         return process_photo.process_task(task)
 
     monkeypatch.setattr(landmarks, "find_faces", rebuilding.found_faces)
+    monkeypatch.setattr(mark_measures, "measure_marks", lambda photo, quad, resolution: photo)
+    monkeypatch.setattr(process_photo, "marks_text", rebuilding.marks_of)
     monkeypatch.setattr(process_photos, "process_task", counted)
     return names
 

@@ -40,6 +40,11 @@ def found_faces(photo, faces, min_face, detector, check, landmarks_from):
     return found if faces == "all" else found[:1]
 
 
+def marks_of(photo):
+    """In the place of marks_text: what the second pixel says."""
+    return ("", "dark", "gray", "blurred gray")[int(photo[1, 0, 0]) % 4]
+
+
 def make_photo(path: Path, seed: int, png) -> None:
     """Write a photo; those of seeds 3, 13, 23 ... are equal."""
     rng = np.random.default_rng(3 if seed % 10 == 3 else seed)
@@ -73,7 +78,8 @@ class Sequence:
 
     def change(self) -> str:
         """Change something; return what."""
-        kinds = ["add", "remove", "rewrite", "keep", "dedupe", "exclude", "include", "threshold", "compression"]
+        kinds = ["add", "remove", "rewrite", "keep", "dedupe", "exclude", "include", "threshold"]
+        kinds += ["compression", "refuse"]
         kinds += [] if self.config.shards is None else ["shards"] * 3
         kind = self.rng.choice(kinds)
         if kind == "add":
@@ -96,6 +102,8 @@ class Sequence:
             self.config = replace(self.config, **{name: self.rng.choice(values)})
         elif kind == "shards":
             self.config = replace(self.config, shards=self.rng.choice([1, 2, 3, "auto"]))
+        elif kind == "refuse":
+            self.config = replace(self.config, refuse=self.rng.choice([(), ("dark",), ("blurred", "gray")]))
         elif kind == "compression":
             self.config = replace(self.config, compression=self.rng.choice(["none", "gzip"]))
         return kind

@@ -194,6 +194,51 @@ def test_faces_of_an_older_score_are_scored_anew_and_other_rows_stay(sequence, l
     assert sequence.rebuild(looked_at) == sorted(used | {"a/08.png"})
 
 
+def test_refuse_decides_by_the_rows_and_taken_back_renders_only_what_is_missing(sequence, looked_at, logged):
+    sequence.set(keep=50)
+    sequence.rebuild(looked_at)
+    marked = [name for name, row in sequence.rows().items() if "gray" in row["marks"].split()]
+    assert 0 < len(marked) < len([row for row in sequence.rows().values() if row["status"] == "kept"])
+    sequence.set(refuse=("gray",))
+    assert sequence.rebuild(looked_at) == [], "no photo is looked at"
+    rows = sequence.rows()
+    for name in marked:
+        assert (rows[name]["status"], rows[name]["reason"], rows[name]["row"]) == ("refused", "marked gray", -1)
+        assert rows[name]["score"] is not None
+    result = build(replace(sequence.config, output=sequence.folder / "other.h5"))
+    assert result.refused["marked gray"] == len(marked) and "gray" not in result.marks
+    assert any(line.getMessage().strip().endswith("refused: marked gray") for line in logged)
+    sequence.listed("include", marked[0])
+    assert sequence.rebuild(looked_at) == [marked[0].split("#")[0]]
+    assert sequence.rows()[marked[0]]["status"] == "kept", "a person knows better"
+    sequence.set(refuse=(), include=None)
+    assert sequence.rebuild(looked_at) == sorted({name.split("#")[0] for name in marked[1:]})
+
+
+def test_marks_of_another_version_are_unknown_until_refuse_asks_for_them(sequence, looked_at, monkeypatch):
+    sequence.set(keep=50)
+    build(sequence.config)
+    with h5py.File(sequence.config.output, "r+") as file:  # as of before, when nothing was marked
+        del file.attrs["marks_version"], file["faces/marks"]
+        marks = file["rows/marks"]
+        marks[:] = [""] * len(marks)
+        recipe = json.loads(file.attrs["config"])
+        del recipe["refuse"]
+        file.attrs["config"] = json.dumps(recipe)
+    before = sequence.config.output.read_bytes()
+    del looked_at[:]
+    build(sequence.config)
+    assert looked_at == [] and sequence.config.output.read_bytes() == before, "a finished file is left alone"
+    sequence.add()
+    build(sequence.config)
+    assert looked_at == [sequence.names()[4]] == ["a/08.png"]
+    known = {name: row["marks"] for name, row in sequence.rows().items() if row["status"] == "kept"}
+    assert known.pop("a/08.png#0") != "unmeasured" and set(known.values()) == {"unmeasured"}
+    sequence.set(refuse=("gray",))
+    assert sequence.rebuild(looked_at) == sorted({name.split("#")[0] for name in known})
+    assert "unmeasured" not in {row["marks"] for row in sequence.rows().values()}
+
+
 def test_damaged_face_of_the_file_is_one_line_and_nothing_is_lost(sequence, monkeypatch):
     from celebahq_builder.hdf5 import Dataset, DatasetError
 

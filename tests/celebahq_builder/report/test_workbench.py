@@ -66,7 +66,8 @@ def aligned(source, score, **facts):
 @pytest.fixture
 def small(tmp_path):
     """A page of every kind of row: six kept, two not among the best, a duplicate, three refused, one failed."""
-    rows = [aligned(f"p{i}.jpg", 1 - i / 10, invented=i / 100) for i in range(7)]
+    words = ("", "dark gray", "gray")
+    rows = [aligned(f"p{i}.jpg", 1 - i / 10, invented=i / 100, marks=words[i % 3]) for i in range(7)]
     rows += [aligned(EVIL, 0.05, detail="<b>bold</b>"), aligned("again.jpg", 0.5, pixel_sha256="p2.jpg")]
     rows += [row("x.jpg", reason="no face found"), row("y.jpg", reason="no face found")]
     rows += [row("z.jpg", reason="<i>odd</i>"), row("t.jpg", reason="took longer than 300 s")]
@@ -150,6 +151,8 @@ def test_page_of_many_faces_opens_from_the_disk_too(open_page, large):
 def test_every_kind_of_row_is_shown_with_its_reason(open_page, small):
     page = open_page(small.as_uri())
     count_is(page, "6 of 13 shown")
+    for mark, shown in (("dark", 2), ("gray", 4), ("gray", 2), ("dark", 6)):  # any of those pressed will do
+        page.click(f"#facets >> text={mark}"), count_is(page, f"{shown} of 13 shown")
     page.click("#statuses >> text=kept")
     count_is(page, "13 of 13 shown")
     page.click("#statuses >> text=refused")
