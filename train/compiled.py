@@ -6,13 +6,23 @@ from collections.abc import Callable
 
 import torch
 
+from train.config import TrainError
 from zoo.progan import Discriminator, Generator
 
 _COMPILED: "weakref.WeakSet[Discriminator]" = weakref.WeakSet()
 
 
 def compile_networks(generator: Generator, discriminator: Discriminator) -> None:
-    """Let two networks be compiled at their next call, in place; what `compiled` decorates is, for this D."""
+    """Let two networks be compiled at their next call, in place; what `compiled` decorates is, for this D.
+
+    Raises:
+        TrainError: the penalty takes double backward, which does not pass through what is compiled.
+    """
+    if not discriminator.config.has_adjoint:
+        raise TrainError(
+            "--compile: got a discriminator with normalization or minibatch discrimination, expected one without; "
+            "leave out --compile"
+        )
     generator.compile(dynamic=False)
     discriminator.compile(dynamic=False)
     _COMPILED.add(discriminator)

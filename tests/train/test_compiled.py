@@ -40,6 +40,12 @@ def test_compiled_iterations_equal_eager_ones_but_for_rounding(alpha):
     assert (vector - eager).abs().mean() < 3e-5  # see test_step.py: Adam's first steps
 
 
+def test_a_discriminator_that_needs_double_backward_is_refused():
+    config = TrainConfig(dataset=".", fmap_base=32, fmap_max=8, latent_size=8, discriminator_norm="layer", compile=True)
+    with pytest.raises(TrainError, match="--compile: got a discriminator with normalization"):
+        make_networks(config, resolution=8, image_channels=3, label_size=0, device=CPU, precision="fp32")
+
+
 def test_fused_kernels_and_compile_exclude_each_other():
     with pytest.raises(TrainError, match="--kernels: got fused with --compile, expected one of the two"):
         TrainConfig(dataset=".", kernels="fused", compile=True)
