@@ -82,6 +82,17 @@ def test_ranking_follows_the_official_order(official):
     assert np.quantile(again, 0.975) <= -0.5
 
 
+def test_small_aligned_faces_that_were_chosen_for_celeba_hq_stand_above_the_others(real_data):
+    listed = {line.split()[2] for line in (real_data / "celebahq_image_list.txt").read_text().splitlines()[1:]}
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    for path in sorted((real_data / "celeba_aligned").iterdir()):
+        face = np.ascontiguousarray(read(path)[57:185, 25:153])
+        scores[path.name in listed].append(quality_score(face).score)
+    chosen, others = np.array(scores[True]), np.array(scores[False])
+    assert len(chosen) == len(others) == 300
+    assert (chosen[:, None] > others).mean() >= 0.78  # in-sample; benchmarks/ranking.py prints the nested figure
+
+
 def test_every_step_of_blur_lowers_the_score(crops):
     for face in crops:
         scores = [quality_score(face).score, *(quality_score(blur(face, sigma)).score for sigma in (0.5, 1, 2, 4))]
@@ -129,9 +140,9 @@ def test_turning_changes_no_spectrum_and_mirroring_no_score(crops):
 def test_exposure_and_position_hardly_matter_and_contrast_does(crops):
     for face in crops:
         score, breadth, _ = quality_score(face)
-        assert abs(quality_score(to_uint8(face * 0.8 + 30.0)).breadth - breadth) <= 0.04
-        assert abs(quality_score(np.roll(face, 12, axis=0)).breadth - breadth) <= 0.02
-        assert abs(quality_score(np.roll(face, 12, axis=1)).breadth - breadth) <= 0.02
+        assert abs(quality_score(to_uint8(face * 0.8 + 30.0)).breadth - breadth) <= 0.005
+        assert abs(quality_score(np.roll(face, 12, axis=0)).breadth - breadth) <= 0.015
+        assert abs(quality_score(np.roll(face, 12, axis=1)).breadth - breadth) <= 0.005
         for washed_out in (0.4 * face + 130, face / 4.0):
             assert quality_score(to_uint8(washed_out)).score < 0.95 * score
 
