@@ -1,8 +1,9 @@
 """python benchmarks/table1.py faces.h5: the paper's Table 1 at small scale, every row with the same small budget.
 
 Trains the presets table1-a to table1-h and table1-e-star at 32x32 with fewer feature maps and a shorter schedule, and
-measures each with SWD and MS-SSIM. Everything else (rates, minibatches, normalization, n_critic ...) is the preset's:
-nothing is tuned. The same command goes on where it was stopped, and prints the table of what is there.
+measures each with SWD and MS-SSIM. The schedule and the generator's moving average are scaled to the budget; everything
+else (rates, minibatches, normalization, n_critic ...) is the preset's: nothing is tuned. The same command goes on where
+it was stopped, and prints the table of what is there.
 
     python benchmarks/table1.py celeba32.h5                                   # all nine rows, two seeds: hours
     python benchmarks/table1.py celeba32.h5 --rows c d f g --seeds 0 --kimg 24
@@ -74,6 +75,7 @@ def train_row(options: argparse.Namespace, row: str, seed: int) -> bool:
         stable_kimg=kimg / 10,  # 4x4 to 32x32 in three growths of 600 + 600 kimg, and four tenths at the end
         fade_kimg=kimg / 10,
         total_kimg=kimg,
+        ema_kimg=11.1 * options.kimg / 10000,  # as long a part of the run as in the paper's 10,000 kimg
         fmap_base=options.fmap_base * wider,
         fmap_max=options.fmap_max * wider,
         tick_kimg=kimg / 20,
