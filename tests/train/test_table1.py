@@ -11,6 +11,7 @@ from train.config import TrainConfig, TrainError
 from train.distributed import Ranks
 from train.loop import train
 from train.minibatch import split_of
+from train.posthoc import _generator
 from train.presets import PRESETS, preset_config
 from train.randomness import draw_noise
 from train.setup import architecture_of, make_networks, step_settings
@@ -228,3 +229,11 @@ def test_adam_keeps_its_history_without_the_reset(tmp_path):
         state = torch.load(tmp_path / str(reset) / "checkpoints" / "checkpoint-000000.040.pt", weights_only=True)
         counts[reset] = state["d_adam"]["count"].item()
     assert counts[False] > counts[True] > 0
+
+
+def test_other_averages_of_a_generator_with_batch_norm_are_refused_in_one_line():
+    config = small("table1-b")
+    nets = networks(config)
+    state = {"architecture": nets.generator.config.to_dict()}
+    with pytest.raises(TrainError, match=r"train\.ema: got a generator with batch normalization, expected one without"):
+        _generator(state, nets.g_flat.vector)
