@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, nargs="+", help="photographs")
     parser.add_argument("--output", type=Path, required=True, help="picture to write: two pairs a row")
-    parser.add_argument("--restore", default="fast", choices=("fast", "full"))
+    parser.add_argument("--restore", default="fast", choices=("fast", "fast-free", "full"))
     parser.add_argument("--reduce", type=int, default=1, help="make the photo so many times smaller first")
     parser.add_argument("--quality", type=int, default=0, help="then compress it as a JPEG of this quality")
     args = parser.parse_args()

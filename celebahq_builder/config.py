@@ -74,9 +74,10 @@ class BuildConfig:
     """Side of a face in pixels, a power of two from 16 to 1024; the file also holds every level below."""
     faces: Literal["largest", "all", "center"] = "largest"
     """Which faces of a photo with several: the largest, all of them, or the one nearest to the middle."""
-    restore: Literal["auto", "full", "fast", "off"] = "auto"
+    restore: Literal["auto", "full", "fast", "fast-free", "off"] = "auto"
     """Before the crop: removal of JPEG artifacts, and 4x super-resolution of faces smaller than half the resolution.
-    auto: full on a GPU, fast on a CPU."""
+    auto: full on a GPU, fast on a CPU, both under CC BY-NC 4.0. fast-free, as large as fast and not quite as good, was
+    trained on free pictures alone and is under the Apache License 2.0."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where that runs. auto: on a CUDA GPU where there is one. On a GPU every worker holds its own half gigabyte."""
     geometry: Literal["paper", "released", "ffhq"] = "paper"

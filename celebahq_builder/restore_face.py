@@ -70,7 +70,7 @@ def restore_face(
     Args:
         photo: (H, W, 3) uint8 RGB.
         landmarks: (5, 2) float, pixel indices (x, y), as for align_face.
-        size: "full" or "fast" networks.
+        size: "full", "fast" or "fast-free" networks.
         resolution, geometry: of the crop.
         device: "cpu" or "cuda".
 

@@ -85,7 +85,7 @@ def write_report(
         _stages(choice, images),
         _reasons(rows),
         _settings(config),
-        licenses(detector, config.landmarks_from, config.restore != "off"),
+        licenses(detector, config.landmarks_from, config.restore),
     ]
     page = Page(
         title=config.output.name,

@@ -152,4 +152,4 @@ def _sections(dataset: Dataset) -> list[Section]:
     made = Section(title="How it was made", about="The options that the file records.", table=table)
     detector = None if options.get("landmarks_sha256") else str(options.get("detector", "hog"))
     placed_by = str(options.get("landmarks_from", "dlib68"))
-    return [made, licenses(detector, placed_by, options.get("restore") != "off")]
+    return [made, licenses(detector, placed_by, str(options.get("restore", "fast")))]

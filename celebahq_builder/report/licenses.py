@@ -8,12 +8,12 @@ _FOUND = {
 }
 
 
-def licenses(detector: str | None, landmarks_from: str, restored: bool) -> Section:
+def licenses(detector: str | None, landmarks_from: str, restore: str) -> Section:
     """Say whose terms a dataset falls under beside those of its photographs.
 
     Args:
         detector, landmarks_from: as the options of these names; None where its landmarks were given by a list.
-        restored: its faces went through the restoration networks.
+        restore: as the option of this name, resolved: "off" where its faces went through no restoration networks.
     """
     terms = []
     if detector is not None and landmarks_from == "dlib68":
@@ -29,10 +29,15 @@ def licenses(detector: str | None, landmarks_from: str, restored: bool) -> Secti
             "photographs from the web that its publishers give out under CC BY-NC-ND 4.0; CenterFace's authors put no "
             "such limit on it. Whether a network is bound by its training data is not settled; a lawyer may know."
         )
-    if restored:
+    if restore == "fast-free":
+        terms.append(
+            "The faces were restored by networks under the Apache License 2.0, trained only on pictures in the public "
+            "domain, CC0 and CC BY; the cards of artifacts-fast-free and superres-fast-free-gan name their authors."
+        )
+    elif restore != "off":
         terms.append(
             "The faces were restored by networks under CC BY-NC 4.0, part of whose training data (BSDS500) is for "
-            "non-commercial research only. A build with --restore off does without them."
+            "non-commercial research only. A build with --restore fast-free or off does without them."
         )
     terms.append("The photographs keep the licenses that they have, and whoever they show keeps their rights.")
     return Section(title="Licenses", about="What may be done with these faces.", text=terms)

@@ -104,6 +104,29 @@ def test_other_restoration_is_refused_on_resume_with_both_named(photos, tmp_path
     assert "--restore: this build was begun with off, now it is fast; " in str(caught.value)
 
 
+def test_the_free_networks_restore_a_build_and_are_refused_where_the_others_began(photos, tmp_path):
+    output = tmp_path / "f.h5"
+    one = tmp_path / "one"
+    one.mkdir()
+    shutil.copy(photos / "astronaut.png", one)
+    build(
+        options(
+            one, output, restore="fast-free", keep_build_folder=True, detector="centerface", landmarks_from="detector"
+        )
+    )
+    with h5py.File(output) as file:
+        assert set(json.loads(file.attrs["weights_sha256"])) == {
+            "artifacts-fast-free",
+            "superres-fast-free-gan",
+            "centerface",
+        }
+    told = (tmp_path / "report.html").read_text()
+    assert "public domain, CC0 and CC BY" in told and "BSDS500" not in told and "300-W" not in told
+    output.unlink()
+    with pytest.raises(BuildError, match="--restore: this build was begun with fast-free, now it is fast; "):
+        build(options(one, output, detector="centerface", landmarks_from="detector"))
+
+
 def test_other_weights_are_refused_on_resume(photos, tmp_path):
     output = tmp_path / "f.h5"
     build(options(photos, output, keep_build_folder=True, resolution=64))

@@ -30,10 +30,11 @@ def psnr(a, b):
     return 10 * np.log10(255**2 / np.mean((a.astype(float) - b) ** 2))
 
 
+@pytest.mark.parametrize("size", ["fast", "fast-free"])
 @pytest.mark.parametrize("quality", [10, 20, 40])
-def test_artifact_removal_brings_a_jpeg_nearer_to_its_original(original, quality):
+def test_artifact_removal_brings_a_jpeg_nearer_to_its_original(original, quality, size):
     damaged = jpeg(original, quality)
-    assert psnr(original, remove_artifacts(damaged, "fast")) > psnr(original, damaged) + 0.5
+    assert psnr(original, remove_artifacts(damaged, size)) > psnr(original, damaged) + 0.5
 
 
 def test_undamaged_photo_is_left_as_it_is(original):
@@ -41,12 +42,13 @@ def test_undamaged_photo_is_left_as_it_is(original):
     assert np.array_equal(restored, original) and restored is not original
 
 
-def test_super_resolution_is_nearer_to_the_original_than_bicubic(original):
+@pytest.mark.parametrize("size", ["fast", "fast-free"])
+def test_super_resolution_is_nearer_to_the_original_than_bicubic(original, size):
     small = np.asarray(Image.fromarray(original).resize((48, 48), Image.Resampling.BICUBIC))
     bicubic = np.asarray(Image.fromarray(small).resize((192, 192), Image.Resampling.BICUBIC))
-    assert psnr(original, super_resolve(small, "fast", "psnr")) > psnr(original, bicubic) + 1
+    assert psnr(original, super_resolve(small, size, "psnr")) > psnr(original, bicubic) + 1
     # Texture costs error, but neither place nor colour.
-    painted = super_resolve(small, "fast", "gan")
+    painted = super_resolve(small, size, "gan")
     assert psnr(original, painted) > psnr(original, bicubic) - 2
     reduced = cv2.resize(painted, (48, 48), interpolation=cv2.INTER_AREA)
     assert np.abs(reduced.mean((0, 1)) - small.mean((0, 1))).max() < 1
@@ -95,7 +97,7 @@ def test_black_and_white_stay_black_and_white(value):
 @pytest.mark.parametrize(
     ("call", "text"),
     [
-        (lambda photo: remove_artifacts(photo, "huge"), "size: got 'huge', expected 'full' or 'fast'"),
+        (lambda photo: remove_artifacts(photo, "huge"), "size: got 'huge', expected 'full', 'fast' or 'fast-free'"),
         (lambda photo: super_resolve(photo, "fast", "vgg"), "kind: got 'vgg', expected 'gan' or 'psnr'"),
         (
             lambda photo: remove_artifacts(photo, "fast", "tpu"),

@@ -177,19 +177,23 @@ def test_options_and_command_are_shown(page):
 
 
 def test_licenses_of_the_models_that_were_used_are_told_and_of_no_others():
-    def told(detector, restored, landmarks_from="dlib68"):
-        return " ".join(licenses(detector, landmarks_from, restored).text)
+    def told(detector, restore, landmarks_from="dlib68"):
+        return " ".join(licenses(detector, landmarks_from, restore).text)
 
-    detected = told("hog", False)
+    detected = told("hog", "off")
     assert "iBUG 300-W, whose license excludes commercial use" in detected and "BSDS500" not in detected
     assert "CenterFace (" not in detected
     for detector in ("auto", "centerface"):
-        assert "300-W, whose license" in told(detector, False) and "WIDER FACE" in told(detector, False)
-    own = told("centerface", False, "detector")
+        assert "300-W, whose license" in told(detector, "off") and "WIDER FACE" in told(detector, "off")
+    own = told("centerface", "off", "detector")
     assert "300-W" not in own and "also placed the landmarks" in own and "Copyright (c) 2019 StarClouds" in own
-    given = told(None, True)
-    assert "300-W" not in given and "CC BY-NC 4.0" in given
-    nothing = told(None, False)
+    for restore in ("fast", "full"):
+        given = told(None, restore)
+        assert "300-W" not in given and "CC BY-NC 4.0" in given and "--restore fast-free or off" in given
+    free = told(None, "fast-free")
+    assert "BY-NC" not in free and "BSDS500" not in free and "commercial" not in free
+    assert "Apache License 2.0, trained only on pictures in the public domain, CC0 and CC BY" in free
+    nothing = told(None, "off")
     assert "commercial" not in nothing and "photographs keep the licenses" in nothing
 
 

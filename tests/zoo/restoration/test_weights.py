@@ -85,9 +85,14 @@ def test_what_ships_loads_and_tells_its_license_and_metrics(name):
     net, size = name.split("-")[:2]
     assert load_restoration(folder).config == build(net, size).config
     config = json.loads((folder / "config.json").read_text())
-    assert config["license"]["non_commercial"] is True and "BSDS500" in config["license"]["data"]
     card = (folder / "README.md").read_text()
-    assert "non-commercial" in card and "BSDS500" in card
+    if "-free" in name:
+        assert config["license"] == config["license"] | {"weights": "Apache-2.0", "non_commercial": False}
+        assert "Commercial use is open" in card and "restoration_free_pictures.csv" in card
+        assert not any(word in card + json.dumps(config) for word in ("BSDS", "T91", "BY-NC", "non-commercial use"))
+    else:
+        assert config["license"]["non_commercial"] is True and "BSDS500" in config["license"]["data"]
+        assert "non-commercial" in card and "BSDS500" in card
     # The metrics on the card were measured on these very weights.
     (entry,) = read_metrics(folder)
     for value in entry["values"].values():
@@ -99,5 +104,6 @@ def test_what_ships_loads_and_tells_its_license_and_metrics(name):
 def test_what_ships_is_at_most_24_mb_together_and_8_mb_a_file():
     folders = [shipped_folder(name) for name in SHIPPED]
     assert {"artifacts-fast", "superres-fast-gan", "superres-fast-psnr"} <= set(SHIPPED)
+    assert {"artifacts-fast-free", "superres-fast-free-gan", "superres-fast-free-psnr"} <= set(SHIPPED)
     sizes = [path.stat().st_size for path in folders[0].parent.rglob("*") if path.is_file()]
     assert sum(sizes) <= 24e6 and max(sizes) <= 8e6
