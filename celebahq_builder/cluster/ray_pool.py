@@ -10,9 +10,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from celebahq.errors import CelebAHQError
+from celebahq.files import lock
 from celebahq_builder.cluster.batches import IN_FLIGHT, TaskLostError, run_in_batches
 from celebahq_builder.cluster.node_facts import node_facts
 from celebahq_builder.cluster.node_task import TASK_BYTES, Demands, Unfit, process_batch
@@ -22,7 +23,9 @@ RETRIES = 3
 """Of a task whose process or node ended, by Ray itself."""
 _LOOK_SECONDS = 5.0  # between two counts of the nodes
 _SHIPPED = ("celebahq", "celebahq_builder", "zoo")
-_PREFIX = "celebahq-"
+_STORE_BYTES = 2_000_000_000
+"""Most of the object store of "local": macOS allows no more, and Ray refuses 10 GB where /dev/shm is small."""
+_PREFIX, _LOCK = "celebahq-", "build.lock"
 _LONGEST_ROOT = 20  # Ray's sockets lie 80 characters below it, and a socket's path may have 103
 _RESUME = "run the same command again to continue"
 
@@ -67,6 +70,7 @@ class RayCluster:
             ray.shutdown()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+            self._lock.close()
 
     def run(self, function: Callable[[Any], Any], items: Iterable[Any], limits: Limits) -> Iterator[tuple[Any, Any]]:
         """Yield (item, function(item) or a Failure) as they are ready, in any order: executors.run on the cluster.
@@ -89,9 +93,9 @@ class RayCluster:
 
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
         if self._address == "local":
-            self._folder = _own_folder()
+            self._folder, self._lock = _own_folder()
             options |= {"num_cpus": self._workers, "include_dashboard": False, "_temp_dir": str(self._folder)}
-            options["object_store_memory"] = 2 * IN_FLIGHT * self._workers * TASK_BYTES // 2
+            options["object_store_memory"] = min(_STORE_BYTES, IN_FLIGHT * self._workers * TASK_BYTES)
             options["address"] = "local"
         else:
             if self._address != "auto":
@@ -105,28 +109,28 @@ class RayCluster:
             raise ClusterError(_why_not_joined(self._address, error)) from None
 
 
-def _own_folder() -> Path:
-    """Make the folder of a Ray of our own, and remove those that killed builds left."""
+def gpu_share(gpus: float, cores: int) -> float:
+    """Return what part of a GPU each task takes where every core is to have one at work; Ray counts ten thousandths."""
+    return min(1.0, int(gpus / max(cores, 1) * 10_000) / 10_000)
+
+
+def _own_folder() -> tuple[Path, IO]:
+    """Make the folder of a Ray of our own, and remove those that killed builds left: nobody holds their lock.
+
+    Returns:
+        the folder, and its lock.
+    """
     root = Path(tempfile.gettempdir())
     if len(str(root)) > _LONGEST_ROOT:
         root = Path("/tmp")
-    for old in root.glob(f"{_PREFIX}*/pid"):
-        with contextlib.suppress(OSError, ValueError):
-            if old.stat().st_uid == os.getuid() and not _is_running(int(old.read_text())):
+    for old in root.glob(f"{_PREFIX}*/{_LOCK}"):
+        with contextlib.suppress(OSError), old.open("a") as file:
+            if old.stat().st_uid == os.getuid() and lock(file):
                 shutil.rmtree(old.parent, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=root))
-    (folder / "pid").write_text(str(os.getpid()))
-    return folder
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+    held = (folder / _LOCK).open("a")
+    lock(held)
+    return folder, held
 
 
 def _knock(address: str) -> None:
@@ -175,8 +179,7 @@ class _RayPool:
             alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
             self._nodes = sum(resources.get("CPU", 0) > 0 for resources in alive)
             self._cores = int(sum(resources.get("CPU", 0) for resources in alive))
-            gpus = sum(resources.get("GPU", 0) for resources in alive)
-            share = min(1.0, round(gpus / max(self._cores, 1), 3)) if self._on_gpu else 0.0
+            share = gpu_share(sum(resources.get("GPU", 0) for resources in alive), self._cores) if self._on_gpu else 0.0
             self._options: dict[str, Any] = {"num_cpus": 1, "name": "celebahq-build"}
             self._options |= {"num_gpus": share} if share else {}
         return self._cores

@@ -4,13 +4,21 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from celebahq_builder.cluster import ray_pool
 from celebahq_builder.cluster.build_cluster import cluster_of, seen_by_nodes, tell_other_machine
 from celebahq_builder.cluster.node_facts import node_facts
-from celebahq_builder.cluster.ray_pool import ClusterError, RayCluster, _knock, _own_folder, _why_not_joined
+from celebahq_builder.cluster.ray_pool import (
+    ClusterError,
+    RayCluster,
+    _knock,
+    _own_folder,
+    _why_not_joined,
+    gpu_share,
+)
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.state.failure import Limits
 
@@ -46,8 +54,6 @@ def test_build_without_the_option_has_no_cluster_and_keeps_its_paths(tmp_path):
 
 
 def test_nodes_get_absolute_paths_and_urls_as_they_are(tmp_path, monkeypatch):
-    from pathlib import Path
-
     monkeypatch.chdir(tmp_path)
     assert seen_by_nodes(BuildConfig(input=Path("photos"), ray="local")).input == tmp_path / "photos"
     url = Path("s3://bucket/photos")
@@ -94,18 +100,37 @@ def test_what_ray_says_becomes_one_line(address, error, line):
     assert message.startswith(f"--ray: {line}") and "\n" not in message
 
 
+HOLD_FOLDER = """
+import celebahq_builder.cluster.ray_pool as ray_pool
+
+ray_pool._LONGEST_ROOT = 1000
+folder, held = ray_pool._own_folder()
+print(folder.name, flush=True)
+input()
+"""
+
+
 def test_folder_of_a_killed_build_is_removed_and_one_at_work_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(ray_pool.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(ray_pool, "_LONGEST_ROOT", 1000)
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    for name, pid in (("celebahq-killed", ended.pid), ("celebahq-busy", os.getppid())):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "pid").write_text(str(pid))
+    run = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": Path(__file__).parents[3]}
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    killed, busy = (subprocess.Popen([sys.executable, "-c", HOLD_FOLDER], env=environment, **run) for _ in range(2))
+    names = [process.stdout.readline().strip() for process in (killed, busy)]
+    killed.kill()
+    killed.wait()
     (tmp_path / "celebahq-other").mkdir()
-    ours = _own_folder()
-    assert (ours / "pid").read_text() == str(os.getpid())
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["celebahq-busy", "celebahq-other", ours.name])
+    folder, held = _own_folder()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["celebahq-other", names[1], folder.name])
+    held.close()
+    busy.communicate("\n")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "cores", "share"), [(1, 6, 0.1666), (8, 96, 0.0833), (2, 2, 1.0), (8, 2, 1.0), (0, 4, 0)]
+)
+def test_tasks_of_all_cores_fit_onto_the_gpus(gpus, cores, share):
+    assert gpu_share(gpus, cores) == share and share * cores <= max(gpus, cores)
 
 
 def test_rows_of_another_machine_are_told_on_resume(logged):
