@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import logging
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -208,6 +209,13 @@ class _RayPool:
             raise ClusterError(f"--ray: got a node that cannot take this package ({words}); {_RESUME}") from None
         except errors.LocalRayletDiedError:
             raise ClusterError(f"--ray: got the end of Ray on this machine, expected it to run on; {_RESUME}") from None
+        except errors.RayTaskError as error:
+            if (missing := re.search(r"No module named '[^']+'", str(error))) is None:
+                raise
+            raise ClusterError(
+                f"--ray: got a node without a package ({missing[0]}), expected those of the machine where the build was "
+                "started; pip install -c constraints.txt 'celebahq[ray]' there"
+            ) from None
         if isinstance(results, Unfit):
             raise ClusterError(results.message)
         return results

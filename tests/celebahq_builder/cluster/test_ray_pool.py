@@ -5,17 +5,21 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from celebahq_builder.cluster import ray_pool
+from celebahq_builder.cluster.batches import TaskLostError
 from celebahq_builder.cluster.build_cluster import cluster_of, seen_by_nodes, tell_other_machine
 from celebahq_builder.cluster.node_facts import node_facts
+from celebahq_builder.cluster.node_task import Unfit
 from celebahq_builder.cluster.ray_pool import (
     ClusterError,
     RayCluster,
     _knock,
     _own_folder,
+    _RayPool,
     _why_not_joined,
     gpu_share,
 )
@@ -98,6 +102,49 @@ def test_address_where_nobody_answers_is_told_at_once():
 def test_what_ray_says_becomes_one_line(address, error, line):
     message = _why_not_joined(address, error)
     assert message.startswith(f"--ray: {line}") and "\n" not in message
+
+
+class FakeRay:
+    """What results() asks of Ray: get() raises or returns what the task is."""
+
+    NAMES = ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError", "ObjectLostError", "RuntimeEnvSetupError")
+    exceptions = SimpleNamespace(
+        **{name: type(name, (Exception,), {}) for name in (*NAMES, "LocalRayletDiedError", "RayTaskError")}
+    )
+
+    def get(self, task):
+        if isinstance(task, Exception):
+            raise task
+        return task
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "kind", "line"),
+    [
+        ("NodeDiedError", "x", TaskLostError, "its node went away"),
+        ("WorkerCrashedError", "x", TaskLostError, "the process of its task ended"),
+        ("OutOfMemoryError", "x", TaskLostError, "its node ran out of memory"),
+        ("RayTaskError", "ray::task\nNo module named 'dlib'\nx", ClusterError, "--ray: got a node without a package"),
+        ("RuntimeEnvSetupError", "no\nroom", ClusterError, "--ray: got a node that cannot take this package (no room)"),
+        ("LocalRayletDiedError", "x", ClusterError, "--ray: got the end of Ray on this machine"),
+    ],
+)
+def test_end_of_a_task_is_told_from_a_node_that_will_not_do(name, words, kind, line):
+    pool = object.__new__(_RayPool)
+    pool._ray = FakeRay()
+    with pytest.raises(kind) as raised:
+        pool.results(getattr(FakeRay.exceptions, name)(words))
+    assert str(raised.value).startswith(line) and "\n" not in str(raised.value)
+    with pytest.raises(ClusterError, match="unfit"):
+        pool.results(Unfit("unfit"))
+    assert pool.results([1, 2]) == [1, 2]
+
+
+def test_fault_of_ours_in_a_task_is_not_hidden():
+    pool = object.__new__(_RayPool)
+    pool._ray = FakeRay()
+    with pytest.raises(FakeRay.exceptions.RayTaskError):
+        pool.results(FakeRay.exceptions.RayTaskError("KeyError: 'x'"))
 
 
 HOLD_FOLDER = """
