@@ -213,8 +213,8 @@ class _RayPool:
             if (missing := re.search(r"No module named '[^']+'", str(error))) is None:
                 raise
             raise ClusterError(
-                f"--ray: got a node without a package ({missing[0]}), expected those of the machine where the build was "
-                "started; pip install -c constraints.txt 'celebahq[ray]' there"
+                f"--ray: got a node without a package ({missing[0]}), expected those of the machine where the build "
+                "was started; pip install -c constraints.txt 'celebahq[ray]' there"
             ) from None
         if isinstance(results, Unfit):
             raise ClusterError(results.message)
