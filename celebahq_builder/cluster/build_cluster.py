@@ -24,7 +24,8 @@ def cluster_of(config: BuildConfig) -> "AbstractContextManager[RayCluster | None
     Raises:
         ClusterError: Ray is not installed.
     """
-    if config.ray is None:
+    address = config.ray
+    if address is None:
         return contextlib.nullcontext()
     from celebahq_builder.cluster.ray_pool import RayCluster
 
@@ -33,7 +34,7 @@ def cluster_of(config: BuildConfig) -> "AbstractContextManager[RayCluster | None
     local = {flag: path for flag, path in paths.items() if path is not None and not url_of(path)}
     if config.device == "cuda":
         _log.info("--ray: GPUs of different kinds make faces that agree within one gray level")
-    return RayCluster(config.ray, config.workers, local, on_gpu=config.device == "cuda")
+    return RayCluster(address, config.workers, local, on_gpu=config.device == "cuda")
 
 
 def seen_by_nodes(config: BuildConfig) -> BuildConfig:
