@@ -63,7 +63,8 @@ def commands(name):
         for part in re.split(r"&&|;", re.split(r"\s+#|\s{2,}\(", line)[0]):
             found = _COMMAND.search(part)
             if found and not _FORM.search(found[0]) and " --" in found[0]:
-                yield found[0].strip().rstrip(".,:\\")
+                quoted = part[found.start() - 1 : found.start()] in ("'", '"')  # for another program to run
+                yield found[0].strip().rstrip(".,:\\")[: -1 if quoted else None]
 
 
 def everything():

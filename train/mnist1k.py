@@ -1,6 +1,6 @@
 """Presets of Appendix E: how many of MNIST-1K's 1000 modes small networks find, with a D that has K times fewer maps.
 
-`python -m train.metrics mnist1k` makes the data, `python -m train.metrics --metrics modes` counts. The paper's rows:
+`python -m train.metrics mnist1k` makes the data, `--metrics modes` of the same program counts. The paper's rows:
 WGAN-GP with batch normalization in both networks; then "our normalization" (equalized learning rate in both, pixelwise
 normalization in G); then minibatch stddev; then growing. It prints 25,600 triples of digits and no schedule. The Theano
 program (config.py:181-208): n_critic 5, minibatch 64, no drift, 500 + 2000 kimg, 15,000 kimg in all and 10,000 without
