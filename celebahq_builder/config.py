@@ -140,6 +140,11 @@ class BuildConfig:
             raise BuildError(f"--resolution: got {self.resolution}, expected a power of two from 16 to 1024")
         if not self.output.name:
             raise BuildError(f"--output: got {self.output}, expected the name of a file to make")
+        if url := url_of(self.output):
+            raise BuildError(
+                f"--output: got {url}, expected a path of this machine; build here, then send the files there, "
+                f"{self.output.stem}-* first and {self.output.name} last"
+            )
         if self.keep < 1:
             raise BuildError(f"--keep: got {self.keep}, expected at least 1")
         if isinstance(self.shards, int) and not 1 <= self.shards <= MOST_SHARDS:

@@ -87,6 +87,10 @@ def _reason(error: Exception) -> str:
 
 def _require_regular_file(path: Path) -> None:
     """A pipe would be waited for, and a device may do anything when it is opened."""
+    from celebahq_builder.sources.remote import fetch_line, url_of
+
+    if url := url_of(path):
+        raise DatasetError(f"{url}: got a URL, expected a file on this machine; fetch it first: {fetch_line(url)}")
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:

@@ -45,6 +45,14 @@ def url_of(path: Path | str) -> str:
     return f"{match[1]}{slashes}{str(path)[match.end() :]}"
 
 
+def fetch_line(url: str) -> str:
+    """Return the command that fetches a dataset file, with what lies beside it, into the current folder."""
+    kind, _, place = url.partition("://")
+    folder, _, name = place.rpartition("/")
+    pattern = f"{folder}/{name.removesuffix('.h5')}*"
+    return f"python -c \"import fsspec; fsspec.filesystem('{kind}').get('{pattern}', '.')\""
+
+
 def list_remote(url: str) -> dict[str, FileStamp]:
     """Return name -> stamp of every file below a URL, or of the one file that it is; looks anew at each call.
 

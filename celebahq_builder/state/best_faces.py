@@ -4,7 +4,10 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from celebahq_builder.hash_index import HashIndex
+from celebahq_builder.state.choose_columns import BELOW_CUTOFF, DUPLICATE, LEFT_OUT, Faces, choose_rows
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.name_lists import EXCLUDED, NameLists
 
@@ -133,23 +136,29 @@ def choose(rows: Iterable[Row], keep: int, dedupe: str, lists: NameLists | None 
             they are more than N, or equal each other.
     """
     lists = lists or NameLists()
-    best, choice = BestFaces(keep, dedupe), Choice()
-    aligned = sorted((row for row in rows if row.status == "aligned"), key=rank)
-    for row in sorted(aligned, key=lambda row: not lists.include.has(row)):
-        if why := lists.left_out(row):
-            if why == EXCLUDED:
-                choice.excluded.append(row)
-            else:
-                choice.marked.append(replace(row, status="refused", reason=why, detail=f"its marks: {row.marks}"))
-            continue
-        entered, _, kept = best.offer(row, always=lists.include.has(row))
-        if entered:
-            choice.kept.append(row)
-        elif kept is not None:
-            choice.duplicates.append((row, kept))
-        else:
+    aligned = [row for row in rows if row.status == "aligned"]
+    codes: dict[tuple, int] = {}
+    faces = Faces(
+        np.array([rank(row)[0] for row in aligned], np.float64),
+        lambda places: [aligned[i].key for i in places],
+        np.array([codes.setdefault(_same_face(row), len(codes)) for row in aligned], np.int64),
+        lambda place: aligned[place].perceptual_hash,
+    )
+    why = [lists.left_out(row) for row in aligned]
+    left_out = np.array([bool(reason) for reason in why], bool)
+    included = np.array([lists.include.has(row) for row in aligned], bool)
+    chosen = choose_rows(faces, keep, dedupe, included & ~left_out, left_out)
+    choice = Choice(kept=[aligned[i] for i in chosen.kept])
+    for i in chosen.order.tolist():
+        row, outcome = aligned[i], chosen.outcome[i]
+        if outcome == LEFT_OUT and why[i] == EXCLUDED:
+            choice.excluded.append(row)
+        elif outcome == LEFT_OUT:
+            choice.marked.append(replace(row, status="refused", reason=why[i], detail=f"its marks: {row.marks}"))
+        elif outcome == DUPLICATE:
+            choice.duplicates.append((row, aligned[chosen.of[i]]))
+        elif outcome == BELOW_CUTOFF:
             choice.below_cutoff.append(row)
-    choice.kept.sort(key=rank)
     return choice
 
 

@@ -5,6 +5,8 @@ import os
 import shutil
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,7 +18,7 @@ import pytest
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
-from celebahq_builder.hdf5 import open_dataset
+from celebahq_builder.hdf5 import DatasetError, open_dataset
 from celebahq_builder.sources import remote
 from celebahq_builder.sources.listing import file_stamp, list_photos, read_photo
 
@@ -213,3 +215,25 @@ def test_a_url_that_cannot_be_used_is_one_line(store, tmp_path, url, words):
         build(BuildConfig(input=url, output=tmp_path / "x.h5"))
     assert words in str(error.value) and "\n" not in str(error.value) and "expected" in str(error.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_output_at_a_url_is_refused_before_anything_is_made_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BuildError, match=r"--output: got s3://b/faces\.h5, expected a path of this machine"):
+        BuildConfig(input=EXAMPLES, output="s3://b/faces.h5")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dataset_at_a_url_is_refused_with_the_line_that_fetches_it(tmp_path, monkeypatch):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "here").mkdir()
+    for name in ("faces.h5", "faces-00000-of-00001.h5", "other.h5"):
+        (tmp_path / "store" / name).write_bytes(name.encode())
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(DatasetError, match=r"^s3://b/f/faces\.h5: got a URL") as error:
+        open_dataset("s3://b/f/faces.h5")
+    line = str(error.value).partition("fetch it first: ")[2]
+    assert line == """python -c "import fsspec; fsspec.filesystem('s3').get('b/f/faces*', '.')\""""
+    line = line.replace("'s3'", "'file'").replace("b/f/", f"{tmp_path}/store/")
+    subprocess.run(line.replace("python", sys.executable, 1), shell=True, check=True)
+    assert sorted(path.name for path in Path().iterdir()) == ["faces-00000-of-00001.h5", "faces.h5"]

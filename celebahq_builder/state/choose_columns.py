@@ -1,0 +1,135 @@
+"""The best N of any number of faces, on columns: which are kept, equal to a better one, beaten or left out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from celebahq_builder.hash_index import HashIndex
+
+KEPT, DUPLICATE, BELOW_CUTOFF, LEFT_OUT = range(4)
+_NAMES_AT_ONCE = 1 << 17
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """What a choice among N faces needs to know, column by column: 50 bytes a face, and its name.
+
+    key: (N,) float64, the best first: the place in a list, or -score.
+    names: gives (source, face_index) of some rows; asked only for faces of equal keys.
+    same: (N,) integers or (N, 2) uint64, equal for faces with the same pixels.
+    hashes: gives the perceptual hash of a row; for near duplicates.
+    """
+
+    key: np.ndarray
+    names: Callable[[np.ndarray], Sequence[tuple[str, int]]]
+    same: np.ndarray
+    hashes: Callable[[int], str] = lambda row: ""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What becomes of N faces.
+
+    kept: rows, best first. outcome: (N,) uint8, one of KEPT, DUPLICATE, BELOW_CUTOFF, LEFT_OUT. of: (N,) int64, the
+    kept row that a duplicate equals, -1 for others. order: all N rows, the best first.
+    """
+
+    kept: np.ndarray
+    outcome: np.ndarray
+    of: np.ndarray
+    order: np.ndarray
+
+
+def rank_order(key: np.ndarray, names: Callable[[np.ndarray], Sequence[tuple[str, int]]]) -> np.ndarray:
+    """Return the rows by key, those of equal keys by name: (N,) int64."""
+    order = np.argsort(key, kind="stable")
+    equal = np.diff(key[order]) == 0
+    places = np.flatnonzero(np.r_[False, equal] | np.r_[equal, False])
+    groups = np.cumsum(~np.r_[True, equal])[places]
+    start = 0
+    while start < len(places):  # by some groups at a time: their names are Python's
+        stop = int(np.searchsorted(groups, groups[min(start + _NAMES_AT_ONCE, len(groups)) - 1], "right"))
+        rows = order[places[start:stop]]
+        called = list(zip(groups[start:stop].tolist(), names(rows), strict=True))
+        order[places[start:stop]] = rows[sorted(range(stop - start), key=called.__getitem__)]
+        start = stop
+    return order
+
+
+def choose_rows(
+    faces: Faces, keep: int, dedupe: str, included: np.ndarray | None = None, left_out: np.ndarray | None = None
+) -> Outcomes:
+    """Choose the best N, going from the best to the worst.
+
+    Args:
+        dedupe: "exact", "near" or "off".
+        included: (N,) bool, faces that are kept whatever they are like; N counts them.
+        left_out: (N,) bool, faces that are not in the running.
+    """
+    num = len(faces.key)
+    order = rank_order(faces.key, faces.names)
+    outcome, of = np.full(num, BELOW_CUTOFF, np.uint8), np.full(num, -1, np.int64)
+    always = np.zeros(num, bool) if included is None else included
+    ranked = order
+    if left_out is not None:
+        outcome[left_out] = LEFT_OUT
+        ranked = order[~left_out[order]]
+    first = ranked[always[ranked]]
+    outcome[first] = KEPT
+    others, room = ranked[~always[ranked]], max(0, keep - len(first))
+    if dedupe == "near":
+        _among_near(faces, first, others, keep, order, outcome, of)
+    elif dedupe == "off":
+        outcome[others[:room]] = KEPT
+    else:
+        original = _originals(faces.same, first, others)
+        unique = others[original == others]
+        outcome[unique[:room]] = KEPT
+        equal = (original != others) & (outcome[original] == KEPT)
+        outcome[others[equal]], of[others[equal]] = DUPLICATE, original[equal]
+    return Outcomes(ranked[outcome[ranked] == KEPT], outcome, of, order)
+
+
+def _originals(same: np.ndarray, first: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return for each of `others` the row that stands for its pixels: the last of `first`, else the first of `others`.
+
+    Both are given best first.
+    """
+    rows = np.concatenate([first[::-1], others])
+    columns = same[rows].T if same.ndim == 2 else same[rows][None]
+    by_pixels = np.lexsort(columns)  # stable: of equal ones, the first of `rows` comes first
+    is_new = np.ones(len(rows), bool)
+    for column in columns:
+        is_new[1:] &= column[by_pixels[1:]] == column[by_pixels[:-1]]
+    is_new[1:] ^= True
+    original = np.empty_like(rows)
+    original[by_pixels] = rows[by_pixels[is_new]][np.cumsum(is_new) - 1]
+    return original[len(first) :]
+
+
+def _among_near(
+    faces: Faces,
+    first: np.ndarray,
+    others: np.ndarray,
+    keep: int,
+    order: np.ndarray,
+    outcome: np.ndarray,
+    of: np.ndarray,
+) -> None:
+    """Write what becomes of `others` where faces that look alike are duplicates; likeness is not transitive."""
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    index, exact, held = HashIndex(), {}, len(first)
+    for row in first.tolist():
+        index.add(("", row), faces.hashes(row))
+        exact[tuple(np.atleast_1d(faces.same[row]).tolist())] = row
+    for row in others.tolist():
+        same = tuple(np.atleast_1d(faces.same[row]).tolist())
+        alike = {other for _, other in index.near(faces.hashes(row))} | ({exact[same]} if same in exact else set())
+        if alike:
+            outcome[row], of[row] = DUPLICATE, min(alike, key=ranks.__getitem__)
+        elif held < keep:
+            outcome[row], held = KEPT, held + 1
+            index.add(("", row), faces.hashes(row))
+            exact[same] = row
