@@ -25,10 +25,10 @@ function captionOf(i) {
   if (rowOf(i) >= 0) {
     const score = numberAt("score", i);
     const shown = value || (Number.isNaN(score) ? "" : score.toFixed(3));
-    return [`${rowOf(i)}${shown && ` · ${shown}`}`, textAt("marks", i) || sourceOf(i)];
+    return [`${rowOf(i)}${shown && ` · ${shown}`}`, [textAt("marks", i), sourceOf(i)].filter(Boolean).join(" · ")];
   }
   const first = textAt("reason", i) || statusName(statusOf(i));
-  return [value ? `${value} · ${first}` : first, textAt("marks", i) || sourceOf(i)];
+  return [value ? `${value} · ${first}` : first, [textAt("marks", i), sourceOf(i)].filter(Boolean).join(" · ")];
 }
 
 function makeCell(place) {
