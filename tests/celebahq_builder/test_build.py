@@ -202,14 +202,14 @@ def test_keep_holds_the_best_and_no_more_files_at_any_moment(uninterrupted, phot
         most.append(len(list(folder.faces.iterdir())))
 
     monkeypatch.setattr(BuildFolder, "write_face", count)
-    build(options(photos, tmp_path / "f.h5", keep=4))
-    assert max(most) == 4
-    assert len(most) > 4, "no face was ever driven out: nothing was tested"
+    build(options(photos, tmp_path / "f.h5", keep=3))
+    assert max(most) == 3
+    assert len(most) > 3, "no face was ever driven out: nothing was tested"
     kept, everything = contents(tmp_path / "f.h5"), contents(uninterrupted[0])
     for name, (dtype, shape, values) in kept.items():
         if name.startswith("rows/"):  # of all that was looked at
             continue
-        assert shape[0] == 4
+        assert shape[0] == 3
         assert (dtype, values) == (everything[name][0], everything[name][2][: len(values)]), name
 
 
