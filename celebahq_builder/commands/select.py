@@ -1,6 +1,7 @@
 """celebahq-data select, drop, sort: some rows of a dataset, or all in another order, as a dataset of their own."""
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from celebahq_builder.hdf5 import DatasetError
 from celebahq_builder.hdf5_format.part import Part, moved_rows, open_part, write_parts
 from celebahq_builder.hdf5_format.row_tables import write_row_tables
 from celebahq_builder.hdf5_format.where import where
+from celebahq_builder.marks import MARKS_VERSION, UNMEASURED
 from celebahq_builder.state.name_lists import NameList, count_and_show, read_name_list, unmatched
 
 _log = logging.getLogger("celebahq.data")
@@ -98,7 +100,9 @@ def select(config: SelectConfig) -> None:
     with open_part(config.file) as part:
         chosen = np.ones(len(part.dataset), bool)
         if config.where is not None:
-            chosen &= where(config.where, row_columns(part))
+            columns = row_columns(part)
+            _warn_of_unknown_marks(part, config.where, columns)
+            chosen &= where(config.where, columns)
         if config.exclude is not None:
             chosen &= ~_listed(part, config.exclude)
         rows = np.flatnonzero(chosen).tolist()
@@ -165,6 +169,20 @@ def row_columns(part: Part) -> dict[str, np.ndarray]:
             f"labels: {printable(name)} is also a number of every row; the label is called label.{printable(name)}"
         )
     return columns | numbers
+
+
+def _warn_of_unknown_marks(part: Part, condition: str, columns: dict[str, np.ndarray]) -> None:
+    """A face without a mark and one that was never looked at are not the same; a condition takes both for the first."""
+    if not re.search(r"\bmarks\b", condition):
+        return
+    number = len(part.dataset)
+    if part.dataset.attributes.get("marks_version", 0) == MARKS_VERSION:
+        number = sum(UNMEASURED in str(text).split() for text in columns.get("marks", ()))
+    if number:
+        _log.warning(
+            f"--where: marks of {number:,} of {len(part.dataset):,} faces are not known, and count as none; the "
+            "command of the build with --refuse measures them"
+        )
 
 
 def _known(name: str, column: np.ndarray) -> np.ndarray:

@@ -98,11 +98,15 @@ def set_digest(
     facts = [version(), compression, count, *(f"{name}={attributes[name]}" for name in sorted(attributes))]
     digest = hashlib.sha256(json.dumps(facts).encode())
     for name, column in sorted(columns.items()):
-        data = b"\0".join(column.tolist()) if column.dtype == object else np.ascontiguousarray(column).tobytes()
+        data = _joined(column.tolist()) if column.dtype == object else np.ascontiguousarray(column).tobytes()
         digest.update(f"{name} {column.shape} {column.dtype}".encode() + data)
     if labels is not None:
         digest.update(as_labels(labels, len(labels), "labels").tobytes())
     return digest.hexdigest()[:32]
+
+
+def _joined(texts: Sequence[bytes | str]) -> bytes:
+    return b"\0".join(x if isinstance(x, bytes) else x.encode("utf-8", "surrogateescape") for x in texts)
 
 
 def shard_attributes(attributes: Mapping[str, str | int], digest: str) -> dict[str, str | int]:

@@ -13,10 +13,11 @@ from celebahq.progress import progress
 from celebahq_builder.hdf5 import Dataset, DatasetError, DatasetWriter, level_key, open_dataset
 from celebahq_builder.hdf5_format.gate import open_hdf5
 from celebahq_builder.hdf5_format.rows import Rows, find_rows
+from celebahq_builder.hdf5_format.shards import SET_ATTRIBUTE, SHARD_ATTRIBUTE
 
 _BLOCK_ROWS = 32
 _OF_ALL_PHOTOS = ("num_photos", "photos_sha256", "photos_times_sha256", "photos_contents_sha256")
-_WRITERS = ("format_version", "builder_version", "unfinished")
+_WRITERS = ("format_version", "builder_version", "unfinished", SET_ATTRIBUTE, SHARD_ATTRIBUTE)
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,7 @@ SET_ATTRIBUTE = "shard_set"
 SHARD_ATTRIBUTE = "shard"
 """Root attribute of a shard: its number."""
 _MOST_OPEN = 64
+_ANY_SHARD = re.compile(r"[^/\\]+-\d{5}-of-\d{5}(?:-r[1-9]\d{0,8})?\.h5", re.ASCII)
 Value = TypeVar("Value")
 
 
@@ -70,12 +71,14 @@ def spans_of(path: Path, name: str, item: h5py.Dataset) -> tuple[Span, ...]:
     if not allowed:
         raise DatasetError(f"{path}: got {name}, a virtual dataset, expected data in the file itself")
     wanted = f"expected data in the file itself, or in {real.stem}-NNNNN-of-NNNNN.h5 beside it"
+    renamed = "a dataset in shards keeps its name: rename it back; celebahq-data select makes one file of it"
     pattern, sources, found, first = shard_pattern(real), item.virtual_sources(), [], 0
     for k, source in enumerate(sources):
         file_name = source.file_name.replace("%%", "%")  # HDF5 takes a single one for a pattern
         match = pattern.fullmatch(file_name)
         if match is None or source.file_name.replace("%%", "").count("%"):
-            raise DatasetError(f"{path}: got {name}, which shows {source.file_name}, {wanted}")
+            remedy = f"; {renamed}" if _ANY_SHARD.fullmatch(file_name) else ""
+            raise DatasetError(f"{path}: got {name}, which shows {source.file_name}, {wanted}{remedy}")
         in_order = (int(match[1]), int(match[2])) == (k, len(sources))
         low, high = source.vspace.get_select_bounds()
         shape = (high[0] + 1 - low[0], *item.shape[1:])

@@ -4,21 +4,26 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from celebahq.files import printable
+from celebahq.files import partial_path, printable
 from celebahq_builder.config import CHOOSING_OPTIONS, FACE_OPTIONS, THRESHOLD_OPTIONS, BuildConfig, BuildError, flag
 from celebahq_builder.hdf5_format.labels_file import labels_path
 from celebahq_builder.hdf5_format.levels import DatasetError
 from celebahq_builder.hdf5_format.rows import Rows, find_rows
+from celebahq_builder.hdf5_format.shards import SHARD_ATTRIBUTE, shard_names, shard_pattern
+from celebahq_builder.quality import SCORE_VERSION
 from celebahq_builder.sources.remote import url_of
 from celebahq_builder.state.photo_changes import changed_since
 from celebahq_builder.state.shard_files import ShardFiles
 
 _log = logging.getLogger("celebahq.build")
 _REMEDY = "move it away or choose another --output"
+_LONGEST_NAME = 255
+"""Bytes, of most file systems."""
 _LISTS = ("exclude_sha256", "include_sha256", "labels_sha256", "masks_sha256", "edited")
 _SOMETIMES = ("decoder", "landmarks_from", "image_list_sha256", "shards", *_LISTS)
 """Options that a file records only where they are given."""
@@ -61,6 +66,7 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
         raise BuildError(f"--output: {error.filename}: got {error.strerror}, expected another name or folder") from None
     if is_folder:
         raise BuildError(f"--output: got the folder {config.output}, expected the name of a file to make")
+    _check_shard_names(config)
     if not exists:
         if (
             has_labels and config.labels is None
@@ -78,7 +84,12 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
             found, faces = dataset.attributes, dataset.faces
         rows = find_rows(config.output)
     except DatasetError as error:
-        raise BuildError(f"{error}; {_REMEDY}") from None
+        if not shard_pattern(config.output.resolve()).search(str(error)):
+            raise BuildError(f"{error}; {_REMEDY}") from None
+        which = f"{config.output.name} and its shards, {config.output.stem}-NNNNN-of-NNNNN.h5,"
+        raise BuildError(f"{error}; or move {which} away, or choose another --output") from None
+    if SHARD_ATTRIBUTE in found:
+        raise BuildError(f"--output: got {config.output}, a shard of a dataset, expected the dataset that joins it")
     _refuse_foreign_shards(config)
     before, now = _options(found), _options(attributes)
     options = before | {"score_version": found.get("score_version", 1), "marks_version": found.get("marks_version", 0)}
@@ -105,6 +116,21 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
             f"{config.output} was made from, expected some of them; {_REMEDY}"
         )
     return Found("other", rows, options, faces, added)
+
+
+def _check_shard_names(config: BuildConfig) -> None:
+    """Raise BuildError where HDF5, or the file system, could not take the names of the shards."""
+    if config.shards is None:
+        return
+    longest = partial_path(Path(shard_names(config.output, 99_999, 2)[0])).name
+    try:
+        if len(longest.encode()) > _LONGEST_NAME:
+            raise BuildError(
+                f"--output: got a name of {len(config.output.name)} characters, expected fewer with --shards"
+            )
+    except UnicodeEncodeError:
+        name = printable(config.output.name)
+        raise BuildError(f"--output: got {name}, expected a name in UTF-8 with --shards") from None
 
 
 def _refuse_foreign_shards(config: BuildConfig) -> None:
@@ -141,6 +167,11 @@ def say_finished(config: BuildConfig, found: Found, num_faces: int) -> None:
     """Log that there is nothing to do."""
     without = f", by an earlier version, without {', '.join(map(flag, found.added))}" if found.added else ""
     _log.info(f"{printable(config.output)}: already finished, {num_faces} faces{without}")
+    if (version := found.options.get("score_version")) != SCORE_VERSION:
+        _log.info(
+            f"its scores are of version {version} of the formula, now {SCORE_VERSION}: the next change (photos, "
+            "--keep ...) makes and scores its faces anew"
+        )
 
 
 def _changed_options(config: BuildConfig, before: dict, now: dict) -> list[str]:
