@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+import zoo
 from train.restoration.average import AverageConfig, average
 from train.restoration.checkpoint import save_weights
+from train.restoration.errors import RestorationError
 from train.restoration.evaluate import BEGIN, END, EvaluateConfig, evaluate, find_weights, verdict
 from train.restoration.protocol import artifacts_psnr, clean_psnr, superres_psnr, where_needed
 from train.restoration.publish import PublishConfig, publish
@@ -143,6 +146,22 @@ def test_a_variant_stands_behind_the_size_and_its_card_is_free_of_the_others_lim
         assert config["name"] == name and config["license"]["non_commercial"] is False and call in card
         assert data in card and "Commercial use is open" in card and "BSDS500" not in card
         assert all(finding.good for finding in verify_folder(shelf / name))
+    training = json.loads((shelf / "superres-fast-free-gan" / "config.json").read_text())["training"]
+    assert training["started_from"]["weights"] == "superres-fast-free-psnr"
+
+    publish(PublishConfig(weights=trained, testsets=testsets, output=shelf, only=("artifacts-fast",)))
+    options = {"init": str(shelf / "artifacts-fast")}
+    (trained / "artifacts-fast" / "config.json").write_text(json.dumps(options))
+    with pytest.raises(RestorationError, match=r"--commercial: got weights that started from artifacts-fast, which is"):
+        publish(PublishConfig(weights=trained, testsets=testsets, output=shelf, only=("artifacts-fast",), **free))
+
+
+def test_free_networks_that_ship_come_from_free_ones():
+    for folder in Path(zoo.__file__).parent.glob("pretrained/*-free*"):
+        before = json.loads((folder / "config.json").read_text())["training"].get("started_from")
+        while before:
+            assert "-free" in before["weights"], folder.name
+            before = before.get("started_from")
 
 
 def test_name_that_was_not_trained_is_told_with_those_that_were(trained, testsets, tmp_path):

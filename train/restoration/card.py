@@ -46,10 +46,13 @@ def card_text(
     """
     net = name.partition("-")[0]
     license, training = facts["license"], facts["training"]
-    rows = "\n".join(
-        f"| {_COLUMNS[column]} | {'untouched' if figure == float('inf') else f'{figure:.2f}'} | {verdicts[column]} |"
-        for column, figure in figures.items()
-    )
+    targets = any(verdicts.values())
+    table = ["| measured | | targets of networks trained on a CPU, and on a GPU |" if targets else "| measured | |"]
+    table.append("|---|---|---|" if targets else "|---|---|")
+    for column, figure in figures.items():
+        value = "untouched" if figure == float("inf") else f"{figure:.2f}"
+        table.append(f"| {_COLUMNS[column]} | {value} |{f' {verdicts[column]} |' if targets else ''}")
+    rows = "\n".join(table)
     limit = (
         "Because of that data they are for non-commercial use only; the same program trained on freely licensed "
         f"photographs (`python -m train.restoration --photos DIR --net {net} --minutes 60`) gives weights without that "
@@ -77,8 +80,6 @@ Before, after, original.
 {_USE[net].format(size=size, kind=kind)}
 ```
 
-| measured | | targets of networks trained on a CPU, and on a GPU |
-|---|---|---|
 {rows}
 
 Training data: {facts["dataset"]}.

@@ -97,7 +97,7 @@ def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, set
             "data": config.data,
             "non_commercial": not config.commercial,
         },
-        "training": _training(path.parent),
+        "training": _training(path.parent, config),
         "dataset": config.data,
     }
     save_restoration(load_weights(path), folder, **facts)
@@ -121,12 +121,21 @@ def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, set
     return figures
 
 
-def _training(run: Path) -> dict[str, Any]:
-    """Summary of the run, or model folder, that left the weights in this folder, without a path of its machine."""
+def _training(run: Path, publishing: PublishConfig) -> dict[str, Any]:
+    """Summary of the run, or model folder, that left the weights in this folder, without a path of its machine.
+
+    Raises:
+        RestorationError: weights whose license leaves commercial use open, from ones whose license does not.
+    """
     summary, config = {}, {}
     if (run / "config.json").exists():
         config = json.loads((run / "config.json").read_text(encoding="utf-8"))
         if "training" in config:  # a model folder: what it was trained by is known already
+            if publishing.commercial and config.get("license", {}).get("non_commercial", True):
+                raise RestorationError(
+                    f"--commercial: got weights that started from {config.get('name', run.name)}, which is for "
+                    "non-commercial use, expected ones of their own"
+                )
             return config["training"]
         kept = ["net", "size", "kind", "device", "batch", "patch", "learning_rate", "ema", "precision", "seed"]
         if config.get("kind") == "gan":
@@ -140,7 +149,12 @@ def _training(run: Path) -> dict[str, Any]:
         if "start_share" in config:
             share = float(config["start_share"])
             summary["weights"] = f"{1 - share:.0%} its own and {share:.0%} those that it started from"
-        summary["started_from"] = {"weights": before.stem, **_training(before if before.is_dir() else before.parent)}
+        folder = before if before.is_dir() else before.parent
+        try:  # of a model folder
+            name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["name"]
+        except (OSError, KeyError):  # of a run, which has no variant in its name and is published with it
+            name = _with_variant(before.stem, publishing.variant)
+        summary["started_from"] = {"weights": name, **_training(folder, publishing)}
     return summary
 
 
