@@ -74,7 +74,10 @@ def speed_table(config: BenchmarkConfig, resolutions: list[int]):
     import torch
 
     from train.device import use_device
+    from train.reference_step import check_reference
 
+    if config.against == "reference":
+        check_reference(_train_config(config))
     device = use_device(config.device)
     modes = [mode for mode in config.modes if mode == "eager" or device.type == "cuda"]
     precisions = [p for p in config.precisions if p != "tf32" or device.type == "cuda"]
@@ -144,13 +147,17 @@ def time_cell(
     from train.timing import TimedStep
 
     choose_precision(precision, device)
-    settings = {k: v for k, v in PRESETS[config.preset].items() if k != "resolution"}
-    train_config = TrainConfig(dataset=Path(), preset=config.preset, **settings, kernels=config.kernels)
+    train_config = _train_config(config)
     architecture = architecture_of(train_config, resolution)
     step = TimedStep(
         train_config, architecture, size, precision, mode == "captured", device, fading, mode == "reference"
     )
     return step.sec_per_kimg(config.seconds)
+
+
+def _train_config(config: BenchmarkConfig) -> TrainConfig:
+    settings = {k: v for k, v in PRESETS[config.preset].items() if k != "resolution"}
+    return TrainConfig(dataset=Path(), preset=config.preset, **settings, kernels=config.kernels)
 
 
 if __name__ == "__main__":

@@ -217,9 +217,11 @@ class TrainConfig:
         check_losses(self)
         if self.generator_norm == "batch" and self.pixelnorm != "none" and not self.init:
             raise TrainError(f"--generator-norm batch: got --pixelnorm {self.pixelnorm} too, expected none")
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise TrainError(f"--{name}: got {getattr(self, name)}, expected from 0 to below 1")
+        if self.resident_gib != "auto" and self.resident_gib < 0:
+            raise TrainError(f"--resident-gib: got {self.resident_gib}, expected auto, or 0 or more")
+        for name in ("beta1", "beta2", "ema_beta"):
+            if not 0 <= (getattr(self, name) or 0) < 1:
+                raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected from 0 to below 1")
 
     @property
     def noisy_layers(self) -> bool:

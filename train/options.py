@@ -70,6 +70,11 @@ def with_saved_options(config: TrainConfig, saved: dict[str, Any], given: frozen
     if given is None:
         return config
     names = {field.name for field in fields(TrainConfig)} - given - set(NEVER_KEPT)
+    # Each of these takes the place of the other: who gives one has it, whatever the run began with.
+    if config.compile and "compile" in given:
+        names.discard("kernels")
+    elif config.kernels == "fused" and "kernels" in given:
+        names.discard("compile")
     return replace(config, **{name: from_saved(name, saved[name]) for name in names if name in saved})
 
 

@@ -59,7 +59,7 @@ def _generator(state: dict[str, Any], vector: torch.Tensor) -> Generator:
     architecture = architecture_of_checkpoint(state)
     if architecture.generator_norm == "batch":
         raise TrainError(
-            "train.ema: got a generator with batch normalization, expected one without (its statistics are of the "
+            "got a generator with batch normalization, expected one without (its statistics are of the "
             "average that it was trained with); take the run's own model"
         )
     whole = FlatParameters(Generator(architecture))

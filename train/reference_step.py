@@ -16,6 +16,13 @@ from train.step import Batch
 from zoo.progan import Discriminator, Generator
 
 
+def check_reference(config: TrainConfig) -> None:
+    """Raise TrainError where the reference step is not that of these options."""
+    if config.loss != "wgan-gp" or config.n_critic > 1 or config.simultaneous:
+        given = f"--loss {config.loss} --n-critic {config.n_critic}" + " --simultaneous" * config.simultaneous
+        raise TrainError(f"the reference step: got {given}, expected wgan-gp and one update of D, then one of G")
+
+
 class ReferenceStep:
     """The paper's iteration, written naively.
 
@@ -31,9 +38,7 @@ class ReferenceStep:
     def __init__(
         self, config: TrainConfig, generator: Generator, discriminator: Discriminator, resolution: int
     ) -> None:
-        if config.loss != "wgan-gp" or config.n_critic > 1 or config.simultaneous:
-            given = f"--loss {config.loss} --n-critic {config.n_critic}" + " --simultaneous" * config.simultaneous
-            raise TrainError(f"the reference step: got {given}, expected wgan-gp and one update of D, then one of G")
+        check_reference(config)
         self.config, self.resolution = config, resolution
         self.generator, self.discriminator = copy.deepcopy(generator), copy.deepcopy(discriminator)
         self.g_ema = copy.deepcopy(generator).requires_grad_(False)
@@ -73,7 +78,7 @@ class ReferenceStep:
         self.g_adam.step()
 
         # The published generator: a moving average with a half-life in images.
-        beta = 0.5 ** (len(reals) / (self.config.ema_kimg * 1000))
+        beta = self.config.ema_beta or 0.5 ** (len(reals) / (self.config.ema_kimg * 1000))
         with torch.no_grad():
             for average, current in zip(self.g_ema.parameters(), self.generator.parameters(), strict=True):
                 average.copy_(average * beta + current * (1 - beta))

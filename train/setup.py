@@ -13,6 +13,7 @@ from train.compiled import compile_networks
 from train.config import TrainConfig, TrainError
 from train.device import multiplies_bf16
 from train.kernels import use_fused_kernels
+from train.options import flag
 from train.parameters import FlatParameters
 from train.randomness import derived_seed
 from train.state.initial import SIZES, Initial, architecture_of_checkpoint, fill, grown
@@ -71,10 +72,14 @@ def _capability(device: torch.device) -> str:
 
 
 def architecture_of(config: TrainConfig, resolution: int = 1024) -> ProGANConfig:
-    """Return the architecture that the options describe, up to a resolution."""
+    """Return the architecture that the options describe, up to a resolution; TrainError where there is none such."""
     direct = resolution if config.variant == "mnist1k" else 0
     options = {name: getattr(config, name) for name in SIZES}
-    return ProGANConfig(**options, resolution=resolution, direct_input=direct)
+    try:
+        return ProGANConfig(**options, resolution=resolution, direct_input=direct)
+    except ValueError as error:
+        name, _, rest = str(error).partition(":")
+        raise TrainError(f"{flag(name)}:{rest}") from None
 
 
 def make_networks(

@@ -17,7 +17,7 @@ from train.distributed import Ranks, share
 from train.minibatch import check_minibatches
 from train.plan import Plan, make_plan, with_augmentation
 from train.report.report import LOG
-from train.setup import choose_precision, make_networks
+from train.setup import architecture_of, choose_precision, make_networks
 from train.state.initial import Initial, growth_of_checkpoint, read_initial, start_of
 from train.state.run_folder import dataset_facts, lock_run_folder, resume, run_of_the_same_faces, write_options
 from train.state.run_state import RunFacts, RunState
@@ -69,6 +69,8 @@ def _start(
     first = initial.architecture.resolution if initial else 4
     plan = make_plan(config, dataset, first, growth_of_checkpoint(saved) if saved else None)
     config = with_augmentation(config, len(dataset), plan)
+    if not saved and not initial:
+        architecture_of(config, plan.resolution)  # refuses before anything is written
     if ranks.first:
         write_options(config.run_folder, config, resumed.history)
     device = use_device(asked.device, ranks)

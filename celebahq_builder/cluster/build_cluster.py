@@ -29,7 +29,7 @@ def cluster_of(config: BuildConfig) -> "AbstractContextManager[RayCluster | None
         return contextlib.nullcontext()
     from celebahq_builder.cluster.ray_pool import RayCluster
 
-    address, config = config.ray, seen_by_nodes(config)
+    config = seen_by_nodes(config)
     paths = {"--input": config.input, "--masks": config.masks}
     local = {flag: path for flag, path in paths.items() if path is not None and not url_of(path)}
     if config.device == "cuda":

@@ -235,5 +235,5 @@ def test_other_averages_of_a_generator_with_batch_norm_are_refused_in_one_line()
     config = small("table1-b")
     nets = networks(config)
     state = {"architecture": nets.generator.config.to_dict()}
-    with pytest.raises(TrainError, match=r"train\.ema: got a generator with batch normalization, expected one without"):
+    with pytest.raises(TrainError, match=r"got a generator with batch normalization, expected one without"):
         _generator(state, nets.g_flat.vector)

@@ -1,6 +1,7 @@
 """--init MODEL: start from networks that are already trained, one's own or imported; grow, relabel or retrain them."""
 
 import contextlib
+import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from train.schedule import growth_at, published_resolution
 from train.state.checkpoint import DamagedCheckpointError, checkpoints, load_checkpoint
 from zoo import weights
 from zoo.architecture import ProGANConfig, read_architecture
-from zoo.folder import WEIGHTS_NAMES, ModelError
+from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError
 from zoo.progan import Discriminator, Generator
 
 SIZES = ("latent_size", "fmap_base", "fmap_max", "variant", "latent_norm", "pixelnorm", "generator_norm",
@@ -32,13 +33,19 @@ class Initial:
     """Trained networks that a run starts from.
 
     architecture: of both, fully grown at the resolution that they were trained to. generator, g_ema, discriminator:
-    weights by name; discriminator is None where only a generator is known.
+    weights by name; discriminator is None where only a generator is known. loss: that they were trained with; models of
+    other programs do not say it.
     """
 
     architecture: ProGANConfig
     generator: dict[str, Tensor]
     g_ema: dict[str, Tensor]
     discriminator: dict[str, Tensor] | None
+    loss: str = "wgan-gp"
+
+    def turned(self, loss: str) -> bool:
+        """Whether the discriminator scores the other way round than this loss asks: only lsgan's scores reals low."""
+        return self.discriminator is not None and (self.loss == "lsgan") != (loss == "lsgan")
 
 
 def read_initial(init: str) -> Initial:
@@ -94,7 +101,12 @@ def start_of(config: TrainConfig, initial: Initial, given: frozenset[str] | None
     if resolution > theirs.resolution and theirs.last_rgb_only:
         raise TrainError(
             f"--resolution: got {resolution}, expected {theirs.resolution}: --init {config.init} has an output layer "
-            "for its full resolution alone, so that nothing can fade in"
+            "for its full resolution alone, so nothing can fade in"
+        )
+    if 0 < theirs.direct_input < resolution:
+        raise TrainError(
+            f"--resolution: got {resolution}, expected {theirs.direct_input}: the discriminator of --init "
+            f"{config.init} takes images of its full resolution without a layer of their own, so nothing can fade in"
         )
     alone = config.discriminator_kimg
     if alone is None:
@@ -113,6 +125,9 @@ def told_of(config: TrainConfig, initial: Initial) -> str:
         line += (
             f"; it has no discriminator: a new one is trained alone for the first {config.discriminator_kimg:g} kimg"
         )
+    if initial.turned(config.loss):
+        height = "low" if initial.loss == "lsgan" else "high"
+        line += f"; trained with {initial.loss}, it scored reals {height}: the score is turned round"
     return line
 
 
@@ -143,7 +158,8 @@ def fill(
     for network, tensors in ((generator, initial.generator), (g_ema, initial.g_ema)):
         _put(network, _with_label_columns(tensors, theirs, network))
     if initial.discriminator is not None:
-        _put(discriminator, _with_label_rows(initial.discriminator, discriminator))
+        tensors = _with_label_rows(initial.discriminator, discriminator)
+        _put(discriminator, _with_turned_score(tensors) if initial.turned(config.loss) else tensors)
 
 
 def _put(network: Generator | Discriminator, tensors: dict[str, Tensor]) -> None:
@@ -174,13 +190,25 @@ def _with_label_rows(tensors: dict[str, Tensor], network: Discriminator) -> dict
     return tensors
 
 
+def _with_turned_score(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return D's tensors with the score negated, and the labels' outputs as they are."""
+    tensors = dict(tensors)
+    for name in ("blocks.4x4.dense1.weight", "blocks.4x4.dense1.bias"):
+        tensors[name] = torch.cat([-tensors[name][:1], tensors[name][1:]])
+    return tensors
+
+
 def _of_model(folder: Path) -> Initial:
     architecture = replace(read_architecture(folder), lod=0.0)
     generator = weights.load(folder).state_dict()
     discriminator = None
     if (folder / WEIGHTS_NAMES["Discriminator"]).is_file():
         discriminator = weights.load(folder, "discriminator").state_dict()
-    return Initial(architecture, generator, generator, discriminator)
+    try:
+        loss = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))["training"]["loss"]
+    except (KeyError, TypeError):
+        loss = "wgan-gp"
+    return Initial(architecture, generator, generator, discriminator, loss)
 
 
 def _of_checkpoint(path: Path) -> Initial:
@@ -200,7 +228,8 @@ def _of_checkpoint(path: Path) -> Initial:
         found = {name: {key: state[name][key] for key in keys} for name, keys in names.items()}
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise TrainError(f"--init {path}: got an incomplete checkpoint ({error})") from None
-    return Initial(architecture, found["generator"], found["g_ema"], found["discriminator"])
+    loss = state["config"].get("loss", "wgan-gp")
+    return Initial(architecture, found["generator"], found["g_ema"], found["discriminator"], loss)
 
 
 def architecture_of_checkpoint(state: dict[str, Any]) -> ProGANConfig:

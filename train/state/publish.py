@@ -35,6 +35,8 @@ def publish(facts: RunFacts, state: RunState, name: str = "model", with_discrimi
     if with_discriminator:
         weights.save(_up_to(nets.discriminator, resolution), folder)
     training = {"kimg": state.nimg / 1000, "preset": config.preset, "seed": config.seed, "mirror": config.mirror}
+    if config.loss != "wgan-gp":
+        training["loss"] = config.loss
     training |= {**facts.machine(state.seconds), "command": train_command(config)}
     names = {"label_names": list(facts.label_names)} if facts.label_names else {}
     weights.save(_up_to(nets.g_ema, resolution), folder, training=training, dataset=facts.dataset, **names)

@@ -18,7 +18,14 @@ from train.config import TrainConfig, TrainError
 from train.loop import train
 from train.setup import make_networks
 from train.state.checkpoint import checkpoints, load_checkpoint
-from train.state.initial import architecture_of_checkpoint, growth_of_checkpoint, read_initial, start_of
+from train.state.initial import (
+    Initial,
+    architecture_of_checkpoint,
+    growth_of_checkpoint,
+    read_initial,
+    start_of,
+    told_of,
+)
 from zoo import weights
 from zoo.importers import import_networks
 from zoo.progan import Discriminator, Generator, ProGANConfig
@@ -276,3 +283,27 @@ def test_init_takes_a_hub_id_with_a_revision(pair, tmp_path):
             assert ran.stdout.strip() == line, ran.stderr
         else:
             assert ran.returncode and "TrainError: --init me/faces" in ran.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("losses", [("lsgan", "wgan-gp"), ("wgan-gp", "lsgan")])
+@pytest.mark.parametrize("form", ["first", "first/model"])
+def test_a_discriminator_of_lsgan_is_turned_round_for_losses_that_want_reals_high(tmp_path, losses, form):
+    folder = a_run(tmp_path, loss=losses[0], variant="released")
+    theirs = weights.load(folder / "model", "discriminator")
+    config = options(tmp_path, tmp_path / form, loss=losses[1])
+    ours, x = networks_of(config).discriminator, torch.randn(8, 3, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), -theirs(x))
+    assert "turned round" in told_of(config, read_initial(config.init))
+
+
+def test_a_discriminator_without_a_layer_for_its_images_does_not_grow(tmp_path):
+    architecture = ProGANConfig(resolution=8, variant="mnist1k", direct_input=8)
+    with pytest.raises(TrainError, match="--resolution: got 16, expected 8: the discriminator of --init x takes"):
+        start_of(replace(options(tmp_path, "x", 16), resolution=16), Initial(architecture, {}, {}, {}), None)
+
+
+def test_an_architecture_that_cannot_be_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(TrainError, match="--generator-leak: got a number larger than any network's"):
+        train(options(tmp_path, generator_leak=20_000))
+    assert not (tmp_path / "run").exists() or not any((tmp_path / "run").glob("*.json"))
