@@ -8,13 +8,14 @@ import torch
 
 from celebahq_builder.hdf5 import DatasetWriter
 from train.config import TrainConfig, TrainError
+from train.distributed import Split
 from train.layer_noise import follow, strength
 from train.loop import train
 from train.losses import least_squares_loss
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
 from train.state.run_state import make_adams
-from train.step import STATISTICS, Batch, prepare_reals, train_step
+from train.step import STATISTICS, Batch, _row_of_d, prepare_reals, train_step
 
 SMALL = {"fmap_base": 64, "fmap_max": 12, "latent_size": 8}
 
@@ -169,3 +170,15 @@ def test_a_run_with_lsgan_labels_and_augmentation_resumes_bit_for_bit(tmp_path):
     assert states[0]["d_average"] == states[1]["d_average"] > 0
     for name, x in states[0]["discriminator"].items():
         torch.testing.assert_close(x, states[1]["discriminator"][name], rtol=0, atol=0, msg=name)
+
+
+@pytest.mark.parametrize(("loss", "reals_above"), [("lsgan", False), ("wgan-gp", True)])
+def test_ada_rises_where_reals_are_told_apart_whichever_way_the_loss_scores_them(loss, reals_above):
+    settings = step_settings(TrainConfig(dataset="faces.h5", loss=loss, augment="ada", augment_kimg=1.0))
+    high, low = torch.full((8,), 2.0) + torch.rand(8), torch.rand(8)
+    reals, fakes = (high, low) if reals_above else (low, high)
+    ada, zero = torch.tensor([0.5, 0.9]), torch.zeros(())
+    _row_of_d([[zero, reals, fakes, torch.zeros(8), zero]], settings, ada, None, Split(8))
+    assert ada[0] > 0.5 and ada[1] > 0.9
+    _row_of_d([[zero, fakes, reals, torch.zeros(8), zero]], settings, ada, None, Split(8))
+    assert ada[1] < 0.95

@@ -21,6 +21,14 @@ def test_batch_norm_in_training_is_torchs_and_sets_have_statistics_of_their_own(
     torch.testing.assert_close(norm(x, sets=2), expected)
 
 
+def test_running_statistics_are_of_all_sets():
+    x, norm = torch.randn(6, 4, 3, 3) * 3 + 1, BatchNorm(4)
+    x[3:] += 5
+    norm(x, sets=2)
+    torch.testing.assert_close(norm.mean, 0.1 * x.mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(norm.variance, 0.9 + 0.1 * sum(part.var((0, 2, 3), False) for part in x.chunk(2)) / 2)
+
+
 def test_running_statistics_move_a_tenth_where_gradients_are_wanted_and_are_used_in_evaluation():
     x, norm = torch.randn(8, 4, 3, 3) * 3 + 1, BatchNorm(4)
     with torch.no_grad():
