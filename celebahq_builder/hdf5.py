@@ -220,7 +220,7 @@ class DatasetWriter:
         file = self._file.hdf5
         file.attrs["unfinished"] = 1
         for name, value in {"config": "{}", "weights_sha256": "", **attributes}.items():
-            file.attrs[name] = value
+            file.attrs[str(_storable(name))] = _storable(value)
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["builder_version"] = version()
 
@@ -249,3 +249,10 @@ class DatasetWriter:
             return False
         with open_hdf5(self._path) as file:
             return "labels" in file
+
+
+def _storable(value: str | int) -> str | int:
+    """Text of a damaged file whose bytes are no UTF-8 is spelled out: HDF5 stores no other."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

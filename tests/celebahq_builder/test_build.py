@@ -116,6 +116,7 @@ def test_finished_build_leaves_the_file_and_the_report_alone(uninterrupted):
     assert sorted(path.name for path in output.parent.iterdir()) == names
 
 
+@pytest.mark.slow
 def test_two_workers_and_none_make_the_same_bytes_as_one(uninterrupted, photos, tmp_path):
     assert run(photos, tmp_path / "two.h5", "--workers", "2").returncode == 0
     build(options(photos, tmp_path / "none.h5"))
@@ -133,6 +134,7 @@ def kill_when(process, moment):
     process.wait()
 
 
+@pytest.mark.slow
 def test_build_killed_again_and_again_ends_with_the_same_bytes(uninterrupted, photos, tmp_path):
     output = tmp_path / "f.h5"
     manifest = tmp_path / "f.h5.build" / "manifest.jsonl"

@@ -127,7 +127,7 @@ def test_probability_rises_while_the_critic_is_sure_of_its_reals_and_falls_when_
     assert state[0].item() == 0
 
 
-@pytest.mark.parametrize("kind", ["diffaug", "ada"])
+@pytest.mark.parametrize("kind", [pytest.param("diffaug", marks=pytest.mark.slow), "ada"])
 def test_an_augmented_run_resumes_bit_for_bit(kind, tmp_path):
     random = np.random.default_rng(0)
     with DatasetWriter(tmp_path / "faces.h5", 8, 12) as writer:

@@ -83,7 +83,7 @@ def rows(folder: Path) -> list[tuple]:
     return [tuple(row[name] for name in names) for row in read_rows(folder / "run" / "log.jsonl")]
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_gradients_of_several_processes_are_those_of_one_with_the_whole_minibatch(tmp_path, count):
     process = start(count, Path(__file__).parent / "ranks.py", tmp_path)
     _, errors = process.communicate(timeout=120)
@@ -143,6 +143,7 @@ def test_a_run_of_two_processes_resumes_bit_for_bit(dataset, tmp_path):
     assert torch.equal(whole["ada"], parts["ada"]) and torch.equal(whole["statistics"], parts["statistics"])
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_rank_stops_all_after_a_checkpoint(dataset, tmp_path):
     process = start_training(2, dataset, tmp_path, total_kimg=1000, checkpoint_ticks=100000)
     wait_for(tmp_path / "run" / "log.jsonl")

@@ -97,6 +97,7 @@ def test_penalty_sees_through_minibatch_stddev():
     assert (gradients[0] - gradients[1]).abs().max() > 1e-6
 
 
+@pytest.mark.slow
 def test_adjoint_compiles_as_one_graph():
     discriminator = critic("paper")
 

@@ -87,7 +87,9 @@ def test_a_run_grows_to_the_top_and_leaves_what_the_design_names(dataset, tmp_pa
         assert torch.equal(value, state["g_ema"][key]), key
 
 
-@pytest.mark.parametrize("stops", [[0.1, 0.2], [0.13], [0.3]])
+@pytest.mark.parametrize(
+    "stops", [[0.1, 0.2], pytest.param([0.13], marks=pytest.mark.slow), pytest.param([0.3], marks=pytest.mark.slow)]
+)
 def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(dataset, tmp_path, stops):
     """Ticks fall on the same images, so that every file but the clock is equal."""
     options = {"tick_kimg": 0.008}
@@ -118,6 +120,7 @@ def wait_for_tick(folder: Path, count: int) -> None:
     pytest.fail("no progress within a minute")
 
 
+@pytest.mark.slow
 def test_killed_and_interrupted_then_resumed_equals_uninterrupted(dataset, tmp_path):
     whole = start(dataset, tmp_path / "whole")
     assert whole.wait(120) == 0, whole.stderr.read()

@@ -20,6 +20,13 @@ FOREIGN = {
     "from_rgb_leak": 0.5,
 }  # fmt: skip
 
+NORMALIZED = {
+    "generator_norm": "batch", "discriminator_norm": "layer", "minibatch_discrimination": 3, "equalized": False,
+    "pixelnorm": "none",
+}  # fmt: skip
+SMALL = {"direct_input": 16, "discriminator_divisor": 4, "variant": "mnist1k"}
+"""Of the paper's other experiments, which do not go together with the foreign ones."""
+
 
 def test_config_json_of_our_own_networks_has_the_fields_that_it_always_had():
     assert list(ProGANConfig().to_dict()) == [
@@ -28,12 +35,13 @@ def test_config_json_of_our_own_networks_has_the_fields_that_it_always_had():
 
 
 def test_every_field_of_a_foreign_network_survives_json():
-    config = ProGANConfig(**TINY, **FOREIGN)
-    written = json.loads(json.dumps(config.to_dict()))
-    assert written.items() >= FOREIGN.items()
-    assert ProGANConfig.from_dict(written) == config
+    for fields in (FOREIGN, NORMALIZED, SMALL):
+        config = ProGANConfig(**TINY, **fields)
+        written = json.loads(json.dumps(config.to_dict()))
+        assert written.items() >= fields.items()
+        assert ProGANConfig.from_dict(written) == config
     foreign = set(ProGANConfig.__dataclass_fields__) - set(ProGANConfig().to_dict())
-    assert set(FOREIGN) == foreign - {"last_rgb_only"}  # which cannot be half grown
+    assert {*FOREIGN, *NORMALIZED, *SMALL} - {"variant"} == foreign - {"last_rgb_only"}  # which cannot be half grown
 
 
 def test_a_foreign_pair_survives_the_model_folder(tmp_path):

@@ -236,9 +236,10 @@ def test_columns_of_another_program_under_our_names_do_no_harm(open_page, serve,
     path = tmp_path / "f.h5"
     write_named(path, ["a.jpg", "b.jpg"])
     with h5py.File(path, "a") as file:
-        for name in ("status", "row", "reason", "marks", "detail", "duplicate_of", "labels", "constructor"):
+        for name in ("status", "row", "reason", "detail", "duplicate_of", "labels", "constructor"):
             file[f"faces/{name}"] = [7.5, float("nan")]
         file["faces/width"] = ["wide", "narrow"]
+        file["faces/marks"] = ["<i>x", "of another program"]
         file["faces/descriptor"] = np.zeros((2, 128))
         file["faces/<b>bold"] = ["x", "y"]
         file["rows/source"] = ["of another program"] * 5

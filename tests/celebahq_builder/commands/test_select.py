@@ -301,3 +301,14 @@ def test_marks_that_nobody_knows_are_told_where_a_condition_asks_for_them(tmp_pa
         condition = 'not (marks has "gray")'
         assert run("select", path, "--output", path.with_suffix(".out.h5"), "--where", condition) == 0
         assert f"marks of {number} of 2 faces are not known" in capsys.readouterr().err
+
+
+def test_an_attribute_that_is_no_utf8_goes_along_spelled_out(tmp_path, picture, run):
+    make(tmp_path / "f.h5", [1, 2], picture)
+    kind = h5py.string_dtype()
+    with h5py.File(tmp_path / "f.h5", "r+") as file:
+        file.attrs.create("note", b"caf\xe9", dtype=kind)
+    assert run("select", tmp_path / "f.h5", "--output", tmp_path / "g.h5", "--top", "1") == 0
+    assert run("merge", tmp_path / "f.h5", tmp_path / "g.h5", "--output", tmp_path / "h.h5") == 0
+    with h5py.File(tmp_path / "h.h5") as file:
+        assert file.attrs["note"] == r"caf\xe9"

@@ -57,6 +57,7 @@ def test_png_folder_holds_the_official_images_and_a_second_run_makes_none(celeba
     assert make("--format", "png", output="hq")[0] == 0
 
 
+@pytest.mark.slow
 def test_the_crop_of_the_command_is_the_released_one(run, tmp_path, made):
     """Nothing faked: the whole way from JPEG to image, once, in a worker process."""
     whole = made.OfficialSet(

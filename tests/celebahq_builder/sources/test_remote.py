@@ -167,6 +167,7 @@ def test_what_is_gone_is_asked_for_once_and_what_stays_away_is_given_up(bucket):
     assert Flaky.asked["gone.jpg"] <= 2
 
 
+@pytest.mark.slow
 def test_a_build_from_a_store_is_the_build_from_a_folder_and_tries_again_what_it_could_not_fetch(bucket, tmp_path):
     folder = tmp_path / "wild"
     (folder / "a").mkdir(parents=True)

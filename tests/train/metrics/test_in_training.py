@@ -145,6 +145,7 @@ def test_run_measures_in_its_stable_phases_from_16x16_on(measured):
     assert [row["metric"] for row in rows] == ["swd", "msssim"] * 5
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_run_writes_the_rows_of_an_uninterrupted_one(measured, dataset, tmp_path):
     for stop in (0.288, 0.32):
         run(dataset, tmp_path, **MEASURED, total_kimg=stop)

@@ -38,7 +38,11 @@ def test_config_json_says_where_it_comes_from(sample, tmp_path):
     assert imported["model_sha256"] == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("sample", ["gan_zoo", "mmgen", "gandissect", "akanimax_v3"], indirect=True)
+@pytest.mark.parametrize(
+    "sample",
+    ["gan_zoo", *(pytest.param(x, marks=pytest.mark.slow) for x in ("mmgen", "gandissect", "akanimax_v3"))],
+    indirect=True,
+)
 def test_exported_to_onnx_it_generates_what_its_own_program_generates(sample, tmp_path):
     folder = import_networks(sample.path).save(tmp_path / "model")
     report = export_onnx(folder, tmp_path / "model.onnx")
