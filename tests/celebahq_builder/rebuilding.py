@@ -158,12 +158,16 @@ def from_scratch(config: BuildConfig, folder: Path) -> Path | None:
 
 
 def contents(path: Path) -> dict:
-    """Every dataset and attribute of a file, as bytes, without what tells how far down faces were looked for."""
+    """Every dataset and attribute of a file, as bytes, without what tells how far down faces were looked for.
+
+    That is also in the hash by which shards know each other.
+    """
     found = {}
     with h5py.File(path) as file:
         config = json.loads(file.attrs["config"])
         config.pop("looked_for", None)
-        found["attributes"] = {name: value for name, value in file.attrs.items() if name != "config"} | config
+        hidden = ("config", "shard_set")
+        found["attributes"] = {name: value for name, value in file.attrs.items() if name not in hidden} | config
 
         def visit(name, item):
             if isinstance(item, h5py.Dataset):
