@@ -87,16 +87,13 @@ def test_a_run_grows_to_the_top_and_leaves_what_the_design_names(dataset, tmp_pa
         assert torch.equal(value, state["g_ema"][key]), key
 
 
-@pytest.mark.parametrize(
-    "stops", [[0.1, 0.2], pytest.param([0.13], marks=pytest.mark.slow), pytest.param([0.3], marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("stops", [[0.1, 0.2], pytest.param([0.3], marks=pytest.mark.slow)])
 def test_stopped_and_resumed_equals_uninterrupted_bit_for_bit(dataset, tmp_path, stops):
     """Ticks fall on the same images, so that every file but the clock is equal."""
     options = {"tick_kimg": 0.008}
     train(config(dataset, tmp_path / "whole", **options))
-    for stop in stops:
+    for stop in (*stops, 0.384):
         train(config(dataset, tmp_path / "parts", total_kimg=stop, **options))
-    train(config(dataset, tmp_path / "parts", total_kimg=0.384, **options))
     assert_same(final_state(tmp_path / "whole"), final_state(tmp_path / "parts"))
 
 

@@ -14,7 +14,7 @@ from train.restoration.config import RestorationConfig
 from train.restoration.faces import around_face, read_faces
 from train.restoration.loop import open_photos, train
 from train.restoration.photos import PhotoStore, held_out_names, middle
-from train.restoration.publish import _training
+from train.restoration.publish import PublishConfig, _training
 from train.restoration.validate import ValidateConfig, validate_weights
 from zoo.restoration.networks import build
 from zoo.restoration.weights import save_restoration
@@ -172,7 +172,8 @@ def test_training_goes_on_from_a_model_folder_and_the_card_says_from_what(folder
     end = load_weights(run / "artifacts-fast.safetensors")
     for key, value in start.state_dict().items():
         assert torch.allclose(end.state_dict()[key], value, atol=1e-3), key
-    assert _training(run)["started_from"] == {"weights": "artifacts-fast", "steps": 7, "seconds": 8.5}
+    publishing = PublishConfig(weights=run, testsets=folder)
+    assert _training(run, publishing)["started_from"] == {"weights": "artifacts-fast", "steps": 7, "seconds": 8.5}
     # Another share of faces is another run; one of before there were any goes on.
     with pytest.raises(ValueError, match=r"--faces-share: got 0.5, expected 0.3 as of"):
         train(dataclasses.replace(config, faces_share=0.5))

@@ -10,7 +10,6 @@ from celebahq_builder.build import build
 from celebahq_builder.config import BuildError
 from celebahq_builder.hdf5 import DatasetWriter, FaceRecord, open_dataset
 from celebahq_builder.hdf5_format.rows import read_rows
-from celebahq_builder.marks import MARKS_VERSION, UNMEASURED
 from celebahq_builder.pyramid import pyramid
 
 
@@ -285,30 +284,3 @@ def test_descriptors_of_one_person_lie_close(real_data):
     same = [np.linalg.norm(a - b) for a, b in points]
     others = [np.linalg.norm(points[i][0] - points[j][0]) for i in range(5) for j in range(i)]
     assert np.median(same) < 0.5 < np.median(others)
-
-
-def test_marks_that_nobody_knows_are_told_where_a_condition_asks_for_them(tmp_path, picture, run, capsys):
-    old, new = tmp_path / "old.h5", tmp_path / "new.h5"
-    make(old, [1, 2], picture)
-    make(new, [1, 2], picture)
-    for path, version in ((old, None), (new, MARKS_VERSION)):
-        with h5py.File(path, "r+") as file:
-            marks = file["faces"].create_dataset("marks", (2,), h5py.string_dtype())
-            marks[:] = ["gray", UNMEASURED if version else ""]
-            if version:
-                file.attrs["marks_version"] = version
-    for path, number in ((old, 2), (new, 1)):
-        condition = 'not (marks has "gray")'
-        assert run("select", path, "--output", path.with_suffix(".out.h5"), "--where", condition) == 0
-        assert f"marks of {number} of 2 faces are not known" in capsys.readouterr().err
-
-
-def test_an_attribute_that_is_no_utf8_goes_along_spelled_out(tmp_path, picture, run):
-    make(tmp_path / "f.h5", [1, 2], picture)
-    kind = h5py.string_dtype()
-    with h5py.File(tmp_path / "f.h5", "r+") as file:
-        file.attrs.create("note", b"caf\xe9", dtype=kind)
-    assert run("select", tmp_path / "f.h5", "--output", tmp_path / "g.h5", "--top", "1") == 0
-    assert run("merge", tmp_path / "f.h5", tmp_path / "g.h5", "--output", tmp_path / "h.h5") == 0
-    with h5py.File(tmp_path / "h.h5") as file:
-        assert file.attrs["note"] == r"caf\xe9"

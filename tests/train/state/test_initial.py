@@ -19,7 +19,6 @@ from train.loop import train
 from train.setup import make_networks
 from train.state.checkpoint import checkpoints, load_checkpoint
 from train.state.initial import (
-    Initial,
     architecture_of_checkpoint,
     growth_of_checkpoint,
     read_initial,
@@ -295,15 +294,3 @@ def test_a_discriminator_of_lsgan_is_turned_round_for_losses_that_want_reals_hig
     with torch.no_grad():
         torch.testing.assert_close(ours(x), -theirs(x))
     assert "turned round" in told_of(config, read_initial(config.init))
-
-
-def test_a_discriminator_without_a_layer_for_its_images_does_not_grow(tmp_path):
-    architecture = ProGANConfig(resolution=8, variant="mnist1k", direct_input=8)
-    with pytest.raises(TrainError, match="--resolution: got 16, expected 8: the discriminator of --init x takes"):
-        start_of(replace(options(tmp_path, "x", 16), resolution=16), Initial(architecture, {}, {}, {}), None)
-
-
-def test_an_architecture_that_cannot_be_is_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(TrainError, match="--generator-leak: got a number larger than any network's"):
-        train(options(tmp_path, generator_leak=20_000))
-    assert not (tmp_path / "run").exists() or not any((tmp_path / "run").glob("*.json"))
