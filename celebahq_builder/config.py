@@ -25,7 +25,8 @@ THRESHOLD_OPTIONS = ("min_face", "max_padding", "max_invented")
 MAX_INVENTED = 0.01  # docs/measurements.md: from which photographs that is
 AUTO_SHARD_FACES = 10_000
 MOST_SHARDS = 99_999  # the digits of their names
-_RAY_ADDRESS = re.compile(r"auto|local|(\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}")
+_PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
+_RAY_ADDRESS = re.compile(r"auto|local|(\[[0-9a-fA-F:.]+\]|[\w.-]+):" + _PORT)
 CHOOSING_OPTIONS = ("keep", "refuse", "dedupe", "compression")
 
 
@@ -122,7 +123,7 @@ class BuildConfig:
     as one over them, which everything opens as it opens one file. auto: of about 10,000 faces each."""
     workers: int = _cpu_cores()
     """Processes that work side by side, one compute thread each. 0: none, all work in this process (for a debugger),
-    where --photo-seconds and --photo-gib cannot be kept."""
+    where --photo-seconds and --photo-gib cannot be kept. With --ray auto or HOST:PORT the cluster's cores count."""
     ray: str | None = None
     """Work on a cluster of Ray (pip install 'celebahq[ray]'): auto, the one that this machine belongs to; HOST:PORT of
     its head; or local, a Ray of this machine's own with --workers cores. All nodes see --input under one path, or as a

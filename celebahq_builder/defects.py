@@ -7,6 +7,8 @@ from scipy import ndimage
 
 from celebahq_builder.coverage import OVAL_CENTRE, OVAL_RADII
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""What R, G and B weigh in the luma of JPEG (ITU-R BT.601)."""
 _JPEG_BLOCK = 8
 _STRONG = 30  # levels from the mean around
 _FEW = 0.003  # of all pixels: of less strong detail no share is told
@@ -85,15 +87,15 @@ def overshoot(face: np.ndarray, luma: np.ndarray, mask: np.ndarray | None = None
 
 
 def oval_levels(luma: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-    """5th, 50th and 95th percentile of the luma inside the oval of the face, (3,) float.
+    """5th and 95th percentile of the luma inside the oval of the face, (2,) float.
 
-    Of a part that is not shown no contrast is known: the outer two lie nearer to the middle by its share.
+    Of a part that is not shown no contrast is known: both lie nearer to the median by its share.
     """
     rows = slice(None, None, _every(len(luma)))
     inside, luma, mask = oval(len(luma))[rows], luma[rows], None if mask is None else mask[rows]
     shown = inside if mask is None or not (inside & mask).any() else inside & mask
     levels = np.percentile(luma[shown], (5, 50, 95)).astype(np.float64)
-    return levels[1] + (levels - levels[1]) * (shown.sum() / inside.sum())
+    return levels[1] + (levels[[0, 2]] - levels[1]) * (shown.sum() / inside.sum())
 
 
 def _every(resolution: int) -> int:

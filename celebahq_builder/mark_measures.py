@@ -13,11 +13,10 @@ import numpy as np
 from scipy import fft, ndimage
 
 from celebahq_builder.coverage import OVAL_CENTRE, OVAL_RADII
-from celebahq_builder.defects import block_grid, histogram_fill
+from celebahq_builder.defects import LUMA, block_grid, histogram_fill
 
 _LEAST_PIXELS = 200  # of an oval
 _ENOUGH_PIXELS = 50_000  # for a histogram
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _SIDES = 256, 1024  # a face is measured at the resolution of its crop, but at least and at most at these
 
 
@@ -68,7 +67,7 @@ def measure_marks(photo: np.ndarray, quad: np.ndarray, resolution: int = 1024) -
         return None
     shown = found.pixels[found.inside]
     channels = np.ascontiguousarray(shown[:: 1 + len(shown) // _ENOUGH_PIXELS].T)  # (3, N)
-    luma = _LUMA @ channels
+    luma = LUMA @ channels
     brightest, darkest = channels.max(axis=0), channels.min(axis=0)
     low, high = np.percentile(luma, (5, 95)).tolist()
     blur, motion = _blur(found.luma, found.inside)
@@ -123,9 +122,9 @@ def _oval_of(photo: np.ndarray, quad: np.ndarray, resolution: int) -> _Oval | No
     if inside.sum() < _LEAST_PIXELS:
         return None
     if block == 1:
-        return _Oval(part, part @ _LUMA, inside, side)
+        return _Oval(part, part @ LUMA, inside, side)
     means = cv2.resize(part, (int(width), int(height)), interpolation=cv2.INTER_AREA)
-    return _Oval(part[block // 2 :: block, block // 2 :: block], means @ _LUMA, inside, side / block)
+    return _Oval(part[block // 2 :: block, block // 2 :: block], means @ LUMA, inside, side / block)
 
 
 def _fill(channels: np.ndarray) -> float:

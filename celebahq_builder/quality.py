@@ -25,13 +25,12 @@ from typing import NamedTuple
 import numpy as np
 
 from celebahq_builder.block_spectrum import BlockSpectrum, block_spectrum
-from celebahq_builder.defects import block_grid, histogram_fill, oval_levels, overshoot
+from celebahq_builder.defects import LUMA, block_grid, histogram_fill, oval_levels, overshoot
 
 SCORE_VERSION = 3
 """Changes with what is computed: faces that were scored by another version are scored anew."""
 MIN_RESOLUTION = 16
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_ROUNDING_NOISE = float((_LUMA**2).sum()) / 12  # power of rounding to 8 bits
+_ROUNDING_NOISE = float((LUMA**2).sum()) / 12  # power of rounding to 8 bits
 _LIMIT_POWER = 6  # where a limit begins to cost, so that ordinary contrast costs nothing
 _STEEPEST = 4.0  # fall that can be told, in natural logarithms of power a half octave: a factor of 50
 
@@ -80,7 +79,7 @@ class Measures(NamedTuple):
     fill: float
     grid: float
     levels: np.ndarray
-    """(3,) 5th, 50th, 95th percentile of luma inside the face."""
+    """(2,) 5th and 95th percentile of luma inside the face."""
     overshoot: float
 
 
@@ -109,7 +108,7 @@ def measure(face: np.ndarray, mask: np.ndarray | None = None) -> Measures:
         raise ValueError(f"mask: got {mask.shape} {mask.dtype}, expected {face.shape[:2]} bool")
     if mask is not None and (mask.all() or not mask.any()):
         mask = None
-    luma = face.astype(np.float32) @ _LUMA
+    luma = face.astype(np.float32) @ LUMA
     return Measures(
         block_spectrum(luma, mask),
         histogram_fill(face, mask),
@@ -121,7 +120,7 @@ def measure(face: np.ndarray, mask: np.ndarray | None = None) -> Measures:
 
 def score_measures(measures: Measures, constants: Constants = CALIBRATED) -> QualityScore:
     """Score what was measured."""
-    spectrum, fill, grid, (low, _, high), extreme = measures
+    spectrum, fill, grid, (low, high), extreme = measures
     contrast = high - low
     if contrast <= 0:
         return QualityScore(0.0, 0.0, 1.0)

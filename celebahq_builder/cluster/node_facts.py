@@ -14,6 +14,7 @@ _LIBRARIES = {
     "dlib": ("dlib-bin", "dlib"),
     "face_recognition_models": ("face_recognition_models",),
     "numpy": ("numpy",),
+    "onnxruntime": ("onnxruntime-gpu", "onnxruntime"),  # CenterFace
     "opencv": ("opencv-python-headless", "opencv-python"),
     "pi-heif": ("pi-heif",),
     "pillow": ("pillow",),

@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from celebahq_builder.hdf5 import DatasetWriter
+from train import capture
 from train.config import TrainConfig, TrainError
 from train.distributed import Ranks
 from train.loop import train
 from train.minibatch import split_of
 from train.posthoc import _generator
+from train.power_ema import PowerAverages
 from train.presets import PRESETS, preset_config
 from train.randomness import draw_noise
 from train.setup import architecture_of, make_networks, step_settings
@@ -134,6 +136,36 @@ def test_the_averaged_generators_statistics_are_averaged_as_its_weights_are():
     for name, old in before.items():  # 5 minibatches of 8 images are one half-life
         torch.testing.assert_close(averaged[name], (old + current[name]) / 2, msg=name)
         assert (current[name] - old).abs().max() > 0, name
+
+
+def test_an_iteration_that_fails_puts_the_statistics_of_batch_norm_back(monkeypatch):
+    config = small("table1-b")
+    nets, alpha, statistics = networks(config), torch.ones(()), torch.zeros(len(STATISTICS))
+    before = {name: x.clone() for name, x in nets.generator.named_buffers()}
+
+    def fails(nets, *others):
+        for buffer in nets.generator.buffers():
+            buffer.add_(1)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(capture, "train_step", fails)
+    step = capture.Iteration(nets, make_adams(nets, config, 8), alpha, statistics, step_settings(config), False)
+    reals = torch.zeros(8 * config.n_critic, 3, 8, 8, dtype=torch.uint8)
+    with pytest.raises(torch.OutOfMemoryError):
+        step(Batch(reals), draw_noise(torch.Generator(), 0, 0, len(reals), config.latent_size))
+    for name, x in nets.generator.named_buffers():
+        assert torch.equal(x, before[name]), name
+
+
+def test_power_averages_count_every_image_that_was_shown(tmp_path, monkeypatch):
+    base = {**SMALL, "dataset": faces(tmp_path / "faces.h5"), "outdir": tmp_path, "device": "cpu", "resolution": 8,
+            "stable_kimg": 1, "minibatch": 4, "tick_kimg": 0.08, "image_ticks": 0}  # fmt: skip
+    seen, update = [], PowerAverages.update
+    monkeypatch.setattr(
+        PowerAverages, "update", lambda self, nimg, shown: seen.append((nimg, shown)) or update(self, nimg, shown)
+    )
+    train(preset_config("table1-b", name="run", total_kimg=0.036, n_critic=3, **base))
+    assert seen == [(12, 12), (24, 12), (36, 12)]
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -11,6 +11,7 @@ from celebahq_builder.cluster.node_facts import PROCESSOR, differences, node_fac
 def test_facts_are_what_is_installed_and_the_processor():
     facts = node_facts()
     assert facts["numpy"] == importlib.metadata.version("numpy")
+    assert facts["onnxruntime"] != "none"  # it finds the faces that HOG does not
     assert facts["dlib"] != "none" and facts["opencv"] != "none" and facts[PROCESSOR]
 
 

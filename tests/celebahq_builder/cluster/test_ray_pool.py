@@ -32,7 +32,7 @@ def test_addresses_of_a_cluster_are_taken(ray, tmp_path):
     assert BuildConfig(input=tmp_path, ray=ray).ray == ray
 
 
-@pytest.mark.parametrize("ray", ["", "head", "ray://head:10001", "here please", "head:port"])
+@pytest.mark.parametrize("ray", ["", "head", "ray://head:10001", "here please", "head:port", "head:65536", "head:0"])
 def test_what_is_no_address_is_refused(ray, tmp_path):
     with pytest.raises(BuildError, match=r"--ray: got .*, expected auto, local or HOST:PORT of a cluster's head"):
         BuildConfig(input=tmp_path, ray=ray)
