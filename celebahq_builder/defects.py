@@ -65,10 +65,10 @@ def block_grid(luma: np.ndarray, mask: np.ndarray | None = None) -> float:
 
 
 def overshoot(face: np.ndarray, luma: np.ndarray, mask: np.ndarray | None = None) -> float:
-    """Which share of the strong detail is black or white, 0 to 1: sharpening drives edges beyond both ends.
+    """Which share of the face's strong detail is black or white, 0 to 1: sharpening drives edges beyond both ends.
 
     Strong detail differs from the mean of its block of 8 pixels by more than 30 levels. In photographs that were not
-    sharpened under a hundredth of it is so; black hair and white walls are, too, but as wide areas without detail.
+    sharpened next to none of it is so, inside the oval of the face: where hair meets a white wall it is, too.
 
     Args:
         face: (R, R, 3) uint8; R is a multiple of 8.
@@ -79,6 +79,7 @@ def overshoot(face: np.ndarray, luma: np.ndarray, mask: np.ndarray | None = None
     every = _every(side * _JPEG_BLOCK)
     blocks = luma.reshape(side, _JPEG_BLOCK, side, _JPEG_BLOCK)[::every]
     strong = np.abs(blocks - blocks.mean(axis=(1, 3), keepdims=True)) > _STRONG
+    strong &= oval(len(luma)).reshape(side, _JPEG_BLOCK, side, _JPEG_BLOCK)[::every]
     if mask is not None:
         strong &= mask.reshape(side, _JPEG_BLOCK, side, _JPEG_BLOCK)[::every]
     ends = face.reshape(side, _JPEG_BLOCK, side, _JPEG_BLOCK, 3)[::every][strong & ((blocks < 2) | (blocks > 253))]

@@ -46,7 +46,7 @@ class Constants:
     unseen_weight: float = 0.1
     """Cost of what lies under one level of detail, by natural logarithms of power, summed over those rings: of faces
     that were enlarged, whose fine rings are all lost, those come first that still have the coarser ones."""
-    half_overshoot: float = 0.02
+    half_overshoot: float = 0.005
     """Share of the strong detail that is driven to black or white, and costs half of the score."""
     peak_threshold: float = 2.0
     """A frequency that stands out by more, in natural logarithms of power, is a pattern."""

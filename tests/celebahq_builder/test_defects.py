@@ -54,3 +54,11 @@ def test_edges_driven_to_black_and_white_are_seen_and_dark_areas_are_not():
     mask[:, 64:] = True
     half = np.where(mask[..., None], edges, driven)
     assert overshoot(half, half.astype(np.float32).mean(axis=2), mask) == 0
+
+
+def test_hair_before_a_white_wall_is_not_oversharpened():
+    gray = np.random.default_rng(0).integers(40, 200, (128, 128, 1)).repeat(3, axis=2).astype(np.uint8)
+    wall = np.where(oval(128)[..., None], gray, np.where(np.arange(128)[:, None] % 7 < 3, 30, 255)[..., None]).astype(
+        np.uint8
+    )
+    assert overshoot(wall, wall.astype(np.float32).mean(axis=2)) == 0
