@@ -10,7 +10,8 @@ from train.cuda_graph import WARM_UP, call_on_side_stream, record
 from train.distributed import Split
 from train.optimizer import Adam
 from train.randomness import Noise
-from train.step import Batch, Networks, Settings, train_step
+from train.step import train_step
+from train.step_inputs import Batch, Networks, Settings
 
 
 class Iteration:

@@ -11,7 +11,7 @@ import torch
 from celebahq_builder.hdf5 import Dataset
 from train.memory import is_out_of_memory
 from train.randomness import RowOrder, label_rows
-from train.step import Batch
+from train.step_inputs import Batch
 
 READ_AHEAD = 4
 """Minibatches that a background thread reads before they are asked for."""

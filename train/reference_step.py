@@ -12,7 +12,7 @@ from torch import Tensor
 
 from train.config import TrainConfig, TrainError
 from train.randomness import Noise
-from train.step import Batch
+from train.step_inputs import Batch
 from zoo.progan import Discriminator, Generator
 
 

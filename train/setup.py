@@ -17,7 +17,7 @@ from train.options import flag
 from train.parameters import FlatParameters
 from train.randomness import derived_seed
 from train.state.initial import SIZES, Initial, architecture_of_checkpoint, fill, grown
-from train.step import Networks, Settings
+from train.step_inputs import Networks, Settings
 from zoo.architecture import ProGANConfig
 from zoo.fused_blocks import fuse
 from zoo.progan import Discriminator, Generator

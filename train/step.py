@@ -1,109 +1,26 @@
 """One iteration of training: discriminator with penalty, generator, moving average; pure, with static shapes."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from train.augment import adapt, augmented
-from train.distributed import Split, share
+from train.augment import adapt
+from train.distributed import Split
 from train.ema import ema_beta, update_ema
 from train.kernels import sharing_weights
-from train.layer_noise import LayerNoise, follow, strength
-from train.losses import (
-    discriminator_loss,
-    generator_loss,
-    gradient_penalty,
-    label_loss,
-    least_squares_loss,
-    relativistic_loss,
-    squared_norm,
-)
+from train.layer_noise import follow, strength
 from train.optimizer import Adam
-from train.parameters import FlatParameters
 from train.randomness import Noise
-from train.scoring import Seen, input_gradients, joined, scores_of
-from zoo.fading import is_fading
-from zoo.layers import downsample, upsample
-from zoo.progan import Discriminator, Generator
+from train.scoring import joined
+from train.step_gradients import discriminator_gradient, generator_gradient
+from train.step_inputs import Batch, Networks, Settings
 
 STATISTICS = (
     "d_loss", "g_loss", "real_score", "fake_score", "gradient_penalty", "d_overflow", "g_overflow", "iterations",
     "real_score_squared"
 )  # fmt: skip
 """What train_step adds up over a tick, in the order of its vector; what is new goes to its end, see RunState."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Constants of the step; see TrainConfig for their meaning."""
-
-    gp_weight: float
-    gp_target: float
-    drift: float
-    ema_kimg: float
-    mirror: bool
-    ema_beta: float | None = None
-    loss: str = "wgan-gp"
-    augment: str = "none"
-    augment_kimg: float = 500.0
-    n_critic: int = 1
-    simultaneous: bool = False
-    lsgan_noise: str = "output"
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The three networks and, for each, its parameters in one vector."""
-
-    generator: Generator
-    discriminator: Discriminator
-    g_ema: Generator
-    g_flat: FlatParameters
-    d_flat: FlatParameters
-    ema_flat: FlatParameters
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One minibatch, or n_critic of them one after the other, as it comes from the file, on its device.
-
-    reals: (N, C, R, R) uint8. labels: (N, L) float32 of the reals, g_labels (N, L) for G's own fakes; None without
-    labels. d_labels: (N, L) for D's fakes; None: those of the reals, as the TensorFlow program has it.
-    """
-
-    reals: Tensor
-    labels: Tensor | None = None
-    g_labels: Tensor | None = None
-    d_labels: Tensor | None = None
-
-    def copy_(self, other: "Batch") -> None:
-        """Overwrite in place: a captured graph reads fixed addresses."""
-        for name in ("reals", "labels", "g_labels", "d_labels"):
-            if getattr(self, name) is not None:
-                getattr(self, name).copy_(getattr(other, name), non_blocking=True)
-
-    def share(self, index: int, count: int, contiguous: bool) -> "Batch":
-        """Return one of `count` shares; see train.distributed.share."""
-        whole = (getattr(self, field.name) for field in fields(self))
-        parts = (None if x is None else share(x, index, count, contiguous) for x in whole)
-        return self if count == 1 else Batch(*parts)  # type: ignore[arg-type]
-
-
-def prepare_reals(reals: Tensor, mirror: Tensor | None, alpha: Tensor | float) -> Tensor:
-    """Return reals as the discriminator sees them: [-1, 1], perhaps mirrored, faded like the networks.
-
-    Args:
-        reals: (N, C, R, R) uint8.
-        mirror: (N, 1, 1, 1) ~ U[0, 1]; below one half the picture is mirrored. None: never.
-        alpha: () weight of the newest resolution; the rest comes from the one below, enlarged (paper, section 2).
-    """
-    images = reals.float() / 127.5 - 1
-    if mirror is not None:
-        images = torch.where(mirror < 0.5, images.flip(3), images)
-    if images.shape[-1] > 4 and is_fading(alpha):
-        images = torch.lerp(upsample(downsample(images)), images, alpha)
-    return images
 
 
 @sharing_weights("generator")
@@ -210,88 +127,3 @@ def _row_of_d(
     if d_average is not None:
         follow(d_average, split.ranks.add_up(row[2 if settings.lsgan_noise == "output" else 0].clone()))
     return row
-
-
-@sharing_weights("discriminator")
-def discriminator_gradient(
-    nets: Networks,
-    batch: Batch,
-    noise: Noise,
-    alpha: Tensor | float,
-    settings: Settings,
-    ada: Tensor | None,
-    split: Split,
-) -> tuple[Tensor, Seen]:
-    """Return what some samples add to the gradient of D's mean loss, (P,), and what was seen of them."""
-    n, resolution = batch.reals.shape[0], batch.reals.shape[-1]
-    d_labels = batch.labels if batch.d_labels is None else batch.d_labels
-
-    # What it is shown goes through it as one batch: fewer, larger kernels; minibatch stddev keeps the sets apart. The
-    # penalized gradient is at mixtures, whose score does not count, or at reals and fakes themselves.
-    reals = prepare_reals(batch.reals, noise.mirror if settings.mirror else None, alpha)
-    at_mixtures = settings.loss == "wgan-gp"
-    with torch.no_grad():
-        fakes = nets.generator(noise.z_d, d_labels, resolution=resolution, alpha=alpha)
-        # Real i, fake i and what lies between them are transformed alike.
-        transform = (noise.augment, 0, settings.augment, alpha, ada)
-        reals, fakes = (augmented(x, *transform) for x in (reals.to(fakes.dtype), fakes))
-        shown = [reals, fakes, torch.lerp(reals, fakes, noise.mix.to(fakes.dtype))] if at_mixtures else [reals, fakes]
-        merged = shown if nets.discriminator.config.has_adjoint else shown[:2]
-        images = torch.cat(merged).contiguous(memory_format=torch.channels_last)  # as the weights lie
-    tape: list[Tensor] = []
-    layer_noise = None if noise.layers is None else LayerNoise(noise.layers[:2].flatten(0, 1))
-    scores, logits = scores_of(nets.discriminator, images, alpha, len(merged), tape, layer_noise)
-    real_scores, fake_scores = scores[:n], scores[n : 2 * n]
-    if settings.loss == "lsgan":
-        penalty = torch.zeros_like(real_scores)
-        loss = least_squares_loss(real_scores, fake_scores)
-    elif settings.loss == "r3gan":
-        slopes = input_gradients(nets.discriminator, shown, tape, n, alpha)
-        penalty = squared_norm(slopes[0]) + squared_norm(slopes[1])
-        loss = relativistic_loss(real_scores, fake_scores) + settings.gp_weight / 2 * penalty
-    else:
-        slopes = input_gradients(nets.discriminator, shown[2:], tape, n, alpha)
-        penalty = gradient_penalty(slopes[0].detach(), settings.gp_target)
-        weights = {"gp_weight": settings.gp_weight, "gp_target": settings.gp_target, "drift": settings.drift}
-        loss = discriminator_loss(real_scores, fake_scores, slopes[0], **weights)
-    if logits is not None and batch.labels is not None and d_labels is not None:
-        loss = loss + label_loss(logits[:n], batch.labels) + label_loss(logits[n : 2 * n], d_labels)
-    d_loss = split.mean(loss)
-    gradients = torch.autograd.grad(d_loss, nets.d_flat.active(resolution), allow_unused=True)
-    tape.clear()  # the activations of three minibatches, which G's step would find in its way
-    kept = reals if settings.loss == "r3gan" else None
-    seen = Seen(d_loss.detach(), real_scores.detach(), fake_scores.detach(), penalty.detach(), kept)
-    return nets.d_flat.flatten(gradients, resolution), seen
-
-
-def generator_gradient(
-    nets: Networks,
-    batch: Batch,
-    noise: Noise,
-    reals: Tensor | None,
-    alpha: Tensor | float,
-    settings: Settings,
-    ada: Tensor | None,
-    split: Split,
-) -> tuple[Tensor, Tensor]:
-    """Return what some samples add to the gradient of G's mean loss, (P,), and to that loss."""
-    resolution = batch.reals.shape[-1]
-    nets.discriminator.requires_grad_(False)  # the gradient passes through D, whose own weights want none
-    fakes = nets.generator(noise.z_g, batch.g_labels, resolution=resolution, alpha=alpha)
-    fakes = augmented(fakes, noise.augment, 1, settings.augment, alpha, ada)
-    layer_noise = None if noise.layers is None else LayerNoise(noise.layers[2])
-    scores, logits = scores_of(nets.discriminator, fakes, alpha, 1, None, layer_noise)
-    if settings.loss == "lsgan":
-        loss = scores.square()
-    elif reals is not None:
-        with torch.no_grad():
-            compared, _ = scores_of(nets.discriminator, reals, alpha, 1)
-        loss = relativistic_loss(scores, compared)
-    else:
-        loss = generator_loss(scores)
-    if logits is not None and batch.g_labels is not None:
-        loss = loss + label_loss(logits, batch.g_labels)
-    g_loss = split.mean(loss)
-    gradients = torch.autograd.grad(g_loss, nets.g_flat.active(resolution), allow_unused=True)
-    nets.discriminator.requires_grad_(True)
-    return nets.g_flat.flatten(gradients, resolution), g_loss.detach()

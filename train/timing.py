@@ -16,7 +16,8 @@ from train.randomness import Noise, draw_noise
 from train.reference_step import ReferenceStep
 from train.setup import networks_of, step_settings
 from train.state.run_state import make_adams
-from train.step import STATISTICS, Batch
+from train.step import STATISTICS
+from train.step_inputs import Batch
 from zoo.architecture import ProGANConfig
 
 PROBE_SECONDS = 2.0

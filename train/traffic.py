@@ -15,7 +15,8 @@ from train.config import TrainConfig
 from train.randomness import Noise
 from train.setup import networks_of, step_settings
 from train.state.run_state import make_adams
-from train.step import STATISTICS, Batch, train_step
+from train.step import STATISTICS, train_step
+from train.step_inputs import Batch
 from zoo.architecture import ProGANConfig
 
 META = torch.device("meta")

@@ -32,7 +32,8 @@ from train.kernels import problem_of_kernels  # noqa: E402
 from train.randomness import draw_noise  # noqa: E402
 from train.setup import choose_precision, make_networks, step_settings  # noqa: E402
 from train.state.run_state import gather, make_adams, restore  # noqa: E402
-from train.step import STATISTICS, Batch  # noqa: E402
+from train.step import STATISTICS  # noqa: E402
+from train.step_inputs import Batch  # noqa: E402
 
 CPU = torch.device("cpu")
 MARKS = {"fp32": 1e-5, "tf32": 1e-2, "bf16": 3e-2}

@@ -9,7 +9,8 @@ from train.config import TrainConfig
 from train.distributed import ALONE, Ranks, Split, joined, share
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
-from train.step import STATISTICS, Batch, Networks, train_step
+from train.step import STATISTICS, train_step
+from train.step_inputs import Batch, Networks
 
 CASES = {
     "paper": {"variant": "paper"},

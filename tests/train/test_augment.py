@@ -15,7 +15,8 @@ from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
 from train.state.checkpoint import checkpoints, load_checkpoint
 from train.state.run_state import make_adams
-from train.step import STATISTICS, Batch, train_step
+from train.step import STATISTICS, train_step
+from train.step_inputs import Batch
 from zoo.layers import downsample, upsample
 
 ONE, CPU = torch.tensor(1.0), torch.device("cpu")

@@ -17,7 +17,8 @@ from train.loop import train
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
 from train.state.run_state import make_adams
-from train.step import STATISTICS, Batch
+from train.step import STATISTICS
+from train.step_inputs import Batch
 
 ROOT = Path(__file__).resolve().parents[2]
 

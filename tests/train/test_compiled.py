@@ -8,7 +8,8 @@ from train.config import TrainConfig, TrainError
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
 from train.state.run_state import make_adams
-from train.step import STATISTICS, Batch, train_step
+from train.step import STATISTICS, train_step
+from train.step_inputs import Batch
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,8 @@ from train.randomness import draw_noise
 from train.schedule import growth_at
 from train.setup import make_networks, step_settings
 from train.state.run_state import make_adams
-from train.step import STATISTICS, Batch, train_step
+from train.step import STATISTICS, train_step
+from train.step_inputs import Batch
 from train.timing import time_first_levels
 from zoo.architecture import ProGANConfig
 

@@ -19,7 +19,8 @@ from train.kernels import TOLERANCE, problem_of_kernels, use_fused_kernels
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
 from train.state.run_state import make_adams
-from train.step import STATISTICS, Batch, train_step
+from train.step import STATISTICS, train_step
+from train.step_inputs import Batch
 from zoo import fused_plain
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,7 +15,9 @@ from train.losses import least_squares_loss
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
 from train.state.run_state import make_adams
-from train.step import STATISTICS, Batch, _row_of_d, prepare_reals, train_step
+from train.step import STATISTICS, _row_of_d, train_step
+from train.step_gradients import prepare_reals
+from train.step_inputs import Batch
 
 SMALL = {"fmap_base": 64, "fmap_max": 12, "latent_size": 8}
 

@@ -13,7 +13,9 @@ from train.losses import relativistic_loss
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
 from train.state.run_state import make_adams
-from train.step import STATISTICS, Batch, prepare_reals, train_step
+from train.step import STATISTICS, train_step
+from train.step_gradients import prepare_reals
+from train.step_inputs import Batch
 
 CPU = torch.device("cpu")
 

@@ -11,7 +11,9 @@ from train.randomness import draw_noise
 from train.reference_step import ReferenceStep
 from train.setup import make_networks, step_settings
 from train.state.run_state import gather, make_adams, restore
-from train.step import STATISTICS, Batch, prepare_reals, train_step
+from train.step import STATISTICS, train_step
+from train.step_gradients import prepare_reals
+from train.step_inputs import Batch
 
 CPU = torch.device("cpu")
 

@@ -13,7 +13,8 @@ from train.presets import preset_config
 from train.randomness import DRAWS, Noise
 from train.setup import architecture_of, networks_of, step_settings
 from train.state.run_state import make_adams
-from train.step import STATISTICS, Batch, train_step
+from train.step import STATISTICS, train_step
+from train.step_inputs import Batch
 from train.traffic import meta_step
 from zoo.architecture import ProGANConfig
 

@@ -18,7 +18,8 @@ from train.presets import PRESETS, preset_config
 from train.randomness import draw_noise
 from train.setup import architecture_of, make_networks, step_settings
 from train.state.run_state import make_adams
-from train.step import STATISTICS, Batch, train_step
+from train.step import STATISTICS, train_step
+from train.step_inputs import Batch
 
 CPU = torch.device("cpu")
 ROWS = ["table1-a", "table1-b", "table1-c", "table1-d", "table1-e-star", "table1-e", "table1-f", "table1-g", "table1-h"]

@@ -12,7 +12,8 @@ from train.optimizer import Adam
 from train.power_ema import PowerAverages
 from train.schedule import Growth, growth_at
 from train.state.checkpoint import CheckpointError, DamagedCheckpointError
-from train.step import STATISTICS, Networks
+from train.step import STATISTICS
+from train.step_inputs import Networks
 from zoo.architecture import ProGANConfig
 from zoo.progan import Discriminator, Generator
 
