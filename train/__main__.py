@@ -10,7 +10,7 @@ import tyro
 
 from celebahq.command import end_after_the_first_rank, run_command
 from train.config import TrainConfig, TrainError
-from train.options import given_options
+from train.options import current_arguments, given_options
 from train.presets import PRESETS, preset_values
 
 
@@ -20,7 +20,7 @@ def main() -> None:
 
 
 def _main() -> int:
-    arguments = sys.argv[1:]
+    arguments = current_arguments(sys.argv[1:])
     if os.environ.get("RANK", "0") != "0":
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
             try:

@@ -138,7 +138,7 @@ class TrainConfig:
     """The layers of the generator with pixelwise normalization."""
     generator_norm: Literal["none", "batch"] = "none"
     """batch: batch normalization in the generator, instead (--pixelnorm none)."""
-    generator_leak: float = 0.2
+    generator_slope: float = 0.2
     """Slope of the generator's leaky ReLU; 0 is ReLU."""
     tanh: bool = False
     """Images go through tanh."""
@@ -198,7 +198,7 @@ class TrainConfig:
         if self.augment_kimg is not None and self.augment_kimg <= 0:
             raise TrainError(f"--augment-kimg: got {self.augment_kimg}, expected more than 0")
         not_negative = ("stable_kimg", "fade_kimg", "gp_weight", "drift", "ema_kimg", "rampup_kimg", "image_ticks",
-                        "seed", "generator_leak", "minibatch_discrimination")  # fmt: skip
+                        "seed", "generator_slope", "minibatch_discrimination")  # fmt: skip
         for name in not_negative:
             if getattr(self, name) < 0:
                 raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected 0 or more")

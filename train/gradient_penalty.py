@@ -31,16 +31,16 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
     Returns:
         (count, channels, R, R) in the discriminator's compute dtype.
     """
-    config, dtype, leak = discriminator.config, discriminator.compute_dtype, discriminator.config.discriminator_leak
+    config, dtype, slope = discriminator.config, discriminator.compute_dtype, discriminator.config.discriminator_slope
     tape = [x[-count:] for x in tape]
     last = discriminator.output()
     dense, conv, x = tape.pop().detach(), tape.pop().detach(), tape.pop()
 
     # 4x4, in float32: score, dense layer, convolution, minibatch stddev.
     g = last.dense1.scaled_weight(dense.dtype)[:1].expand(count, -1)
-    g = (_through_leaky_relu(g, dense, leak) @ last.dense0.scaled_weight(dense.dtype)).view_as(conv)
+    g = (_through_leaky_relu(g, dense, slope) @ last.dense0.scaled_weight(dense.dtype)).view_as(conv)
     if config.discriminator_conv:
-        g = _through_conv(_through_leaky_relu(g, conv, leak), last.conv)
+        g = _through_conv(_through_leaky_relu(g, conv, slope), last.conv)
     if config.stddev_kind != "none":
         g = g[:, :-1] + _through_stddev(g[:, -1], x, config, last.across)
     g = g.to(dtype)
@@ -54,21 +54,21 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
         if r == resolution and fades(config, resolution, alpha):
             coarse = tape.pop().detach()
             g_coarse, g = _through_blend(discriminator, g, alpha)
-            g_coarse = _through_leaky_relu(g_coarse, coarse, config.from_rgb_slope)
+            g_coarse = _through_leaky_relu(g_coarse, coarse, config.input_slope)
             coarse_gradient = _through_pool(_through_conv(g_coarse, discriminator.rgb(r // 2)))
         block = discriminator.block(r)
         activation, hidden = tape.pop().detach(), tape.pop().detach()
         if (
             isinstance(block, FusedDiscriminatorBlock) and not block.pool_first
         ):  # the tape holds what the bias is added to
-            g = unpool(g, activation, block.conv1.bias.detach(), leak)[0]
+            g = unpool(g, activation, block.conv1.bias.detach(), slope)[0]
         elif block.pool_first:
-            g = _through_pool(_through_leaky_relu(g, activation, leak))
+            g = _through_pool(_through_leaky_relu(g, activation, slope))
         else:
-            g = _through_leaky_relu(_through_pool(g), activation, leak)
-        g = _through_leaky_relu(_through_conv(g, block.conv1), hidden, leak)
+            g = _through_leaky_relu(_through_pool(g), activation, slope)
+        g = _through_leaky_relu(_through_conv(g, block.conv1), hidden, slope)
         g = _through_conv(g, block.conv0)
-    g = _through_leaky_relu(g, tape.pop().detach(), config.from_rgb_slope)
+    g = _through_leaky_relu(g, tape.pop().detach(), config.input_slope)
     g = _through_conv(g, discriminator.rgb(resolution))
     return g if coarse_gradient is None else g + coarse_gradient
 
@@ -84,9 +84,9 @@ def input_gradient_by_double_backward(
     return torch.autograd.grad(scores.sum(), images, create_graph=True)[0]
 
 
-def _through_leaky_relu(g: Tensor, activation: Tensor, leak: float) -> Tensor:
+def _through_leaky_relu(g: Tensor, activation: Tensor, slope: float) -> Tensor:
     """Adjoint of the leaky ReLU; an activation has the sign of what went in, and 0 takes the slope of the negatives."""
-    return torch.ops.aten.leaky_relu_backward(g, activation, leak, True)
+    return torch.ops.aten.leaky_relu_backward(g, activation, slope, True)
 
 
 def _through_conv(g: Tensor, conv: EqualizedConv2d) -> Tensor:

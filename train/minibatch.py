@@ -71,7 +71,7 @@ def check_minibatches(
     config: TrainConfig, resolutions: list[int], architecture: ProGANConfig, ranks: Ranks = ALONE
 ) -> None:
     """Raise TrainError if a minibatch does not fill whole groups of the network's minibatch stddev, or no rank."""
-    group = architecture.stddev_group_size if architecture.stddev_uneven == "refused" else None
+    group = architecture.stddev_group_size if architecture.stddev_remainder == "refused" else None
     for resolution in resolutions:
         size = minibatch_size(config, resolution)
         if group and size > group and size % group:

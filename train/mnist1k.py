@@ -24,7 +24,7 @@ _GROWN: dict[str, Any] = {
     "latent_size": 64,
     "fmap_base": 64,
     "fmap_max": 256,
-    "generator_leak": 0.3,
+    "generator_slope": 0.3,
     "tanh": True,
     "tick_kimg": 50,
 }

@@ -1,5 +1,6 @@
 """The options of a run as they are typed, which were given, which a resumed run may change, and the whole command."""
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -11,7 +12,7 @@ from train.presets import PRESETS
 
 FIXED = ("preset", "seed", "init", "resolution", "stable_kimg", "fade_kimg", "grow", "variant", "latent_size",
          "fmap_base", "fmap_max", "discriminator_kimg", "loss", "n_critic", "latent_norm", "pixelnorm",
-         "generator_norm", "generator_leak", "tanh", "discriminator_norm", "stddev", "minibatch_discrimination",
+         "generator_norm", "generator_slope", "tanh", "discriminator_norm", "stddev", "minibatch_discrimination",
          "equalized", "discriminator_divisor", "simultaneous")  # fmt: skip
 """With another value the networks would not fit, or so many images would mean another moment of growth."""
 
@@ -46,6 +47,11 @@ def words(name: str, value: Any) -> list[str]:
 def typed(name: str, value: Any) -> str:
     """Return an option as it is typed, or "no --option"."""
     return f"no {flag(name)}" if value is None or value in ((), []) else " ".join(words(name, value))
+
+
+def current_arguments(arguments: Sequence[str]) -> list[str]:
+    """Return a command line with the options of earlier versions under their names of today."""
+    return [re.sub("^--generator[-_]leak(?==|$)", "--generator-slope", argument) for argument in arguments]
 
 
 def given_options(arguments: Sequence[str]) -> frozenset[str]:

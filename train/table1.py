@@ -31,7 +31,7 @@ GULRAJANI: dict[str, Any] = {
     **REVISED,
     "latent_size": 128,
     "latent_norm": "none",
-    "generator_leak": 0.0,
+    "generator_slope": 0.0,
     "generator_norm": "batch",
     "tanh": True,
     "discriminator_norm": "layer",

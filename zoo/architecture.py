@@ -16,6 +16,11 @@ LARGEST_FMAP_BASE = LARGEST * LARGEST // 2
 """Of fmap_base: what gives the largest channels at the largest resolution."""
 LARGEST_FACTOR = 10_000
 """Of slopes and epsilons: with larger ones float32 overflows."""
+FORMER_NAMES = {
+    "generator_leak": "generator_slope", "discriminator_leak": "discriminator_slope", "from_rgb_leak": "from_rgb_slope",
+    "last_rgb_only": "single_resolution", "stddev_uneven": "stddev_remainder",
+}  # fmt: skip
+"""What config.json and checkpoints of earlier versions call a field -> its name. They stay readable."""
 
 
 def size_key(resolution: int) -> str:
@@ -66,15 +71,15 @@ class ProGANConfig:
     """Its epsilon."""
     epsilon_outside_root: bool = False
     """Whether both normalizations are x / (rms + epsilon) instead of x / sqrt(mean square + epsilon)."""
-    generator_leak: float = NEGATIVE_SLOPE
+    generator_slope: float = NEGATIVE_SLOPE
     """Slope of G's leaky ReLU; 0 is ReLU."""
     tanh: bool = False
     """Whether images go through tanh."""
-    last_rgb_only: bool = False
+    single_resolution: bool = False
     """Whether G has an output layer for its full resolution alone: it can then neither fade nor generate less."""
-    discriminator_leak: float = NEGATIVE_SLOPE
+    discriminator_slope: float = NEGATIVE_SLOPE
     """Slope of D's leaky ReLU."""
-    from_rgb_leak: float | None = None
+    from_rgb_slope: float | None = None
     """Slope of the one after D's input layers; None: the same; 1 is no activation."""
     discriminator_hidden: int | None = None
     """Size of D's dense layer before the score; None: min(fmap_base, fmap_max), as released."""
@@ -89,7 +94,7 @@ class ProGANConfig:
     None: as the variant says."""
     stddev_unbiased: bool = False
     """Whether its variance divides by one less than the samples; a sample alone then has the value 0."""
-    stddev_uneven: Literal["refused", "batch"] = "refused"
+    stddev_remainder: Literal["refused", "batch"] = "refused"
     """What a batch does that is no whole number of groups; batch: it is one group."""
     equalized: bool = True
     """Whether He's constant scales the weights at run time; else it scales their initial values, once."""
@@ -130,7 +135,7 @@ class ProGANConfig:
         sizes = ("resolution", "latent_size", "label_size", "image_channels", "fmap_max", "discriminator_hidden",
                  "minibatch_discrimination")  # fmt: skip
         limits = dict.fromkeys((*sizes, "stddev_group"), LARGEST) | {"fmap_base": LARGEST_FMAP_BASE}
-        factors = ("latent_epsilon", "pixelnorm_epsilon", "generator_leak", "discriminator_leak", "from_rgb_leak")
+        factors = ("latent_epsilon", "pixelnorm_epsilon", "generator_slope", "discriminator_slope", "from_rgb_slope")
         for name, most in (limits | dict.fromkeys(factors, LARGEST_FACTOR)).items():
             if (getattr(self, name) or 0) > most:
                 raise ValueError(f"{name}: got a number larger than any network's, expected at most {most}")
@@ -163,9 +168,9 @@ class ProGANConfig:
         return self.discriminator_hidden or min(self.fmap_base, self.fmap_max)
 
     @property
-    def from_rgb_slope(self) -> float:
+    def input_slope(self) -> float:
         """Slope of the leaky ReLU after D's input layers."""
-        return self.discriminator_leak if self.from_rgb_leak is None else self.from_rgb_leak
+        return self.discriminator_slope if self.from_rgb_slope is None else self.from_rgb_slope
 
     @property
     def stddev_kind(self) -> StddevKind:
@@ -180,7 +185,7 @@ class ProGANConfig:
     def stddev_group_for(self, samples: int) -> int | None:
         """Return the samples a group in a batch of so many; None is the whole batch."""
         group = self.stddev_group_size
-        return None if group and self.stddev_uneven == "batch" and samples % min(group, samples) else group
+        return None if group and self.stddev_remainder == "batch" and samples % min(group, samples) else group
 
     @property
     def latent_normalization(self) -> str:
@@ -229,11 +234,17 @@ class ProGANConfig:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> "ProGANConfig":
-        """Build from config.json's fields; an unknown one is an error, never ignored."""
+        """Build from config.json's fields, of earlier versions too; an unknown one is an error, never ignored."""
+        fields = current_names(fields)
         unknown = sorted(set(fields) - set(cls.__dataclass_fields__))
         if unknown:
             raise ValueError(f"architecture: unknown {', '.join(unknown)}; a newer version of this package wrote it?")
         return cls(**fields)
+
+
+def current_names(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields or options that an earlier version may have written, under the names of this one."""
+    return {FORMER_NAMES.get(name, name): value for name, value in fields.items()}
 
 
 def read_architecture(folder: str | Path) -> ProGANConfig:

@@ -65,14 +65,14 @@ class DiscriminatorOutput(nn.Module):
     def forward(
         self, x: Tensor, sets: int, tape: list[Tensor] | None = None, noise: LayerNoise | None = None
     ) -> Tensor:
-        leak = self.config.discriminator_leak
+        slope = self.config.discriminator_slope
         x = full_precision(x)
         conv = with_stddev(x, self.config, sets, self.across)
         if self.config.discriminator_conv:
             conv = noise(conv) if noise else conv
-            conv = leaky_relu(normalized_conv(self.conv, self.norm0, conv, sets), leak)
+            conv = leaky_relu(normalized_conv(self.conv, self.norm0, conv, sets), slope)
         conv = noise(conv) if noise else conv
-        dense = leaky_relu(normalized_dense(self.dense0, self.norm1, conv.flatten(1), sets), leak)
+        dense = leaky_relu(normalized_dense(self.dense0, self.norm1, conv.flatten(1), sets), slope)
         if tape is not None:
             tape += [x, conv, dense]
         if self.config.minibatch_discrimination:

@@ -22,45 +22,45 @@ def _kernels(x: Tensor) -> ModuleType:
 
 
 @torch.library.custom_op("celebahq::lrelu", mutates_args=())
-def lrelu(x: Tensor, bias: Tensor, leak: float) -> Tensor:
+def lrelu(x: Tensor, bias: Tensor, slope: float) -> Tensor:
     """See zoo.fused_plain."""
-    return _kernels(x).lrelu(x, bias, leak)
+    return _kernels(x).lrelu(x, bias, slope)
 
 
 @torch.library.custom_op("celebahq::lrelu_backward", mutates_args=())
-def lrelu_backward(g: Tensor, y: Tensor, leak: float) -> tuple[Tensor, Tensor]:
+def lrelu_backward(g: Tensor, y: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
-    return _kernels(g).lrelu_backward(g, y, leak)
+    return _kernels(g).lrelu_backward(g, y, slope)
 
 
 @torch.library.custom_op("celebahq::lrelu_pixelnorm", mutates_args=())
-def lrelu_pixelnorm(x: Tensor, bias: Tensor, leak: float, eps: float) -> tuple[Tensor, Tensor]:
+def lrelu_pixelnorm(x: Tensor, bias: Tensor, slope: float, eps: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
-    return _kernels(x).lrelu_pixelnorm(x, bias, leak, eps)
+    return _kernels(x).lrelu_pixelnorm(x, bias, slope, eps)
 
 
 @torch.library.custom_op("celebahq::lrelu_pixelnorm_backward", mutates_args=())
-def lrelu_pixelnorm_backward(g: Tensor, y: Tensor, factor: Tensor, leak: float) -> tuple[Tensor, Tensor]:
+def lrelu_pixelnorm_backward(g: Tensor, y: Tensor, factor: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
-    return _kernels(g).lrelu_pixelnorm_backward(g, y, factor, leak)
+    return _kernels(g).lrelu_pixelnorm_backward(g, y, factor, slope)
 
 
 @torch.library.custom_op("celebahq::lrelu_pool", mutates_args=())
-def lrelu_pool(x: Tensor, bias: Tensor, leak: float) -> Tensor:
+def lrelu_pool(x: Tensor, bias: Tensor, slope: float) -> Tensor:
     """See zoo.fused_plain."""
-    return _kernels(x).lrelu_pool(x, bias, leak)
+    return _kernels(x).lrelu_pool(x, bias, slope)
 
 
 @torch.library.custom_op("celebahq::unpool", mutates_args=())
-def unpool(g: Tensor, x: Tensor, bias: Tensor, leak: float) -> tuple[Tensor, Tensor]:
+def unpool(g: Tensor, x: Tensor, bias: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
-    return _kernels(x).unpool(g, x, bias, leak)
+    return _kernels(x).unpool(g, x, bias, slope)
 
 
 @torch.library.custom_op("celebahq::pool", mutates_args=())
-def pool(g: Tensor, x: Tensor, bias: Tensor, leak: float) -> Tensor:
+def pool(g: Tensor, x: Tensor, bias: Tensor, slope: float) -> Tensor:
     """See zoo.fused_plain."""
-    return _kernels(x).pool(g, x, bias, leak)
+    return _kernels(x).pool(g, x, bias, slope)
 
 
 @torch.library.custom_op("celebahq::fade", mutates_args=())
@@ -92,7 +92,7 @@ def _like_with_bias(g: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     return _like(g, *x.shape), torch.empty(x.shape[1], dtype=torch.float32, device=x.device)
 
 
-def _normalized_like(x: Tensor, bias: Tensor, leak: float, eps: float) -> tuple[Tensor, Tensor]:
+def _normalized_like(x: Tensor, bias: Tensor, slope: float, eps: float) -> tuple[Tensor, Tensor]:
     return _like(x), torch.empty(x.shape[0], 1, *x.shape[2:], dtype=torch.float32, device=x.device)
 
 
@@ -100,13 +100,13 @@ def _half(x: Tensor) -> Tensor:
     return _like(x, *x.shape[:2], x.shape[2] // 2, x.shape[3] // 2)
 
 
-lrelu.register_fake(lambda x, bias, leak: _like(x))
-lrelu_backward.register_fake(lambda g, y, leak: _like_with_bias(g, y))
+lrelu.register_fake(lambda x, bias, slope: _like(x))
+lrelu_backward.register_fake(lambda g, y, slope: _like_with_bias(g, y))
 lrelu_pixelnorm.register_fake(_normalized_like)
-lrelu_pixelnorm_backward.register_fake(lambda g, y, factor, leak: _like_with_bias(g, y))
-lrelu_pool.register_fake(lambda x, bias, leak: _half(x))
-unpool.register_fake(lambda g, x, bias, leak: _like_with_bias(g, x))
-pool.register_fake(lambda g, x, bias, leak: _half(g))
+lrelu_pixelnorm_backward.register_fake(lambda g, y, factor, slope: _like_with_bias(g, y))
+lrelu_pool.register_fake(lambda x, bias, slope: _half(x))
+unpool.register_fake(lambda g, x, bias, slope: _like_with_bias(g, x))
+pool.register_fake(lambda g, x, bias, slope: _half(g))
 fade.register_fake(lambda coarse, fine, alpha: _like(fine))
 unfade.register_fake(lambda g, alpha: (_like(g), _like(g)))
 scale_cast.register_fake(lambda x, scale, dtype: torch.empty_like(x, dtype=dtype))
@@ -116,12 +116,12 @@ scale_cast.register_fake(lambda x, scale, dtype: torch.empty_like(x, dtype=dtype
 
 
 def _keep_output(ctx: Any, inputs: Any, output: Any) -> None:
-    ctx.leak = inputs[2]
+    ctx.slope = inputs[2]
     ctx.save_for_backward(*(output if isinstance(output, tuple) else (output,)))
 
 
 def _keep_input(ctx: Any, inputs: Any, output: Any) -> None:
-    *tensors, ctx.leak = inputs
+    *tensors, ctx.slope = inputs
     ctx.save_for_backward(*tensors[-2:])
 
 
@@ -135,23 +135,23 @@ def _keep_scale(ctx: Any, inputs: Any, output: Any) -> None:
 
 
 def _of_lrelu(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-    return (*lrelu_backward(g, *ctx.saved_tensors, ctx.leak), None)
+    return (*lrelu_backward(g, *ctx.saved_tensors, ctx.slope), None)
 
 
 def _of_lrelu_pixelnorm(ctx: Any, g: Tensor, of_factor: Tensor) -> tuple[Tensor | None, ...]:
-    return (*lrelu_pixelnorm_backward(g, *ctx.saved_tensors, ctx.leak), None, None)
+    return (*lrelu_pixelnorm_backward(g, *ctx.saved_tensors, ctx.slope), None, None)
 
 
 def _of_lrelu_pool(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-    return (*unpool(g, *ctx.saved_tensors, ctx.leak), None)
+    return (*unpool(g, *ctx.saved_tensors, ctx.slope), None)
 
 
 def _of_unpool(ctx: Any, g: Tensor, of_bias: Tensor) -> tuple[Tensor | None, ...]:
-    return pool(g, *ctx.saved_tensors, ctx.leak), None, None, None
+    return pool(g, *ctx.saved_tensors, ctx.slope), None, None, None
 
 
 def _of_pool(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-    return unpool(g, *ctx.saved_tensors, ctx.leak)[0], None, None, None
+    return unpool(g, *ctx.saved_tensors, ctx.slope)[0], None, None, None
 
 
 def _of_fade(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:

@@ -68,8 +68,8 @@ class FusedGeneratorBlock(GeneratorBlock):
     def _activated(self, conv: EqualizedConv2d, x: Tensor) -> Tensor:
         config = self.config
         if config.pixelnorm == "none":
-            return fused.lrelu(x, conv.bias, config.generator_leak)
-        return fused.lrelu_pixelnorm(x, conv.bias, config.generator_leak, config.pixelnorm_epsilon)[0]
+            return fused.lrelu(x, conv.bias, config.generator_slope)
+        return fused.lrelu_pixelnorm(x, conv.bias, config.generator_slope, config.pixelnorm_epsilon)[0]
 
 
 def fused_blend(coarse: Tensor, fine: Tensor, alpha: Tensor | float) -> Tensor:
@@ -88,12 +88,12 @@ class FusedDiscriminatorBlock(DiscriminatorBlock):
     ) -> Tensor:
         """x: (N, C, R, R). Returns (N, C', R/2, R/2)."""
         x = noise(x) if noise else x
-        hidden = fused.lrelu(self.conv0.linear(x), self.conv0.bias, self.leak)
+        hidden = fused.lrelu(self.conv0.linear(x), self.conv0.bias, self.slope)
         x = self.conv1.linear(noise(hidden) if noise else hidden)
         if self.pool_first:
-            out = kept = fused.lrelu(downsample(x), self.conv1.bias, self.leak)
+            out = kept = fused.lrelu(downsample(x), self.conv1.bias, self.slope)
         else:
-            out, kept = fused.lrelu_pool(x, self.conv1.bias, self.leak), x
+            out, kept = fused.lrelu_pool(x, self.conv1.bias, self.slope), x
         if tape is not None:
             tape += [hidden, kept]
         return out

@@ -1,7 +1,7 @@
 """What the fused kernels compute, in plain PyTorch: their twins, which run where Triton does not.
 
 x, y, g are (N, C, H, W), channels_last, of any float dtype; arithmetic is in float32 and rounds once, at the end. bias
-is (C,) float32. The slope of the leaky ReLU at 0 is `leak`, as PyTorch has it.
+is (C,) float32. The slope of the leaky ReLU at 0 is `slope`, as PyTorch has it.
 """
 
 import torch
@@ -11,44 +11,44 @@ from torch import Tensor
 from zoo.layers import full_precision
 
 
-def lrelu(x: Tensor, bias: Tensor, leak: float) -> Tensor:
+def lrelu(x: Tensor, bias: Tensor, slope: float) -> Tensor:
     """Return the leaky ReLU of x + bias."""
-    return F.leaky_relu(_biased(x, bias), leak).to(x.dtype)
+    return F.leaky_relu(_biased(x, bias), slope).to(x.dtype)
 
 
-def lrelu_backward(g: Tensor, y: Tensor, leak: float) -> tuple[Tensor, Tensor]:
+def lrelu_backward(g: Tensor, y: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """Return the gradients of x and bias, of that of y = lrelu(x, bias)."""
-    return _with_bias(full_precision(g) * _slope(y, leak), g.dtype)
+    return _with_bias(full_precision(g) * _lrelu_gradient(y, slope), g.dtype)
 
 
-def lrelu_pixelnorm(x: Tensor, bias: Tensor, leak: float, eps: float) -> tuple[Tensor, Tensor]:
+def lrelu_pixelnorm(x: Tensor, bias: Tensor, slope: float, eps: float) -> tuple[Tensor, Tensor]:
     """Return lrelu(x + bias), each pixel's vector scaled to unit mean square, and the factors (N, 1, H, W) float32."""
-    a = F.leaky_relu(_biased(x, bias), leak)
+    a = F.leaky_relu(_biased(x, bias), slope)
     factor = torch.rsqrt(a.square().mean(dim=1, keepdim=True) + eps)
     return (a * factor).to(x.dtype), factor
 
 
-def lrelu_pixelnorm_backward(g: Tensor, y: Tensor, factor: Tensor, leak: float) -> tuple[Tensor, Tensor]:
+def lrelu_pixelnorm_backward(g: Tensor, y: Tensor, factor: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """Return the gradients of x and bias, of that of y; its own values are all that it needs of the forward pass."""
     g32, y32 = full_precision(g), full_precision(y)
     through_norm = factor * (g32 - y32 * (g32 * y32).mean(dim=1, keepdim=True))
-    return _with_bias(through_norm * _slope(y, leak), g.dtype)
+    return _with_bias(through_norm * _lrelu_gradient(y, slope), g.dtype)
 
 
-def lrelu_pool(x: Tensor, bias: Tensor, leak: float) -> Tensor:
+def lrelu_pool(x: Tensor, bias: Tensor, slope: float) -> Tensor:
     """Return 2x2 means of the leaky ReLU of x + bias: (N, C, H/2, W/2)."""
-    return F.avg_pool2d(F.leaky_relu(_biased(x, bias), leak), 2).to(x.dtype)
+    return F.avg_pool2d(F.leaky_relu(_biased(x, bias), slope), 2).to(x.dtype)
 
 
-def unpool(g: Tensor, x: Tensor, bias: Tensor, leak: float) -> tuple[Tensor, Tensor]:
+def unpool(g: Tensor, x: Tensor, bias: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """Return the gradients of x and bias, of that of lrelu_pool(x, bias): g is (N, C, H/2, W/2)."""
     spread = F.interpolate(full_precision(g) * 0.25, scale_factor=2, mode="nearest")
-    return _with_bias(spread * _slope(_biased(x, bias), leak), g.dtype)
+    return _with_bias(spread * _lrelu_gradient(_biased(x, bias), slope), g.dtype)
 
 
-def pool(g: Tensor, x: Tensor, bias: Tensor, leak: float) -> Tensor:
+def pool(g: Tensor, x: Tensor, bias: Tensor, slope: float) -> Tensor:
     """Return the adjoint of unpool in g: 2x2 means of g times the slopes at x + bias. g is (N, C, H, W)."""
-    return F.avg_pool2d(full_precision(g) * _slope(_biased(x, bias), leak), 2).to(g.dtype)
+    return F.avg_pool2d(full_precision(g) * _lrelu_gradient(_biased(x, bias), slope), 2).to(g.dtype)
 
 
 def fade(coarse: Tensor, fine: Tensor, alpha: Tensor) -> Tensor:
@@ -71,8 +71,8 @@ def _biased(x: Tensor, bias: Tensor) -> Tensor:
     return full_precision(x) + bias.view(1, -1, 1, 1)
 
 
-def _slope(x: Tensor, leak: float) -> Tensor:
-    return torch.where(x > 0, 1.0, leak)
+def _lrelu_gradient(x: Tensor, slope: float) -> Tensor:
+    return torch.where(x > 0, 1.0, slope)
 
 
 def _with_bias(gradient: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:

@@ -16,64 +16,64 @@ PROGRAMS = 2048
 """At most, where each leaves a row of sums."""
 
 
-def lrelu(x: Tensor, bias: Tensor, leak: float) -> Tensor:
+def lrelu(x: Tensor, bias: Tensor, slope: float) -> Tensor:
     """See zoo.fused_plain."""
     x, y = _dense(x), _like(x)
     pixels, channels, block, width = _blocks(x)
-    _lrelu[(triton.cdiv(pixels, block),)](x, bias, y, pixels, channels, leak, block, width)
+    _lrelu[(triton.cdiv(pixels, block),)](x, bias, y, pixels, channels, slope, block, width)
     return y
 
 
-def lrelu_backward(g: Tensor, y: Tensor, leak: float) -> tuple[Tensor, Tensor]:
+def lrelu_backward(g: Tensor, y: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
     g, y, out = _dense(g), _dense(y), _like(g)
     pixels, channels, block, width = _blocks(g)
     sums = _sums(pixels, block, g)
-    _lrelu_backward[(len(sums),)](g, y, out, sums, pixels, channels, leak, block, width)
+    _lrelu_backward[(len(sums),)](g, y, out, sums, pixels, channels, slope, block, width)
     return out, sums.sum(0)
 
 
-def lrelu_pixelnorm(x: Tensor, bias: Tensor, leak: float, eps: float) -> tuple[Tensor, Tensor]:
+def lrelu_pixelnorm(x: Tensor, bias: Tensor, slope: float, eps: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
     x, y = _dense(x), _like(x)
     factor = torch.empty(x.shape[0], 1, *x.shape[2:], dtype=torch.float32, device=x.device)
     pixels, channels, block, width = _blocks(x)
     grid = (triton.cdiv(pixels, block),)
-    _lrelu_pixelnorm[grid](x, bias, y, factor, pixels, channels, leak, eps, block, width)
+    _lrelu_pixelnorm[grid](x, bias, y, factor, pixels, channels, slope, eps, block, width)
     return y, factor
 
 
-def lrelu_pixelnorm_backward(g: Tensor, y: Tensor, factor: Tensor, leak: float) -> tuple[Tensor, Tensor]:
+def lrelu_pixelnorm_backward(g: Tensor, y: Tensor, factor: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
     g, y, out = _dense(g), _dense(y), _like(g)
     pixels, channels, block, width = _blocks(g)
     sums = _sums(pixels, block, g)
-    _lrelu_pixelnorm_backward[(len(sums),)](g, y, factor.contiguous(), out, sums, pixels, channels, leak, block, width)
+    _lrelu_pixelnorm_backward[(len(sums),)](g, y, factor.contiguous(), out, sums, pixels, channels, slope, block, width)
     return out, sums.sum(0)
 
 
-def lrelu_pool(x: Tensor, bias: Tensor, leak: float) -> Tensor:
+def lrelu_pool(x: Tensor, bias: Tensor, slope: float) -> Tensor:
     """See zoo.fused_plain."""
-    return pool(x, x, bias, leak, activated=True)
+    return pool(x, x, bias, slope, activated=True)
 
 
-def pool(g: Tensor, x: Tensor, bias: Tensor, leak: float, activated: bool = False) -> Tensor:
+def pool(g: Tensor, x: Tensor, bias: Tensor, slope: float, activated: bool = False) -> Tensor:
     """See zoo.fused_plain; activated: of x + bias itself instead of g."""
     g, x = _dense(g), _dense(x)
     width = x.shape[3]
     out = _like(x[:, :, ::2, ::2], g.dtype)
     pixels, channels, block, columns = _blocks(out)
     grid = (triton.cdiv(pixels, block),)
-    _pool[grid](g, x, bias, out, pixels, channels, width // 2, leak, activated, block, columns)
+    _pool[grid](g, x, bias, out, pixels, channels, width // 2, slope, activated, block, columns)
     return out
 
 
-def unpool(g: Tensor, x: Tensor, bias: Tensor, leak: float) -> tuple[Tensor, Tensor]:
+def unpool(g: Tensor, x: Tensor, bias: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
     g, x, out = _dense(g), _dense(x), _like(x, g.dtype)
     pixels, channels, block, columns = _blocks(g)
     sums = _sums(pixels, block, g)
-    _unpool[(len(sums),)](g, x, bias, out, sums, pixels, channels, g.shape[3], leak, block, columns)
+    _unpool[(len(sums),)](g, x, bias, out, sums, pixels, channels, g.shape[3], slope, block, columns)
     return out, sums.sum(0)
 
 
@@ -121,17 +121,17 @@ def _sums(pixels: int, block: int, x: Tensor) -> Tensor:
 
 
 @triton.jit
-def _lrelu(x, bias, y, pixels, channels, leak, BLOCK: tl.constexpr, WIDTH: tl.constexpr):
+def _lrelu(x, bias, y, pixels, channels, slope, BLOCK: tl.constexpr, WIDTH: tl.constexpr):
     rows, columns = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDTH)
     at = rows[:, None].to(tl.int64) * channels + columns[None, :]
     inside = (rows[:, None] < pixels) & (columns[None, :] < channels)
     shift = tl.load(bias + columns, mask=columns < channels, other=0.0).to(tl.float32)
     a = tl.load(x + at, mask=inside, other=0.0).to(tl.float32) + shift[None, :]
-    tl.store(y + at, tl.where(a > 0, a, a * leak), mask=inside)
+    tl.store(y + at, tl.where(a > 0, a, a * slope), mask=inside)
 
 
 @triton.jit
-def _lrelu_backward(g, y, out, sums, pixels, channels, leak, BLOCK: tl.constexpr, WIDTH: tl.constexpr):
+def _lrelu_backward(g, y, out, sums, pixels, channels, slope, BLOCK: tl.constexpr, WIDTH: tl.constexpr):
     columns = tl.arange(0, WIDTH)
     total = tl.zeros((WIDTH,), tl.float32)
     for start in range(tl.program_id(0) * BLOCK, pixels, tl.num_programs(0) * BLOCK):
@@ -139,20 +139,20 @@ def _lrelu_backward(g, y, out, sums, pixels, channels, leak, BLOCK: tl.constexpr
         at = rows[:, None].to(tl.int64) * channels + columns[None, :]
         inside = (rows[:, None] < pixels) & (columns[None, :] < channels)
         d = tl.load(g + at, mask=inside, other=0.0).to(tl.float32)
-        d = tl.where(tl.load(y + at, mask=inside, other=0.0).to(tl.float32) > 0, d, d * leak)
+        d = tl.where(tl.load(y + at, mask=inside, other=0.0).to(tl.float32) > 0, d, d * slope)
         tl.store(out + at, d, mask=inside)
         total += tl.sum(d, axis=0)
     tl.store(sums + tl.program_id(0) * channels + columns, total, mask=columns < channels)
 
 
 @triton.jit
-def _lrelu_pixelnorm(x, bias, y, factor, pixels, channels, leak, eps, BLOCK: tl.constexpr, WIDTH: tl.constexpr):
+def _lrelu_pixelnorm(x, bias, y, factor, pixels, channels, slope, eps, BLOCK: tl.constexpr, WIDTH: tl.constexpr):
     rows, columns = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDTH)
     at = rows[:, None].to(tl.int64) * channels + columns[None, :]
     inside = (rows[:, None] < pixels) & (columns[None, :] < channels)
     shift = tl.load(bias + columns, mask=columns < channels, other=0.0).to(tl.float32)
     a = tl.load(x + at, mask=inside, other=0.0).to(tl.float32) + shift[None, :]
-    a = tl.where(a > 0, a, a * leak)
+    a = tl.where(a > 0, a, a * slope)
     scale = 1.0 / tl.sqrt(tl.sum(a * a, axis=1) / channels + eps)  # beyond the last channel a is 0
     tl.store(y + at, a * scale[:, None], mask=inside)
     tl.store(factor + rows, scale, mask=rows < pixels)
@@ -160,7 +160,7 @@ def _lrelu_pixelnorm(x, bias, y, factor, pixels, channels, leak, eps, BLOCK: tl.
 
 @triton.jit
 def _lrelu_pixelnorm_backward(
-    g, y, factor, out, sums, pixels, channels, leak, BLOCK: tl.constexpr, WIDTH: tl.constexpr
+    g, y, factor, out, sums, pixels, channels, slope, BLOCK: tl.constexpr, WIDTH: tl.constexpr
 ):
     columns = tl.arange(0, WIDTH)
     total = tl.zeros((WIDTH,), tl.float32)
@@ -173,7 +173,7 @@ def _lrelu_pixelnorm_backward(
         scale = tl.load(factor + rows, mask=rows < pixels, other=0.0)
         along = tl.sum(d * value, axis=1) / channels
         d = scale[:, None] * (d - value * along[:, None])
-        d = tl.where(value > 0, d, d * leak)
+        d = tl.where(value > 0, d, d * slope)
         tl.store(out + at, d, mask=inside)
         total += tl.sum(d, axis=0)
     tl.store(sums + tl.program_id(0) * channels + columns, total, mask=columns < channels)
@@ -181,7 +181,7 @@ def _lrelu_pixelnorm_backward(
 
 @triton.jit
 def _pool(
-    g, x, bias, out, pixels, channels, width, leak, ACTIVATED: tl.constexpr, BLOCK: tl.constexpr, WIDTH: tl.constexpr
+    g, x, bias, out, pixels, channels, width, slope, ACTIVATED: tl.constexpr, BLOCK: tl.constexpr, WIDTH: tl.constexpr
 ):
     rows, columns = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK), tl.arange(0, WIDTH)
     inside = (rows[:, None] < pixels) & (columns[None, :] < channels)
@@ -194,13 +194,13 @@ def _pool(
         d = a
         if not ACTIVATED:
             d = tl.load(g + at, mask=inside, other=0.0).to(tl.float32)
-        total += tl.where(a > 0, d, d * leak)
+        total += tl.where(a > 0, d, d * slope)
     at = rows[:, None].to(tl.int64) * channels + columns[None, :]
     tl.store(out + at, total * 0.25, mask=inside)
 
 
 @triton.jit
-def _unpool(g, x, bias, out, sums, pixels, channels, width, leak, BLOCK: tl.constexpr, WIDTH: tl.constexpr):
+def _unpool(g, x, bias, out, sums, pixels, channels, width, slope, BLOCK: tl.constexpr, WIDTH: tl.constexpr):
     columns = tl.arange(0, WIDTH)
     shift = tl.load(bias + columns, mask=columns < channels, other=0.0).to(tl.float32)
     total = tl.zeros((WIDTH,), tl.float32)
@@ -213,7 +213,7 @@ def _unpool(g, x, bias, out, sums, pixels, channels, width, leak, BLOCK: tl.cons
         for i in tl.static_range(4):
             at = (corner + (i // 2) * 2 * width + i % 2)[:, None] * channels + columns[None, :]
             a = tl.load(x + at, mask=inside, other=0.0).to(tl.float32) + shift[None, :]
-            masked = tl.where(a > 0, d, d * leak)
+            masked = tl.where(a > 0, d, d * slope)
             tl.store(out + at, masked, mask=inside)
             total += tl.sum(masked, axis=0)
     tl.store(sums + tl.program_id(0) * channels + columns, total, mask=columns < channels)

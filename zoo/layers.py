@@ -99,9 +99,9 @@ def full_precision(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def leaky_relu(x: Tensor, leak: float = NEGATIVE_SLOPE) -> Tensor:
-    """Return x where it is positive and leak * x elsewhere."""
-    return F.leaky_relu(x, leak)
+def leaky_relu(x: Tensor, slope: float = NEGATIVE_SLOPE) -> Tensor:
+    """Return x where it is positive and slope * x elsewhere."""
+    return F.leaky_relu(x, slope)
 
 
 def pixel_norm(x: Tensor, eps: float = 1e-8, outside_root: bool = False) -> Tensor:

@@ -59,13 +59,13 @@ class SmallDiscriminatorBlock(nn.Module):
         maps, narrow = config.discriminator_maps(resolution), config.discriminator_maps(resolution // 2)
         self.conv0 = EqualizedConv2d(maps, narrow, 3, equalized=config.equalized)
         self.norm0 = make_norm(config.discriminator_norm, narrow)
-        self.leak = config.discriminator_leak
+        self.slope = config.discriminator_slope
 
     def forward(
         self, x: Tensor, tape: list[Tensor] | None = None, sets: int = 1, noise: LayerNoise | None = None
     ) -> Tensor:
         x = noise(x) if noise else x
-        return downsample(leaky_relu(normalized_conv(self.conv0, self.norm0, x, sets), self.leak))
+        return downsample(leaky_relu(normalized_conv(self.conv0, self.norm0, x, sets), self.slope))
 
 
 class SmallDiscriminatorOutput(nn.Module):

@@ -96,7 +96,7 @@ def normalized_dense(dense: EqualizedLinear, norm: nn.Module | None, x: Tensor, 
 
 def lrelu_pixelnorm(x: Tensor, config: ProGANConfig, first: bool = False) -> Tensor:
     """Leaky ReLU, then pixelwise normalization, after a layer of G; first: after its first."""
-    x = leaky_relu(x, config.generator_leak)
+    x = leaky_relu(x, config.generator_slope)
     if config.pixelnorm == "none" or (first and config.pixelnorm == "not_first"):
         return x
     return pixel_norm(x, config.pixelnorm_epsilon, config.epsilon_outside_root)

@@ -49,7 +49,7 @@ class Generator(nn.Module):
                 self.blocks[size_key(r)] = SmallGeneratorInput(config) if small else GeneratorInput(config)
             else:
                 self.blocks[size_key(r)] = SmallGeneratorBlock(config, r) if small else GeneratorBlock(config, r)
-            if r == config.resolution or not config.last_rgb_only:
+            if r == config.resolution or not config.single_resolution:
                 sizes = (config.feature_maps(r), config.image_channels, 3 if small else 1)
                 self.to_rgb[size_key(r)] = EqualizedConv2d(*sizes, gain=1.0, equalized=config.equalized)
 
@@ -98,7 +98,7 @@ class Generator(nn.Module):
             enlarge, alpha = fade_state(self.config)
         resolution = check_resolution(self.config, resolution) >> enlarge
         alpha = 1.0 if alpha is None else alpha
-        if self.config.last_rgb_only and (resolution < self.config.resolution or is_fading(alpha)):
+        if self.config.single_resolution and (resolution < self.config.resolution or is_fading(alpha)):
             only = self.config.resolution
             raise ValueError(f"resolution: got {resolution} at alpha {alpha}, expected {only} at 1, its only output")
         x = concat_label(self.config, z, label).to(self.compute_dtype)
@@ -127,7 +127,7 @@ class DiscriminatorBlock(nn.Module):
         self.conv0 = EqualizedConv2d(channels, channels, 3, equalized=config.equalized)
         self.conv1 = EqualizedConv2d(channels, narrow, 3, equalized=config.equalized)
         self.norm0, self.norm1 = (make_norm(config.discriminator_norm, maps) for maps in (channels, narrow))
-        self.leak = config.discriminator_leak
+        self.slope = config.discriminator_slope
         # The released program fuses convolution and pooling, so its bias and activation come after the pooling;
         # the bias commutes with the mean, the activation does not.
         self.pool_first = config.fused_pooling
@@ -136,12 +136,12 @@ class DiscriminatorBlock(nn.Module):
         self, x: Tensor, tape: list[Tensor] | None = None, sets: int = 1, noise: LayerNoise | None = None
     ) -> Tensor:
         x = noise(x) if noise else x
-        hidden = leaky_relu(normalized_conv(self.conv0, self.norm0, x, sets), self.leak)
+        hidden = leaky_relu(normalized_conv(self.conv0, self.norm0, x, sets), self.slope)
         out = normalized_conv(self.conv1, self.norm1, noise(hidden) if noise else hidden, sets)
         if self.pool_first:
-            out = activation = leaky_relu(downsample(out), self.leak)
+            out = activation = leaky_relu(downsample(out), self.slope)
         else:
-            activation = leaky_relu(out, self.leak)
+            activation = leaky_relu(out, self.slope)
             out = downsample(activation)
         if tape is not None:
             tape += [hidden, activation]
@@ -222,12 +222,12 @@ class Discriminator(nn.Module):
                 shrink, alpha = shrink - 1, 1.0
             for _ in range(shrink):
                 images = downsample(images)
-        resolution, leak = images.shape[-1], self.config.from_rgb_slope
+        resolution, slope = images.shape[-1], self.config.input_slope
         fading = fades(self.config, resolution, alpha)
         images = images.to(self.compute_dtype)
         x = images
         if resolution != self.config.direct_input:
-            x = leaky_relu(self.from_rgb[size_key(resolution)](images), leak)
+            x = leaky_relu(self.from_rgb[size_key(resolution)](images), slope)
         if tape is not None:
             tape.append(x)
         for r in reversed(self.config.resolutions):
@@ -235,7 +235,7 @@ class Discriminator(nn.Module):
                 continue
             x = self.blocks[size_key(r)](x, tape, sets, noise)
             if r == resolution and fading:
-                coarse = leaky_relu(self.from_rgb[size_key(r // 2)](downsample(images)), leak)
+                coarse = leaky_relu(self.from_rgb[size_key(r // 2)](downsample(images)), slope)
                 x = self.blend(coarse, x, alpha)
                 if tape is not None:
                     tape.append(coarse)

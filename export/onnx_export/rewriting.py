@@ -132,8 +132,8 @@ def convolve_before_doubling(graph: Graph) -> bool:
         last, phased = conv, f"{name}.phases"
         leaky = graph.only_taker(name, "LeakyRelu")
         if leaky is not None:  # beside the convolution, where runtimes fuse the two
-            last, leak = leaky, helper.get_attribute_value(leaky.attribute[0])
-            nodes.append(helper.make_node("LeakyRelu", [phased], [f"{phased}.leaky"], alpha=leak))
+            last, slope = leaky, helper.get_attribute_value(leaky.attribute[0])
+            nodes.append(helper.make_node("LeakyRelu", [phased], [f"{phased}.leaky"], alpha=slope))
             phased += ".leaky"
         nodes += interleaving(graph, phased, last.output[0], channels, side)
         graph.replace([node for node in (resize, conv, leaky) if node is not None], nodes)

@@ -156,7 +156,7 @@ def trained_resolution(generator: Generator, resolution: int | None) -> int | No
         return None
     halvings, alpha = fade_state(config)
     grown = config.resolution >> halvings + (alpha < 1)  # of a network that was saved half grown
-    trained = [] if config.last_rgb_only else [r for r in config.resolutions if r <= grown]
+    trained = [] if config.single_resolution else [r for r in config.resolutions if r <= grown]
     if resolution not in trained:
         wanted = ", ".join(map(str, sorted({*trained, config.resolution})))
         raise UsageError(f"--resolution: got {resolution}, expected one that the generator gives: {wanted}")

@@ -7,12 +7,12 @@ from train.gradient_penalty import input_gradient, input_gradient_by_double_back
 from zoo.progan import Discriminator, ProGANConfig
 
 FOREIGN = [
-    {"stddev": "contiguous", "stddev_unbiased": True, "stddev_uneven": "batch", "discriminator_fades_from": 16},
-    {"stddev": "contiguous", "stddev_unbiased": True, "stddev_group": 1, "discriminator_leak": 0.1},
-    {"stddev": "none", "pool_first": True, "discriminator_leak": 0.0},
+    {"stddev": "contiguous", "stddev_unbiased": True, "stddev_remainder": "batch", "discriminator_fades_from": 16},
+    {"stddev": "contiguous", "stddev_unbiased": True, "stddev_group": 1, "discriminator_slope": 0.1},
+    {"stddev": "none", "pool_first": True, "discriminator_slope": 0.0},
     {"discriminator_conv": False, "stddev": "strided", "discriminator_hidden": 7},
     {"widths": (12, 10, 6), "stddev_unbiased": True},
-    {"from_rgb_leak": 1.0},
+    {"from_rgb_slope": 1.0},
 ]
 """What the discriminators of other programs differ in: see zoo.importers."""
 
@@ -43,7 +43,7 @@ def test_adjoint_holds_for_discriminators_of_other_programs(foreign, resolution,
 
 
 def test_adjoint_holds_where_a_batch_fills_no_whole_groups():
-    foreign = {"stddev": "contiguous", "stddev_unbiased": True, "stddev_uneven": "batch"}
+    foreign = {"stddev": "contiguous", "stddev_unbiased": True, "stddev_remainder": "batch"}
     check_adjoint(critic("paper", **foreign), torch.randn(6, 3, 8, 8), 1.0)
 
 

@@ -56,7 +56,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from zoo import fused_triton
 kinds = dict.fromkeys(("x", "y", "g", "out", "coarse", "fine"), "*bf16")
-kinds |= dict.fromkeys(("bias", "factor", "sums", "alpha"), "*fp32") | dict.fromkeys(("leak", "eps", "scale"), "fp32")
+kinds |= dict.fromkeys(("bias", "factor", "sums", "alpha"), "*fp32") | dict.fromkeys(("slope", "eps", "scale"), "fp32")
 sizes = {}
 for capability in (80, 90):
     for name, kernel in vars(fused_triton).items():

@@ -40,7 +40,7 @@ def test_rows_differ_as_the_theano_programs_config_has_it():
     assert difference("table1-b", "table1-c") == {"minibatch": (64, 16)}
     assert difference("table1-c", "table1-d") == {
         "n_critic": (5, 1), "beta2": (0.9, 0.99), "drift": (0.0, 0.001), "latent_size": (128, 512),
-        "latent_norm": ("none", None), "generator_leak": (0.0, 0.2), "generator_norm": ("batch", "none"),
+        "latent_norm": ("none", None), "generator_slope": (0.0, 0.2), "generator_norm": ("batch", "none"),
         "tanh": (True, False), "discriminator_norm": ("layer", "none"),
     }  # fmt: skip
     assert difference("table1-d", "table1-e-star") == {"minibatch_discrimination": (0, 100)}
@@ -185,7 +185,7 @@ def test_every_rows_networks_are_what_its_options_say(row):
     [
         ({"generator_norm": "batch"}, "--generator-norm batch: got --pixelnorm all too, expected none"),
         ({"n_critic": 0}, "--n-critic: got 0, expected more than 0"),
-        ({"generator_leak": -0.1}, "--generator-leak: got -0.1, expected 0 or more"),
+        ({"generator_slope": -0.1}, "--generator-slope: got -0.1, expected 0 or more"),
         ({"minibatch_discrimination": -1}, "--minibatch-discrimination: got -1, expected 0 or more"),
     ],
 )

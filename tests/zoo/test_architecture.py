@@ -14,10 +14,10 @@ from zoo.progan import Discriminator, Generator
 TINY = {"resolution": 16, "latent_size": 8, "fmap_base": 32, "fmap_max": 8}
 FOREIGN = {
     "widths": [9, 7, 5], "latent_norm": "both", "latent_epsilon": 1e-6, "per_pixel_bias": True, "tanh": True,
-    "pixelnorm": "not_first", "pixelnorm_epsilon": 1e-5, "epsilon_outside_root": True, "generator_leak": 0.1,
-    "discriminator_leak": 0.3, "discriminator_hidden": 11, "discriminator_conv": False, "discriminator_fades_from": 16,
-    "pool_first": True, "stddev": "contiguous", "stddev_unbiased": True, "stddev_uneven": "batch", "lod": 0.5,
-    "from_rgb_leak": 0.5,
+    "pixelnorm": "not_first", "pixelnorm_epsilon": 1e-5, "epsilon_outside_root": True, "generator_slope": 0.1,
+    "discriminator_slope": 0.3, "discriminator_hidden": 11, "discriminator_conv": False, "discriminator_fades_from": 16,
+    "pool_first": True, "stddev": "contiguous", "stddev_unbiased": True, "stddev_remainder": "batch", "lod": 0.5,
+    "from_rgb_slope": 0.5,
 }  # fmt: skip
 
 NORMALIZED = {
@@ -41,7 +41,22 @@ def test_every_field_of_a_foreign_network_survives_json():
         assert written.items() >= fields.items()
         assert ProGANConfig.from_dict(written) == config
     foreign = set(ProGANConfig.__dataclass_fields__) - set(ProGANConfig().to_dict())
-    assert {*FOREIGN, *NORMALIZED, *SMALL} - {"variant"} == foreign - {"last_rgb_only"}  # which cannot be half grown
+    assert {*FOREIGN, *NORMALIZED, *SMALL} - {"variant"} == foreign - {
+        "single_resolution"
+    }  # which cannot be half grown
+
+
+def test_config_json_of_earlier_versions_stays_readable_under_the_names_of_today():
+    former = {
+        "generator_leak": 0.1, "discriminator_leak": 0.3, "from_rgb_leak": 1.0, "last_rgb_only": True,
+        "stddev_uneven": "batch",
+    }  # fmt: skip
+    config = ProGANConfig(
+        **TINY, generator_slope=0.1, discriminator_slope=0.3, from_rgb_slope=1.0, single_resolution=True,
+        stddev_remainder="batch",
+    )  # fmt: skip
+    assert ProGANConfig.from_dict({**TINY, **former}) == config
+    assert not former.keys() & config.to_dict().keys()
 
 
 def test_a_foreign_pair_survives_the_model_folder(tmp_path):
@@ -73,7 +88,7 @@ def test_a_foreign_pair_survives_the_model_folder(tmp_path):
         ("variant", None, "expected 'paper' or 'released'"),
         ("fmap_base", True, "expected an integer"),
         ("latent_size", 10**400, "latent_size: got a number larger than any network's, expected at most 65536"),
-        ("generator_leak", 1e300, "generator_leak: got a number larger than any network's, expected at most 10000"),
+        ("generator_slope", 1e300, "generator_slope: got a number larger than any network's, expected at most 10000"),
         ("pixelnorm_epsilon", 1e39, "pixelnorm_epsilon: got a number larger than any network's"),
         ("stddev_group", 10**400, "stddev_group: got a number larger than any network's"),
         ("fmap_base", 10**400, "fmap_base: got a number larger than any network's"),

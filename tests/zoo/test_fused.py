@@ -5,7 +5,7 @@ import torch
 
 from zoo import fused, fused_plain
 
-LEAK = 0.2
+SLOPE = 0.2
 
 
 def draw(*shape: int, seed: int = 0, dtype=torch.float64, grad: bool = True) -> torch.Tensor:
@@ -22,11 +22,11 @@ ALPHA = torch.tensor(0.3, dtype=torch.float64)
 @pytest.mark.parametrize(
     ("function", "inputs"),
     [
-        (lambda x, b: fused.lrelu(x, b, LEAK), (X, BIAS)),
-        (lambda x, b: fused.lrelu_pixelnorm(x, b, LEAK, 1e-8)[0], (X, BIAS)),
-        (lambda x, b: fused.lrelu_pool(x, b, LEAK), (X, BIAS)),
-        (lambda g: fused.unpool(g, FIXED_X, FIXED_BIAS, LEAK)[0], (HALF,)),
-        (lambda g: fused.pool(g, FIXED_X, FIXED_BIAS, LEAK), (G,)),
+        (lambda x, b: fused.lrelu(x, b, SLOPE), (X, BIAS)),
+        (lambda x, b: fused.lrelu_pixelnorm(x, b, SLOPE, 1e-8)[0], (X, BIAS)),
+        (lambda x, b: fused.lrelu_pool(x, b, SLOPE), (X, BIAS)),
+        (lambda g: fused.unpool(g, FIXED_X, FIXED_BIAS, SLOPE)[0], (HALF,)),
+        (lambda g: fused.pool(g, FIXED_X, FIXED_BIAS, SLOPE), (G,)),
         (lambda a, b: fused.fade(a, b, ALPHA), (X, G)),
         (lambda g: fused.unfade(g, ALPHA), (G,)),
         (lambda x: fused.scale_cast(x, 0.3, torch.float64), (X,)),
@@ -37,13 +37,13 @@ def test_derivative_is_that_of_finite_differences(function, inputs):
 
 
 def test_pool_is_the_adjoint_of_unpool():
-    spread, _ = fused.unpool(HALF, FIXED_X, FIXED_BIAS, LEAK)
-    torch.testing.assert_close((spread * G).sum(), (HALF * fused.pool(G, FIXED_X, FIXED_BIAS, LEAK)).sum())
+    spread, _ = fused.unpool(HALF, FIXED_X, FIXED_BIAS, SLOPE)
+    torch.testing.assert_close((spread * G).sum(), (HALF * fused.pool(G, FIXED_X, FIXED_BIAS, SLOPE)).sum())
 
 
 def test_what_differentiates_once_refuses_to_do_so_twice():
     x = draw(1, 3, 2, 2)
-    gradient = torch.autograd.grad(fused.lrelu(x, BIAS, LEAK).square().sum(), x, create_graph=True)[0]
+    gradient = torch.autograd.grad(fused.lrelu(x, BIAS, SLOPE).square().sum(), x, create_graph=True)[0]
     with pytest.raises(RuntimeError, match="no autograd formula was registered"):
         gradient.sum().backward()
 
@@ -52,11 +52,11 @@ def test_what_differentiates_once_refuses_to_do_so_twice():
 def test_tensors_without_data_have_the_shapes_dtypes_and_strides_of_those_with(dtype):
     x, g, half, bias = (draw(*s, dtype=dtype, grad=False) for s in ((2, 3, 4, 6), (2, 3, 4, 6), (2, 3, 2, 3), (3,)))
     bias, alpha = bias.float(), torch.tensor(0.3)
-    y, factor = fused_plain.lrelu_pixelnorm(x, bias, LEAK, 1e-8)
+    y, factor = fused_plain.lrelu_pixelnorm(x, bias, SLOPE, 1e-8)
     calls = {
-        fused.lrelu: (x, bias, LEAK), fused.lrelu_backward: (g, y, LEAK), fused.lrelu_pool: (x, bias, LEAK),
-        fused.lrelu_pixelnorm: (x, bias, LEAK, 1e-8), fused.lrelu_pixelnorm_backward: (g, y, factor, LEAK),
-        fused.unpool: (half, x, bias, LEAK), fused.pool: (g, x, bias, LEAK), fused.fade: (x, g, alpha),
+        fused.lrelu: (x, bias, SLOPE), fused.lrelu_backward: (g, y, SLOPE), fused.lrelu_pool: (x, bias, SLOPE),
+        fused.lrelu_pixelnorm: (x, bias, SLOPE, 1e-8), fused.lrelu_pixelnorm_backward: (g, y, factor, SLOPE),
+        fused.unpool: (half, x, bias, SLOPE), fused.pool: (g, x, bias, SLOPE), fused.fade: (x, g, alpha),
         fused.unfade: (g, alpha), fused.scale_cast: (x, 0.3, torch.bfloat16),
     }  # fmt: skip
     for op, arguments in calls.items():

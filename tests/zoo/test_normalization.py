@@ -83,7 +83,9 @@ def test_without_equalized_rate_the_first_images_are_the_same_and_the_weights_ca
 
 
 def test_a_model_with_batch_norm_is_saved_with_its_statistics_and_generates_one_face_as_among_many(tmp_path):
-    generator = Generator(ProGANConfig(**TINY, generator_norm="batch", pixelnorm="none", tanh=True, generator_leak=0.0))
+    generator = Generator(
+        ProGANConfig(**TINY, generator_norm="batch", pixelnorm="none", tanh=True, generator_slope=0.0)
+    )
     for _ in range(3):
         generator(torch.randn(16, 8))
     generator.eval()

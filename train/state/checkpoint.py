@@ -12,6 +12,7 @@ import torch
 
 from celebahq.errors import CelebAHQError
 from celebahq.files import atomic_path
+from zoo.architecture import current_names
 
 FORMAT_VERSION = 2
 """2: the optimizers' state in channels_last order on every device."""
@@ -94,14 +95,14 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     except Exception as error:  # torch and zipfile raise half a dozen types; each means the file cannot be used
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise DamagedCheckpointError(f"{path}: cannot be read as a checkpoint ({reason})") from None
-    if not isinstance(state, dict) or "nimg" not in state or "config" not in state:
+    if not isinstance(state, dict) or "nimg" not in state or not isinstance(state.get("config"), dict):
         raise DamagedCheckpointError(f"{path}: got something else, expected a checkpoint that python -m train wrote")
     if state.get("format_version") != FORMAT_VERSION:
         raise CheckpointError(
             f"{path}: got format version {state.get('format_version')!r}, expected {FORMAT_VERSION}; "
             "resume with the version that wrote it, or give --name for a new run"
         )
-    return state
+    return state | {"config": current_names(state["config"])}
 
 
 def check_fields(path: Path, state: dict[str, Any]) -> None:

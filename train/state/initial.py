@@ -21,7 +21,7 @@ from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError
 from zoo.progan import Discriminator, Generator
 
 SIZES = ("latent_size", "fmap_base", "fmap_max", "variant", "latent_norm", "pixelnorm", "generator_norm",
-         "generator_leak", "tanh", "discriminator_norm", "stddev", "minibatch_discrimination", "equalized",
+         "generator_slope", "tanh", "discriminator_norm", "stddev", "minibatch_discrimination", "equalized",
          "discriminator_divisor")  # fmt: skip
 """Options that say how the networks are built: with --init they are the model's."""
 ALONE_KIMG = 10.0
@@ -98,7 +98,7 @@ def start_of(config: TrainConfig, initial: Initial, given: frozenset[str] | None
             f"--resolution: got {resolution}, expected {theirs.resolution} or more, as --init {config.init} has grown"
         )
     resolution = max(resolution, theirs.resolution)
-    if resolution > theirs.resolution and theirs.last_rgb_only:
+    if resolution > theirs.resolution and theirs.single_resolution:
         raise TrainError(
             f"--resolution: got {resolution}, expected {theirs.resolution}: --init {config.init} has an output layer "
             "for its full resolution alone, so nothing can fade in"

@@ -25,7 +25,7 @@ def generator_table(config: ProGANConfig) -> list[Row]:
     """Return the rows of a generator at its full resolution, from the latent vector to the image."""
     with torch.device("meta"):
         network = Generator(config)
-    act = activation(config.generator_leak)
+    act = activation(config.generator_slope)
     small = config.variant == "mnist1k"
     rows = [Row("Latent vector", "-", (config.latent_size + config.label_size, 1, 1), 0)]
     for r in config.resolutions:
@@ -51,7 +51,7 @@ def discriminator_table(config: ProGANConfig) -> list[Row]:
     """Return the rows of a discriminator at its full resolution, from the image to the score."""
     with torch.device("meta"):
         network = Discriminator(config)
-    act, top, small = activation(config.discriminator_leak), config.resolution, config.variant == "mnist1k"
+    act, top, small = activation(config.discriminator_slope), config.resolution, config.variant == "mnist1k"
     rows = [Row("Input image", "-", (config.image_channels, top, top), 0)]
     if top != config.direct_input:
         rows.append(Row("Conv 1x1", act, (config.discriminator_maps(top), top, top), count(network.rgb(top))))
@@ -86,9 +86,9 @@ def layer_rows(name: str, act: str, shape: tuple[int, int, int], layer: nn.Modul
     return [Row(name, "-", shape, count(layer)), Row(f"{kind} norm", act, shape, count(norm))]
 
 
-def activation(leak: float) -> str:
+def activation(slope: float) -> str:
     """Return the name of a leaky ReLU with a slope."""
-    return "LReLU" if leak else "ReLU"
+    return "LReLU" if slope else "ReLU"
 
 
 def count(module: nn.Module) -> int:

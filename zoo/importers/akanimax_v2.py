@@ -81,7 +81,7 @@ def _discriminator(tensors: dict[str, Tensor]) -> Conversion:
             layers[f"blocks.{side}.conv1"] = convolution(state, f"layers.{b - 1}.conv_2", scaled)
     layers |= output_layers(state, "final_block", scaled)
     state.finish()
-    config = ProGANConfig(**discriminator_fields(layers, blocks), from_rgb_leak=1.0)
+    config = ProGANConfig(**discriminator_fields(layers, blocks), from_rgb_slope=1.0)
     return Conversion(config, layers, ("weights without equalized learning rate",) * (not scaled))
 
 

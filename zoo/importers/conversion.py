@@ -139,8 +139,8 @@ def joint_config(generator: ProGANConfig, discriminator: ProGANConfig) -> ProGAN
         )
     joint = replace(
         generator,
-        discriminator_leak=discriminator.discriminator_leak,
-        from_rgb_leak=discriminator.from_rgb_leak,
+        discriminator_slope=discriminator.discriminator_slope,
+        from_rgb_slope=discriminator.from_rgb_slope,
         discriminator_hidden=discriminator.hidden_size,
         discriminator_conv=discriminator.discriminator_conv,
         discriminator_fades_from=discriminator.discriminator_fades_from,
@@ -148,7 +148,7 @@ def joint_config(generator: ProGANConfig, discriminator: ProGANConfig) -> ProGAN
         stddev=discriminator.stddev_kind,
         stddev_group=discriminator.stddev_group,
         stddev_unbiased=discriminator.stddev_unbiased,
-        stddev_uneven=discriminator.stddev_uneven,
+        stddev_remainder=discriminator.stddev_remainder,
     )
     # what the rest of the config says anyway is not said twice
     for name, meaning in (

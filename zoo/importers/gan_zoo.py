@@ -79,7 +79,7 @@ def _state(value: Any) -> dict[str, Tensor]:
 
 def _config(network: str, layers: dict[str, Layer], options: dict[str, Any], alpha: float) -> ProGANConfig:
     """Return the config that its options mean; sizes are those of the layers."""
-    leak = float(options.get("leakyReluLeak", 0.2))
+    slope = float(options.get("leakyReluLeak", 0.2))
     label_size = int(options.get("categoryVectorDim") or 0)
     names = [name for name in layers if "_rgb" in name]  # 4x4 first
     if network == "generator":
@@ -95,7 +95,7 @@ def _config(network: str, layers: dict[str, Layer], options: dict[str, Any], alp
             latent_norm="joined" if label_size else None,
             image_channels=layers[names[0]].weight.shape[0],
             per_pixel_bias=True,
-            generator_leak=leak,
+            generator_slope=slope,
             tanh=_TANH[loss],
             lod=alpha,
         )
@@ -105,10 +105,10 @@ def _config(network: str, layers: dict[str, Layer], options: dict[str, Any], alp
         **width_fields([layers[name].weight.shape[0] for name in names], hidden),
         label_size=layers["blocks.4x4.dense1"].weight.shape[0] - 1,
         image_channels=layers[names[0]].weight.shape[1],
-        discriminator_leak=leak,
+        discriminator_slope=slope,
         discriminator_fades_from=16,  # its program leaves the first growth, to 8x8, unfaded
         stddev="contiguous" if inputs == channels + 1 else "none",
         stddev_unbiased=True,
-        stddev_uneven="batch",
+        stddev_remainder="batch",
         lod=alpha,
     )

@@ -72,7 +72,7 @@ def _generator(tensors: dict[str, Tensor]) -> Conversion:
         **width_fields(widths),
         latent_size=inputs,
         image_channels=layers[f"to_rgb.{side}"].weight.shape[0],
-        last_rgb_only=start == 1 and blocks > 1,
+        single_resolution=start == 1 and blocks > 1,
         lod=float(lod),
     )
     notes = ("only the full resolution can be generated: the file has one output layer",) * (start == 1)

@@ -158,7 +158,7 @@ def config_of(
             "latent_epsilon": epsilon,
             "pixelnorm": "all" if options.get("use_pixelnorm", True) else "none",
             "pixelnorm_epsilon": epsilon,
-            "generator_leak": NEGATIVE_SLOPE if options.get("use_leakyrelu", True) else 0.0,
+            "generator_slope": NEGATIVE_SLOPE if options.get("use_leakyrelu", True) else 0.0,
         }
         rest = {name: value for name, value in rest.items() if name in ("variant", "tanh")}
     else:

@@ -45,7 +45,7 @@ def convert_chain(layers: list[Layer], output: Layer, notes: tuple[str, ...] = (
         **width_fields([layer.weight.shape[0] for layer in layers[1::2]]),
         latent_size=latent_size,
         image_channels=output.weight.shape[0],
-        last_rgb_only=len(names) > 1,
+        single_resolution=len(names) > 1,
     )
     notes += ("only the full resolution can be generated: the file has one output layer",) * (len(names) > 1)
     return Conversion(config, named | {f"to_rgb.{side}x{side}": output}, notes)

@@ -12,14 +12,14 @@ from zoo.progan import Generator, ProGANConfig
 TINY = {"resolution": 16, "latent_size": 12, "fmap_base": 64, "fmap_max": 10}
 SWITCHES = {
     "as pytorch_GAN_zoo, half grown": {
-        "per_pixel_bias": True, "tanh": True, "lod": 0.25, "generator_leak": 0.1, "widths": (10, 7, 5),
+        "per_pixel_bias": True, "tanh": True, "lod": 0.25, "generator_slope": 0.1, "widths": (10, 7, 5),
     },
     "as mmgen and akanimax, labelled and gray": {
         "pixelnorm": "not_first", "epsilon_outside_root": True, "latent_epsilon": 1e-6, "pixelnorm_epsilon": 1e-5,
         "latent_norm": "both", "label_size": 3, "image_channels": 1,
     },
     "nothing normalized, ReLU, a resolution short": {
-        "pixelnorm": "none", "latent_norm": "none", "generator_leak": 0.0, "lod": 1.5,
+        "pixelnorm": "none", "latent_norm": "none", "generator_slope": 0.0, "lod": 1.5,
     },
 }  # fmt: skip
 

@@ -76,7 +76,7 @@ def test_a_resolution_that_it_grew_through_is_exported_as_it_generates(model, tm
 
 @pytest.mark.parametrize(
     ("architecture", "resolution", "wanted"),
-    [({}, 32, "4, 8, 16"), ({}, 5, "4, 8, 16"), ({"last_rgb_only": True}, 8, "16"), ({"lod": 0.5}, 3, "4, 8, 16")],
+    [({}, 32, "4, 8, 16"), ({}, 5, "4, 8, 16"), ({"single_resolution": True}, 8, "16"), ({"lod": 0.5}, 3, "4, 8, 16")],
 )
 def test_a_resolution_that_it_never_gave_is_refused(save_model, tmp_path, architecture, resolution, wanted):
     folder = save_model(tmp_path / "model", **architecture)

@@ -91,7 +91,7 @@ ARCHITECTURES = {
     "paper": {"resolution": 32},
     "half grown": {"resolution": 32, "lod": 1.25},
     "no pixelnorm": {"pixelnorm": "none"},
-    "one output, tanh": {"last_rgb_only": True, "tanh": True, "generator_leak": 0.1},
+    "one output, tanh": {"single_resolution": True, "tanh": True, "generator_slope": 0.1},
 }
 
 

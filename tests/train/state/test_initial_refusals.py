@@ -20,6 +20,6 @@ def test_an_architecture_that_cannot_be_is_refused_before_anything_is_written(tm
     with DatasetWriter(tmp_path / "f.h5", 8, 2) as writer:
         for _ in range(2):
             writer.write({r: np.zeros((3, r, r), np.uint8) for r in (8, 4, 2, 1)})
-    with pytest.raises(TrainError, match="--generator-leak: got a number larger than any network's"):
-        train(TrainConfig(dataset=tmp_path / "f.h5", outdir=tmp_path, name="run", device="cpu", generator_leak=20_000))
+    with pytest.raises(TrainError, match="--generator-slope: got a number larger than any network's"):
+        train(TrainConfig(dataset=tmp_path / "f.h5", outdir=tmp_path, name="run", device="cpu", generator_slope=20_000))
     assert not (tmp_path / "run" / "config.json").exists()

@@ -14,7 +14,7 @@ import zoo
 from celebahq_builder.hdf5 import DatasetWriter
 from train.config import TrainConfig
 from train.loop import train
-from train.options import given_options
+from train.options import current_arguments, given_options
 from train.state.checkpoint import CheckpointError, checkpoints, load_checkpoint, save_checkpoint
 from train.stepper import Stepper
 
@@ -174,6 +174,24 @@ def test_a_resumed_run_keeps_what_is_not_given_and_tells_what_is_changed(dataset
     assert state["history"] == history == json.loads((tmp_path / "run" / "history.json").read_text())
     assert json.loads((tmp_path / "run" / "model" / "config.json").read_text())["training"]["history"] == history
     assert any("--learning-rate 0.0005 from here on (--learning-rate 0.002 before)" in line for line in said)
+
+
+def test_a_run_of_an_earlier_version_goes_on_and_its_command_too(dataset, tmp_path, said):
+    options = {**TINY, "dataset": dataset, "outdir": tmp_path, "name": "run", "generator_slope": 0.1}
+    train(TrainConfig(**options, total_kimg=0.032))
+    (path,) = checkpoints(tmp_path / "run" / "checkpoints")[-1:]
+    state = load_checkpoint(path)
+    for part in ("config", "architecture"):
+        state[part] = {name.replace("generator_slope", "generator_leak"): x for name, x in state[part].items()}
+        assert state[part]["generator_leak"] == 0.1
+    save_checkpoint(path.parent, state.pop("nimg"), state, keep=1)
+    given = given_options(current_arguments(["--generator_leak=0.1", "--total-kimg", "0.064"]))
+    assert given == {"generator_slope", "total_kimg"}
+    assert train(TrainConfig(**options, total_kimg=0.064), given)
+    assert any("resum" in line for line in said), said
+    assert (
+        json.loads((tmp_path / "run" / "model" / "config.json").read_text())["architecture"]["generator_slope"] == 0.1
+    )
 
 
 def test_options_that_a_command_line_names_are_found_in_every_spelling():

@@ -62,10 +62,10 @@ def test_discriminator_is_table_2():
     assert short(sum(row.parameters for row in rows)) == "23.1M"
 
 
-@pytest.mark.parametrize("field", ["generator_leak", "discriminator_leak"])
+@pytest.mark.parametrize("field", ["generator_slope", "discriminator_slope"])
 def test_relu_is_called_relu(field):
     config = ProGANConfig(resolution=8, **{field: 0.0})
-    table = generator_table(config) if field == "generator_leak" else discriminator_table(config)
+    table = generator_table(config) if field == "generator_slope" else discriminator_table(config)
     assert {row.activation for row in table} == {"-", "ReLU", "linear"}
 
 

@@ -63,8 +63,8 @@ def weights(seed, network, widths, channels=3, categories=0, stddev=True, scale=
 class Program:
     """progressive_conv_net.py: y = (W x + b) c with c = sqrt(2 / fan_in), everywhere."""
 
-    def __init__(self, found, alpha=0.0, leak=0.2, equalized=True):
-        self.p, self.alpha, self.leak, self.equalized = found, alpha, leak, equalized
+    def __init__(self, found, alpha=0.0, slope=0.2, equalized=True):
+        self.p, self.alpha, self.slope, self.equalized = found, alpha, slope, equalized
         self.scales = len({name.split(".")[1] for name in found if name.startswith("scaleLayers")})
 
     def layer(self, x, name):
@@ -73,7 +73,7 @@ class Program:
         return x * (2.0 / w[0].numel()) ** 0.5 if self.equalized else x
 
     def act(self, x, name):
-        return F.leaky_relu(self.layer(x, name), self.leak)
+        return F.leaky_relu(self.layer(x, name), self.slope)
 
     def generate(self, z, tanh=False):
         def norm(x):
@@ -130,7 +130,7 @@ CASES = {
     "DCGAN": ({"widths": (12, 8)}, {"lossCriterion": "DCGAN"}),
     "MSE, fading": ({"widths": (12, 8, 8)}, {"lossCriterion": "MSE", "alpha": 0.25}),
     "AC-GAN": ({"widths": (12, 8), "categories": 5}, {"categoryVectorDim": 5, "attribKeysOrder": {"a": {"order": 0}}}),
-    "another leak": ({"widths": (12, 8)}, {"leakyReluLeak": 0.1}),
+    "another slope": ({"widths": (12, 8)}, {"leakyReluLeak": 0.1}),
     "not equalized": ({"widths": (12, 8), "scale": 0.2}, {"equalizedlR": False}),
     "no minibatch stddev": ({"widths": (12, 8), "stddev": False}, {"miniBatchStdDev": False}),
 }
@@ -143,7 +143,7 @@ def case(request, tmp_path):
     g, avg, d = weights(1, "G", **sizes), weights(2, "G", **sizes), weights(3, "D", **given)
     path = tmp_path / "celebaHQ_s2_i1-00000000.pth"
     torch.save({"config": settings(**fields), "netG": g, "netD": d, "avgG": avg}, path)
-    options = {"leak": fields.get("leakyReluLeak", 0.2), "equalized": fields.get("equalizedlR", True)}
+    options = {"slope": fields.get("leakyReluLeak", 0.2), "equalized": fields.get("equalizedlR", True)}
     options["alpha"] = fields.get("alpha", 0.0)
     return path, Program(avg, **options), Program(d, **options), given, fields
 

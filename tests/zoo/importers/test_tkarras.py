@@ -75,7 +75,7 @@ class Program:
     def __init__(self, found, wscale=True, normalize_latents=True, pixelnorm=True, epsilon=1e-8, relu=False):
         self.v = {name: torch.from_numpy(np.asarray(x, np.float64)) for name, x in found.items()}
         self.wscale, self.normalize, self.pn, self.epsilon = wscale, normalize_latents, pixelnorm, epsilon
-        self.leak = 0.0 if relu else 0.2
+        self.slope = 0.0 if relu else 0.2
         self.count = sum("RGB_lod" in name for name in found) // 2
 
     def weight(self, name, gain, fan_in=None):
@@ -92,7 +92,7 @@ class Program:
         return F.conv2d(x, w.permute(3, 2, 0, 1), padding=w.shape[0] // 2)
 
     def act(self, x):
-        return torch.maximum(x * self.leak, x)
+        return torch.maximum(x * self.slope, x)
 
     def pixel_norm(self, x):
         return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + self.epsilon)

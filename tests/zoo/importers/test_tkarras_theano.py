@@ -98,7 +98,7 @@ class Program:
         self.values = iter(torch.from_numpy(np.asarray(x, np.float64)) for x in found)
         self.lod, self.wscale = lod, wscale
 
-    def layer(self, x, pad=None, leak=0.2):
+    def layer(self, x, pad=None, slope=0.2):
         w = next(self.values)
         if w.ndim == 4:  # a true convolution turns its kernel
             x = F.conv2d(x, w.flip(2, 3), padding=w.shape[2] // 2 if pad is None else pad)
@@ -106,7 +106,7 @@ class Program:
             x = torch.einsum("nc...,cd->nd...", x, w)
         x = x * (next(self.values) if self.wscale else 1)
         x = x + next(self.values).reshape(1, -1, *[1] * (x.ndim - 2))
-        return torch.where(x > 0, x, leak * x)
+        return torch.where(x > 0, x, slope * x)
 
     def generate(self, z, label=None, tanh=False):
         def norm(v):
@@ -121,7 +121,7 @@ class Program:
         for _ in range(blocks):
             x = features[-1].repeat_interleave(2, 2).repeat_interleave(2, 3)
             features.append(norm(self.layer(norm(self.layer(x)))))
-        images = [self.layer(x, leak=1) for x in reversed(features)]  # lod 0 first
+        images = [self.layer(x, slope=1) for x in reversed(features)]  # lod 0 first
         side = images[0].shape[-1]
         images = [image.repeat_interleave(side // image.shape[-1], 2) for image in images]
         images = [image.repeat_interleave(side // image.shape[-1], 3) for image in images]
@@ -147,7 +147,7 @@ class Program:
         heads = []
         for start in range(0, len(rest), 3 if self.wscale else 2):
             self.values = iter(rest[start:])
-            heads.append(self.layer(x, leak=1))
+            heads.append(self.layer(x, slope=1))
         return torch.cat(heads, dim=1)
 
 
