@@ -70,10 +70,10 @@ def open_for_training(file: Path) -> None:
 
     from celebahq_builder.hdf5 import open_dataset
     from train.data import RealFaces
-    from train.state.run_folder import dataset_facts
+    from train.state.run_folder import dataset_fingerprint
 
     with open_dataset(file) as dataset:
-        dataset_facts(dataset)
+        dataset_fingerprint(dataset)
         if 4 in dataset.resolutions:
             data = RealFaces(dataset, torch.device("cpu"), seed=0, resident_bytes=1 << 28)
             for resolution in dataset.resolutions:

@@ -1,4 +1,4 @@
-"""What marks are judged by: exposure, blur, motion, noise, blocks, screens of a face, in pixels of its photograph.
+"""What marks are decided by: exposure, blur, motion, noise, blocks, screens of a face, in pixels of its photograph.
 
 Restoring, turning and enlarging a face hide what was wrong with it. So the pixels measured are those of the photo as
 decoded, under the fixed oval of the face (coverage.py), as they lie there; of a face that has more of them than its

@@ -1,7 +1,7 @@
 """Marks: what a person may hold against a face, one word each; --refuse names those that keep a face out.
 
 The thresholds were chosen on one half of real photographs and of copies that were worsened by known amounts;
-benchmarks/marks.py prints what they come to on the other half, and docs/measurements.md has the figures.
+benchmarks/marks.py prints what they come to on the other half, and docs/measurements.md has the numbers.
 """
 
 from collections.abc import Callable, Iterable
@@ -49,10 +49,10 @@ _HOLDS: dict[Mark, Callable[["MarkMeasures"], bool]] = {
 
 def marks_text(measures: "MarkMeasures | None") -> str:
     """Return what a row says: its marks, separated by spaces."""
-    return UNMEASURABLE if measures is None else " ".join(judge(measures))
+    return UNMEASURABLE if measures is None else " ".join(evaluate_marks(measures))
 
 
-def judge(measures: "MarkMeasures") -> tuple[Mark, ...]:
+def evaluate_marks(measures: "MarkMeasures") -> tuple[Mark, ...]:
     """Return the marks that numbers come to, in the order of MARKS."""
     found = {mark for mark in MARKS if _HOLDS[mark](measures)}
     if "dithered" in found:  # two levels are posterized and noisy, and say nothing of blocks

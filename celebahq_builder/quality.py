@@ -10,9 +10,9 @@ from the order.
 
 Form and constants were chosen on 28 images of the released 30,000 whose place in the official order is known, on 600
 aligned CelebA faces half of which were chosen for CelebA-HQ, and on degraded copies of crops. benchmarks/ranking.py
-prints what holds where form and constants are chosen anew without what is judged: docs/measurements.md has the figures.
+prints what holds where form and constants are chosen anew without what is judged: docs/measurements.md has the numbers.
 
-What super-resolution paints is no merit of the photograph, and this score cannot tell it from detail: celebahq-build
+What super-resolution invents is no merit of the photograph, and this score cannot tell it from detail: celebahq-build
 takes the score of the same crop without super-resolution (docs/restoration.md).
 
 Frequencies are counted in cycles a pixel: scores of one dataset are taken at one resolution, that of its faces; never
@@ -98,7 +98,7 @@ def quality_score(face: np.ndarray, mask: np.ndarray | None = None) -> QualitySc
 
 
 def measure(face: np.ndarray, mask: np.ndarray | None = None) -> Measures:
-    """Measure what `quality_score` judges by; arguments and errors as for it."""
+    """Measure what `quality_score` is computed from; arguments and errors as for it."""
     resolution = face.shape[0]
     if face.shape != (resolution, resolution, 3) or face.dtype != np.uint8:
         raise ValueError(f"face: got {face.shape} {face.dtype}, expected (R, R, 3) uint8")

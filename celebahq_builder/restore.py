@@ -61,7 +61,7 @@ def super_resolve(
         photo: (H, W, 3) uint8 RGB, any size.
         size: "full", or "fast" at about a seventh of the work; "fast-free" is as fast, and was trained on free
             pictures alone.
-        kind: "gan" paints texture that looks like the original's; "psnr" only what is certain, which is smoother.
+        kind: "gan" invents texture that looks like the original's; "psnr" only what is certain, which is smoother.
         device: "cpu", "cuda" or "cuda:N"; None: "cuda" where there is one.
 
     Returns:

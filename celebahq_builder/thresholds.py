@@ -1,4 +1,4 @@
-"""The thresholds that a face must pass, --min-face, --max-padding and --max-invented, and the numbers they judge by."""
+"""The thresholds that a face must pass, --min-face, --max-padding and --max-invented, and the numbers they look at."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ Points = tuple[tuple[float, float], ...]
 
 
 class Thresholds:
-    """Judges the faces of one photo and counts those that it refuses.
+    """Checks the faces of one photo and counts those that it refuses.
 
     Args:
         size: (width, height) of the photo.
@@ -35,7 +35,7 @@ class Thresholds:
         self._quads: dict[bytes, np.ndarray] = {}
 
     def check(self, landmarks: np.ndarray) -> None:
-        """Judge one face.
+        """Check one face.
 
         Args:
             landmarks: (5, 2) float, pixels of the photo.

@@ -28,7 +28,7 @@ _MAY_SKIP = re.compile(
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real photographs and data sets; skips, with the reason, only where it is absent.
+    """The folder of real photographs and datasets; skips, with the reason, only where it is absent.
 
     CELEBAHQ_TEST_DATA=none says that there is none, as on a public CI, which is then allowed to pass without.
     """

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from train.cuda_graph import WARM_UP, call_on_side_stream, record
 from train.distributed import Split
-from train.optimizer import Adam
+from train.optimizer import FusedAdam
 from train.randomness import Noise
 from train.step import train_step
 from train.step_inputs import Batch, Networks, Settings
 
 
-class Iteration:
+class GraphedStep:
     """One iteration, called again and again.
 
     A captured iteration is a single launch: at 4x4 to 32x32 the hundreds of small kernels of an eager one cost more
@@ -25,7 +25,7 @@ class Iteration:
     def __init__(
         self,
         nets: Networks,
-        adams: tuple[Adam, Adam],
+        optimizers: tuple[FusedAdam, FusedAdam],
         alpha: Tensor | float,
         statistics: Tensor,
         settings: Settings,
@@ -34,7 +34,7 @@ class Iteration:
         split: Split | None = None,
         d_average: Tensor | None = None,
     ) -> None:
-        self._step = (nets, adams, alpha, statistics, settings, ada, split, d_average)
+        self._step = (nets, optimizers, alpha, statistics, settings, ada, split, d_average)
         self._capture = capture
         self._first = True
         self.intact = True
@@ -78,9 +78,9 @@ class Iteration:
         graph.replay()
 
     def _run(self, batch: Batch, noise: Noise) -> None:
-        nets, adams, alpha, statistics, settings, ada, split, d_average = self._step
+        nets, optimizers, alpha, statistics, settings, ada, split, d_average = self._step
         self.intact = False
-        train_step(nets, adams, batch, noise, alpha, statistics, settings, ada, split, d_average)
+        train_step(nets, optimizers, batch, noise, alpha, statistics, settings, ada, split, d_average)
         self.intact = True
 
     def _record(self, batch: Batch, noise: Noise) -> tuple[torch.cuda.CUDAGraph, Batch, Noise]:
@@ -95,14 +95,14 @@ class Iteration:
 
     def _state(self) -> list[Tensor]:
         """Return every tensor that an iteration writes."""
-        nets, adams, _, statistics, _, ada, _, d_average = self._step
+        nets, optimizers, _, statistics, _, ada, _, d_average = self._step
         flats = [nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector]
         return [
             *flats,
             *(buffer for network in (nets.generator, nets.discriminator, nets.g_ema) for buffer in network.buffers()),
             statistics,
             *(x for x in (ada, d_average) if x is not None),
-            *(x for adam in adams for x in (adam.mean, adam.mean_square, adam.count)),
+            *(x for adam in optimizers for x in (adam.mean, adam.mean_square, adam.count)),
         ]
 
 

@@ -53,7 +53,7 @@ class Cost:
         """Say what a few iterations at a resolution took, before the run."""
         self._estimated[resolution] = sec_per_kimg
 
-    def measured(self, resolution: int, sec_per_kimg: float) -> None:
+    def update(self, resolution: int, sec_per_kimg: float) -> None:
         """Say what a tick at a resolution took; the newest counts."""
         self._measured[resolution] = sec_per_kimg
 

@@ -36,11 +36,11 @@ def train(config: TrainConfig, given: frozenset[str] | None = None) -> TrainResu
         joined() as ranks,
         started(config, given, ranks) as run,
         report_of(ranks, run.facts.config.run_folder, run.state.nimg, run.plan.total_kimg) as report,
-        StopSignals(report.say) as stopped,
+        StopSignals(report.info) as stopped,
     ):
-        stepper = Stepper(run.state, run.facts.config, run.data, report.say, ranks)
+        stepper = Stepper(run.state, run.facts.config, run.data, report.info, ranks)
         for line in headlines(run):
-            report.say(line)
+            report.info(line)
         try:
             finished = _loop(run, stepper, report, ranks.agreement(lambda: bool(stopped)))
         except OutOfMemoryError as error:
@@ -48,7 +48,7 @@ def train(config: TrainConfig, given: frozenset[str] | None = None) -> TrainResu
         if finished:
             show_result(run, report)
         else:
-            report.say(f"stopped at {run.state.nimg / 1000:g} kimg; run the same command again to resume")
+            report.info(f"stopped at {run.state.nimg / 1000:g} kimg; run the same command again to resume")
         return train_result(run, finished)
 
 
@@ -69,7 +69,7 @@ def _loop(run: Run, stepper: Stepper, report: Report, stopped: Callable[[bool], 
 
         # Step.
         size, rate = stepper.advance(growth)
-        report.moved(state.nimg, growth.resolution, growth.alpha)
+        report.update(state.nimg, growth.resolution, growth.alpha)
 
         # What this moment is, on all ranks alike; a signal is asked for once: it may come any time.
         done = state.nimg >= plan.total_kimg * 1000
@@ -87,7 +87,7 @@ def _loop(run: Run, stepper: Stepper, report: Report, stopped: Callable[[bool], 
             # Log.
             ranks.check_equal(state.tensors())
             if growth_at(watch.began_at, **plan.growth).resolution == growth.resolution:
-                run.cost.measured(growth.resolution, sec_per_kimg)
+                run.cost.update(growth.resolution, sec_per_kimg)
             row = _row(run, {"minibatch": size, "learning_rate": rate, **means}, sec_per_kimg)
             report.tick(row, run.cost.seconds_left(state.nimg))
             check_means(config, state, means)

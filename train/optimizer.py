@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 
-class Adam:
+class FusedAdam:
     """Adam (Kingma & Ba 2015) with device-resident learning rate, step count and overflow barrier.
 
     The update is torch's fused kernel. Nothing is read back to the host, so a CUDA graph can hold it.

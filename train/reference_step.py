@@ -42,7 +42,7 @@ class ReferenceStep:
         self.config, self.resolution = config, resolution
         self.generator, self.discriminator = copy.deepcopy(generator), copy.deepcopy(discriminator)
         self.g_ema = copy.deepcopy(generator).requires_grad_(False)
-        self.g_adam, self.d_adam = (
+        self.g_opt, self.d_opt = (
             torch.optim.Adam(network.parameters(), lr=1e-3, betas=(config.beta1, config.beta2), eps=config.epsilon)
             for network in (self.generator, self.discriminator)
         )
@@ -63,9 +63,9 @@ class ReferenceStep:
         if real_logits is not None and fake_logits is not None:
             assert batch.labels is not None and d_labels is not None, "of a network with labels"
             d_loss = d_loss + F.cross_entropy(real_logits, batch.labels) + F.cross_entropy(fake_logits, d_labels)
-        self.d_adam.zero_grad()
+        self.d_opt.zero_grad()
         d_loss.backward()
-        self.d_adam.step()
+        self.d_opt.step()
 
         # Generator: fakes that score high.
         scores, logits = self._score(self._fakes(noise.z_g, batch.g_labels, alpha), alpha)
@@ -73,9 +73,9 @@ class ReferenceStep:
         if logits is not None:
             assert batch.g_labels is not None, "of a network with labels"
             g_loss = g_loss + F.cross_entropy(logits, batch.g_labels)
-        self.g_adam.zero_grad()
+        self.g_opt.zero_grad()
         g_loss.backward()
-        self.g_adam.step()
+        self.g_opt.step()
 
         # The published generator: a moving average with a half-life in images.
         beta = self.config.ema_beta or 0.5 ** (len(reals) / (self.config.ema_kimg * 1000))

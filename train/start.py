@@ -19,7 +19,7 @@ from train.plan import Plan, make_plan, with_augmentation
 from train.report.report import LOG
 from train.setup import architecture_of, choose_precision, make_networks
 from train.state.initial import Initial, growth_of_checkpoint, read_initial, start_of
-from train.state.run_folder import dataset_facts, lock_run_folder, resume, run_of_the_same_faces, write_options
+from train.state.run_folder import dataset_fingerprint, lock_run_folder, resume, run_of_the_same_faces, write_options
 from train.state.run_state import RunFacts, RunState
 from train.timing import time_first_levels
 
@@ -46,7 +46,7 @@ def started(config: TrainConfig, given: frozenset[str] | None, ranks: Ranks) -> 
     Of several ranks the first alone touches the folder, and tells the others what it found.
     """
     with open_dataset(config.dataset) as dataset:
-        fingerprint = dataset_facts(dataset)
+        fingerprint = dataset_fingerprint(dataset)
         if ranks.from_first(lambda: fingerprint) != fingerprint:
             raise TrainError(f"{config.dataset}: got other data on rank {ranks.rank} than on rank 0, expected the same")
         if other := ranks.from_first(lambda: run_of_the_same_faces(config, fingerprint)):

@@ -10,7 +10,7 @@ from train.distributed import Split
 from train.ema import ema_beta, update_ema
 from train.kernels import sharing_weights
 from train.layer_noise import follow, strength
-from train.optimizer import Adam
+from train.optimizer import FusedAdam
 from train.randomness import Noise
 from train.scoring import joined
 from train.step_gradients import discriminator_gradient, generator_gradient
@@ -26,7 +26,7 @@ STATISTICS = (
 @sharing_weights("generator")
 def train_step(
     nets: Networks,
-    adams: tuple[Adam, Adam],
+    optimizers: tuple[FusedAdam, FusedAdam],
     batch: Batch,
     noise: Noise,
     alpha: Tensor | float,
@@ -40,7 +40,7 @@ def train_step(
 
     Args:
         nets: the networks.
-        adams: the optimizers of (generator, discriminator) at this resolution, their learning rates set.
+        optimizers: of (generator, discriminator) at this resolution, their learning rates set.
         batch: the minibatch, or this rank's share of it.
         noise: everything random, of the same samples.
         alpha: () float32, weight of the newest block. The number 1 once it is fully in: the same as a tensor of 1,
@@ -53,7 +53,7 @@ def train_step(
     """
     n, resolution = batch.reals.shape[0] // settings.n_critic, batch.reals.shape[-1]
     split = split or Split(n)
-    g_adam, d_adam = adams
+    g_opt, d_opt = optimizers
     nets.discriminator.output().across = split.across
     division = (split.parts, split.contiguous)
     if noise.layers is not None and d_average is not None:
@@ -76,7 +76,7 @@ def train_step(
             d_gradient += more
             all_seen.append(seen)
         d_gradient = split.ranks.add_up(d_gradient)
-        overflow = seen.loss if settings.simultaneous else d_adam.update(d_gradient)  # what is known below, then
+        overflow = seen.loss if settings.simultaneous else d_opt.update(d_gradient)  # what is known below, then
         critics.append([*joined(all_seen), overflow])
 
     # Generator.
@@ -86,8 +86,8 @@ def train_step(
         gradient += more
         g_loss = g_loss + loss
     if settings.simultaneous:
-        critics[0][-1] = d_adam.update(d_gradient)
-    g_overflow = g_adam.update(split.ranks.add_up(gradient))
+        critics[0][-1] = d_opt.update(d_gradient)
+    g_overflow = g_opt.update(split.ranks.add_up(gradient))
 
     # The published generator, after G's step as in the Theano program.
     shown_images = split.total * settings.n_critic

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from train.capture import Iteration
+from train.capture import GraphedStep
 from train.compiled import forget_shapes
 from train.config import TrainConfig, TrainError
 from train.data import RealFaces
@@ -15,17 +15,17 @@ from train.power_ema import PowerAverages
 from train.randomness import draw_noise
 from train.schedule import Growth, at_resolution, learning_rate_at
 from train.setup import step_settings
-from train.state.run_state import RunState, make_adams
+from train.state.run_state import RunState, make_optimizers
 
 
 class Stepper:
     """Shows minibatches to the networks of a run.
 
     Args:
-        state: where the run stands; moved.
+        state: where the run stands; updated.
         config: the options of the run.
         data: where minibatches come from.
-        say: prints a line.
+        info: prints a line.
         ranks: of the run.
     """
 
@@ -34,10 +34,10 @@ class Stepper:
         state: RunState,
         config: TrainConfig,
         data: RealFaces,
-        say: Callable[[str], None],
+        info: Callable[[str], None],
         ranks: Ranks = ALONE,
     ) -> None:
-        self.state, self.config, self.data, self._say, self._ranks = state, config, data, say, ranks
+        self.state, self.config, self.data, self._info, self._ranks = state, config, data, info, ranks
         self.device = state.nets.g_flat.vector.device
         self.alpha = torch.ones((), device=self.device)
         self._random = torch.Generator(self.device)
@@ -46,7 +46,7 @@ class Stepper:
         """The shape after whose first step there was room for the data, or not."""
         self._too_few_parts: dict[int, int] = {}
         """By resolution, the parts of a minibatch for which memory was too small."""
-        self._iteration: Iteration | None = None
+        self._graphed_step: GraphedStep | None = None
 
     def advance(self, growth: Growth) -> tuple[int, float]:
         """Show the next minibatch; return how many images it had, and the learning rate.
@@ -60,14 +60,14 @@ class Stepper:
         self.alpha.fill_(growth.alpha)
         base = at_resolution(config.learning_rate_at, resolution, config.learning_rate)
         rate = learning_rate_at(state.nimg, base=base, rampup_kimg=config.rampup_kimg)
-        g_adam, d_adam = state.optimizers
+        g_opt, d_opt = state.active_optimizers
         alone = state.nimg < (config.discriminator_kimg or 0) * 1000  # a generator's rate of 0 leaves it as it is
-        g_adam.learning_rate.fill_(0.0 if alone else rate)
-        d_adam.learning_rate.fill_(rate)
+        g_opt.learning_rate.fill_(0.0 if alone else rate)
+        d_opt.learning_rate.fill_(rate)
         while not self.try_twice(lambda: self._show(resolution), f"minibatches of {size}", self._ranks.count == 1):
             self._divide(growth)
-        if state.power is None or len(state.power.current) != len(g_adam.vector):
-            state.power = PowerAverages(g_adam.vector, state.nimg)
+        if state.power is None or len(state.power.current) != len(g_opt.vector):
+            state.power = PowerAverages(g_opt.vector, state.nimg)
         state.nimg += size * config.n_critic
         state.power.update(state.nimg, size * config.n_critic)
         return size, rate
@@ -93,14 +93,14 @@ class Stepper:
             release(self.device)
             if not again or not self.intact or not self.data.release_resident():
                 return False
-            self._say(f"memory ran out at {what}: the faces are read from the file from here on, not held in memory")
+            self._info(f"memory ran out at {what}: the faces are read from the file from here on, not held in memory")
             release(self.device)
         return False
 
     @property
     def intact(self) -> bool:
         """Whether networks and optimizers stand between two iterations; not where memory ran out within one."""
-        return self._iteration is None or self._iteration.intact
+        return self._graphed_step is None or self._graphed_step.intact
 
     def _divide(self, growth: Growth) -> None:
         """Show minibatches of this resolution in more parts from here on.
@@ -118,7 +118,7 @@ class Stepper:
             parts = self._enter(growth).parts
         except TrainError:
             raise short from None
-        self._say(
+        self._info(
             f"memory ran out at minibatches of {split.total}: at {resolution}x{resolution} they are shown in {parts} "
             f"parts from here on, as --max-batch-per-gpu {-(-split.total // parts)} does from the start"
         )
@@ -133,14 +133,16 @@ class Stepper:
         too_few = self._too_few_parts.get(growth.resolution, 0)
         split = split_of(config, architecture, growth.resolution, self._ranks, too_few)
         if growth.stage != state.stage:
-            if state.adams is None or len(state.adams[0].vector) != len(state.nets.g_flat.prefix(growth.resolution)):
-                state.adams = make_adams(state.nets, config, growth.resolution)
-            for adam in state.adams if config.optimizer_reset else ():
+            active = len(state.nets.g_flat.prefix(growth.resolution))
+            if state.optimizers is None or len(state.optimizers[0].vector) != active:
+                state.optimizers = make_optimizers(state.nets, config, growth.resolution)
+            for adam in state.optimizers if config.optimizer_reset else ():
                 adam.reset()
             state.stage = growth.stage
         fading = growth.alpha < 1
         if self._shape != (growth.resolution, split, fading):
-            self._shape, self._iteration = (growth.resolution, split, fading), None  # frees the graph of the one before
+            self._shape = (growth.resolution, split, fading)
+            self._graphed_step = None  # frees the graph of the one before
             if config.compile:
                 forget_shapes()
             captured = config.capture and self.device.type == "cuda"
@@ -148,18 +150,18 @@ class Stepper:
             fixed = (self.alpha if fading else 1.0, state.statistics, step_settings(config), captured, *of_state)
             if self.device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(self.device)
-            self._iteration = Iteration(state.nets, state.optimizers, *fixed)
+            self._graphed_step = GraphedStep(state.nets, state.active_optimizers, *fixed)
         return split
 
     def _show(self, resolution: int) -> None:
-        assert self._iteration is not None and self._shape is not None, "made by _enter"
+        assert self._graphed_step is not None and self._shape is not None, "made by _enter"
         config, nimg, split = self.config, self.state.nimg, self._shape[1]
         images = split.total * config.n_critic
         batch = self.data.batch(resolution, nimg, images)
         channels = self.state.nets.discriminator.config.noise_channels if config.noisy_layers else 0
         sizes = (images, config.latent_size, config.augments, channels)
         noise = draw_noise(self._random, config.seed, nimg, *sizes)
-        self._iteration(batch, noise.share(self._ranks.rank, self._ranks.count, split.contiguous))
+        self._graphed_step(batch, noise.share(self._ranks.rank, self._ranks.count, split.contiguous))
         if self._held != self._shape:  # once a shape, after its first step: now its peak is known
             self._held = self._shape
             self.data.hold(lambda: room_beside_step(self.device, config.capture))

@@ -18,11 +18,11 @@ class StopSignals:
     1024x1024 on a CPU is minutes long. The second signal ends the process at once, without saving.
 
     Args:
-        say: prints a line.
+        info: prints a line.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, info: Callable[[str], None]) -> None:
+        self._info = info
         self._asked = False
         self._listens = threading.current_thread() is threading.main_thread()  # nobody else may set handlers
 
@@ -64,7 +64,7 @@ class StopSignals:
             self._asked = True
             if count == 1:
                 with contextlib.suppress(OSError, ValueError):  # the terminal may be gone
-                    self._say("stopping after this iteration, saving; once more ends at once, without saving")
+                    self._info("stopping after this iteration, saving; once more ends at once, without saving")
             else:
                 with contextlib.suppress(OSError, ValueError):
                     if sys.stdout.isatty():

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from train.capture import Iteration
+from train.capture import GraphedStep
 from train.config import TrainConfig
 from train.cost import Cost
 from train.kernels import use_fused_kernels
@@ -15,7 +15,7 @@ from train.memory import is_out_of_memory, release
 from train.randomness import Noise, draw_noise
 from train.reference_step import ReferenceStep
 from train.setup import networks_of, step_settings
-from train.state.run_state import make_adams
+from train.state.run_state import make_optimizers
 from train.step import STATISTICS
 from train.step_inputs import Batch
 from zoo.architecture import ProGANConfig
@@ -54,8 +54,8 @@ class TimedStep:
         self._latent_size, self._labels = architecture.latent_size, architecture.label_size
         fused = not reference and use_fused_kernels(config.kernels, device)
         nets = networks_of(architecture, seed=0, device=device, precision=precision, fused=fused)
-        adams = make_adams(nets, config, architecture.resolution)
-        for adam in adams:
+        optimizers = make_optimizers(nets, config, architecture.resolution)
+        for adam in optimizers:
             adam.learning_rate.fill_(1e-3)
         self._ada = torch.zeros(2, device=device) if config.augment == "ada" else None
         self._augmented = config.augments
@@ -70,7 +70,7 @@ class TimedStep:
             self._iteration = lambda batch, noise: step(batch, noise, 0.5 if fading else 1.0)
         else:
             of_run = (alpha, statistics, step_settings(config), captured)
-            self._iteration = Iteration(nets, adams, *of_run, ada=self._ada, d_average=d_average)
+            self._iteration = GraphedStep(nets, optimizers, *of_run, ada=self._ada, d_average=d_average)
         self._random = torch.Generator(device)
         shape = (size, architecture.image_channels, architecture.resolution, architecture.resolution)
         self._reals = torch.randint(0, 256, shape, dtype=torch.uint8, device=device, generator=self._random)

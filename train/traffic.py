@@ -14,7 +14,7 @@ from train.augment import DRAWS
 from train.config import TrainConfig
 from train.randomness import Noise
 from train.setup import networks_of, step_settings
-from train.state.run_state import make_adams
+from train.state.run_state import make_optimizers
 from train.step import STATISTICS, train_step
 from train.step_inputs import Batch
 from zoo.architecture import ProGANConfig
@@ -87,7 +87,7 @@ def meta_step(
 ) -> Callable[[], None]:
     """Return a function that runs one iteration on meta tensors, of shapes and dtypes only; see step_traffic."""
     nets = networks_of(architecture, seed=0, device=META, precision=precision, fused=config.kernels == "fused")
-    adams = make_adams(nets, config, resolution)
+    optimizers = make_optimizers(nets, config, resolution)
     size *= config.n_critic
     label_size, latent_size = architecture.label_size, architecture.latent_size
     reals = torch.zeros(size, architecture.image_channels, resolution, resolution, dtype=torch.uint8, device=META)
@@ -102,4 +102,4 @@ def meta_step(
     alpha = torch.zeros((), device=META) if fading else 1.0
     ada = torch.zeros(2, device=META) if config.augment == "ada" else None
     settings = step_settings(config)
-    return lambda: train_step(nets, adams, batch, noise, alpha, statistics, settings, ada, d_average=d_average)
+    return lambda: train_step(nets, optimizers, batch, noise, alpha, statistics, settings, ada, d_average=d_average)

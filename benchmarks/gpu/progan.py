@@ -25,13 +25,13 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 
 from train.benchmark import BenchmarkConfig, speed_table  # noqa: E402
-from train.capture import Iteration  # noqa: E402
+from train.capture import GraphedStep  # noqa: E402
 from train.config import TrainConfig  # noqa: E402
 from train.gradient_penalty import input_gradient, input_gradient_by_double_backward  # noqa: E402
 from train.kernels import problem_of_kernels  # noqa: E402
 from train.randomness import draw_noise  # noqa: E402
 from train.setup import choose_precision, make_networks, step_settings  # noqa: E402
-from train.state.run_state import gather, make_adams, restore  # noqa: E402
+from train.state.run_state import load_training_state, make_optimizers, training_state  # noqa: E402
 from train.step import STATISTICS  # noqa: E402
 from train.step_inputs import Batch  # noqa: E402
 
@@ -130,13 +130,13 @@ def exactness(device: torch.device, precision: str, deterministic: bool) -> list
 
     def trained(captured: bool, stop: int | None = None) -> torch.Tensor:
         config, nets = networks(device, precision, size, deterministic=deterministic)
-        adams, statistics = make_adams(nets, config, size), torch.zeros(len(STATISTICS), device=device)
-        run_steps(nets, adams, statistics, config, captured, 0, stop or count, reals)
+        optimizers, statistics = make_optimizers(nets, config, size), torch.zeros(len(STATISTICS), device=device)
+        run_steps(nets, optimizers, statistics, config, captured, 0, stop or count, reals)
         if stop:
-            state = gather(nets, adams, statistics)
+            state = training_state(nets, optimizers, statistics)
             config, nets = networks(device, precision, size, deterministic=deterministic)
-            adams = restore(state, nets, config, statistics)
-            run_steps(nets, adams, statistics, config, captured, stop, count - stop, reals)
+            optimizers = load_training_state(state, nets, config, statistics)
+            run_steps(nets, optimizers, statistics, config, captured, stop, count - stop, reals)
         return nets.g_flat.vector.clone()
 
     capture = device.type == "cuda"
@@ -149,11 +149,13 @@ def exactness(device: torch.device, precision: str, deterministic: bool) -> list
     return [verdict(line, *((value, 0.0) for value in found if deterministic))]
 
 
-def run_steps(nets, adams, statistics, config, captured: bool, first: int, count: int, reals: torch.Tensor) -> None:
+def run_steps(
+    nets, optimizers, statistics, config, captured: bool, first: int, count: int, reals: torch.Tensor
+) -> None:
     alpha = torch.tensor(0.5, device=reals.device)
-    for adam in adams:
+    for adam in optimizers:
         adam.learning_rate.fill_(1e-3)
-    iteration = Iteration(nets, adams, alpha, statistics, step_settings(config), captured)
+    iteration = GraphedStep(nets, optimizers, alpha, statistics, step_settings(config), captured)
     generator = torch.Generator(reals.device)
     for i in range(first, first + count):
         iteration(Batch(reals[i % len(reals)]), draw_noise(generator, 0, i * 8, 8, 512))

@@ -55,7 +55,7 @@ def check_official(where: Path, images: list[OfficialImage], workers: int) -> bo
     with progress("images", len(tasks)) as bar:
         for task, found in run(image_md5, tasks, workers):
             seen.add(task.idx)
-            status, text = _judge(task, found, expected[task.idx], by_md5)
+            status, text = _compare(task, found, expected[task.idx], by_md5)
             counts[status] += 1
             if text:
                 wrong.append(text)
@@ -75,7 +75,7 @@ def check_official(where: Path, images: list[OfficialImage], workers: int) -> bo
     return not wrong and not missing
 
 
-def _judge(task: CheckTask, found: str | Failure, wanted: str, by_md5: dict[str, OfficialImage]) -> tuple[str, str]:
+def _compare(task: CheckTask, found: str | Failure, wanted: str, by_md5: dict[str, OfficialImage]) -> tuple[str, str]:
     if isinstance(found, Failure):
         return "cannot be read", f"{task.name}: {found.reason} {found.detail}"
     if found == wanted:

@@ -89,7 +89,7 @@ def model_card(facts: CardFacts) -> str:
             _usage(facts),
             "## Training\n",
             training_section(facts.config, facts.dataset_id),
-            "## Figures\n",
+            "## Metrics\n",
             metrics_section(measured(facts), facts.repo),
             limits_of_faces(facts.license, facts.repo) if facts.faces else limits_of_images(facts.repo),
             "## License\n",

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from celebahq_builder.align import face_quad
 from celebahq_builder.mark_measures import MarkMeasures, measure_marks
-from celebahq_builder.marks import MARKS, blur_limit, judge, marks_text, refusing_mark
+from celebahq_builder.marks import MARKS, blur_limit, evaluate_marks, marks_text, refusing_mark
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "in-the-wild" / "grace_hopper.jpg"
 QUAD = face_quad(np.float32([(223.5, 194.2), (307.6, 189.9), (267.6, 237.5), (232.0, 278.7), (306.2, 274.0)]))
@@ -91,7 +91,7 @@ def test_blur_is_measured_in_pixels_whatever_noise_and_compression_came_after():
 def test_a_small_face_may_be_less_blurred_than_a_large_one():
     assert blur_limit(100) == blur_limit(256) < blur_limit(600) < blur_limit(1024) < 4 * blur_limit(256)
     fine = MarkMeasures(900, 20, 220, 0, 90, 1, 0, 1, 1.8, 0, 1, 0)
-    assert judge(fine) == () and judge(fine._replace(side=200)) == ("blurred",)
+    assert evaluate_marks(fine) == () and evaluate_marks(fine._replace(side=200)) == ("blurred",)
 
 
 def test_what_a_smaller_crop_does_not_show_is_no_mark():

@@ -101,8 +101,8 @@ def test_transparency_is_laid_on_white():
     for kind in ("PNG", "WEBP", "TIFF"):
         options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
         np.testing.assert_array_equal(decode_photo(encoded(Image.fromarray(rgba), kind, **options)), expected)
-    grey = Image.merge("LA", [Image.fromarray(rgba[..., 0]), Image.fromarray(rgba[..., 3])])
-    np.testing.assert_array_equal(decode_photo(encoded(grey, "PNG")), [[[200] * 3, [255] * 3, [244] * 3]])
+    gray = Image.merge("LA", [Image.fromarray(rgba[..., 0]), Image.fromarray(rgba[..., 3])])
+    np.testing.assert_array_equal(decode_photo(encoded(gray, "PNG")), [[[200] * 3, [255] * 3, [244] * 3]])
 
 
 def test_palette_keeps_its_colours_and_its_transparent_entry_turns_white():

@@ -57,7 +57,7 @@ def test_restored_face_lies_where_it_lay(photo, geometry):
 
 
 def test_face_of_nearly_as_many_pixels_as_the_crop_is_interpolated(photo):
-    """The box has 172 pixels, 0.67 of 256: nothing is painted, and the crop is sharper than bilinear samples are."""
+    """The box has 172 pixels, 0.67 of 256: nothing is enlarged, and the crop is sharper than bilinear samples are."""
     done = restore_face(photo, LANDMARKS, size="fast", resolution=256)
     assert done.enlarged
     face, plain = align_face(done.photo, done.landmarks, 256), align_face(done.clean, LANDMARKS, 256)
@@ -94,6 +94,6 @@ def test_detail_that_super_resolution_painted_is_not_rewarded(enlarged):
         quality_score(align_face(done.clean, landmarks)).score
         for done, landmarks in ((enlarged, LANDMARKS), (reduced, (LANDMARKS + 0.5) / 2 - 0.5))
     ]
-    painted = quality_score(align_face(reduced.photo, reduced.landmarks)).score
+    enlarged = quality_score(align_face(reduced.photo, reduced.landmarks)).score
     assert scores[1] < scores[0]
-    assert scores[1] < painted
+    assert scores[1] < enlarged

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAINT = "import sys; from export.sample import latents, load_onnx; load_onnx(sys.argv[1])(latents([0], 32))"
+GENERATE = "import sys; from export.sample import latents, load_onnx; load_onnx(sys.argv[1])(latents([0], 32))"
 
 
 def identifiers(script, onnx_file, home) -> list[Path]:
@@ -23,4 +23,4 @@ def identifiers(script, onnx_file, home) -> list[Path]:
 
 
 def test_generating_leaves_no_identifier_of_this_machine_to_send(onnx_file, tmp_path):
-    assert identifiers(PAINT, onnx_file, tmp_path / "ours") == []
+    assert identifiers(GENERATE, onnx_file, tmp_path / "ours") == []

@@ -52,10 +52,10 @@ def step(name: str, ranks: Ranks = ALONE, parts: int = 1) -> dict[str, torch.Ten
     labels = torch.eye(2).repeat(n, 1)[:n]
     noise = draw_noise(random, 0, 0, n, 8).share(ranks.rank, ranks.count, False)
     batch = Batch(*(share(x, ranks.rank, ranks.count) for x in (reals, labels, labels.flip(0))))
-    adams, statistics = (Seen(), Seen()), torch.zeros(len(STATISTICS), dtype=torch.float64)
+    optimizers, statistics = (Seen(), Seen()), torch.zeros(len(STATISTICS), dtype=torch.float64)
     alpha = torch.tensor(0.3, dtype=torch.float64)
-    train_step(nets, adams, batch, noise, alpha, statistics, step_settings(config), None, Split(n, ranks, parts))
-    return {"g": adams[0].gradient, "d": adams[1].gradient, "statistics": ranks.add_up(statistics)}
+    train_step(nets, optimizers, batch, noise, alpha, statistics, step_settings(config), None, Split(n, ranks, parts))
+    return {"g": optimizers[0].gradient, "d": optimizers[1].gradient, "statistics": ranks.add_up(statistics)}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from train.plan import Plan, with_augmentation
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
 from train.state.checkpoint import checkpoints, load_checkpoint
-from train.state.run_state import make_adams
+from train.state.run_state import make_optimizers
 from train.step import STATISTICS, train_step
 from train.step_inputs import Batch
 from zoo.layers import downsample, upsample
@@ -157,11 +157,11 @@ def test_what_is_augmented_is_not_what_is_learnt_without(tmp_path):
     for noise, kind in ((plain, "none"), (augmented, "diffaug")):
         config = TrainConfig(dataset="faces.h5", fmap_base=64, fmap_max=12, latent_size=8, augment=kind)
         nets = make_networks(config, resolution=8, image_channels=3, label_size=0, device=CPU, precision="fp32")
-        adams = make_adams(nets, config, 8)
-        for adam in adams:
+        optimizers = make_optimizers(nets, config, 8)
+        for adam in optimizers:
             adam.learning_rate.fill_(1e-3)
         reals = Batch(torch.arange(4 * 192).remainder(251).view(4, 3, 8, 8).to(torch.uint8))
-        train_step(nets, adams, reals, noise, ONE, torch.zeros(len(STATISTICS)), step_settings(config))
+        train_step(nets, optimizers, reals, noise, ONE, torch.zeros(len(STATISTICS)), step_settings(config))
         vectors.append((nets.g_flat.vector, nets.d_flat.vector))
     assert all(torch.isfinite(b).all() and not torch.equal(a, b) for a, b in zip(*vectors, strict=True))
 

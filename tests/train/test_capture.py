@@ -11,12 +11,12 @@ import torch
 
 from celebahq_builder.hdf5 import DatasetWriter
 from train import benchmark
-from train.capture import Iteration
+from train.capture import GraphedStep
 from train.config import TrainConfig
 from train.loop import train
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
-from train.state.run_state import make_adams
+from train.state.run_state import make_optimizers
 from train.step import STATISTICS
 from train.step_inputs import Batch
 
@@ -30,13 +30,13 @@ def test_captured_iterations_equal_eager_ones_bit_for_bit():
     for captured in (False, True):
         config = TrainConfig(dataset=".", fmap_base=64, fmap_max=16, latent_size=8, deterministic=True)
         nets = make_networks(config, resolution=16, image_channels=3, label_size=0, device=device, precision="bf16")
-        adams = make_adams(nets, config, 16)
+        optimizers = make_optimizers(nets, config, 16)
         alpha, statistics = torch.zeros((), device=device), torch.zeros(len(STATISTICS), device=device)
-        iteration = Iteration(nets, adams, alpha, statistics, step_settings(config), captured)
+        iteration = GraphedStep(nets, optimizers, alpha, statistics, step_settings(config), captured)
         generator = torch.Generator(device)
         for i in range(6):
             alpha.fill_(i / 6)
-            for adam in adams:
+            for adam in optimizers:
                 adam.learning_rate.fill_(1e-3 * (i + 1))
             iteration(Batch(reals[i]), draw_noise(generator, 0, 8 * i, 8, 8))
         vectors.append(torch.cat([nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector, statistics]))

@@ -7,7 +7,7 @@ from train.compiled import forget_shapes
 from train.config import TrainConfig, TrainError
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
-from train.state.run_state import make_adams
+from train.state.run_state import make_optimizers
 from train.step import STATISTICS, train_step
 from train.step_inputs import Batch
 
@@ -17,13 +17,13 @@ CPU = torch.device("cpu")
 def trained(compile: bool, alpha) -> tuple[torch.Tensor, torch.Tensor]:
     config = TrainConfig(dataset=".", fmap_base=32, fmap_max=8, latent_size=8, augment="none", compile=compile)
     nets = make_networks(config, resolution=8, image_channels=3, label_size=0, device=CPU, precision="fp32")
-    adams, statistics = make_adams(nets, config, 8), torch.zeros(len(STATISTICS))
-    for adam in adams:
+    optimizers, statistics = make_optimizers(nets, config, 8), torch.zeros(len(STATISTICS))
+    for adam in optimizers:
         adam.learning_rate.fill_(1e-3)
     reals = torch.randint(0, 256, (4, 3, 8, 8), generator=torch.Generator().manual_seed(0)).byte()
     for i in range(2):
         noise = draw_noise(torch.Generator(), 0, 4 * i, 4, 8)
-        train_step(nets, adams, Batch(reals), noise, alpha, statistics, step_settings(config))
+        train_step(nets, optimizers, Batch(reals), noise, alpha, statistics, step_settings(config))
     return statistics, torch.cat([nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector])
 
 

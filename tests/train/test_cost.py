@@ -10,7 +10,7 @@ from train.plan import Plan
 from train.randomness import draw_noise
 from train.schedule import growth_at
 from train.setup import make_networks, step_settings
-from train.state.run_state import make_adams
+from train.state.run_state import make_optimizers
 from train.step import STATISTICS, train_step
 from train.step_inputs import Batch
 from train.timing import time_first_levels
@@ -30,11 +30,13 @@ def test_arithmetic_of_an_iteration_is_what_pytorch_counts(resolution):
     config = TrainConfig(dataset="faces.h5", fmap_base=512, fmap_max=64, latent_size=64)
     cpu = torch.device("cpu")
     nets = make_networks(config, resolution=16, image_channels=3, label_size=0, device=cpu, precision="fp32")
-    adams = make_adams(nets, config, resolution)
+    optimizers = make_optimizers(nets, config, resolution)
     batch = Batch(torch.zeros(8, 3, resolution, resolution, dtype=torch.uint8))
     noise = draw_noise(torch.Generator(), 0, 0, 8, 64)
     with FlopCounterMode(display=False) as counter:
-        train_step(nets, adams, batch, noise, torch.tensor(1.0), torch.zeros(len(STATISTICS)), step_settings(config))
+        train_step(
+            nets, optimizers, batch, noise, torch.tensor(1.0), torch.zeros(len(STATISTICS)), step_settings(config)
+        )
     counted = counter.get_total_flops() / 2 / 8 / 1e9
     # the counter also sees the path that fades out, which is computed at any alpha
     assert step_gflop(nets.generator.config, resolution) == pytest.approx(counted, rel=0.12)
@@ -59,12 +61,12 @@ def test_time_left_is_of_the_whole_schedule_not_of_the_rate_of_the_moment():
     run = cost(minibatch=16, minibatch_at=((16, 8),))
     truth = {r: (0.002 + 0.001 * run.gflop[r]) / run.minibatch[r] * 1000 for r in run.resolutions}
     assert run.seconds_left(0) is None
-    run.measured(4, truth[4])
+    run.update(4, truth[4])
     expected = sum(kimg * truth[r] for r, kimg in run.kimg_left(1500).items())
     assert run.seconds_left(1500) > 12 * truth[4]  # more than 4x4's rate says, which knows of no arithmetic
-    run.measured(8, truth[8])
+    run.update(8, truth[8])
     assert run.seconds_left(1500) == pytest.approx(expected, rel=1e-6)
-    run.measured(16, truth[16])
+    run.update(16, truth[16])
     assert run.seconds_left(1500) == pytest.approx(expected, rel=1e-6)
 
 
@@ -75,7 +77,7 @@ def test_estimates_of_a_moment_before_the_run_are_shifted_by_what_ticks_show():
         run.estimated(r, truth[r])
     expected = sum(kimg * truth[r] for r, kimg in run.kimg_left(0).items())
     assert run.seconds_left(0) == pytest.approx(expected, rel=1e-6)
-    run.measured(4, 3 * truth[4])  # another process has come
+    run.update(4, 3 * truth[4])  # another process has come
     assert run.seconds_left(0) == pytest.approx(3 * expected, rel=1e-6)
     assert levels_text(run, 9000) == f"16x16 {duration(9 * truth[16])}"  # 3 kimg, each three times as long
 

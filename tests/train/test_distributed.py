@@ -247,12 +247,12 @@ def test_a_minibatch_for_which_memory_is_too_small_is_shown_in_parts_from_then_o
     monkeypatch.setattr("train.start.time_first_levels", lambda *arguments: None)
     step, tried = capture.train_step, []
 
-    def short(nets, adams, batch, noise, alpha, statistics, settings, ada, split, *others):
+    def short(nets, optimizers, batch, noise, alpha, statistics, settings, ada, split, *others):
         tried.append(split.parts)
         if split.total // split.parts > 4:
             nets.d_flat.vector.add_(1)  # as where memory runs out between the two updates
             raise torch.OutOfMemoryError("CUDA out of memory")
-        step(nets, adams, batch, noise, alpha, statistics, settings, ada, split, *others)
+        step(nets, optimizers, batch, noise, alpha, statistics, settings, ada, split, *others)
 
     monkeypatch.setattr(capture, "train_step", short)
     found = trained(1, dataset, tmp_path / "found", **options)

@@ -18,7 +18,7 @@ from train.distributed import Split
 from train.kernels import TOLERANCE, problem_of_kernels, use_fused_kernels
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
-from train.state.run_state import make_adams
+from train.state.run_state import make_optimizers
 from train.step import STATISTICS, train_step
 from train.step_inputs import Batch
 from zoo import fused_plain
@@ -141,14 +141,14 @@ def test_fused_iterations_equal_plain_ones_but_for_rounding(variant, parts):
             dataset=".", variant=variant, fmap_base=64, fmap_max=12, latent_size=8, augment="none", kernels=kind
         )
         nets = make_networks(config, resolution=16, image_channels=3, label_size=0, device=CPU, precision="fp32")
-        adams, statistics = make_adams(nets, config, 16), torch.zeros(len(STATISTICS))
-        for adam in adams:
+        optimizers, statistics = make_optimizers(nets, config, 16), torch.zeros(len(STATISTICS))
+        for adam in optimizers:
             adam.learning_rate.fill_(1e-3)
         for i, alpha in enumerate((torch.tensor(0.3), torch.tensor(0.9), 1.0)):
             reals = torch.randint(0, 256, (8, 3, 16, 16), generator=torch.Generator().manual_seed(i)).byte()
             noise = draw_noise(torch.Generator(), 0, 8 * i, 8, 8)
             split = Split(8, parts=parts)
-            train_step(nets, adams, Batch(reals), noise, alpha, statistics, step_settings(config), None, split)
+            train_step(nets, optimizers, Batch(reals), noise, alpha, statistics, step_settings(config), None, split)
         results.append((statistics, torch.cat([nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector])))
     (plain_sums, plain), (fused_sums, fused) = results
     torch.testing.assert_close(plain_sums, fused_sums, rtol=1e-4, atol=1e-4)

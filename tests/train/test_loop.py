@@ -142,7 +142,7 @@ def test_a_run_that_fails_to_publish_does_not_count_as_done(dataset, tmp_path, m
         raise OSError("no space")
 
     with monkeypatch.context() as patch:
-        patch.setattr("train.state.saving.publish", disk_full)
+        patch.setattr("train.state.saving.save_model_folder", disk_full)
         with pytest.raises(OSError, match="no space"):
             train(config(dataset, tmp_path, total_kimg=0.04))
     train(config(dataset, tmp_path, total_kimg=0.04))

@@ -14,7 +14,7 @@ from train.loop import train
 from train.losses import least_squares_loss
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
-from train.state.run_state import make_adams
+from train.state.run_state import make_optimizers
 from train.step import STATISTICS, _row_of_d, train_step
 from train.step_gradients import prepare_reals
 from train.step_inputs import Batch
@@ -31,11 +31,11 @@ def networks(**options):
 def gradients_of_a_step(config, nets, noise, d_average=None):
     """Return the vectors that Adam was given, and the statistics; weights stay as they are."""
     reals = torch.randint(0, 256, (8, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    adams, statistics, seen = make_adams(nets, config, 8), torch.zeros(len(STATISTICS)), {}
-    for name, adam in zip("gd", adams, strict=True):
+    optimizers, statistics, seen = make_optimizers(nets, config, 8), torch.zeros(len(STATISTICS)), {}
+    for name, adam in zip("gd", optimizers, strict=True):
         adam.update = lambda gradient, name=name: seen.update({name: gradient.clone()}) or torch.zeros(())
     alpha = torch.tensor(0.3)
-    train_step(nets, adams, Batch(reals), noise, alpha, statistics, step_settings(config), d_average=d_average)
+    train_step(nets, optimizers, Batch(reals), noise, alpha, statistics, step_settings(config), d_average=d_average)
     shown = prepare_reals(reals, noise.mirror, alpha)
     return seen, dict(zip(STATISTICS, statistics.tolist(), strict=True)), shown
 
@@ -123,13 +123,13 @@ def test_simultaneous_updates_take_one_minibatch_and_the_networks_as_they_were()
     noise = draw_noise(torch.Generator(), 0, 0, 8, 8)
     before = copy.deepcopy((nets.generator, nets.discriminator))
     reals = torch.randint(0, 256, (8, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    adams, statistics = make_adams(nets, config, 8), torch.zeros(len(STATISTICS))
+    optimizers, statistics = make_optimizers(nets, config, 8), torch.zeros(len(STATISTICS))
     gradients = []
-    for adam in adams:
+    for adam in optimizers:
         adam.learning_rate.fill_(0.01)
         update = adam.update
         adam.update = lambda g, update=update: (gradients.append(g.clone()), update(g))[1]
-    train_step(nets, adams, Batch(reals), noise, torch.tensor(1.0), statistics, step_settings(config))
+    train_step(nets, optimizers, Batch(reals), noise, torch.tensor(1.0), statistics, step_settings(config))
     g, d = before
     loss = -d(g(noise.z_d)).mean()  # the latents that D's fakes had, and D before its update
     expected = flat_gradient(loss, g, nets.generator, nets.g_flat)

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from train.optimizer import Adam
+from train.optimizer import FusedAdam
 
 
-def make(vector: torch.Tensor) -> Adam:
-    adam = Adam(vector, beta1=0.0, beta2=0.99, epsilon=1e-8)
+def make(vector: torch.Tensor) -> FusedAdam:
+    adam = FusedAdam(vector, beta1=0.0, beta2=0.99, epsilon=1e-8)
     adam.learning_rate.fill_(1e-3)
     return adam
 

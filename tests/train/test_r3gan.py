@@ -12,7 +12,7 @@ from train.loop import train
 from train.losses import relativistic_loss
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
-from train.state.run_state import make_adams
+from train.state.run_state import make_optimizers
 from train.step import STATISTICS, train_step
 from train.step_gradients import prepare_reals
 from train.step_inputs import Batch
@@ -48,9 +48,9 @@ def test_an_iteration_has_the_articles_losses_and_gradients(variant, monkeypatch
     generator, discriminator = copy.deepcopy(nets.generator), copy.deepcopy(nets.discriminator)
     reals = torch.randint(0, 256, (8, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     batch, noise, alpha = Batch(reals), draw_noise(torch.Generator(), 0, 0, 8, 8), torch.tensor(0.3)
-    adams, statistics, seen = make_adams(nets, config, 8), torch.zeros(len(STATISTICS)), []
-    monkeypatch.setattr(type(adams[0]), "update", lambda self, g: seen.append(g.clone()) or torch.zeros(()))
-    train_step(nets, adams, batch, noise, alpha, statistics, step_settings(config))
+    optimizers, statistics, seen = make_optimizers(nets, config, 8), torch.zeros(len(STATISTICS)), []
+    monkeypatch.setattr(type(optimizers[0]), "update", lambda self, g: seen.append(g.clone()) or torch.zeros(()))
+    train_step(nets, optimizers, batch, noise, alpha, statistics, step_settings(config))
     d_loss, gradients, shown = plain_gradients(config, generator, discriminator, batch, noise, alpha)
     sums = dict(zip(STATISTICS, statistics.tolist(), strict=True))
     assert sums["d_loss"] == pytest.approx(d_loss.item(), rel=1e-4)

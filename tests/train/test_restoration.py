@@ -148,7 +148,7 @@ def test_the_pool_holds_pairs_that_belong_together_and_turns_them_together(store
         pool.close()
 
 
-# Schedules, judge, texture.
+# Schedules, discriminator, texture.
 
 
 def test_learning_rate_warms_up_and_ends_at_zero():

@@ -192,7 +192,7 @@ def test_validation_compares_weights_by_what_they_make_of_the_held_out_photos(re
         save_weights(tmp_path / f"{name}.safetensors", network, net, "fast")
     paths = tuple(sorted(tmp_path.glob("*.safetensors")))
     config = ValidateConfig(weights=paths, photos=tmp_path, held_out=listed(tmp_path, "t10.png"))
-    figures = validate_weights(config)
-    artifacts, superres = (figures[str(path)] for path in paths)
+    metrics = validate_weights(config)
+    artifacts, superres = (metrics[str(path)] for path in paths)
     assert artifacts["held-out Q10"] < artifacts["held-out Q20"] < artifacts["held-out Q40"]
     assert 15 < superres["held-out"] < 35 and superres["texture"] > 0

@@ -1,4 +1,4 @@
-"""evaluate and publish: tables that leave a document's prose alone, folders whose figures belong to their weights."""
+"""evaluate and publish: tables that leave a document's prose alone, folders whose metrics belong to their weights."""
 
 import hashlib
 import json

@@ -10,7 +10,7 @@ from train.presets import PRESETS
 from train.randomness import draw_noise
 from train.reference_step import ReferenceStep
 from train.setup import make_networks, step_settings
-from train.state.run_state import gather, make_adams, restore
+from train.state.run_state import load_training_state, make_optimizers, training_state
 from train.step import STATISTICS, train_step
 from train.step_gradients import prepare_reals
 from train.step_inputs import Batch
@@ -37,13 +37,13 @@ def batch_of(label_size: int = 0, seed: int = 0, random_fake_labels: bool = Fals
 def test_three_iterations_equal_the_plain_ones(variant, label_size):
     config, nets = setup(variant, label_size)
     reference = ReferenceStep(config, nets.generator, nets.discriminator, 16)
-    adams = make_adams(nets, config, 16)
-    for adam in adams:
+    optimizers = make_optimizers(nets, config, 16)
+    for adam in optimizers:
         adam.learning_rate.fill_(1e-3)
     statistics, alpha, losses = torch.zeros(len(STATISTICS)), torch.tensor(0.3), []
     for i in range(3):
         batch, noise = batch_of(label_size, i, variant == "paper"), draw_noise(torch.Generator(), 0, 8 * i, 8, 8)
-        train_step(nets, adams, batch, noise, alpha, statistics, step_settings(config))
+        train_step(nets, optimizers, batch, noise, alpha, statistics, step_settings(config))
         losses.append(tuple(x.item() for x in reference(batch, noise, 0.3)))
     sums = dict(zip(STATISTICS, statistics.tolist(), strict=True))
     assert sums["iterations"] == 3
@@ -60,12 +60,14 @@ def test_three_iterations_equal_the_plain_ones(variant, label_size):
 def test_inactive_layers_do_not_move_and_need_no_gradient():
     config, nets = setup()
     before = copy.deepcopy(nets.generator.state_dict())
-    adams = make_adams(nets, config, 8)
-    for adam in adams:
+    optimizers = make_optimizers(nets, config, 8)
+    for adam in optimizers:
         adam.learning_rate.fill_(1e-3)
     reals = torch.randint(0, 256, (8, 3, 8, 8), dtype=torch.uint8)
     noise = draw_noise(torch.Generator(), 0, 0, 8, 8)
-    train_step(nets, adams, Batch(reals), noise, torch.tensor(0.5), torch.zeros(len(STATISTICS)), step_settings(config))
+    train_step(
+        nets, optimizers, Batch(reals), noise, torch.tensor(0.5), torch.zeros(len(STATISTICS)), step_settings(config)
+    )
     for key, value in nets.generator.state_dict().items():
         moved = not torch.equal(value, before[key])
         assert moved == ("16x16" not in key), key
@@ -73,15 +75,15 @@ def test_inactive_layers_do_not_move_and_need_no_gradient():
 
 def test_non_finite_reals_change_no_weight_and_are_counted():
     config, nets = setup()
-    adams = make_adams(nets, config, 16)
-    for adam in adams:
+    optimizers = make_optimizers(nets, config, 16)
+    for adam in optimizers:
         adam.learning_rate.fill_(1e-3)
     before = [x.clone() for x in (nets.g_flat.vector, nets.d_flat.vector)]
     noise = draw_noise(torch.Generator(), 0, 0, 8, 8)
     noise.z_d[0] = float("nan")
     noise.z_g[0] = float("nan")
     statistics = torch.zeros(len(STATISTICS))
-    train_step(nets, adams, batch_of(), noise, torch.tensor(1.0), statistics, step_settings(config))
+    train_step(nets, optimizers, batch_of(), noise, torch.tensor(1.0), statistics, step_settings(config))
     sums = dict(zip(STATISTICS, statistics.tolist(), strict=True))
     assert (sums["d_overflow"], sums["g_overflow"]) == (1, 1)
     for x, old in zip((nets.g_flat.vector, nets.d_flat.vector), before, strict=True):
@@ -111,22 +113,22 @@ def test_black_and_white_become_minus_one_and_one():
 def test_restored_state_continues_bit_for_bit():
     config, nets = setup()
 
-    def run(nets, adams, statistics, first, count):
-        for adam in adams:
+    def run(nets, optimizers, statistics, first, count):
+        for adam in optimizers:
             adam.learning_rate.fill_(1e-3)
         for i in range(first, first + count):
             noise = draw_noise(torch.Generator(), 0, 8 * i, 8, 8)
-            train_step(nets, adams, batch_of(seed=i), noise, torch.tensor(0.5), statistics, step_settings(config))
+            train_step(nets, optimizers, batch_of(seed=i), noise, torch.tensor(0.5), statistics, step_settings(config))
 
-    adams, statistics = make_adams(nets, config, 16), torch.zeros(len(STATISTICS))
-    run(nets, adams, statistics, 0, 2)
-    state = gather(nets, adams, statistics)
-    run(nets, adams, statistics, 2, 2)
+    optimizers, statistics = make_optimizers(nets, config, 16), torch.zeros(len(STATISTICS))
+    run(nets, optimizers, statistics, 0, 2)
+    state = training_state(nets, optimizers, statistics)
+    run(nets, optimizers, statistics, 2, 2)
 
     _, other = setup(seed=99)
     other_statistics = torch.zeros(len(STATISTICS))
-    other_adams = restore(state, other, config, other_statistics)
-    run(other, other_adams, other_statistics, 2, 2)
+    other_optimizers = load_training_state(state, other, config, other_statistics)
+    run(other, other_optimizers, other_statistics, 2, 2)
     for a, b in ((nets.g_flat, other.g_flat), (nets.d_flat, other.d_flat), (nets.ema_flat, other.ema_flat)):
         torch.testing.assert_close(a.vector, b.vector, rtol=0, atol=0)
     torch.testing.assert_close(statistics, other_statistics, rtol=0, atol=0)
@@ -147,7 +149,7 @@ def test_mean_squared_score_of_the_reals_is_added_up():
     with torch.no_grad():
         scores = nets.discriminator(prepare_reals(batch.reals, noise.mirror, alpha), alpha=alpha)
     statistics = torch.zeros(len(STATISTICS))
-    train_step(nets, make_adams(nets, config, 16), batch, noise, alpha, statistics, step_settings(config))
+    train_step(nets, make_optimizers(nets, config, 16), batch, noise, alpha, statistics, step_settings(config))
     sums = dict(zip(STATISTICS, statistics.tolist(), strict=True))
     assert sums["real_score_squared"] == pytest.approx(scores.square().mean().item(), rel=1e-5)
     assert sums["real_score_squared"] != pytest.approx(sums["real_score"] ** 2, rel=1e-3)
@@ -155,11 +157,11 @@ def test_mean_squared_score_of_the_reals_is_added_up():
 
 def test_a_checkpoint_of_before_squared_scores_resumes():
     config, nets = setup()
-    adams, statistics = make_adams(nets, config, 16), torch.arange(1.0, len(STATISTICS) + 1)
-    state = gather(nets, adams, statistics)
+    optimizers, statistics = make_optimizers(nets, config, 16), torch.arange(1.0, len(STATISTICS) + 1)
+    state = training_state(nets, optimizers, statistics)
     state["statistics"] = state["statistics"][:8]
     restored = torch.zeros(len(STATISTICS))
-    restore(state, nets, config, restored)
+    load_training_state(state, nets, config, restored)
     sums = dict(zip(STATISTICS, restored.tolist(), strict=True))
     assert (sums["d_loss"], sums["iterations"]) == (1, 8)
     assert sums["real_score_squared"] / 8 == (sums["real_score"] / 8) ** 2
@@ -172,13 +174,13 @@ def test_stable_step_is_the_fade_at_1_to_the_last_bit(variant, augment):
     results = []
     for alpha in (torch.tensor(1.0), 1.0):
         config, nets = setup(variant, augment=augment)
-        adams = make_adams(nets, config, 16)
-        for adam in adams:
+        optimizers = make_optimizers(nets, config, 16)
+        for adam in optimizers:
             adam.learning_rate.fill_(1e-3)
         statistics, ada = torch.zeros(len(STATISTICS)), torch.tensor([0.5, 0.0]) if augment == "ada" else None
         for i in range(2):
             noise = draw_noise(torch.Generator(), 0, 8 * i, 8, 8, config.augments)
-            train_step(nets, adams, batch_of(seed=i), noise, alpha, statistics, step_settings(config), ada)
-        moments = [x for adam in adams for x in (adam.mean, adam.mean_square)]
+            train_step(nets, optimizers, batch_of(seed=i), noise, alpha, statistics, step_settings(config), ada)
+        moments = [x for adam in optimizers for x in (adam.mean, adam.mean_square)]
         results.append(torch.cat([nets.g_flat.vector, nets.d_flat.vector, nets.ema_flat.vector, statistics, *moments]))
     assert torch.equal(*results)

@@ -12,7 +12,7 @@ from train.config import TrainConfig
 from train.presets import preset_config
 from train.randomness import DRAWS, Noise
 from train.setup import architecture_of, networks_of, step_settings
-from train.state.run_state import make_adams
+from train.state.run_state import make_optimizers
 from train.step import STATISTICS, train_step
 from train.step_inputs import Batch
 from train.traffic import meta_step
@@ -83,7 +83,7 @@ def step(
         resolution=16, latent_size=16, label_size=labels, fmap_base=128, fmap_max=32, variant=variant
     )
     nets = networks_of(architecture, seed=0, device=META, precision=precision, fused=kernels == "fused")
-    adams = make_adams(nets, config, resolution)
+    optimizers = make_optimizers(nets, config, resolution)
     n = 8
     reals = torch.zeros(n, 3, resolution, resolution, dtype=torch.uint8, device=META)
     label = torch.zeros(n, labels, device=META) if labels else None
@@ -98,7 +98,7 @@ def step(
         planted = plant(nets, alpha)
         alpha = alpha if planted is None else planted
     with Guard() as guard:
-        train_step(nets, adams, batch, noise, alpha, statistics, step_settings(config), ada)
+        train_step(nets, optimizers, batch, noise, alpha, statistics, step_settings(config), ada)
     return guard
 
 

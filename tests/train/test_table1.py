@@ -17,7 +17,7 @@ from train.power_ema import PowerAverages
 from train.presets import PRESETS, preset_config
 from train.randomness import draw_noise
 from train.setup import architecture_of, make_networks, step_settings
-from train.state.run_state import make_adams
+from train.state.run_state import make_optimizers
 from train.step import STATISTICS, train_step
 from train.step_inputs import Batch
 
@@ -55,15 +55,15 @@ def small(name: str, **changes) -> TrainConfig:
 
 
 def run_step(config: TrainConfig, nets, seed: int, rate: float = 1e-3):
-    adams = make_adams(nets, config, 8)
-    for adam in adams:
+    optimizers = make_optimizers(nets, config, 8)
+    for adam in optimizers:
         adam.learning_rate.fill_(rate)
     n = 8 * config.n_critic
     reals = torch.randint(0, 256, (n, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
     channels = nets.discriminator.config.noise_channels if config.noisy_layers else 0
     noise, statistics = draw_noise(torch.Generator(), 0, seed, n, 8, False, channels), torch.zeros(len(STATISTICS))
     fixed = (statistics, step_settings(config))
-    train_step(nets, adams, Batch(reals), noise, torch.tensor(0.3), *fixed, d_average=torch.tensor(0.9))
+    train_step(nets, optimizers, Batch(reals), noise, torch.tensor(0.3), *fixed, d_average=torch.tensor(0.9))
     return reals, noise, dict(zip(STATISTICS, statistics.tolist(), strict=True))
 
 
@@ -150,7 +150,7 @@ def test_an_iteration_that_fails_puts_the_statistics_of_batch_norm_back(monkeypa
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(capture, "train_step", fails)
-    step = capture.Iteration(nets, make_adams(nets, config, 8), alpha, statistics, step_settings(config), False)
+    step = capture.GraphedStep(nets, make_optimizers(nets, config, 8), alpha, statistics, step_settings(config), False)
     reals = torch.zeros(8 * config.n_critic, 3, 8, 8, dtype=torch.uint8)
     with pytest.raises(torch.OutOfMemoryError):
         step(Batch(reals), draw_noise(torch.Generator(), 0, 0, len(reals), config.latent_size))

@@ -71,7 +71,7 @@ def train_classifier(
     learning_rate: float = 4e-3,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    say: Callable[[str], None] = lambda line: None,
+    info: Callable[[str], None] = lambda line: None,
 ) -> DigitClassifier:
     """Train a classifier: AdamW, one cycle of the learning rate, digits turned, scaled, sheared and shifted.
 
@@ -83,7 +83,7 @@ def train_classifier(
         learning_rate: its peak, a fifth of the way in.
         seed: of the initialisation, the order and the distortions.
         device: where to train.
-        say: is told the loss after each epoch.
+        info: is told the loss after each epoch.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -106,7 +106,7 @@ def train_classifier(
             optimizer.step()
             schedule.step()
             total += loss.item()
-        say(f"MNIST classifier: epoch {epoch + 1}/{epochs}, loss {total / (len(images) // batch):.4f}")
+        info(f"MNIST classifier: epoch {epoch + 1}/{epochs}, loss {total / (len(images) // batch):.4f}")
     return network.eval().requires_grad_(False)
 
 
@@ -139,7 +139,7 @@ def error_rate(network: DigitClassifier, digits: np.ndarray, labels: np.ndarray)
 def load_or_train(
     mnist: Path | None,
     device: torch.device | str = "cpu",
-    say: Callable[[str], None] = lambda line: None,
+    info: Callable[[str], None] = lambda line: None,
     cache: Path | None = None,
 ) -> tuple[DigitClassifier, float]:
     """Return the classifier and its error on the 10,000 test digits; the first time it is trained, and kept.
@@ -147,7 +147,7 @@ def load_or_train(
     Args:
         mnist: folder of the four MNIST files; may be None once the classifier is in the cache.
         device: where it is to be.
-        say: is told what takes long.
+        info: is told what takes long.
         cache: folder, by default weights/ in cache_folder().
 
     Raises:
@@ -158,10 +158,10 @@ def load_or_train(
         return _load(path, device)
     if mnist is None:
         raise MetricError(f"{path}: got no classifier of digits yet, expected --mnist DIR with the four MNIST files")
-    say(f"MNIST classifier: none in {path.parent}, training one (minutes on a CPU)")
-    network = train_classifier(*read_mnist(mnist, "train"), device=device, say=say)
+    info(f"MNIST classifier: none in {path.parent}, training one (minutes on a CPU)")
+    network = train_classifier(*read_mnist(mnist, "train"), device=device, info=info)
     error = error_rate(network, *read_mnist(mnist, "t10k"))
-    say(f"MNIST classifier: {error:.2%} error on the 10,000 test digits")
+    info(f"MNIST classifier: {error:.2%} error on the 10,000 test digits")
     if error > MAX_ERROR:
         raise MetricError(f"{mnist}: got {error:.2%} errors on the test digits, expected {MAX_ERROR:.1%} at most")
     path.parent.mkdir(parents=True, exist_ok=True)

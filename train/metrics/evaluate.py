@@ -20,7 +20,7 @@ from train.metrics.metric_functions import METRIC_FUNCTIONS, EvalContext, check_
 from train.metrics.metrics_file import check_replaced, command_of, save_metric, table
 from train.metrics.reals import Reals
 from train.setup import choose_precision
-from train.state.run_folder import dataset_facts
+from train.state.run_folder import dataset_fingerprint
 from zoo.folder import read_config
 from zoo.locate import file_beside_the_caller, is_somebodys
 from zoo.metrics import METRICS_NAME
@@ -65,7 +65,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     inception = InceptionViews(fakes, reals, config.inception, device, max(counts)) if counts else None
     context = EvalContext(config, fakes, reals, inception, device, output, _log.info)
     provenance = {
-        "dataset": dataset_facts(dataset) if dataset else None,
+        "dataset": dataset_fingerprint(dataset) if dataset else None,
         "mirror": mirror,
         "seed": config.seed,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",

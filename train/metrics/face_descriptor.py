@@ -17,7 +17,7 @@ from celebahq.progress import progress
 from celebahq_builder.hdf5 import Dataset
 from train.metrics.errors import MetricError
 from train.metrics.feature_cache import cached
-from train.state.run_folder import dataset_facts
+from train.state.run_folder import dataset_fingerprint
 
 NAME = "dlib's face descriptor (128 numbers)"
 # Where a detector would see the face in an aligned crop, in shares of its side: left, top, right, bottom.
@@ -58,7 +58,7 @@ def describe_dataset(
     """
     _models_folder()
     starts = range(0, num_rows, _ROWS_A_BLOCK)
-    facts = {key: value for key, value in dataset_facts(dataset).items() if key != "file"}
+    facts = {key: value for key, value in dataset_fingerprint(dataset).items() if key != "file"}
     jobs = [(dataset, resolution, start, min(start + _ROWS_A_BLOCK, num_rows), folder, facts) for start in starts]
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     blocks = []

@@ -10,7 +10,7 @@ from train.metrics.feature_cache import cached
 from train.metrics.inception import InceptionFeatures
 from train.metrics.progress import counted
 from train.metrics.reals import Reals
-from train.state.run_folder import dataset_facts
+from train.state.run_folder import dataset_fingerprint
 
 
 class InceptionViews:
@@ -48,7 +48,7 @@ class InceptionViews:
             reals = self._reals
             assert reals is not None, "a metric that compares has a dataset"
             count = min(self._num_images, len(reals))
-            facts = {name: value for name, value in dataset_facts(reals.dataset).items() if name != "file"}
+            facts = {name: value for name, value in dataset_fingerprint(reals.dataset).items() if name != "file"}
             key = {"dataset": facts, "resolution": reals.resolution, "mirror": reals.mirror, "seed": reals.seed}
             key |= {"count": count, "inception": self.sha256}
 

@@ -29,7 +29,7 @@ def laplacian_pyramid(images: Tensor) -> dict[int, Tensor]:
         images: (N, C, R, R) in 0..255, any dtype.
 
     Returns:
-        resolution r -> (N, C, r, r) float32, in grey levels.
+        resolution r -> (N, C, r, r) float32, in gray levels.
     """
     levels = {}
     x = images.float()

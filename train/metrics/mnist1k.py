@@ -33,7 +33,7 @@ class Mnist1kConfig:
             raise MetricError(f"--num-images: got {self.num_images}, expected at least 1")
 
 
-def write_mnist1k(config: Mnist1kConfig, say: Callable[[str], None] = print) -> None:
+def write_mnist1k(config: Mnist1kConfig, info: Callable[[str], None] = print) -> None:
     """Write the file; see Mnist1kConfig.
 
     Raises:
@@ -59,4 +59,4 @@ def write_mnist1k(config: Mnist1kConfig, say: Callable[[str], None] = print) -> 
         raise MetricError(str(error)) from None
     except OSError as error:
         raise MetricError(f"{config.output}: {error.strerror or error}") from None
-    say(f"{config.output}: {len(images)} images of three digits")
+    info(f"{config.output}: {len(images)} images of three digits")

@@ -58,19 +58,20 @@ def show_result(run: Run, report: Report) -> None:
         save_run(run.facts, run.state)
     published = published_resolution(growth.resolution, growth.alpha)
     if growth.alpha < 1:
-        report.say(
+        report.info(
             f"the run ends while {growth.resolution}x{growth.resolution} fades in: what is published is "
             f"{published}x{published}; a longer --total-kimg completes it"
         )
-    paint_command = f"python -m export images --model {shlex.quote(str(folder))}{example_label(run.dataset)}"
-    report.say(f"done: {folder / 'model'}{' (written again)' if again else ''}; {paint_command}")
+    generate_command = f"python -m export images --model {shlex.quote(str(folder))}{example_label(run.dataset)}"
+    report.info(f"done: {folder / 'model'}{' (written again)' if again else ''}; {generate_command}")
 
 
 def out_of_memory(error: OutOfMemoryError, run: Run, stepper: Stepper) -> TrainError:
     """Save where the networks stand between two iterations, and return the line with what needs less memory."""
     config, state, ranks = run.facts.config, run.state, run.facts.ranks
     r, saved = state.growth.resolution, ""
-    if ranks.count == 1 and stepper.intact and state.adams is not None:  # the others are in the middle of an iteration
+    # Alone only: other ranks are in the middle of an iteration.
+    if ranks.count == 1 and stepper.intact and state.optimizers is not None:
         save_run(run.facts, state)
         saved = f", saved at {state.nimg / 1000:g} kimg"
     if str(error).startswith("--metrics"):

@@ -58,7 +58,7 @@ class Report:
         self._bar.update(self._task, completed=nimg / 1000)
         self._moved = 0.0
         if self._events is None:
-            self.say("no TensorBoard events: tensorboard is not installed; log.jsonl holds the same numbers")
+            self.info("no TensorBoard events: tensorboard is not installed; log.jsonl holds the same numbers")
 
     def __enter__(self) -> "Report":
         self._bar.start()
@@ -72,7 +72,7 @@ class Report:
         if self._events:
             self._events.close()
 
-    def moved(self, nimg: int, resolution: int, alpha: float) -> None:
+    def update(self, nimg: int, resolution: int, alpha: float) -> None:
         """Move the bar, a few times a second."""
         now = time.monotonic()
         if now - self._moved > 0.2:
@@ -99,7 +99,7 @@ class Report:
         skipped = round((row["d_overflow"] + row["g_overflow"]) * row["iterations"])
         if "augment_p" in row:
             line += f"  augment p {row['augment_p']:.3f}"
-        self.say(line + (f"  {skipped} updates skipped (not finite)" if skipped else ""))
+        self.info(line + (f"  {skipped} updates skipped (not finite)" if skipped else ""))
 
     def metric(self, row: dict[str, Any]) -> None:
         """Record a row of train.metrics.in_training."""
@@ -111,7 +111,7 @@ class Report:
         curves |= {f"metrics/{metric}_{name}_{compared}": value for name, value in row[compared].items()}
         self._scalars(curves, step)
         name = list(row["values"])[-1]
-        self.say(
+        self.info(
             f"{row['kimg']:>9.1f}/{self._total_kimg:g} kimg  {_where(row['resolution'], 1):<16}"
             f"  {metric} {name} {row['values'][name]:.4f}, {compared.replace('_', ' ')} {row[compared][name]:.4f}"
             f"  {row['seconds']:g} s" + ("  best so far, kept" if row["best"] else "")
@@ -151,7 +151,7 @@ class Report:
                 self._events.add_scalar(name, value, step)
             self._events.flush()
 
-    def say(self, line: str) -> None:
+    def info(self, line: str) -> None:
         """Tell a line, above the bar where there is one; a terminal that is gone never ends a run."""
         with contextlib.suppress(OSError):
             if self._bar.disable:
@@ -172,13 +172,13 @@ class OfAnotherRank(Report):
     def __exit__(self, *of_exception: object) -> None:
         pass
 
-    def moved(self, nimg: int, resolution: int, alpha: float) -> None:
+    def update(self, nimg: int, resolution: int, alpha: float) -> None:
         """Do nothing."""
 
     def tick(self, row: dict[str, Any], seconds_left: float | None = None) -> None:
         """Do nothing."""
 
-    def say(self, line: str) -> None:
+    def info(self, line: str) -> None:
         """Do nothing."""
 
 

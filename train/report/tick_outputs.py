@@ -9,7 +9,7 @@ from train.metrics.in_training import keep_row, training_metrics
 from train.report.images import generate, grid_shape, save_grid
 from train.report.report import Report
 from train.start import Run
-from train.state.publish import grid_latents, publish, save_reals
+from train.state.publish import grid_latents, save_model_folder, save_reals
 from train.stepper import Stepper
 
 
@@ -50,7 +50,7 @@ class TickOutputs:
                 save_grid(path, found[-1], grid_shape(resolution)[0], resolution)
                 self.report.grid(path, state.nimg)
                 return
-        self.report.say(
+        self.report.info(
             f"no grid at {state.nimg / 1000:g} kimg: no memory for one image beside training; "
             "--image-ticks 0 draws none"
         )
@@ -78,5 +78,5 @@ class TickOutputs:
         for row in rows:
             self.report.metric(row)
             if row["best"]:
-                best = publish(facts, state, f"model-best-{row['metric']}", with_discriminator=False)
+                best = save_model_folder(facts, state, f"model-best-{row['metric']}", with_discriminator=False)
                 keep_row(best, row, facts.config, facts.dataset)

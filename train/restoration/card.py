@@ -34,13 +34,13 @@ _COLUMNS = {
 
 
 def card_text(
-    name: str, size: str, kind: str, figures: dict[str, float], verdicts: dict[str, str], facts: dict[str, Any]
+    name: str, size: str, kind: str, metrics: dict[str, float], verdicts: dict[str, str], facts: dict[str, Any]
 ) -> str:
     """Return the card as Markdown.
 
     Args:
         name: as artifacts-fast or superres-full-gan; size and kind: its parts.
-        figures: what `evaluate.measure` returned.
+        metrics: what `evaluate.measure` returned.
         verdicts: column -> what `evaluate.verdict` says of it, "" for nothing.
         facts: config.json's license, training and dataset.
     """
@@ -49,9 +49,9 @@ def card_text(
     targets = any(verdicts.values())
     table = ["| measured | | targets of networks trained on a CPU, and on a GPU |" if targets else "| measured | |"]
     table.append("|---|---|---|" if targets else "|---|---|")
-    for column, figure in figures.items():
-        value = "untouched" if figure == float("inf") else f"{figure:.2f}"
-        table.append(f"| {_COLUMNS[column]} | {value} |{f' {verdicts[column]} |' if targets else ''}")
+    for column, value in metrics.items():
+        text = "untouched" if value == float("inf") else f"{value:.2f}"
+        table.append(f"| {_COLUMNS[column]} | {text} |{f' {verdicts[column]} |' if targets else ''}")
     rows = "\n".join(table)
     limit = (
         "Because of that data they are for non-commercial use only; the same program trained on freely licensed "

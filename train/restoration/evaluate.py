@@ -103,23 +103,23 @@ def _restorer(name: str, path: Path, device: str) -> Restore:
 
 
 def measure(name: str, path: Path | None, sets: dict[str, list[np.ndarray]], device: str) -> dict[str, float]:
-    """Figures of one network by column, dB and texture distance; path None measures doing nothing, or bicubic."""
+    """Metrics of one network by column, dB and texture distance; path None measures doing nothing, or bicubic."""
     restore = None if path is None else _restorer(name, path, device)
     if name.startswith("artifacts"):
         gated = None if restore is None else where_needed(restore)
-        figures = {f"Q{quality}": artifacts_psnr(gated, sets["Classic5"], quality) for quality in QUALITIES}
+        metrics = {f"Q{quality}": artifacts_psnr(gated, sets["Classic5"], quality) for quality in QUALITIES}
         undamaged = sets["Set5"] + sets["Set14"]
         if restore is None or gated is None:
-            return figures
-        return figures | {"clean": clean_psnr(gated, undamaged), "clean, alone": clean_psnr(restore, undamaged)}
-    figures = {test: superres_psnr(restore, sets[test]) for test in ("Set5", "Set14")}
+            return metrics
+        return metrics | {"clean": clean_psnr(gated, undamaged), "clean, alone": clean_psnr(restore, undamaged)}
+    metrics = {test: superres_psnr(restore, sets[test]) for test in ("Set5", "Set14")}
     if restore is not None:
         pairs = [reduced_pair(photo) for photo in sets["Set14"]]
         originals, restored = [original for original, _ in pairs], [restore(small) for _, small in pairs]
-        figures["texture"] = texture_distance(originals, restored)
+        metrics["texture"] = texture_distance(originals, restored)
         if name.endswith("psnr"):
-            figures["texture with noise"] = texture_distance(originals, _with_noise(originals, restored))
-    return figures
+            metrics["texture with noise"] = texture_distance(originals, _with_noise(originals, restored))
+    return metrics
 
 
 def _with_noise(originals: list[np.ndarray], restored: list[np.ndarray]) -> list[np.ndarray]:
@@ -144,10 +144,10 @@ def evaluate(config: EvaluateConfig) -> str:
         rows = {f"{kind}: {nothing}": None} | {name: path for name, path in found.items() if name.startswith(kind)}
         lines = [f"| {' | '.join(['network', *columns])} |", "|---" * (len(columns) + 1) + "|"]
         for name, path in rows.items():
-            figures = measure(name, path, sets, config.device)
+            metrics = measure(name, path, sets, config.device)
             cells = [
-                _cell(figures[column]) + _in_brackets(verdict(name, column, figures[column]))
-                if column in figures
+                _cell(metrics[column]) + _in_brackets(verdict(name, column, metrics[column]))
+                if column in metrics
                 else ""
                 for column in columns
             ]
@@ -184,22 +184,22 @@ def _face_table(found: dict[str, Path], faces: list[np.ndarray], device: str) ->
     return "\n".join(lines) + "\n"
 
 
-def _cell(figure: float) -> str:
-    return "untouched" if figure == float("inf") else f"{figure:.2f}"
+def _cell(value: float) -> str:
+    return "untouched" if value == float("inf") else f"{value:.2f}"
 
 
 def _in_brackets(text: str) -> str:
     return f" ({text})" if text else ""
 
 
-def verdict(name: str, column: str, figure: float) -> str:
+def verdict(name: str, column: str, value: float) -> str:
     """Which target is met, that of networks trained on a CPU or that on a GPU; "" where there is none."""
     if (name, column) not in TARGETS:
         return ""
     on_cpu, on_gpu = TARGETS[name, column]
-    if figure < on_cpu:
+    if value < on_cpu:
         return f"below the CPU target {on_cpu}"
-    return f"GPU target {on_gpu} met" if figure >= on_gpu else f"CPU target {on_cpu} met, GPU target {on_gpu} not"
+    return f"GPU target {on_gpu} met" if value >= on_gpu else f"CPU target {on_cpu} met, GPU target {on_gpu} not"
 
 
 def _write(path: Path, table: str) -> None:

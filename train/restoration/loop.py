@@ -59,7 +59,7 @@ def open_photos(config: RestorationConfig) -> tuple[Path, dict[str, list[np.ndar
 
 
 def validate(restore: Restore, net: str, photos: dict[str, list[np.ndarray]]) -> dict[str, float]:
-    """PSNR in dB by name of measurement: Classic5 Q10, Q20, Q40 for artifacts; a figure a set for superres."""
+    """PSNR in dB by name of measurement: Classic5 Q10, Q20, Q40 for artifacts; a value a set for superres."""
     if net == "superres":
         return {name: superres_psnr(restore, images) for name, images in photos.items()}
     return {f"{name} Q{q}": artifacts_psnr(restore, images, q) for name, images in photos.items() for q in (10, 20, 40)}
@@ -133,9 +133,9 @@ def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: 
         assert config.minutes is not None, "checked by RestorationConfig"
         return seconds / (60 * config.minutes)
 
-    def report(loss: float, figures: dict[str, float]) -> None:
+    def report(loss: float, metrics: dict[str, float]) -> None:
         line = {"step": done, "seconds": round(seconds, 1), "loss": round(loss, 6)}
-        line |= {name: round(figure, 3) for name, figure in figures.items()}
+        line |= {name: round(value, 3) for name, value in metrics.items()}
         if isinstance(batches, PooledBatches):
             line["pairs"] = batches.received
         with (folder / "log.jsonl").open("a") as log:

@@ -71,15 +71,15 @@ def where_needed(restore: Restore) -> Restore:
 
 def artifacts_psnr(restore: Restore | None, photos: list[np.ndarray], quality: int) -> float:
     """Mean PSNR in dB on gray JPEGs (Classic5). photos: (H, W, 3) uint8; restore: None measures the JPEG itself."""
-    figures = []
+    metrics = []
     for photo in photos:
         gray = np.ascontiguousarray(photo[..., 0])
         damaged = jpeg(gray, quality)
         if restore is not None:
             restored = restore(np.repeat(damaged[..., None], 3, axis=2))
             damaged = np.rint(restored.mean(axis=2))
-        figures.append(psnr(gray, damaged))
-    return float(np.mean(figures))
+        metrics.append(psnr(gray, damaged))
+    return float(np.mean(metrics))
 
 
 def clean_psnr(restore: Restore, photos: list[np.ndarray]) -> float:
@@ -102,13 +102,13 @@ def superres_psnr(restore: Restore | None, photos: list[np.ndarray]) -> float:
     photos: (H, W, 3) uint8, cut to multiples of 4 and reduced by antialiased bicubic; restore: None measures bicubic
     enlargement.
     """
-    figures = []
+    metrics = []
     for photo in photos:
         photo, small = reduced_pair(photo)
         restored = resize(small, *photo.shape[:2]) if restore is None else restore(small)
         inner = slice(BORDER, -BORDER)
-        figures.append(psnr(luma(photo)[inner, inner], luma(restored)[inner, inner]))
-    return float(np.mean(figures))
+        metrics.append(psnr(luma(photo)[inner, inner], luma(restored)[inner, inner]))
+    return float(np.mean(metrics))
 
 
 def reduced_pair(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""`python -m train.restoration publish`: trained weights become the model folders that ship: weights, figures, card."""
+"""`python -m train.restoration publish`: trained weights become the model folders that ship: weights, metrics, card."""
 
 import json
 import logging
@@ -71,9 +71,9 @@ def publish(config: PublishConfig) -> None:
     for name in config.only or found:
         published = _with_variant(name, config.variant)
         folder = config.output / published
-        figures = _publish_one(published, found[name], folder, config, sets)
+        metrics = _publish_one(published, found[name], folder, config, sets)
         size = (folder / WEIGHTS_NAME).stat().st_size
-        _log.info(f"{folder}: {size / 1e6:.2f} MB; {_in_words(figures)}")
+        _log.info(f"{folder}: {size / 1e6:.2f} MB; {_in_words(metrics)}")
 
 
 def _name_parts(name: str) -> tuple[str, str, str]:
@@ -103,9 +103,9 @@ def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, set
     save_restoration(load_weights(path), folder, **facts)
 
     # What is measured and shown is what lies in the folder.
-    figures = measure(name, folder / WEIGHTS_NAME, sets, config.device)
+    metrics = measure(name, folder / WEIGHTS_NAME, sets, config.device)
     entry = {
-        "values": {column: figure for column, figure in figures.items() if figure != float("inf")},
+        "values": {column: value for column, value in metrics.items() if value != float("inf")},
         "num_images": {test: len(photos) for test, photos in sets.items()},
         "model_sha256": sha256_of(folder / WEIGHTS_NAME),
         "command": "python -m train.restoration evaluate",
@@ -114,11 +114,11 @@ def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, set
     restore = restorer(load_restoration(folder).to(use_device(config.device)))
     photos = list(read_photos(config.picture).values())[:1]
     save_strip(folder / "samples.jpg", where_needed(restore) if net == "artifacts" else restore, photos, net)
-    verdicts = {column: verdict(name, column, figure) for column, figure in figures.items()}
+    verdicts = {column: verdict(name, column, value) for column, value in metrics.items()}
     record_check(folder, load_network(folder))
-    card = card_text(name, size, kind, figures, verdicts, facts)
+    card = card_text(name, size, kind, metrics, verdicts, facts)
     (folder / "README.md").write_text(card, encoding="utf-8")
-    return figures
+    return metrics
 
 
 def _training(run: Path, publishing: PublishConfig) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _training(run: Path, publishing: PublishConfig) -> dict[str, Any]:
     return summary
 
 
-def _in_words(figures: dict[str, float]) -> str:
+def _in_words(metrics: dict[str, float]) -> str:
     return ", ".join(
-        f"{column} {'untouched' if figure == float('inf') else f'{figure:.2f}'}" for column, figure in figures.items()
+        f"{column} {'untouched' if value == float('inf') else f'{value:.2f}'}" for column, value in metrics.items()
     )

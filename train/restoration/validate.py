@@ -39,15 +39,15 @@ class ValidateConfig:
 
 def as_found_psnr(restore: Restore, photos: list[np.ndarray]) -> float:
     """Mean luma PSNR in dB on patches as photographs are found (soft, grainy, compressed), the same ones every time."""
-    figures = []
+    metrics = []
     for seed, photo in enumerate(photos):
         small, target = as_found_pair(np.random.default_rng(seed), photo, AS_FOUND_SIDE)
-        figures.append(psnr(luma(target), luma(restore(np.ascontiguousarray(small)))))
-    return float(np.mean(figures))
+        metrics.append(psnr(luma(target), luma(restore(np.ascontiguousarray(small)))))
+    return float(np.mean(metrics))
 
 
 def validate_weights(config: ValidateConfig) -> dict[str, dict[str, float]]:
-    """Print a line for each of the weights, and return its figures in dB (and texture distance) by path.
+    """Print a line for each of the weights, and return its metrics in dB (and texture distance) by path.
 
     Raises:
         FileNotFoundError, ValueError: there are no such photos or weights.
@@ -61,12 +61,12 @@ def validate_weights(config: ValidateConfig) -> dict[str, dict[str, float]]:
         if isinstance(network, SuperResolver) and path.stem.endswith("gan"):
             network = CheckerboardFilter(network)
         restore = restorer(network)
-        figures = validate(restore, "superres" if is_superres else "artifacts", {"held-out": held_out})
+        metrics = validate(restore, "superres" if is_superres else "artifacts", {"held-out": held_out})
         if is_superres:
             pairs = [reduced_pair(photo) for photo in held_out]
             restored: list[np.ndarray] = [restore(small) for _, small in pairs]
-            figures["texture"] = texture_distance([original for original, _ in pairs], restored)
-            figures["as found"] = as_found_psnr(restore, held_out)
-        results[str(path)] = figures
-        _log.info(f"{path}: {', '.join(f'{name} {figure:.3f}' for name, figure in figures.items())}")
+            metrics["texture"] = texture_distance([original for original, _ in pairs], restored)
+            metrics["as found"] = as_found_psnr(restore, held_out)
+        results[str(path)] = metrics
+        _log.info(f"{path}: {', '.join(f'{name} {value:.3f}' for name, value in metrics.items())}")
     return results

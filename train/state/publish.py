@@ -19,7 +19,7 @@ from zoo.progan import Discriminator, Generator
 Network = TypeVar("Network", Generator, Discriminator)
 
 
-def publish(facts: RunFacts, state: RunState, name: str = "model", with_discriminator: bool = True) -> Path:
+def save_model_folder(facts: RunFacts, state: RunState, name: str = "model", with_discriminator: bool = True) -> Path:
     """Write <run>/model, or another folder of the run: the averaged generator up to the last resolution fully in.
 
     While a block fades in, what is published ends one resolution below: the half-grown block is no face yet.

@@ -30,7 +30,7 @@ class Resumed:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-def lock_run_folder(folder: str | Path, say: Callable[[str], None]) -> IO[str]:
+def lock_run_folder(folder: str | Path, info: Callable[[str], None]) -> IO[str]:
     """Make the folder and lock it; the lock lives as long as the returned file is open.
 
     Raises:
@@ -44,14 +44,14 @@ def lock_run_folder(folder: str | Path, say: Callable[[str], None]) -> IO[str]:
         raise TrainError(f"{folder}: cannot be written ({error.strerror}), expected a writable --outdir") from None
     try:
         if not files.lock(file):
-            say(f"{folder}: this file system has no locks; see that no other process trains in it")
+            info(f"{folder}: this file system has no locks; see that no other process trains in it")
     except BlockingIOError:
         file.close()
         raise TrainError(f"{folder}: another process trains in it, wait for it or give --name") from None
     return file
 
 
-def dataset_facts(dataset: Dataset) -> dict[str, Any]:
+def dataset_fingerprint(dataset: Dataset) -> dict[str, Any]:
     """Return what identifies a dataset: rows, resolution, sha256 of the whole 4x4 level (its content in small) and of
     the labels."""
     small = dataset.read(4, np.arange(len(dataset)))
@@ -68,7 +68,7 @@ def resume(
     folder: Path,
     config: TrainConfig,
     facts: dict[str, Any],
-    say: Callable[[str], None],
+    info: Callable[[str], None],
     given: frozenset[str] | None = None,
 ) -> Resumed:
     """Return where a run stands.
@@ -76,15 +76,15 @@ def resume(
     Args:
         folder: of the run, locked.
         config: the options as they come from the command line, defaults included.
-        facts: of the dataset, as dataset_facts gives them.
-        say: prints a line.
+        facts: of the dataset, as dataset_fingerprint gives them.
+        info: prints a line.
         given: the options that were given; the others are as the run has them. None: all of them.
 
     Raises:
         TrainError: the folder holds a run of other options or of another dataset.
         CheckpointError: no checkpoint of it can be used.
     """
-    _, state = newest_checkpoint(folder / "checkpoints", say)
+    _, state = newest_checkpoint(folder / "checkpoints", info)
     result = Resumed(config, state)
     if state is not None:
         saved = state["config"]
@@ -95,7 +95,7 @@ def resume(
         if changed:
             result.history.append({"kimg": state["nimg"] / 1000, "changed": changed})
             for name, (before, now) in changed.items():
-                say(f"{folder}: {typed(name, now)} from here on ({typed(name, before)} before); see history.json")
+                info(f"{folder}: {typed(name, now)} from here on ({typed(name, before)} before); see history.json")
     return result
 
 
@@ -108,7 +108,7 @@ def write_options(folder: Path, config: TrainConfig, history: list[dict[str, Any
         (folder / "history.json").unlink(missing_ok=True)
 
 
-def newest_checkpoint(folder: Path, say: Callable[[str], None]) -> tuple[Path | None, dict[str, Any] | None]:
+def newest_checkpoint(folder: Path, info: Callable[[str], None]) -> tuple[Path | None, dict[str, Any] | None]:
     """Return the newest checkpoint that can be used; damaged ones after it are set aside, which is said.
 
     Raises:
@@ -124,7 +124,7 @@ def newest_checkpoint(folder: Path, say: Callable[[str], None]) -> tuple[Path | 
             damaged.append((path, error))
             continue
         for other, fault in damaged:
-            say(f"{fault}; set aside as {set_aside(other).name}, going on from {path.name}")
+            info(f"{fault}; set aside as {set_aside(other).name}, going on from {path.name}")
         return path, state
     if damaged:
         _, fault = damaged[0]

@@ -8,7 +8,7 @@ import torch
 
 from train.config import TrainConfig
 from train.distributed import ALONE, Ranks
-from train.optimizer import Adam
+from train.optimizer import FusedAdam
 from train.power_ema import PowerAverages
 from train.schedule import Growth, growth_at
 from train.state.checkpoint import CheckpointError, DamagedCheckpointError
@@ -22,7 +22,7 @@ NETWORKS = ("generator", "discriminator", "g_ema")
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a run is, and stays: options, precision, device, data set, history of the options, and the arguments of
+    """What a run is, and stays: options, precision, device, dataset, history of the options, and the arguments of
     growth_at."""
 
     config: TrainConfig
@@ -32,7 +32,7 @@ class RunFacts:
     history: list[dict[str, Any]]
     growth: dict[str, Any]
     label_names: tuple[str, ...] | None = None
-    """Of the classes or attributes, where the data set names them."""
+    """Of the classes or attributes, where the dataset names them."""
     ranks: Ranks = ALONE
     """This process among those of torchrun."""
 
@@ -48,7 +48,7 @@ class RunState:
 
     nimg: images shown. tick, tick_start: ticks done, and nimg at the last one's end. seconds: of training. stage: of
     growth, for which the optimizers were reset. growth: of the last iteration. statistics: (len(STATISTICS),) sums of
-    the unfinished tick. adams: of (generator, discriminator); None before the first iteration. ada: (2,) of the
+    the unfinished tick. optimizers: of (generator, discriminator); None before the first iteration. ada: (2,) of the
     adaptive augmentation. d_average: () of the noise in D's layers. power: averages since the resolution came in, see
     train.ema.
     """
@@ -58,7 +58,7 @@ class RunState:
     statistics: torch.Tensor
     ada: torch.Tensor | None = None
     d_average: torch.Tensor | None = None
-    adams: tuple[Adam, Adam] | None = None
+    optimizers: tuple[FusedAdam, FusedAdam] | None = None
     power: PowerAverages | None = None
     nimg: int = 0
     tick: int = 0
@@ -92,7 +92,7 @@ class RunState:
             state.d_average = torch.zeros((), device=device)
         if saved is None:
             return state
-        state.adams = restore(saved, nets, config, state.statistics)
+        state.optimizers = load_training_state(saved, nets, config, state.statistics)
         own = saved.get("statistics_of_ranks")
         if own is not None and len(own) == ranks.count:
             state.statistics.copy_(own[ranks.rank])
@@ -112,8 +112,8 @@ class RunState:
     def tensors(self) -> list[torch.Tensor]:
         """Return those that all ranks must hold alike."""
         flat = [self.nets.g_flat.vector, self.nets.d_flat.vector, self.nets.ema_flat.vector]
-        adams = [x for adam in self.adams or () for x in (adam.mean, adam.mean_square)]
-        return flat + adams + [x for x in (self.ada, self.d_average) if x is not None]
+        moments = [x for adam in self.optimizers or () for x in (adam.mean, adam.mean_square)]
+        return flat + moments + [x for x in (self.ada, self.d_average) if x is not None]
 
     def checkpoint(self, facts: RunFacts, statistics: torch.Tensor) -> dict[str, Any]:
         """Return what a checkpoint holds: tensors on the CPU and plain types.
@@ -138,14 +138,14 @@ class RunState:
             **({} if self.d_average is None else {"d_average": self.d_average.cpu().clone()}),
             **({} if self.power is None else {"power_ema": self.power.state_dict()}),
             **({} if len(statistics) == 1 else {"statistics_of_ranks": statistics.cpu()}),
-            **gather(self.nets, self.optimizers, statistics.sum(0)),
+            **training_state(self.nets, self.active_optimizers, statistics.sum(0)),
         }
 
     @property
-    def optimizers(self) -> tuple[Adam, Adam]:
+    def active_optimizers(self) -> tuple[FusedAdam, FusedAdam]:
         """Those of G and D; there are none before the first iteration."""
-        assert self.adams is not None, "of a run that has begun"
-        return self.adams
+        assert self.optimizers is not None, "of a run that has begun"
+        return self.optimizers
 
 
 def check_networks(path: Path, state: dict[str, Any]) -> None:
@@ -166,21 +166,21 @@ def check_networks(path: Path, state: dict[str, Any]) -> None:
         raise DamagedCheckpointError(f"{path}: does not fit its own networks ({reason})") from None
 
 
-def make_adams(nets: Networks, config: TrainConfig, resolution: int) -> tuple[Adam, Adam]:
+def make_optimizers(nets: Networks, config: TrainConfig, resolution: int) -> tuple[FusedAdam, FusedAdam]:
     """Return fresh optimizers of (generator, discriminator) for the parameters up to a resolution."""
     betas = {"beta1": config.beta1, "beta2": config.beta2, "epsilon": config.epsilon}
     return (
-        Adam(nets.g_flat.prefix(resolution), **betas),
-        Adam(nets.d_flat.prefix(resolution), **betas),
+        FusedAdam(nets.g_flat.prefix(resolution), **betas),
+        FusedAdam(nets.d_flat.prefix(resolution), **betas),
     )
 
 
-def gather(nets: Networks, adams: tuple[Adam, Adam], statistics: torch.Tensor) -> dict[str, Any]:
+def training_state(nets: Networks, optimizers: tuple[FusedAdam, FusedAdam], statistics: torch.Tensor) -> dict[str, Any]:
     """Return networks, optimizers and the sums of the unfinished tick, as tensors on the CPU."""
     state: dict[str, Any] = {
         "statistics": statistics.cpu().clone(),
-        "g_adam": adams[0].state_dict(),
-        "d_adam": adams[1].state_dict(),
+        "g_adam": optimizers[0].state_dict(),
+        "d_adam": optimizers[1].state_dict(),
     }
     for name in NETWORKS:
         tensors = getattr(nets, name).state_dict()
@@ -189,7 +189,9 @@ def gather(nets: Networks, adams: tuple[Adam, Adam], statistics: torch.Tensor) -
     return state
 
 
-def restore(state: dict[str, Any], nets: Networks, config: TrainConfig, statistics: torch.Tensor) -> tuple[Adam, Adam]:
+def load_training_state(
+    state: dict[str, Any], nets: Networks, config: TrainConfig, statistics: torch.Tensor
+) -> tuple[FusedAdam, FusedAdam]:
     """Put a checkpoint back, in place, and return the optimizers with their history.
 
     Raises:
@@ -201,16 +203,16 @@ def restore(state: dict[str, Any], nets: Networks, config: TrainConfig, statisti
         statistics.copy_(_with_squared_scores(state["statistics"]))
         count = len(state["g_adam"]["mean"])
         resolution = next(r for r in nets.g_flat.resolutions if len(nets.g_flat.prefix(r)) == count)
-        adams = make_adams(nets, config, resolution)
-        adams[0].load_state_dict(state["g_adam"])
-        adams[1].load_state_dict(state["d_adam"])
+        optimizers = make_optimizers(nets, config, resolution)
+        optimizers[0].load_state_dict(state["g_adam"])
+        optimizers[1].load_state_dict(state["d_adam"])
     except (KeyError, TypeError, AttributeError, RuntimeError, StopIteration) as error:
         reason = " ".join(str(error).split())[:160] or "optimizer of another resolution"
         raise CheckpointError(
             f"checkpoints/checkpoint-{state['nimg'] / 1000:010.3f}.pt: does not fit this run's networks ({reason}); "
             "delete it to resume from the one before"
         ) from None
-    return adams
+    return optimizers
 
 
 def _with_squared_scores(sums: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 
 from train.config import TrainConfig, TrainError
 from train.state.checkpoint import checkpoints, save_checkpoint
-from train.state.publish import publish
+from train.state.publish import save_model_folder
 from train.state.run_state import RunFacts, RunState
 from train.step import STATISTICS
 
@@ -24,7 +24,7 @@ def save_run(facts: RunFacts, state: RunState) -> None:
     refuse_divergence(facts.config, state, statistics)
     if not facts.ranks.first:
         return
-    publish(facts, state)
+    save_model_folder(facts, state)
     folder = facts.config.run_folder / "checkpoints"
     save_checkpoint(folder, state.nimg, state.checkpoint(facts, statistics), facts.config.keep_checkpoints)
 

@@ -1,20 +1,20 @@
-"""Take off the faint mesh that adversarial super-resolution leaves on smooth skin, a pattern of every pixel."""
+"""Remove the faint checkerboard that adversarial super-resolution leaves on smooth skin (Odena et al. 2016)."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.restoration.networks import SCALE, SuperResolver
 
-RADIUS = 4  # of the neighbourhood, pixels of the photo
-SMOOTH = 6.0 / 255  # half of the mesh is taken off where the photo varies by this, all of it where it is flat
-LARGEST = 4.0 / 255  # what a mesh can be; more is detail
+RADIUS = 4  # of the neighborhood, pixels of the photo
+SMOOTH = 6.0 / 255  # half of it is taken off where the photo varies by this, all of it where it is flat
+LARGEST = 4.0 / 255  # what a checkerboard can be; more is detail
 
 
 class CheckerboardFilter(nn.Module):
     """A SuperResolver whose 16 subpixels have, around every pixel of a smooth area, no bias of their own.
 
     One pixel shuffle makes 16 subpixels by 16 filters. Trained adversarially those do not agree on a flat area: they
-    differ by 2 to 4 gray levels, always in the same places. Detail has no such habit: over a neighbourhood its mean at
+    differ by 2 to 4 gray levels, always in the same places. Detail has no such habit: over a neighborhood its mean at
     each of the 16 places is the same. So the means are taken, of what the network adds to bilinear enlargement, and
     their differences are taken off.
     """
@@ -35,10 +35,10 @@ class CheckerboardFilter(nn.Module):
         smooth = F.interpolate(photo, scale_factor=SCALE, mode="bilinear", align_corners=False)
         added = F.pixel_unshuffle(enlarged - smooth, SCALE).clamp(-2 * LARGEST, 2 * LARGEST)
         means = _around(added).unflatten(1, (3, SCALE**2))
-        mesh = (means - means.mean(dim=2, keepdim=True)).flatten(1, 2).clamp(-LARGEST, LARGEST)
+        pattern = (means - means.mean(dim=2, keepdim=True)).flatten(1, 2).clamp(-LARGEST, LARGEST)
         gray = photo.mean(dim=1, keepdim=True)
         variance = (_around(gray.square()) - _around(gray).square()).clamp(min=0)
-        return enlarged - F.pixel_shuffle(mesh / (1 + variance / SMOOTH**2), SCALE)
+        return enlarged - F.pixel_shuffle(pattern / (1 + variance / SMOOTH**2), SCALE)
 
 
 def _around(maps: Tensor) -> Tensor:

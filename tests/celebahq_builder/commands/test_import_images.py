@@ -102,11 +102,11 @@ def test_a_first_image_that_does_not_fit_leaves_nothing(folder, tmp_path, capsys
 
 
 def test_images_of_other_modes_are_converted_on_request(folder, tmp_path, run, picture, png):
-    grey = picture(0)[:, :, 0]
-    (folder / "z.png").write_bytes(png(grey))
+    gray = picture(0)[:, :, 0]
+    (folder / "z.png").write_bytes(png(gray))
     assert run("import", folder, "--output", tmp_path / "f.h5", "--to-rgb") == 0
     with open_dataset(tmp_path / "f.h5") as dataset:
-        np.testing.assert_array_equal(dataset.read(16, [5])[0], np.stack([grey] * 3))
+        np.testing.assert_array_equal(dataset.read(16, [5])[0], np.stack([gray] * 3))
 
 
 def test_import_says_in_one_line_what_is_wrong(folder, tmp_path, capsys, refusal):

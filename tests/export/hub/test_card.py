@@ -87,7 +87,7 @@ def test_metrics_of_other_weights_are_not_published(facts, trained):
 
 
 def test_training_is_told_with_preset_length_device_time_data_and_command(facts):
-    training = model_card(facts).split("## Training")[1].split("## Figures")[0]
+    training = model_card(facts).split("## Training")[1].split("## Metrics")[0]
     for told in (
         "`smoke`",
         "1,234.5 kimg",

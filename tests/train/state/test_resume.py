@@ -205,7 +205,7 @@ def test_adam_forgets_at_both_ends_of_a_fade_and_at_no_other_time(dataset, tmp_p
 
     def spy(self, growth):
         entered = enter(self, growth)
-        counts.append((growth.stage, *(int(adam.count) for adam in self.state.optimizers)))
+        counts.append((growth.stage, *(int(adam.count) for adam in self.state.active_optimizers)))
         return entered
 
     monkeypatch.setattr(Stepper, "_enter", spy)
