@@ -5,13 +5,18 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+
+PARTIAL = ".partial"
+"""Ending of a file or folder that is not complete yet."""
 
 
 @contextlib.contextmanager
@@ -34,7 +39,7 @@ def write_atomic(path: str | Path, *, durable: bool = False, shared: bool = Fals
 def atomic_path(path: str | Path, *, durable: bool = False, shared: bool = False) -> Iterator[Path]:
     """Like write_atomic, for writers that want a name to write to instead of an open file."""
     path = Path(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial" if shared else partial_path(path).name)
+    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}" if shared else partial_path(path).name)
     try:
         yield partial
         if durable:
@@ -55,8 +60,8 @@ def atomic_path(path: str | Path, *, durable: bool = False, shared: bool = False
 
 
 def partial_path(path: Path) -> Path:
-    """Return where a file is written until it is complete."""
-    return path.with_name(path.name + ".partial")
+    """Return where a file or folder is written until it is complete."""
+    return path.with_name(path.name + PARTIAL)
 
 
 def sync_folder(folder: Path) -> None:
@@ -69,10 +74,12 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def sha256_of(path: str | Path) -> str:
-    """Return the sha256 of a file's bytes, 64 hexadecimal digits."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_of(file: str | Path | IO[bytes]) -> str:
+    """Return the sha256 of a file's bytes, or of what is left to read of an open one: 64 hexadecimal digits."""
+    if not isinstance(file, str | Path):
+        return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
+    with Path(file).open("rb") as opened:
+        return sha256_of(opened)
 
 
 def lock(file: int | IO) -> bool:

@@ -11,7 +11,6 @@ COMMANDS = {
     "train/benchmark.py",
     "train/peers.py",  # the last word of a process that ends at once, from a thread
     "zoo/commands/show.py",
-    "zoo/commands/terminal_image.py",
 }
 
 

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from celebahq.files import printable, sha256_of
+from celebahq.files import PARTIAL, printable, sha256_of
 from zoo.catalog import Entry
 from zoo.check_image import CHECK_NAME, record_check
 from zoo.folder import CONFIG_NAME, WEIGHTS_NAMES, ModelError, read_config
@@ -75,7 +75,7 @@ def import_model(
     card = _card(path, sha256, imported.generator.config.resolution, entry) | {"source": address}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=PARTIAL, dir=folder.parent))
         try:
             _write(imported, partial, card)
             partial.chmod(0o755)  # mkdtemp's is closed to everybody else

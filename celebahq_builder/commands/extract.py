@@ -14,7 +14,7 @@ import numpy as np
 import tyro
 from PIL import Image
 
-from celebahq.files import printable, write_atomic
+from celebahq.files import PARTIAL, printable, write_atomic
 from celebahq.options import check_options
 from celebahq.progress import progress
 from celebahq_builder.commands.extract_metadata import METADATA, metadata_lines
@@ -24,7 +24,7 @@ _log = logging.getLogger("celebahq")
 _MARK = ".extract.json"
 """In the folder: what is being extracted there. It lets the same command go on, and any other one not."""
 
-_LONGEST_STEM = 255 - len("-99999.png.partial")
+_LONGEST_STEM = 255 - len(f"-99999.png{PARTIAL}")
 """Of a name, in bytes."""
 
 

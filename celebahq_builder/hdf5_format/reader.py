@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from celebahq.files import PARTIAL
 from celebahq_builder.hdf5_format.face_record import column_fault
 from celebahq_builder.hdf5_format.gate import check_file, open_hdf5
 from celebahq_builder.hdf5_format.labels_file import as_labels, read_sidecar
@@ -223,7 +224,7 @@ class Dataset:
 
 def _check_levels(path: Path, file: h5py.File) -> tuple[tuple[int, ...], int, int]:
     """Return the resolutions, largest first, the channels and the number of rows; DatasetError for uneven levels."""
-    if path.suffix == ".partial" or "unfinished" in file.attrs:
+    if path.suffix == PARTIAL or "unfinished" in file.attrs:
         raise DatasetError(f"{path}: an unfinished file, run the command that made it again")
     found = {r: file[key] for key in file if (r := resolution_of(key))}
     if not found:

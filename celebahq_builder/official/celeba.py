@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from celebahq.files import partial_path
 from celebahq.progress import Progress, progress
 from celebahq_builder.landmark_lists.read_list import read_landmark_list
 from celebahq_builder.official.image_list import OfficialError
@@ -108,7 +109,7 @@ def _from_7z(archive: Path, wanted: Sequence[str], unpacked: Path) -> PhotoSourc
             f"--celeba: {archive}: got a 7z, expected py7zr to read it: pip install 'celebahq[official]', or unpack it"
         ) from None
     first, _, number = str(archive).rpartition(".")
-    partial = unpacked.with_name(unpacked.name + ".partial")
+    partial = partial_path(unpacked)
     shutil.rmtree(partial, ignore_errors=True)
     try:
         opened = multivolumefile.open(first, "rb") if number.isdecimal() else archive.open("rb")

@@ -1,13 +1,11 @@
 """The sha256 of a photo that a dataset names, wherever below a given folder it lies; nothing outside is opened."""
 
-import hashlib
 import os
 import stat
 import zipfile
 from functools import lru_cache
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import cast
 
 from celebahq.files import sha256_of
 from celebahq_builder.sources.archives import archive_kind, open_archive
@@ -34,7 +32,7 @@ def sha256_of_named(root: Path, name: str) -> str:
         if rest and archive.is_file() and zipfile.is_zipfile(archive):
             return _sha256_of_member(archive, rest)
         with open_regular(inside(root, name)) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return sha256_of(file)
     except FileNotFoundError:
         raise SourceError(f"{root}/{name}: no such file", reason="no such file") from None
     except SourceError:
@@ -65,7 +63,7 @@ def _sha256_of_member(archive: Path, name: str) -> str:
     if opened.getinfo(name).file_size > MOST_BYTES:
         raise SourceError(f"{archive}/{name}: larger than {MOST_BYTES} bytes", reason=TOO_LARGE)
     with opened.open(name) as file:
-        return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
+        return sha256_of(file)
 
 
 def _sha256_of_listed(source: Path, name: str) -> str:
@@ -75,7 +73,7 @@ def _sha256_of_listed(source: Path, name: str) -> str:
         raise FileNotFoundError(name)
     if archive.stamps[name].num_bytes > MOST_BYTES:
         raise SourceError(f"{source}/{name}: larger than {MOST_BYTES} bytes", reason=TOO_LARGE)
-    return hashlib.sha256(archive.read(name)).hexdigest()
+    return sha256_of(BytesIO(archive.read(name)))
 
 
 @lru_cache(8)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from celebahq.files import lock, partial_path, printable, write_atomic
+from celebahq.files import PARTIAL, lock, partial_path, printable, write_atomic
 from celebahq_builder.config import BuildError
 from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.manifest import Row
@@ -113,7 +113,7 @@ class BuildFolder:
         """Remove what a killed build left half written or was about to remove."""
         wanted = {self.face_path(row).name for row in rows}
         for path in self.faces.iterdir():
-            if path.name not in wanted and path.suffix in (".webp", ".partial"):
+            if path.name not in wanted and path.suffix in (".webp", PARTIAL):
                 path.unlink()
 
     def remove(self) -> None:

@@ -15,7 +15,7 @@ import onnx
 import torch
 
 import zoo
-from celebahq.files import sha256_of
+from celebahq.files import partial_path, sha256_of
 from celebahq.version import version
 from export.config import UsageError
 from export.onnx_export.parity import BATCHES, check, parity
@@ -118,7 +118,7 @@ def export_onnx(
             )
         return _checked(output, generator, stop, precision, written=False)
 
-    partial = output.with_name(output.name + ".partial")  # a folder: the .onnx holds the name of the .data beside it
+    partial = partial_path(output)  # a folder: the .onnx holds the name of the .data beside it
     data = output.with_name(output.name + ".data")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

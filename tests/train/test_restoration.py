@@ -18,7 +18,7 @@ from train.restoration.discriminator import PatchDiscriminator
 from train.restoration.loop import train
 from train.restoration.photos import PhotoStore, read_photos, read_testset
 from train.restoration.protocol import artifacts_psnr, luma, psnr, restorer, superres_psnr
-from train.restoration.schedule import learning_rate_at, rms_share_at
+from train.restoration.step import learning_rate_at, rms_share_at
 from train.restoration.texture import texture_distance
 from zoo.restoration.networks import build
 

@@ -22,8 +22,7 @@ from train.restoration.errors import RestorationError
 from train.restoration.faces import read_faces
 from train.restoration.photos import PhotoStore, held_out_names, middle, read_photos, read_testset
 from train.restoration.protocol import Restore, artifacts_psnr, restorer, superres_psnr
-from train.restoration.schedule import learning_rate_at, rms_share_at
-from train.restoration.step import PsnrStep, Step
+from train.restoration.step import PsnrStep, Step, learning_rate_at, rms_share_at
 from train.restoration.strip import save_strip
 from train.restoration.worker import input_side
 from zoo.restoration.networks import build

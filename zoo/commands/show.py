@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celebahq.files import printable
 from zoo.architecture import ProGANConfig, read_architecture
@@ -16,6 +16,12 @@ from zoo.locate import locate
 from zoo.metrics import METRICS_NAME, metric_text, read_metrics, within_noise
 from zoo.pull import license_of_weights
 from zoo.remote.cache import is_cached
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MOST_COLUMNS = 96
+"""Of an image in the terminal."""
 
 
 def show(model: str, cache: Path | None = None) -> None:
@@ -46,8 +52,6 @@ def show(model: str, cache: Path | None = None) -> None:
     if image:
         print(f"\nsamples: {printable(image)}")
         if sys.stdout.isatty():
-            from zoo.commands.terminal_image import print_image
-
             print_image(image)
 
 
@@ -178,3 +182,35 @@ def _has(config: dict[str, Any], key: str) -> bool:
 
 def _number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def print_image(path: Path) -> None:
+    """Print an image in colored half blocks, two pixels a character; nothing on a terminal without its colors."""
+    from PIL import Image
+    from rich.console import Console
+
+    console = Console()
+    if console.no_color or console.color_system not in ("256", "truecolor"):
+        return
+    try:
+        print_on(console, path)
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        print(f"  cannot be shown ({error})")
+
+
+def print_on(console: "Console", path: Path) -> None:
+    """Print an image on a console as wide as it allows, at most 96 columns; its colors are those of the terminal."""
+    import numpy as np
+    from PIL import Image
+    from rich.text import Text
+
+    with Image.open(path) as image:
+        columns = min(console.width, MOST_COLUMNS, image.width)
+        rows = max(2, round(image.height * columns / image.width) // 2 * 2)
+        pixels = np.asarray(image.convert("RGB").resize((columns, rows), Image.Resampling.BOX))
+    for y in range(0, rows, 2):
+        line = Text(end="\n")
+        for x in range(columns):
+            upper, lower = ("#{:02x}{:02x}{:02x}".format(*pixels[y + half, x]) for half in (0, 1))
+            line.append("▀", style=f"{upper} on {lower}")
+        console.print(line)

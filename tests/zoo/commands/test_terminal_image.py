@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from zoo.commands.terminal_image import print_image, print_on
+from zoo.commands.show import print_image, print_on
 
 
 def test_upper_and_lower_pixels_are_the_two_colors_of_a_half_block(tmp_path):
