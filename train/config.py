@@ -9,6 +9,7 @@ import tyro
 
 from celebahq.errors import CelebAHQError
 from celebahq.options import check_options
+from zoo.metrics import WHILE_TRAINING
 
 
 class TrainError(CelebAHQError):
@@ -180,8 +181,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_options(self)
         object.__setattr__(self, "metrics", names_of(self.metrics))
-        if unknown := [name for name in self.metrics if name not in ("swd", "msssim")]:
-            raise TrainError(f"--metrics: got {unknown[0]!r}, expected swd, msssim or both")
+        if unknown := [name for name in self.metrics if name not in WHILE_TRAINING]:
+            raise TrainError(f"--metrics: got {unknown[0]!r}, expected some of {' '.join(WHILE_TRAINING)}")
         for name, value in asdict(self).items():
             if isinstance(value, float) and not math.isfinite(value):
                 raise TrainError(f"--{_flag(name)}: got {value}, expected a finite number")

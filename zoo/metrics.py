@@ -1,9 +1,9 @@
-"""The metrics of a model folder: metrics.json, as python -m train.metrics keeps it. No torch."""
+"""THE TABLE OF METRICS: what each is measured on and how it is shown; and those of a model folder. No torch."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from celebahq.files import sha256_of
 from zoo.folder import WEIGHTS_NAMES
@@ -11,54 +11,93 @@ from zoo.folder import WEIGHTS_NAMES
 METRICS_NAME = "metrics.json"
 
 
-@dataclass(frozen=True)
-class MetricText:
-    """How a metric is shown, everywhere."""
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A metric: what it is measured on, and how it is shown, everywhere."""
 
     name: str
     """In lists and tables."""
     heading: str
     """Of its part of a model's card."""
-    reading: str
+    reading: str = ""
     """How to read it."""
-    decimals: int
+    decimals: int = 4
     indexed: tuple[str, ...] = ()
     """The values of it that the Hub's index is given; none of what is no score."""
     first: str = ""
     """What the first, or average, of its numbers is, where the name does not say it."""
 
+    num_images: int = 0
+    """Images of the generator that the published values are from; 0: python -m train.metrics does not measure it."""
+    at_least: int = 2
+    """Fewest images, and reals: the size of KID's subsets, IS's splits, 3 neighbours and itself."""
+    at_most: int | None = None
+    """Most images: what fits one sheet."""
+    reals: Literal["none", "some", "equal"] = "none"
+    """Whether it compares with reals: with as many as there are, or with as many as images."""
+    inception: bool = False
+    """Whether it looks through the Inception network."""
+    from_resolution: int = 4
+    """Smallest images for which it has a meaning: the last level of SWD is 16x16, and MS-SSIM takes five scales."""
+    images: tuple[int, int] | None = None
+    """The only (channels, resolution) that it is of; None: any."""
+    while_training: bool = False
+    """Whether python -m train --metrics takes it, see train/metrics/in_training.py."""
 
-METRIC_TEXTS = {
-    "swd": MetricText(
-        "SWD x 1e3", "Sliced Wasserstein distance, × 10³",
-        "lower is better; columns are levels of the Laplacian pyramid", 2, ("average",),
+
+METRICS = {
+    "swd": Metric(
+        name="SWD x 1e3", heading="Sliced Wasserstein distance, × 10³", decimals=2, indexed=("average",),
+        reading="lower is better; columns are levels of the Laplacian pyramid",
+        num_images=16_384, reals="equal", from_resolution=16, while_training=True,
     ),
-    "swd-iterative": MetricText(
-        "iterative SWD x 1e3", "Iterative sliced Wasserstein distance, × 10³", "lower is better", 2, ("average",)
+    "swd-iterative": Metric(
+        name="iterative SWD x 1e3", heading="Iterative sliced Wasserstein distance, × 10³", decimals=2,
+        indexed=("average",), reading="lower is better", num_images=16_384, reals="equal", from_resolution=16,
     ),
-    "msssim": MetricText(
-        "MS-SSIM", "MS-SSIM between pairs of its own images", "nearer to that of the reals is better", 4, ("ms_ssim",)
+    "msssim": Metric(
+        name="MS-SSIM", heading="MS-SSIM between pairs of its own images", indexed=("ms_ssim",),
+        reading="nearer to that of the reals is better", num_images=20_000, from_resolution=16, while_training=True,
     ),
-    "fid": MetricText("FID", "Fréchet Inception distance (FID)", "lower is better", 2, ("fid",)),
-    "kid": MetricText("KID", "Kernel Inception distance (KID)", "lower is better", 5, ("kid",)),
-    "is": MetricText("inception score", "Inception score", "higher is better", 2, ("is",)),
-    "precision-recall": MetricText(
-        "precision and recall", "Precision and recall", "higher is better", 4, ("precision", "recall"), "precision"
+    "fid": Metric(
+        name="FID", heading="Fréchet Inception distance (FID)", reading="lower is better", decimals=2,
+        indexed=("fid",), num_images=50_000, reals="some", inception=True,
     ),
-    "neighbours": MetricText(
-        "distance to the nearest real", "Distance to the nearest real", "near 0 it would repeat a photo it has seen", 4
+    "kid": Metric(
+        name="KID", heading="Kernel Inception distance (KID)", reading="lower is better", decimals=5,
+        indexed=("kid",), num_images=50_000, at_least=1000, reals="some", inception=True,
     ),
-    "modes": MetricText(
-        "modes of 1000", "Modes covered, of 1000", "more is better; KL nearer to 0 is better", 4, ("modes", "kl")
+    "is": Metric(
+        name="inception score", heading="Inception score", reading="higher is better", decimals=2, indexed=("is",),
+        num_images=50_000, at_least=10, inception=True,
     ),
-    "restoration": MetricText("PSNR", "PSNR", "higher is better", 2),
+    "precision-recall": Metric(
+        name="precision and recall", heading="Precision and recall", reading="higher is better", first="precision",
+        indexed=("precision", "recall"), num_images=10_000, at_least=4, reals="some", inception=True,
+    ),
+    "neighbours": Metric(
+        name="distance to the nearest real", heading="Distance to the nearest real",
+        reading="near 0 it would repeat a photo it has seen", num_images=8, at_least=1, at_most=16, reals="some",
+    ),
+    "modes": Metric(
+        name="modes of 1000", heading="Modes covered, of 1000", reading="more is better; KL nearer to 0 is better",
+        indexed=("modes", "kl"), num_images=25_600, images=(3, 32),
+    ),
+    "restoration": Metric(name="PSNR", heading="PSNR", reading="higher is better", decimals=2),
 }  # fmt: skip
-"""Metric of python -m train.metrics, or of train.restoration -> how it is shown."""
+"""THE TABLE OF METRICS, which command line, training, metrics.json, card and lists read. The function that measures
+one of num_images is compute_<name> in train/metrics/metric_functions.py."""
+MEASURED = {name: metric for name, metric in METRICS.items() if metric.num_images}
+"""Those of python -m train.metrics."""
+UNINDEXED = tuple(name for name, metric in METRICS.items() if not metric.indexed)
+"""Those that are no score of a generator, which the Hub's index is not given."""
+WHILE_TRAINING = tuple(name for name, metric in METRICS.items() if metric.while_training)
+"""Those of python -m train --metrics."""
 
 
-def metric_text(metric: str) -> MetricText:
-    """Return how a metric is shown: also one that this version does not know, of another one's file."""
-    return METRIC_TEXTS.get(metric) or MetricText(metric, metric, "", 4)
+def metric_of(name: str) -> Metric:
+    """Return a metric by its key in metrics.json: also one that this version does not know, of another one's file."""
+    return METRICS.get(name) or Metric(name=name, heading=name)
 
 
 def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
@@ -108,8 +147,8 @@ def metric_lines(metrics: list[dict[str, Any]]) -> list[str]:
         beside += ["below it: not to be told from reals"] * (name in within_noise(entry))
         of = f" ({', '.join(beside)})" if beside else ""
         which = "" if name == "average" or len(values) == 1 else f"{name} "
-        text = metric_text(entry["metric"])
-        lines.append(f"{text.first or text.name} {which}{_short(values[name])}{of}")
+        metric = metric_of(entry["metric"])
+        lines.append(f"{metric.first or metric.name} {which}{_short(values[name])}{of}")
     return lines
 
 

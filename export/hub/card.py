@@ -12,6 +12,7 @@ from export.hub.card_limits import FACE_TAGS, limits_of_faces, limits_of_images
 from export.hub.card_metrics import metrics_section, model_index
 from export.hub.card_training import data_of, training_section
 from export.hub.license import License
+from zoo.metrics import UNINDEXED
 
 PAPER = "https://arxiv.org/abs/1710.10196"
 OLDEST_ONNXRUNTIME = "1.14"
@@ -52,6 +53,7 @@ def metadata(facts: CardFacts) -> dict[str, Any]:
     """Return the YAML part of the card: every key that the Hub indexes."""
     facts = _known(facts)
     name = facts.repo.partition("/")[2]
+    scores = [entry["metric"] for entry in facts.metrics if entry["metric"] not in UNINDEXED]
     tags = ["progan", "progressive-growing", "gan", "onnx", *(FACE_TAGS if facts.faces else ())]
     fields = {
         "library_name": "celebahq",
@@ -60,7 +62,7 @@ def metadata(facts: CardFacts) -> dict[str, Any]:
         "tags": tags,
         # a name without its owner would be a link to nothing
         "datasets": [facts.dataset_id] if HUB_DATASET.fullmatch(facts.dataset_id or "") else None,
-        "metrics": [entry["metric"] for entry in facts.metrics if entry["metric"] != "neighbours"] or None,
+        "metrics": scores or None,
         "model-index": model_index(name, facts.dataset_id or name, measured(facts)),
     }
     return {key: value for key, value in fields.items() if value is not None}

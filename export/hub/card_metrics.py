@@ -3,7 +3,7 @@
 from typing import Any
 
 from celebahq.markdown import code, code_block, plain, prose
-from zoo.metrics import METRIC_TEXTS, metric_text, within_noise
+from zoo.metrics import METRICS, metric_of, within_noise
 
 
 def metrics_section(metrics: list[dict[str, Any]], repo: str) -> str:
@@ -22,7 +22,7 @@ def metrics_section(metrics: list[dict[str, Any]], repo: str) -> str:
 
 
 def _table(entry: dict[str, Any]) -> str:
-    text = METRIC_TEXTS.get(entry["metric"]) or metric_text(prose(entry["metric"]))
+    text = METRICS.get(entry["metric"]) or metric_of(prose(entry["metric"]))
     names = list(entry["values"])
     rows = [("**this model**", entry["values"])]
     if entry.get("reals"):
@@ -82,7 +82,7 @@ def model_index(name: str, dataset_id: str, metrics: list[dict[str, Any]]) -> li
 
     results = []
     for entry in metrics:
-        text = metric_text(entry["metric"])
+        text = metric_of(entry["metric"])
         data = entry.get("dataset") or {}
         indexed = [name for name in text.indexed if entry["values"].get(name) is not None]
         for value_name in indexed:

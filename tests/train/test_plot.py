@@ -26,7 +26,7 @@ def test_curves_show_the_logs_numbers_and_dash_where_the_networks_grew(tmp_path,
         curve, *dashed = axes[title].get_lines()
         assert list(curve.get_xdata()) == [1, 2, 3, 4, 5, 6] and list(curve.get_ydata()) == values
         assert [(line.get_xdata()[0], line.get_linestyle()) for line in dashed] == [(2, "--"), (4, "--")]
-    fakes, reals, *_ = axes["SWD ×10³, average of the levels"].get_lines()
+    fakes, reals, *_ = axes["SWD x 1e3, average of the levels"].get_lines()
     assert (list(fakes.get_ydata()), list(reals.get_ydata())) == ([6, 4], [1.5, 1.5])
     hours = axes["Thousand images shown, against hours"].get_lines()[0]
     assert hours.get_xdata()[-1] == 280 / 3600 and hours.get_ydata()[-1] == 6

@@ -9,32 +9,9 @@ import tyro
 from celebahq.options import check_options
 from train.config import names_of
 from train.metrics.errors import MetricError
+from zoo.metrics import MEASURED
 
-METRICS = {
-    "swd": 16_384,
-    "swd-iterative": 16_384,
-    "msssim": 20_000,
-    "fid": 50_000,
-    "kid": 50_000,
-    "is": 50_000,
-    "precision-recall": 10_000,
-    "neighbours": 8,
-    "modes": 25_600,
-}
-"""Metric -> images of the generator that the published values are from. MS-SSIM: 10,000 adjacent pairs."""
-NEED_DATASET = ("swd", "swd-iterative", "fid", "kid", "precision-recall", "neighbours")
-"""Those that compare with reals; the others look at the generator's images alone."""
-
-NEED_EQUAL_REALS = ("swd", "swd-iterative")
-"""Those that need as many reals as images; the others take as many as there are."""
-
-OF_INCEPTION = ("fid", "kid", "is", "precision-recall")
-"""Those that look through the Inception network."""
-
-FROM_16X16 = ("swd", "swd-iterative", "msssim")
-"""Those that have no meaning for smaller images: the last level is 16x16, or MS-SSIM takes five scales."""
-AT_LEAST = {"kid": 1000, "is": 10, "precision-recall": 4, "neighbours": 1}
-"""Fewest images, and reals, where it is not 2: the size of KID's subsets, IS's splits, 3 neighbours and itself."""
+_DEFAULTS = ", ".join(f"{name} {metric.num_images}" for name, metric in MEASURED.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +33,18 @@ class MetricsConfig:
     """Model folder, the run folder of python -m train that holds one, or the name of a published model."""
     dataset: Annotated[Path | None, tyro.conf.arg(metavar="F.h5")] = None
     """HDF5 file of the reals, at least at the model's resolution. msssim, is and modes need none."""
-    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME,...")] = ("swd", "msssim")
-    """Some of swd,swd-iterative,msssim,fid,kid,is,precision-recall,neighbours,modes."""
-    num_images: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Pictures of the generator. By default what the published values are from: swd 16384, msssim 20000 (10000 pairs),
-    fid, kid and is 50000, precision-recall 10000, neighbours 8 (16 at most), modes 25600."""
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME,...", help=f"Some of {','.join(MEASURED)}.")] = (
+        "swd",
+        "msssim",
+    )
+    num_images: Annotated[
+        int | None,
+        tyro.conf.arg(
+            metavar="N",
+            help="Images of the generator; msssim compares half as many pairs. By default what the published values "
+            f"are from: {_DEFAULTS}.",
+        ),
+    ] = None
     seed: int = 0
     """The latents are one stream of numpy.random.RandomState(seed): more images extend it. Also orders the reals."""
     mirror: Literal["auto", "yes", "no"] = "auto"
@@ -83,15 +67,16 @@ class MetricsConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if unknown := [name for name in self.names if name not in METRICS]:
-            raise MetricError(f"--metrics: got {unknown[0]!r}, expected some of {','.join(METRICS)}")
+        if unknown := [name for name in self.names if name not in MEASURED]:
+            raise MetricError(f"--metrics: got {unknown[0]!r}, expected some of {','.join(MEASURED)}")
         for name in self.names:
-            if self.images_of(name) < AT_LEAST.get(name, 2):
-                expected = f"expected at least {AT_LEAST.get(name, 2)} for --metrics {name}"
-                raise MetricError(f"--num-images: got {self.num_images}, {expected}")
+            if self.images_of(name) < (least := MEASURED[name].at_least):
+                raise MetricError(
+                    f"--num-images: got {self.num_images}, expected at least {least} for --metrics {name}"
+                )
         if not self.names:
-            raise MetricError(f"--metrics: got none, expected some of {','.join(METRICS)}")
-        if needing := [name for name in self.names if name in NEED_DATASET and self.dataset is None]:
+            raise MetricError(f"--metrics: got none, expected some of {','.join(MEASURED)}")
+        if self.dataset is None and (needing := [name for name in self.names if MEASURED[name].reals != "none"]):
             raise MetricError(f"--dataset: got none, expected the HDF5 file of the reals for --metrics {needing[0]}")
 
     @property
@@ -101,6 +86,7 @@ class MetricsConfig:
 
     def images_of(self, metric: str) -> int:
         """Return how many images of the generator a metric looks at; neighbours at most as many as fit one sheet."""
+        kind = MEASURED[metric]
         if self.num_images is None:
-            return METRICS[metric]
-        return min(self.num_images, 16) if metric == "neighbours" else self.num_images
+            return kind.num_images
+        return self.num_images if kind.at_most is None else min(self.num_images, kind.at_most)

@@ -12,18 +12,18 @@ import zoo
 from celebahq.files import sha256_of
 from celebahq_builder.hdf5 import Dataset, open_dataset
 from train.device import use_device
-from train.metrics.config import OF_INCEPTION, MetricsConfig
+from train.metrics.config import MetricsConfig
 from train.metrics.errors import MetricError
 from train.metrics.fakes import Fakes
 from train.metrics.inception_views import InceptionViews
-from train.metrics.metric_functions import METRIC_FUNCTIONS, EvalContext, check_measurable
+from train.metrics.metric_functions import EvalContext, check_measurable, metric_function
 from train.metrics.metrics_file import check_replaced, command_of, save_metric, table
 from train.metrics.reals import Reals
 from train.setup import choose_precision
 from train.state.run_folder import dataset_fingerprint
 from zoo.folder import read_config
 from zoo.locate import file_beside_the_caller, is_somebodys
-from zoo.metrics import METRICS_NAME
+from zoo.metrics import MEASURED, METRICS_NAME
 from zoo.progan import ProGANConfig
 
 _log = logging.getLogger("celebahq.train")
@@ -61,7 +61,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     if config.output is None and is_somebodys(config.model, folder):
         output = file_beside_the_caller(config.model, f"-{METRICS_NAME}")
     _make_folder(output)
-    counts = [config.images_of(name) for name in config.names if name in OF_INCEPTION]
+    counts = [config.images_of(name) for name in config.names if MEASURED[name].inception]
     inception = InceptionViews(fakes, reals, config.inception, device, max(counts)) if counts else None
     context = EvalContext(config, fakes, reals, inception, device, output, _log.info)
     provenance = {
@@ -79,7 +79,7 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
     results = {}
     for name in config.names:
         num_images, start = config.images_of(name), time.monotonic()
-        entry = METRIC_FUNCTIONS[name](context, num_images)
+        entry = metric_function(name)(context, num_images)
         seconds = round(time.monotonic() - start, 1)
         command = command_of(config.model, name, num_images, config.seed, config.dataset, config.mirror)
         results[name] = {"num_images": num_images, **entry, **provenance, "seconds": seconds, "command": command}

@@ -113,7 +113,7 @@ class TrainingMetrics:
         for metric in self.metrics:
             start = time.monotonic()
             row = {"kimg": nimg / 1000, "resolution": resolution, "metric": metric, "num_images": self.num_images}
-            row |= self._swd(fakes) if metric == "swd" else self._msssim(fakes)
+            row |= {"swd": self._swd, "msssim": self._msssim}[metric](fakes)
             row["seconds"] = round(time.monotonic() - start, 2)
             row["best"] = self._is_best(row)
             rows.append(row)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from train.metrics.config import AT_LEAST, FROM_16X16, NEED_DATASET, NEED_EQUAL_REALS, MetricsConfig
+from train.metrics.config import MetricsConfig
 from train.metrics.errors import MetricError
 from train.metrics.fakes import Fakes
 from train.metrics.inception_views import InceptionViews
 from train.metrics.progress import counted
 from train.metrics.reals import Reals
+from zoo.metrics import MEASURED
 from zoo.progan import ProGANConfig
 
 
@@ -169,33 +170,28 @@ def compute_modes(context: EvalContext, num_images: int) -> dict[str, Any]:
     return result
 
 
-METRIC_FUNCTIONS: dict[str, Callable[[EvalContext, int], dict[str, Any]]] = {
-    "swd": compute_swd,
-    "swd-iterative": compute_swd_iterative,
-    "msssim": compute_msssim,
-    "fid": compute_fid,
-    "kid": compute_kid,
-    "is": compute_is,
-    "precision-recall": compute_precision_recall,
-    "neighbours": compute_neighbours,
-    "modes": compute_modes,
-}
+def metric_function(name: str) -> Callable[[EvalContext, int], dict[str, Any]]:
+    """Return what measures a metric of zoo.metrics.MEASURED: compute_<name> of this file."""
+    return globals()[f"compute_{name.replace('-', '_')}"]
 
 
 def check_measurable(config: MetricsConfig, model: ProGANConfig, reals: Reals | None) -> None:
     """Raise MetricError where a metric cannot be had of the model or of so few reals: before hours of work."""
     side = f"{model.resolution}x{model.resolution}"
     for name in config.names:
-        if name in FROM_16X16 and model.resolution < 16:
-            raise MetricError(f"--metrics {name}: got {config.model}, which generates {side}, expected 16x16 or more")
-        if name == "modes" and (model.image_channels, model.resolution) != (3, 32):
+        metric = MEASURED[name]
+        if model.resolution < (least := metric.from_resolution):
             raise MetricError(
-                f"--metrics modes: got {config.model}, which generates {model.image_channels} channels of {side}, "
+                f"--metrics {name}: got {config.model}, which generates {side}, expected {least}x{least} or more"
+            )
+        if metric.images not in (None, (model.image_channels, model.resolution)):
+            raise MetricError(
+                f"--metrics {name}: got {config.model}, which generates {model.image_channels} channels of {side}, "
                 "expected a generator of three digits, 3 x 32x32"
             )
         if reals is None:
             continue
-        if name in NEED_EQUAL_REALS:
+        if metric.reals == "equal":
             reals.require(config.images_of(name))
-        elif name in NEED_DATASET:
-            reals.require(AT_LEAST.get(name, 2))
+        elif metric.reals == "some":
+            reals.require(metric.at_least)

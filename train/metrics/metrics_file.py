@@ -7,7 +7,7 @@ from typing import Any
 
 from celebahq.files import write_atomic
 from train.metrics.errors import MetricError
-from zoo.metrics import metric_text, within_noise
+from zoo.metrics import metric_of, within_noise
 
 
 def table(metric: str, entry: dict[str, Any]) -> list[str]:
@@ -15,7 +15,7 @@ def table(metric: str, entry: dict[str, Any]) -> list[str]:
     counted = f"{entry['num_images']} images"
     if "num_reals" in entry:
         counted += f", {entry['num_reals']} reals"
-    text = metric_text(metric)
+    text = metric_of(metric)
     lines = ["", f"{text.name[0].upper()}{text.name[1:]}: {counted}, {entry['seconds']:g} s"]
     names = list(entry["values"])
     rows = [("model", entry["values"])]

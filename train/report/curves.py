@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from train.report.run_log import RunLog
+from zoo.metrics import metric_of
 
 COLORS = ("#1f8fd6", "#e8590c", "#2f9e44", "#9c5fd0", "#c2255c", "#0c8599", "#a8791b", "#7a828c")
 """Of the runs; readable on white and on black."""
@@ -36,11 +37,13 @@ def panels(runs: Sequence[RunLog]) -> list[Panel]:
         Panel("Gradient penalty", "kimg", _curve("gradient_penalty")),
     ]
     names = dict.fromkeys(row["metric"] for run in runs for row in run.metrics if isinstance(row.get("metric"), str))
-    found += [Panel(TITLES.get(name, name), "kimg", _metric(name)) for name in names]
+    found += [Panel(_title(name), "kimg", _metric(name)) for name in names]
     return [*found, Panel("Thousand images shown, against hours", "hours of training", _hours, marks_growth=False)]
 
 
-TITLES = {"swd": "SWD ×10³, average of the levels", "msssim": "MS-SSIM between fakes"}
+def _title(name: str) -> str:
+    metric = metric_of(name)
+    return f"{metric.name}, average of the levels" if "average" in metric.indexed else metric.name
 
 
 def draw_panel(axes: Axes, panel: Panel, runs: Sequence[RunLog], names: Sequence[str]) -> list[str]:
