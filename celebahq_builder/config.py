@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from celebahq.errors import CelebAHQError
 from celebahq.files import printable
 from celebahq.options import check_options
+from celebahq_builder.detectors import Detector
 from celebahq_builder.marks import Mark
 from celebahq_builder.sources.remote import url_of
 
@@ -94,7 +95,7 @@ class BuildConfig:
     max_invented: float | None = None
     """Most of a face, from brows to chin, that may; one of which more is missing is refused. Left out: 0.01 (ears
     and hair may be missing, no part of the face), and 1 with --image-list, which takes what it names."""
-    detector: Literal["auto", "hog", "cnn", "centerface"] = "auto"
+    detector: Detector = "auto"
     """Face detector. auto: dlib's HOG, and CenterFace where that finds none (with --faces all or center always); or
     one of them alone; or dlib's slower network, cnn, which also finds turned and covered faces."""
     landmarks_from: Literal["dlib68", "detector"] = "dlib68"

@@ -11,11 +11,11 @@ from PIL import Image
 from celebahq_builder import centerface
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.detections import Detection, box_around, is_new
+from celebahq_builder.detectors import FINDERS, Detector
 from celebahq_builder.dlib_faces import SEEN_EYES_PX, detect, detect_finer, five_points
 from celebahq_builder.landmark_bounds import check_landmarks, check_size, eye_distance
 
 Faces = Literal["largest", "all", "center"]
-Detector = Literal["hog", "cnn", "centerface", "auto"]
 LandmarksFrom = Literal["dlib68", "detector"]
 When = Literal["always", "no face", "nothing"]
 __all__ = ["Face", "check_landmarks", "check_size", "eye_distance", "find_faces"]
@@ -31,10 +31,9 @@ _MAX_FINER_PX = 2e8  # of the photo as HOG looks at it again for small faces: 20
 _CENTERFACE_EYES_PX = 9.0
 _MAX_CENTERFACE_PX = 5e7
 
-# Detector scores: below _CONFIDENT_SCORE, and in a tilted photo, three in four "faces" are shoes and sleeves; but on
-# these the readings of the landmarks do not agree with each other (see five_points), and on faces they do. On some
-# faces one of the four is astray, and only the other three have to agree (docs/photos.md, "Uncertain landmarks").
-_CONFIDENT_SCORE = {"dlib": 0.3, "centerface": 0.6}
+# Detector scores: below FaceFinder.confident_score, and in a tilted photo, three in four "faces" are shoes and sleeves;
+# but on these the readings of the landmarks do not agree with each other (see five_points), and on faces they do. On
+# some faces one of the four is astray, and only the other three have to agree (docs/photos.md, "Uncertain landmarks").
 _QUARTERS = (90, -90, 180)
 _TURNS = (0, 35, -35, *_QUARTERS)
 _TILTED = 60  # degrees; more than that nobody holds their head
@@ -198,7 +197,7 @@ def _evaluate_detection(
 ) -> Face | UnusablePhotoError | None:
     """Return the face, the reason why it cannot be used, or None where there is no face at all."""
     shape = image.height, image.width
-    sure = found.score >= _CONFIDENT_SCORE[found_by]
+    sure = found.score >= FINDERS[found_by].confident_score
     start, turned = found, _quarter(found.degrees)
     (x, y), half = found.centre - 0.5, found.side / 2
     box = (float(x - half), float(y - half), float(x + half), float(y + half))

@@ -9,6 +9,7 @@ import numpy as np
 
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
+from celebahq_builder.detectors import FINDERS
 from celebahq_builder.marks import marks_text
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
 from celebahq_builder.state.build_folder import encode_face
@@ -138,7 +139,7 @@ def _row_of_face(
     task: Task, stamp: FileStamp, photo: np.ndarray, face: "Face", facts: dict[str, Any]
 ) -> tuple[Row, bytes]:
     """Restore, align and score one face; return its row, and the face as it is stored."""
-    from celebahq_builder.align import plan_face
+    from celebahq_builder.align import crop_face, plan_face
     from celebahq_builder.coverage import inside_photo
     from celebahq_builder.mark_measures import measure_marks
     from celebahq_builder.perceptual_hash import perceptual_hash
@@ -146,9 +147,10 @@ def _row_of_face(
 
     size, resolution = photo.shape[1::-1], task.config.resolution
     crop = plan_face(size, face.landmarks, resolution, task.config.geometry)
-    image, face_to_score = _restore_and_align(photo, crop, task.config)
+    prepared = prepare(photo, crop, task.config)
+    image = crop_face(prepared.photo, prepared.crop)
     mask = inside_photo(crop.quad, size, resolution) if facts["padding"] else None
-    quality = quality_score(face_to_score, mask)
+    quality = quality_score(image if prepared.photo is prepared.clean else crop_face(prepared.clean, crop), mask)
     data = encode_face(image)
     row = Row(
         source=task.name,
@@ -168,27 +170,38 @@ def _row_of_face(
     return row, data
 
 
-def _restore_and_align(photo: np.ndarray, crop: "FaceCrop", config: BuildConfig) -> tuple[np.ndarray, np.ndarray]:
-    """The face, and what it is scored by: the same but for super-resolution, whose detail is no merit of the photo."""
-    from celebahq_builder.align import crop_face
+@dataclass(frozen=True)
+class Prepared:
+    """A photo after all that changes its pixels: a face is only cut out of it now.
 
+    photo, crop: what the face is cut out of. clean: (H, W, 3) uint8 in the frame of the original, what the face is
+    scored by; super-resolution, whose detail is no merit of the photo, is not in it. shown: what each stage made, for
+    report.html, as (name, (H, W, 3) uint8, (5, 2) landmarks in it).
+    """
+
+    photo: np.ndarray
+    crop: "FaceCrop"
+    clean: np.ndarray
+    shown: tuple[tuple[str, np.ndarray, np.ndarray], ...] = ()
+
+
+def prepare(photo: np.ndarray, crop: "FaceCrop", config: BuildConfig) -> Prepared:
+    """Take a photo through all stages that change its pixels, in order. (H, W, 3) uint8, and the crop planned in it."""
     if config.restore == "off":
-        face = crop_face(photo, crop)
-        return face, face
+        return Prepared(photo, crop, photo)
     from celebahq_builder.restore_face import restore_for
 
     restored = restore_for(config, photo, crop)
-    face = crop_face(restored.photo, restored.crop)
-    if not restored.enlarged:
-        return face, face
-    return face, crop_face(restored.clean, crop)
+    found = ("as found", photo, crop.landmarks), ("without JPEG artifacts", restored.clean, crop.landmarks)
+    enlarged = (("enlarged 4 times", restored.photo, restored.crop.landmarks),) if restored.enlarged else ()
+    return Prepared(restored.photo, restored.crop, restored.clean, (*found, *enlarged))
 
 
 def _remarks(face: "Face") -> str:
-    """What is odd about a face that is used: how the photo lies, and that CenterFace found it."""
+    """What is odd about a face that is used: how the photo lies, and that not the usual detector found it."""
     side = f"the photo lies on its side: found after {face.turned % 360} degrees to the left" if face.turned else ""
-    network = "found by CenterFace" if face.found_by == "centerface" else ""
-    return "; ".join(filter(None, (side, network)))
+    found = FINDERS[face.found_by].remark if face.found_by else ""
+    return "; ".join(filter(None, (side, found)))
 
 
 def refused(name: str, stamp: FileStamp, refusal: UnusablePhotoError, **facts) -> Row:

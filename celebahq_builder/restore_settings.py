@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from celebahq_builder.config import BuildConfig, BuildError
+from celebahq_builder.detectors import shipped_networks
 
 
 def resolve_auto(config: BuildConfig) -> tuple[BuildConfig, str]:
@@ -42,12 +43,13 @@ def resolve_auto(config: BuildConfig) -> tuple[BuildConfig, str]:
 
 
 def _detector_weights(config: BuildConfig) -> dict[str, str]:
-    if config.landmarks is not None or config.detector not in ("centerface", "auto"):
+    networks = shipped_networks(config.detector) if config.landmarks is None else []
+    if not networks:
         return {}
     from zoo.detector import checked_sha256, detector_folder
     from zoo.folder import ModelError
 
     try:
-        return {"centerface": checked_sha256(detector_folder())}
+        return {name: checked_sha256(detector_folder(name)) for name in networks}
     except ModelError as error:
         raise BuildError(f"--detector {config.detector}: {error}") from None

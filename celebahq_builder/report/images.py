@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from celebahq_builder.config import BuildConfig
+from celebahq_builder.process_photo import prepare
 from celebahq_builder.state.manifest import Row
 
 _QUAD_COLOR = (255, 200, 40)
@@ -27,23 +28,17 @@ def photo_image(photo: np.ndarray, height: int = 150) -> str:
 def stage_images(photo: np.ndarray, row: Row, config: BuildConfig, face: np.ndarray) -> list[tuple[str, str]]:
     """Return what the paper's Fig. 8 shows, each as (name, image).
 
-    The photo with its box; where it was restored, the part around the eyes before, between and after the networks; the
-    extended photo with its box; the face.
+    The photo with its box; the part around the eyes after each stage that changed pixels, as process_photo.prepare
+    names them; the extended photo with its box; the face.
     """
     from celebahq_builder.align import extend_as_planned, plan_face
 
-    landmarks, restored = np.array(row.landmarks), list[tuple[str, np.ndarray, np.ndarray]]()
+    landmarks = np.array(row.landmarks)
     crop = plan_face(photo.shape[1::-1], landmarks, config.resolution, config.geometry)
     images = [("photo", data_address(_with_box(photo, np.array(row.quad), landmarks)))]
-    if config.restore != "off":
-        from celebahq_builder.restore_face import restore_for
-
-        done = restore_for(config, photo, crop)
-        restored = [("as found", photo, landmarks), ("without JPEG artifacts", done.clean, landmarks)]
-        if done.enlarged:
-            restored.append(("enlarged 4 times", done.photo, done.landmarks))
-        photo, crop = done.photo, done.crop
-    images += [(name, _eyes(pixels, points)) for name, pixels, points in restored]
+    prepared = prepare(photo, crop, config)
+    images += [(name, _eyes(pixels, points)) for name, pixels, points in prepared.shown]
+    photo, crop = prepared.photo, prepared.crop
     extended, quad_in_extended = extend_as_planned(photo, crop.plan, crop.geometry)
     leaves = (crop.quad < 0).any() or (crop.quad > photo.shape[1::-1]).any()
     name = "extended by its mirror image" if leaves else "around the box"

@@ -1,11 +1,7 @@
 """What report.html says of licenses: of the models that a dataset was made with, and of its photographs."""
 
+from celebahq_builder.detectors import DETECTORS, terms_of
 from celebahq_builder.report.page import Section
-
-_FOUND = {
-    "centerface": "Faces were found by CenterFace",
-    "auto": "Faces were found by dlib's HOG detector and, where that found none, by CenterFace",
-}
 
 
 def licenses(detector: str | None, landmarks_from: str, restore: str) -> Section:
@@ -22,13 +18,9 @@ def licenses(detector: str | None, landmarks_from: str, restore: str) -> Section
             "commercial use; ask its publishers (Imperial College London) before any. A build with --landmarks does "
             "without the model, and so does one with --detector centerface --landmarks-from detector."
         )
-    if detector in _FOUND:
-        placed = ", which also placed the landmarks" if landmarks_from == "detector" else ""
-        terms.append(
-            f"{_FOUND[detector]}{placed} (MIT License, Copyright (c) 2019 StarClouds). It was trained on WIDER FACE, "
-            "photographs from the web that its publishers give out under CC BY-NC-ND 4.0; CenterFace's authors put no "
-            "such limit on it. Whether a network is bound by its training data is not settled; a lawyer may know."
-        )
+    placed = ", which also placed the landmarks" if landmarks_from == "detector" else ""
+    for brought in terms_of(detector) if detector is not None else ():
+        terms.append(f"Faces were found by {DETECTORS[detector].name}{placed} {brought}")
     if restore == "fast-free":
         terms.append(
             "The faces were restored by networks under the Apache License 2.0, trained only on pictures in the public "

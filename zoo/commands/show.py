@@ -13,7 +13,7 @@ from zoo.commands.listing import ABOUT, license_words
 from zoo.detector import CLASS
 from zoo.folder import WEIGHTS_NAMES, read_config
 from zoo.locate import locate
-from zoo.metrics import METRICS_NAME, metric_text, read_metrics, within_noise
+from zoo.metrics import METRICS_NAME, metric_of, read_metrics, within_noise
 from zoo.pull import license_of_weights
 from zoo.remote.cache import is_cached
 
@@ -100,7 +100,7 @@ def folder_lines(folder: Path) -> list[str]:
         *_plain("cite", config.get("citation")),
     ]
     for entry in read_metrics(folder):
-        lines.append(f"  {metric_text(entry['metric']).name} ({METRICS_NAME}):")
+        lines.append(f"  {metric_of(entry['metric']).name} ({METRICS_NAME}):")
         for title, key in (("model", "values"), ("noise floor", "noise_floor"), ("reals", "reals")):
             if isinstance(entry.get(key), dict):
                 numbers = ", ".join(f"{name} {_number(value)}" for name, value in entry[key].items())
