@@ -1,4 +1,4 @@
-"""The drills of kill_and_resume.py --ray: a build on two nodes of Ray on this machine loses a worker, a node, itself.
+"""The drills of kill_and_resume.py --ray: a build on two nodes of Ray on this machine loses workers, a node, itself.
 
 Run it in a network namespace with only the loopback up, or Ray takes the machine's outer address:
 
@@ -22,6 +22,19 @@ PATIENCE = 90.0
 
 TASKS = "ray::celebahq-build"
 """As processes at work for a build call themselves."""
+
+KILL_AFTER_FILE = """
+import os, pathlib, signal
+replace = pathlib.Path.replace
+def replaced(self, target):
+    found = replace(self, target)
+    if str(target).endswith(".faces.zip") and os.path.exists({armed!r}):
+        os.rename({armed!r}, {armed!r} + ".done")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return found
+pathlib.Path.replace = replaced
+"""
+"""What Python runs at the start of each process of the cluster: it ends the one that wrote faces, before it says so."""
 
 
 class Nodes:
@@ -83,7 +96,13 @@ def drills(
     Returns:
         (what was killed, the file that came out, what there is to say) of each.
     """
+    armed, site = folder / "armed", folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(KILL_AFTER_FILE.format(armed=str(armed)))
+    before = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(site), before)))
     generator, nodes, done = random.Random(seed), Nodes(), []
+    os.environ["PYTHONPATH"] = before
 
     def begin(name: str, options: list[str]) -> tuple[subprocess.Popen, Path, int]:
         """Start a build and wait for a moment in its first half."""
@@ -108,6 +127,12 @@ def drills(
         os.kill(generator.choice(processes(TASKS)), signal.SIGKILL)
         done.append(("a worker of Ray", output, f"{count} rows, {finish(process)}"))
 
+        process, output, count = begin("file", on_cluster)
+        armed.touch()
+        wait_until(lambda: not armed.exists() or process.poll() is not None)
+        killed = "with its file written" if armed.with_name("armed.done").exists() else "NO WORKER WROTE A FILE"
+        done.append(("a worker that had not told", output, f"{count} rows, {killed}, {finish(process)}"))
+
         process, output, count = begin("node", on_cluster)
         nodes.kill()
         done.append(("a node of two", output, f"{count} rows, {finish(process)}"))
@@ -117,8 +142,9 @@ def drills(
         process.wait()
         took = wait_until(lambda: not processes(TASKS))
         nodes.add()
-        again = subprocess.Popen(command(output, on_cluster), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        words = f"{count} rows, its tasks ended {took:.1f} s later; with one node more {finish(again)}"
+        in_shards = command(output, [*on_cluster, "--shards", "2"])
+        again = subprocess.Popen(in_shards, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        words = f"{count} rows, its tasks ended {took:.1f} s later; with one node more and --shards {finish(again)}"
         done.append(("the build on a cluster", output, words))
     finally:
         nodes.shutdown()

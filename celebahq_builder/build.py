@@ -26,7 +26,7 @@ from celebahq_builder.official.places import read_places
 from celebahq_builder.process_photos import Photos, count_reasons, limits, process_missing, process_photos
 from celebahq_builder.quality import SCORE_VERSION
 from celebahq_builder.report.summary import BuildResult, build_result, log_summary
-from celebahq_builder.restore_settings import resolve_auto
+from celebahq_builder.restore_settings import resolve_auto, restored_here
 from celebahq_builder.sources.input_photos import list_input, origin, photos_sha256
 from celebahq_builder.sources.remote import url_of
 from celebahq_builder.state.best_faces import Choice, with_outcomes, with_refusals
@@ -112,7 +112,8 @@ def build(config: BuildConfig) -> BuildResult:
         every_row = file_rows(rows, choice)
         if choice.kept and not _is_written(found, choice, every_row):
             attributes |= photo_digests(rows)
-            write_output(folder, config, choice, every_row, attributes, labels, replace=found.kind != "nothing")
+            replace = found.kind != "nothing"
+            write_output(folder, config, choice, every_row, attributes, labels, replace=replace, cluster=cluster)
         # The page about a file that stays as it was stays, too.
         from celebahq_builder.report.build_report import report_path
 
@@ -213,8 +214,9 @@ def _write_report(config: BuildConfig, rows: list[Row], choice: Choice) -> Path:
     try:
         kept, refused = shown_photos(rows, choice)
         with _kept_faces(config, choice) as (thumbnails, read_face):
-            tasks = [PhotoTask(row.source, config, row, read_face(row)) for row in kept]
-            tasks += [PhotoTask(row.source, config, row, None) for row in refused]
+            here = restored_here(config)
+            tasks = [PhotoTask(row.source, here, row, read_face(row)) for row in kept]
+            tasks += [PhotoTask(row.source, here, row, None) for row in refused]
             write_report(path, config, rows, choice, thumbnails, photo_images(config, tasks, limits(config)))
     except (OSError, BuildError):
         raise

@@ -128,7 +128,7 @@ class BuildConfig:
     ray: str | None = None
     """Work on a cluster of Ray (pip install 'celebahq[ray]'): auto, the one that this machine belongs to; HOST:PORT of
     its head; or local, a Ray of this machine's own with --workers cores. All nodes see --input under one path, or as a
-    URL."""
+    URL; where they see --output too, faces and shards are written by them."""
     photo_seconds: float = 300.0
     """Longest time for one photo; after that its process is replaced and the photo is left for another run."""
     photo_gib: float = 8.0

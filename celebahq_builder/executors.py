@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, cast
 
 from celebahq_builder.state.failure import WORKER_DIED, Failure, Limits, took_too_long, took_too_much
-from celebahq_builder.worker_process import WorkerNotStartedError, WorkerProcess, call_here
+from celebahq_builder.worker_process import Question, WorkerNotStartedError, WorkerProcess, call_here
 
 SLOW_SECONDS = 10.0
 """From here on an item is reported as slow, once a second."""
@@ -67,7 +67,7 @@ class _Job:
     item: Any
     second_try: bool
     began: float | None
-    """None while the worker is still loading what it needs, which is not the item's time."""
+    """None while the worker is still loading what it needs, or waits for an answer, which is not the item's time."""
 
     def seconds(self, now: float) -> float:
         return 0.0 if self.began is None else now - self.began
@@ -80,18 +80,23 @@ def run_in_processes(
     limits: Limits = _NO_LIMITS,
     on_slow: OnSlow = lambda slow: None,
     kept: list[WorkerProcess] | None = None,
+    answer: Callable[[Any], Any] | None = None,
 ) -> Generator[tuple[Any, Any], None, None]:
     """Yield (item, result) from processes. An item whose process dies is tried once more in a fresh one.
 
     Args:
         kept: idle workers of this function from an earlier call, used first; left in it are those of this one, for the
             next. None: all are stopped at the end.
+        answer: to what workers ask; called in a thread of its own. None: they cannot ask.
     """
     items = iter(items)
     idle: list[WorkerProcess] = [] if kept is None else kept
     busy: dict[Connection, _Job] = {}
     told = looked = time.monotonic()
     failed_starts = 0
+
+    def fresh() -> WorkerProcess:
+        return WorkerProcess(function, may_ask=answer is not None)
 
     def give(worker: WorkerProcess, item: Any, second_try: bool) -> None:
         busy[worker.connection] = _Job(worker, item, second_try, time.monotonic() if worker.is_ready else None)
@@ -100,7 +105,7 @@ def run_in_processes(
     try:
         while True:
             while len(busy) < workers and (item := next(items, _NO_MORE)) is not _NO_MORE:
-                give(idle.pop() if idle else WorkerProcess(function), item, False)
+                give(idle.pop() if idle else fresh(), item, False)
             if not busy:
                 return
             for connection in cast(list[Connection], wait(list(busy), _TICK)):
@@ -114,7 +119,7 @@ def run_in_processes(
                     failed_starts += 1
                     if failed_starts == _STARTS:
                         raise
-                    give(WorkerProcess(function), job.item, job.second_try)
+                    give(fresh(), job.item, job.second_try)
                     continue
                 except (EOFError, ConnectionError):
                     del busy[connection]
@@ -122,10 +127,14 @@ def run_in_processes(
                     if job.second_try:
                         yield job.item, Failure(WORKER_DIED, f"{death}, twice")
                     else:
-                        give(WorkerProcess(function), job.item, True)
+                        give(fresh(), job.item, True)
                     continue
                 if not was_ready:
                     job.began, failed_starts = time.monotonic(), 0
+                    continue
+                if isinstance(result, Question):
+                    assert answer is not None
+                    threading.Thread(target=_answer, args=(answer, job, result.asked), daemon=True).start()
                     continue
                 del busy[connection]
                 idle.append(job.worker)
@@ -148,6 +157,18 @@ def run_in_processes(
     finally:
         for worker in [*(idle if kept is None else []), *(job.worker for job in busy.values())]:
             worker.stop()
+
+
+def _answer(answer: Callable[[Any], Any], job: _Job, asked: Any) -> None:
+    """Send a worker the answer to its question; the time until then is not its item's."""
+    spent, job.began = job.seconds(time.monotonic()), None
+    try:
+        found = answer(asked)
+    except Exception as error:
+        found = error if isinstance(error, MemoryError) else RuntimeError(f"{type(error).__name__}: {error}")
+    job.began = time.monotonic() - spent
+    with contextlib.suppress(OSError):  # it was stopped meanwhile
+        job.worker.connection.send(found)
 
 
 def _passed(job: _Job, limits: Limits, now: float) -> Failure | None:

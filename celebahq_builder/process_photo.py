@@ -12,7 +12,9 @@ from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.detectors import FINDERS
 from celebahq_builder.marks import marks_text
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
+from celebahq_builder.stage_seconds import StageSeconds
 from celebahq_builder.state.build_folder import encode_face
+from celebahq_builder.state.face_files import FacePlace
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.masks import check_mask
 from celebahq_builder.thresholds import MAY_BE_INCLUDED, Thresholds
@@ -51,8 +53,10 @@ class Result:
     """What became of one photo."""
 
     rows: list[Row] = field(default_factory=list)
-    faces: dict[int, bytes] = field(default_factory=dict)
-    """Face index -> aligned face, losslessly compressed."""
+    faces: dict[int, bytes | FacePlace] = field(default_factory=dict)
+    """Face index -> aligned face, losslessly compressed; or where it lies, once a node of a cluster wrote it."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Stage -> how long it took."""
 
 
 def process_task(task: Task) -> Result:
@@ -63,19 +67,27 @@ def process_task(task: Task) -> Result:
     try:
         if stamp.num_bytes > LARGEST_FILE_BYTES:
             raise UnusablePhotoError("file too large", f"{stamp.num_bytes / 1e9:.1f} GB, at most 2 are expected")
-        data = read_photo(task.config.input, task.name)
+        clock = StageSeconds()
+        with clock.of("read"):
+            data = read_photo(task.config.input, task.name)
     except UnusablePhotoError as refusal:
         return Result([refused(task.name, stamp, refusal)])
-    return process_photo(task, stamp, data)
+    return process_photo(task, stamp, data, clock)
 
 
-def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
-    """Take one photo through all stages: decode, find faces, align, score. The same bytes give the same result."""
+def process_photo(task: Task, stamp: FileStamp, data: bytes, clock: StageSeconds | None = None) -> Result:
+    """Take one photo through all stages: decode, find faces, align, score. The same bytes give the same result.
+
+    Args:
+        clock: to which the time of each stage is added.
+    """
     from celebahq_builder.photos import decode_with_orientation
 
     facts: dict[str, Any] = {"source_sha256": hashlib.sha256(data).hexdigest()}
+    clock = clock or StageSeconds()
     try:
-        photo, orientation = decode_with_orientation(data, decoder=task.config.decoder)
+        with clock.of("decode"):
+            photo, orientation = decode_with_orientation(data, decoder=task.config.decoder)
         facts |= {
             "pixel_sha256": hashlib.sha256(photo.data).hexdigest(),
             "width": photo.shape[1],
@@ -84,11 +96,12 @@ def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
         if task.config.masks is not None:
             check_mask(task.config.masks, task.name, photo.shape[1::-1])
         thresholds = Thresholds(task.config, photo.shape[1::-1])
-        found = _find(task, photo, orientation, thresholds)
+        with clock.of("find"):
+            found = _find(task, photo, orientation, thresholds)
     except UnusablePhotoError as refusal:
-        return Result([refused(task.name, stamp, refusal, **facts)])
+        return Result([refused(task.name, stamp, refusal, **facts)], seconds=clock.seconds)
 
-    result = Result()
+    result = Result(seconds=clock.seconds)
     for index, face in enumerate(found):
         row_fields = {"rows": len(found), "face_index": index, **facts}
         row_fields["num_judged"] = thresholds.num_refused
@@ -99,7 +112,7 @@ def process_photo(task: Task, stamp: FileStamp, data: bytes) -> Result:
             about = thresholds.facts(face.face)
             result.rows.append(refused(task.name, stamp, face, **row_fields, **about))
             continue
-        row, data = _row_of_face(task, stamp, photo, face, thresholds.facts(face) | row_fields)
+        row, data = _row_of_face(task, stamp, photo, face, thresholds.facts(face) | row_fields, clock)
         result.rows.append(row)
         result.faces[index] = data
     return result
@@ -136,7 +149,7 @@ def _find(
 
 
 def _row_of_face(
-    task: Task, stamp: FileStamp, photo: np.ndarray, face: "Face", facts: dict[str, Any]
+    task: Task, stamp: FileStamp, photo: np.ndarray, face: "Face", facts: dict[str, Any], clock: StageSeconds
 ) -> tuple[Row, bytes]:
     """Restore, align and score one face; return its row, and the face as it is stored."""
     from celebahq_builder.align import crop_face, plan_face
@@ -147,11 +160,18 @@ def _row_of_face(
 
     size, resolution = photo.shape[1::-1], task.config.resolution
     crop = plan_face(size, face.landmarks, resolution, task.config.geometry)
-    prepared = prepare(photo, crop, task.config)
-    image = crop_face(prepared.photo, prepared.crop)
-    mask = inside_photo(crop.quad, size, resolution) if facts["padding"] else None
-    quality = quality_score(image if prepared.photo is prepared.clean else crop_face(prepared.clean, crop), mask)
-    data = encode_face(image)
+    with clock.of("restore"):
+        prepared = prepare(photo, crop, task.config)
+    with clock.of("align"):
+        image = crop_face(prepared.photo, prepared.crop)
+        face_to_score = image if prepared.photo is prepared.clean else crop_face(prepared.clean, crop)
+    with clock.of("score"):
+        mask = inside_photo(crop.quad, size, resolution) if facts["padding"] else None
+        quality = quality_score(face_to_score, mask)
+        marks = marks_text(measure_marks(photo, crop.quad, resolution))
+        look = perceptual_hash(image)
+    with clock.of("compress"):
+        data = encode_face(image)
     row = Row(
         source=task.name,
         source_bytes=stamp.num_bytes,
@@ -160,8 +180,8 @@ def _row_of_face(
         score=float(quality.score),
         breadth=float(quality.breadth),
         isotropy=float(quality.isotropy),
-        marks=marks_text(measure_marks(photo, crop.quad, resolution)),
-        perceptual_hash=perceptual_hash(image),
+        marks=marks,
+        perceptual_hash=look,
         place=task.place,
         face_sha256=hashlib.sha256(data).hexdigest(),
         detail=_remarks(face),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from celebahq.files import printable
 from celebahq.progress import progress
+from celebahq_builder.cluster.face_delivery import share_folder
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.executors import OnSlow, run
@@ -41,10 +42,23 @@ class Photos:
     cluster: "RayCluster | None" = None
     """Where --ray works; None: in processes of this machine."""
 
-    def outcomes(self, tasks: list[Task], note: Callable[[str], None]) -> Iterator[tuple[Task, Result | Failure]]:
-        """Yield every task with what became of it, in any order; note tells which photo takes long."""
+    def outcomes(
+        self,
+        tasks: list[Task],
+        note: Callable[[str], None],
+        folder: BuildFolder,
+        cutoff: Callable[[], float | None] = lambda: None,
+    ) -> Iterator[tuple[Task, Result | Failure]]:
+        """Yield every task with what became of it, in any order.
+
+        Args:
+            note: tells which photo takes long.
+            folder: into which a cluster writes faces.
+            cutoff: tells the least score with which a face may still be chosen; a cluster drops those below it.
+        """
         if self.cluster is not None:
-            return self.cluster.run(process_task, tasks, limits(self.config))
+            faces = share_folder(folder.faces)
+            return self.cluster.run(process_task, tasks, limits(self.config), faces, cutoff, restores=True)
         return run(process_task, tasks, self.config.workers, limits(self.config), say_slow(note))
 
     def task(self, name: str) -> Task:
@@ -62,7 +76,7 @@ def limits(config: BuildConfig) -> Limits:
 def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> list[Row]:
     """Process every photo that has no row yet; return the new rows.
 
-    At any moment at most config.keep aligned faces are on the disk.
+    At any moment at most config.keep aligned faces are on the disk; files that a cluster wrote may hold more.
     """
     config, lists = photos.config, photos.lists
     best, rows = BestFaces(config.keep, config.dedupe), []
@@ -73,10 +87,11 @@ def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> li
 
     done = {row.source for row in before}
     tasks = [photos.task(name) for name in photos.names if name not in done]
-    num_refused = sum(row.status == "refused" for row in before)
+    num_refused, left = sum(row.status == "refused" for row in before), len(tasks)
     with ManifestWriter(folder.manifest) as manifest, progress("photos", len(tasks)) as bar:
-        for task, outcome in photos.outcomes(tasks, bar.note):
+        for task, outcome in photos.outcomes(tasks, bar.note, folder, best.cutoff):
             result = _result(task, outcome)
+            folder.arrived(result.faces.values())
             # Faces first, their rows after them: a row in the manifest means that its face was on the disk.
             for row in result.rows:
                 if row.status == "refused":
@@ -88,11 +103,17 @@ def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> li
                 for other in evicted:
                     folder.remove_face(other)
                 if entered:
-                    folder.write_face(row, result.faces[row.face_index])
+                    folder.add_face(row, result.faces.get(row.face_index))
             manifest.append(result.rows)
             rows += result.rows
-            where = f"; {photos.cluster.state}" if photos.cluster is not None else ""
+            where = ""
+            if photos.cluster is not None:
+                left -= 1
+                photos.cluster.count(result.rows, result.seconds, len(best), left)
+                where = f"; {photos.cluster.state}"
             bar.advance(note=f"{len(best)} faces, {num_refused} refused{where}")
+    if photos.cluster is not None:
+        photos.cluster.tell_stages()
     return rows
 
 
@@ -135,8 +156,9 @@ def _process_again(folder: BuildFolder, photos: Photos, missing: list[Row], choi
     hashes = {row.source: row.source_sha256 for row in missing}
     tasks = [photos.task(name) for name in sorted(hashes)]
     with progress("photos to align again", len(tasks)) as bar:
-        for task, outcome in photos.outcomes(tasks, bar.note):
+        for task, outcome in photos.outcomes(tasks, bar.note, folder):
             result = _result(task, outcome)
+            folder.arrived(result.faces.values())
             if not isinstance(outcome, Failure) and result.rows[0].source_sha256 != hashes[task.name]:
                 raise BuildError(
                     f"{task.name}: the photo changed while the build was at work; run the same command again"
@@ -144,7 +166,7 @@ def _process_again(folder: BuildFolder, photos: Photos, missing: list[Row], choi
             again += result.rows
             for row in result.rows:
                 if row.key in kept and row.status == "aligned" and not folder.is_in_earlier_file(row):
-                    folder.write_face(row, result.faces[row.face_index])
+                    folder.add_face(row, result.faces[row.face_index])
             bar.advance()
     return again
 

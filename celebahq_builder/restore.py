@@ -7,6 +7,7 @@ import numpy as np
 
 from celebahq.device import choose_device
 from celebahq_builder.tiles import run_tiled
+from celebahq_builder.worker_process import ask, may_ask
 
 if TYPE_CHECKING:
     from zoo.restoration.checkerboard import CheckerboardFilter
@@ -43,7 +44,7 @@ def remove_artifacts(photo: np.ndarray, size: str = "full", device: str | None =
 
     from zoo.restoration.jpeg_blockiness import correction_weight
 
-    name, device = artifacts_name(size), str(choose_device(device))
+    name, device = artifacts_name(size), _chosen(device)
     _check(photo)
     share = correction_weight(photo)
     if not share:
@@ -72,9 +73,14 @@ def super_resolve(
         DeviceError: a device that is not here.
         zoo.weights.ModelError: the package was installed without its weights.
     """
-    name, device = superres_name(size, kind), str(choose_device(device))
+    name, device = superres_name(size, kind), _chosen(device)
     _check(photo)
     return _restore(photo, name, device)
+
+
+def _chosen(device: str | None) -> str:
+    """Return the device; on a node of a cluster whose networks are elsewhere, it need not be here."""
+    return str(device) if may_ask() else str(choose_device(device))
 
 
 def artifacts_name(size: str) -> str:
@@ -120,12 +126,13 @@ def _check(photo: np.ndarray) -> None:
 
 
 def _restore(photo: np.ndarray, name: str, device: str) -> np.ndarray:
-    network = load_network(name, device)
+    elsewhere = may_ask()
+    network = load_network(name, "cpu" if elsewhere else device)
     kind = name.partition("-")[0]
     is_gray = (photo[..., 0] == photo[..., 1]).all() and (photo[..., 1] == photo[..., 2]).all()
 
     def restore(images: np.ndarray) -> np.ndarray:
-        made = forward(network, images)
+        made = ask((name, images)) if elsewhere else forward(network, images)
         if is_gray:  # or it came back with tints of up to 14 gray levels
             made[:] = np.rint(made.mean(axis=3, dtype=np.float32, keepdims=True))
         return made

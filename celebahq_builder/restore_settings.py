@@ -30,7 +30,8 @@ def resolve_auto(config: BuildConfig) -> tuple[BuildConfig, str]:
     from zoo.restoration.weights import load_restoration, shipped_folder, weights_sha256
     from zoo.weights import ModelError
 
-    device: Literal["cpu", "cuda"] = "cuda" if choose_device(config.device).type == "cuda" else "cpu"
+    elsewhere = config.device == "cuda" and config.ray not in (None, "local")  # a GPU of the cluster, not one of here
+    device: Literal["cpu", "cuda"] = "cuda" if elsewhere or choose_device(config.device).type == "cuda" else "cpu"
     size = config.restore if config.restore != "auto" else "full" if device == "cuda" else "fast"
     try:
         folders = {name: shipped_folder(name) for name in (artifacts_name(size), superres_name(size))}
@@ -40,6 +41,15 @@ def resolve_auto(config: BuildConfig) -> tuple[BuildConfig, str]:
     except (ModelError, OSError) as error:
         raise BuildError(f"--restore {size}: {error}") from None
     return replace(config, restore=size, device=device), json.dumps(weights)
+
+
+def restored_here(config: BuildConfig) -> BuildConfig:
+    """Return the options with a device that is here, for the few photos that the page shows again."""
+    if config.restore == "off" or config.device != "cuda" or config.ray in (None, "local"):
+        return config
+    from celebahq.device import choose_device
+
+    return replace(config, device="cuda" if choose_device("auto").type == "cuda" else "cpu")
 
 
 def _detector_weights(config: BuildConfig) -> dict[str, str]:

@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,18 @@ _ONE_THREAD = dict.fromkeys(
 )
 _OUT_OF_MEMORY = re.compile(r"out of memory|(can't|cannot|could not|failed to) allocate|insufficient memory", re.I)
 _PR_SET_PDEATHSIG = 1
+_asks: Connection | None = None
 
 
 class WorkerNotStartedError(CelebAHQError, RuntimeError):
     """A worker ended before its first item: whatever the cause, it is no item's fault."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Comes through the pipe in place of a result: what a worker asks the process that started it."""
+
+    asked: Any
 
 
 class WorkerProcess:
@@ -38,9 +47,10 @@ class WorkerProcess:
 
     Args:
         function: of a module's top level. A tuple WORKER_IMPORTS beside it names modules to load before the first item.
+        may_ask: whether its questions are answered.
     """
 
-    def __init__(self, function: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Callable[[Any], Any], may_ask: bool = False) -> None:
         self.connection, theirs = Pipe()
         with theirs:
             self._process = subprocess.Popen(
@@ -49,7 +59,7 @@ class WorkerProcess:
                     sys.executable,
                     "-P",
                     "-c",
-                    f"from {__name__} import serve; serve({theirs.fileno()}, {os.getpid()})",
+                    f"from {__name__} import serve; serve({theirs.fileno()}, {os.getpid()}, {may_ask})",
                 ],
                 pass_fds=[theirs.fileno()],
                 env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(folder or "." for folder in sys.path)},
@@ -67,7 +77,7 @@ class WorkerProcess:
             self.connection.send((self._function, item))
 
     def receive(self) -> Any:
-        """Return the result, a Failure, or None where this only says that it is ready now.
+        """Return the result, a Failure, a Question, or None where this only says that it is ready now.
 
         Raises:
             EOFError, ConnectionError: it died at work.
@@ -133,10 +143,27 @@ def call_here(function: Callable[[Any], Any], item: Any) -> Any:
         return Failure(WORKER_DIED, f"it ran out of memory: {error}".removesuffix(": "))
 
 
-def serve(descriptor: int, parent: int) -> None:
+def may_ask() -> bool:
+    """Say whether this process is a worker whose questions are answered."""
+    return _asks is not None
+
+
+def ask(question: Any) -> Any:
+    """Return what the process that started this worker answers; raise what it answers where that is an exception."""
+    assert _asks is not None
+    _asks.send(Question(question))
+    answer = _asks.recv()
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def serve(descriptor: int, parent: int, asks: bool = False) -> None:
     """Work off what comes through the pipe until it is closed; the body of a worker process."""
+    global _asks
     _end_with(parent)
     connection, function = Connection(descriptor), None
+    _asks = connection if asks else None
     with contextlib.suppress(EOFError, ConnectionError):  # the build ended
         while True:
             name, item = connection.recv()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celebahq_builder.cluster.node_facts import differences, node_facts
+from celebahq_builder.cluster.restorer import Restorers
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.sources.remote import url_of
 
@@ -32,9 +33,10 @@ def cluster_of(config: BuildConfig) -> "AbstractContextManager[RayCluster | None
     config = seen_by_nodes(config)
     paths = {"--input": config.input, "--masks": config.masks}
     local = {flag: path for flag, path in paths.items() if path is not None and not url_of(path)}
-    if config.device == "cuda":
+    on_gpu = config.device == "cuda" and config.restore != "off"
+    if on_gpu:
         _log.info("--ray: GPUs of different kinds make faces that agree within one gray level")
-    return RayCluster(address, config.workers, local, on_gpu=config.device == "cuda")
+    return RayCluster(address, config.workers, local, Restorers() if on_gpu else None)
 
 
 def seen_by_nodes(config: BuildConfig) -> BuildConfig:

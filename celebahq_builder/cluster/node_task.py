@@ -8,23 +8,29 @@ import atexit
 import contextlib
 import itertools
 import platform
+import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from celebahq_builder.cluster.face_delivery import FaceFolder, deliver, drop_hopeless, in_transit
 from celebahq_builder.cluster.node_facts import node_facts, why_unfit
 from celebahq_builder.executors import run_in_processes
-from celebahq_builder.state.failure import Limits
+from celebahq_builder.state.face_files import FILE_BYTES
+from celebahq_builder.state.failure import Failure, Limits
 from celebahq_builder.worker_process import WorkerNotStartedError, WorkerProcess
 
 TASK_SECONDS = 30.0
-TASK_BYTES = 64 << 20
+TASK_BYTES = FILE_BYTES
 """A task returns when it has worked so long, or made faces of so many bytes: what is left is handed out again."""
 
-_kept: dict[Callable[[Any], Any], list[WorkerProcess]] = {}
-"""The worker of this process for each function, from task to task: loading the libraries takes seconds."""
+_kept: dict[tuple[Callable[[Any], Any], bool], list[WorkerProcess]] = {}
+"""The worker of this process for each function, from task to task: loading the libraries takes seconds.
+
+By whether it asks for restoration, too.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,8 @@ class Demands:
     """node_facts() of the driver."""
     paths: Mapping[str, Path] = field(default_factory=dict)
     """Flag -> what it names and every node must see under the same path."""
+    faces: FaceFolder | None = None
+    """Where the faces go; None: back with the rows."""
 
 
 @dataclass(frozen=True)
@@ -44,27 +52,67 @@ class Unfit:
     message: str
 
 
+@dataclass(frozen=True)
+class Done:
+    """What a task returns."""
+
+    results: list[Any]
+    unseen: str = ""
+    """Why the faces come along with their rows, where they were to be written on the node."""
+
+
 def process_batch(
-    function: Callable[[Any], Any], items: tuple[Any, ...], limits: Limits, demands: Demands
-) -> list[Any] | Unfit:
-    """Return function(item), or a Failure, of the first items: at least one, all where time and room are enough."""
+    function: Callable[[Any], Any],
+    items: tuple[Any, ...],
+    limits: Limits,
+    demands: Demands,
+    cutoff: float | None = None,
+    restorers: Sequence[Any] = (),
+) -> Done | Unfit:
+    """Return function(item), or a Failure, of the first items: at least one, all where time and room are enough.
+
+    Args:
+        cutoff: the least score with which a face may still be chosen; None: all may.
+        restorers: actors that restore for the photos of this task, in turns.
+    """
     if why := _why_unfit(demands):
         return Unfit(why)
     results: list[Any] = []
     began, num_bytes = time.monotonic(), 0
     try:
-        kept = _kept.setdefault(function, [])
-        with contextlib.closing(run_in_processes(function, items, 1, limits, kept=kept)) as done:
-            for _, result in done:
+        kept = _kept.setdefault((function, bool(restorers)), [])
+        answer = _ask_in_turns(restorers) if restorers else None
+        with contextlib.closing(run_in_processes(function, items, 1, limits, kept=kept, answer=answer)) as done:
+            for item, result in done:
                 results.append(result)
-                num_bytes += sum(map(len, getattr(result, "faces", {}).values()))
+                if cutoff is not None and not isinstance(result, Failure):
+                    drop_hopeless(item, result, cutoff)
+                num_bytes += in_transit(result)
                 if time.monotonic() - began > TASK_SECONDS or num_bytes > TASK_BYTES:
                     break
     except WorkerNotStartedError as error:
         last = str(error).strip().splitlines()[-1]
         remedy = "install there what the driver has, pip install -c constraints.txt 'celebahq[ray]'"
         return Unfit(f"--ray: got a worker that could not start on node {platform.node()} ({last}); {remedy}")
-    return results
+    if demands.faces is None:
+        return Done(results)
+    unseen = deliver([item.name for item in items[: len(results)]], results, demands.faces)
+    return Done(results, unseen and f"node {platform.node()} cannot write into {demands.faces.path} ({unseen})")
+
+
+def _ask_in_turns(restorers: Sequence[Any]) -> Callable[[Any], Any]:
+    import ray
+    from ray.exceptions import RayTaskError
+
+    turns = itertools.cycle(random.sample(restorers, len(restorers)))
+
+    def restore(asked: Any) -> Any:
+        try:
+            return ray.get(next(turns).restore.remote(*asked))
+        except RayTaskError as error:
+            raise error.cause from None
+
+    return restore
 
 
 def _why_unfit(demands: Demands) -> str:

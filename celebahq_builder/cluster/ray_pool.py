@@ -4,37 +4,31 @@ import contextlib
 import importlib
 import logging
 import os
-import re
 import shutil
 import socket
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from celebahq.errors import CelebAHQError
 from celebahq.files import lock
-from celebahq_builder.cluster.batches import IN_FLIGHT, TaskLostError, run_in_batches
+from celebahq_builder.cluster.batches import IN_FLIGHT, run_in_batches
+from celebahq_builder.cluster.build_metrics import BuildMetrics
+from celebahq_builder.cluster.face_delivery import FaceFolder
 from celebahq_builder.cluster.node_facts import node_facts
-from celebahq_builder.cluster.node_task import TASK_BYTES, Demands, Unfit, process_batch
+from celebahq_builder.cluster.node_task import TASK_BYTES, Demands
+from celebahq_builder.cluster.ray_tasks import ClusterError, RayPool
+from celebahq_builder.cluster.restorer import Restorers
 from celebahq_builder.state.failure import Limits
+from celebahq_builder.state.manifest import Row
 
-RETRIES = 3
-"""Of a task whose process or node ended, by Ray itself."""
-_LOOK_SECONDS = 5.0  # between two counts of the nodes
 _SHIPPED = ("celebahq", "celebahq_builder", "zoo")
 _STORE_BYTES = 2_000_000_000
 """Most of the object store of "local": macOS allows no more, and Ray refuses 10 GB where /dev/shm is small."""
 _PREFIX, _LOCK = "celebahq-", "build.lock"
 _LONGEST_ROOT = 20  # Ray's sockets lie 80 characters below it, and a socket's path may have 103
-_RESUME = "run the same command again to continue"
 
 _log = logging.getLogger("celebahq.build")
-
-
-class ClusterError(CelebAHQError):
-    """Ray is not there, cannot be reached, or a node of it is not fit; the message is one line for the user."""
 
 
 class RayCluster:
@@ -45,21 +39,28 @@ class RayCluster:
             machine belongs to; or HOST:PORT of its head.
         workers: cores that "local" takes.
         paths: flag -> path that every node must see.
-        on_gpu: whether a task takes a part of a GPU.
+        restorers: how those are placed that restore for the tasks; None: each task restores its own photos, if any.
 
     Raises:
         ClusterError: Ray is not installed.
     """
 
-    def __init__(self, address: str, workers: int, paths: Mapping[str, Path], on_gpu: bool = False) -> None:
+    def __init__(
+        self, address: str, workers: int, paths: Mapping[str, Path], restorers: Restorers | None = None
+    ) -> None:
         if importlib.util.find_spec("ray") is None:
             raise ClusterError("--ray: got no package ray, expected it; pip install 'celebahq[ray]'")
-        self._address, self._workers, self._on_gpu = address, workers, on_gpu
-        self._paths = paths
+        self._address, self._workers, self._paths = address, workers, paths
+        self._restorers = restorers
+        self.restorers: list[Any] = []
+        """Those that are placed."""
         self._folder: Path | None = None
         self._joined = False
-        self.state = ""
-        """How many nodes and tasks are at work, for the progress line."""
+        self.at_work = ""
+        """How many nodes and tasks are, in words."""
+        self._metrics: BuildMetrics | None = None
+        self.told: set[str] = set()
+        """What was said of nodes already."""
 
     def __enter__(self) -> "RayCluster":
         return self
@@ -73,8 +74,21 @@ class RayCluster:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._lock.close()
 
-    def run(self, function: Callable[[Any], Any], items: Iterable[Any], limits: Limits) -> Iterator[tuple[Any, Any]]:
+    def run(
+        self,
+        function: Callable[[Any], Any],
+        items: Iterable[Any],
+        limits: Limits,
+        faces: FaceFolder | None = None,
+        cutoff: Callable[[], float | None] = lambda: None,
+        restores: bool = False,
+    ) -> Iterator[tuple[Any, Any]]:
         """Yield (item, function(item) or a Failure) as they are ready, in any order: executors.run on the cluster.
+
+        Args:
+            faces: where nodes that see it put the faces of their results.
+            cutoff: tells the least score with which a face may still be chosen.
+            restores: whether the function restores photos.
 
         Raises:
             ClusterError: no cluster, or a node that is not fit.
@@ -84,7 +98,25 @@ class RayCluster:
             return iter(())
         if not self._joined:
             self._join()
-        return run_in_batches(items, _RayPool(self, function, limits, Demands(node_facts(), self._paths), self._on_gpu))
+        demands = Demands(node_facts(), self._paths, faces)
+        restorers = self._restorers if restores else None
+        return run_in_batches(items, RayPool(self, function, limits, demands, restorers, cutoff))
+
+    @property
+    def state(self) -> str:
+        """What is at work, and what a photo takes in the slowest stages, for the progress line."""
+        slowest = self._metrics.slowest() if self._metrics is not None else ""
+        return "; ".join(filter(None, (self.at_work, slowest and f"a photo: {slowest}")))
+
+    def count(self, rows: Sequence[Row], seconds: Mapping[str, float], held: int, left: int) -> None:
+        """Count one photo that is done, as BuildMetrics.photo does."""
+        if self._metrics is not None:
+            self._metrics.photo(rows, seconds, held, left)
+
+    def tell_stages(self) -> None:
+        """Log how much of the work each stage was."""
+        if self._metrics is not None and (stages := self._metrics.stages()):
+            _log.info(f"of {sum(self._metrics.seconds.values()):,.0f} core-seconds: {stages}")
 
     def _join(self) -> None:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before the import: no step of ours sends telemetry
@@ -108,11 +140,9 @@ class RayCluster:
             ray.init(**options)
         except Exception as error:  # whatever Ray raises: no cluster, another version, a socket that cannot be made
             raise ClusterError(_why_not_joined(self._address, error)) from None
+        import ray.util.metrics
 
-
-def gpu_share(gpus: float, cores: int) -> float:
-    """Return what part of a GPU each task takes where every core is to have one at work; Ray counts ten thousandths."""
-    return min(1.0, int(gpus / max(cores, 1) * 10_000) / 10_000)
+        self._metrics = BuildMetrics(ray.util.metrics)
 
 
 def _own_folder() -> tuple[Path, IO]:
@@ -158,75 +188,3 @@ def _why_not_joined(address: str, error: Exception) -> str:
         )
     remedy = "start the build on a node of the cluster" if address != "local" else "try without --ray"
     return f"--ray: got {type(error).__name__} from Ray for {address} ({words[:300]}), expected to join it; {remedy}"
-
-
-class _RayPool:
-    """Tasks of process_batch on Ray's nodes: a Pool of run_in_batches."""
-
-    def __init__(
-        self, cluster: RayCluster, function: Callable[[Any], Any], limits: Limits, demands: Demands, on_gpu: bool
-    ) -> None:
-        import ray
-
-        self._ray, self._cluster = ray, cluster
-        self._given = (function, limits, demands)
-        self._on_gpu = on_gpu
-        self._cores, self._nodes, self._looked = 0, 0, -_LOOK_SECONDS
-        self._task = ray.remote(process_batch)
-
-    def cores(self) -> int:
-        if time.monotonic() - self._looked > _LOOK_SECONDS:
-            self._looked = time.monotonic()
-            alive = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-            self._nodes = sum(resources.get("CPU", 0) > 0 for resources in alive)
-            self._cores = int(sum(resources.get("CPU", 0) for resources in alive))
-            share = gpu_share(sum(resources.get("GPU", 0) for resources in alive), self._cores) if self._on_gpu else 0.0
-            self._options: dict[str, Any] = {"num_cpus": 1, "name": "celebahq-build"}
-            self._options |= {"num_gpus": share} if share else {}
-        return self._cores
-
-    def start(self, items: tuple[Any, ...]) -> Any:
-        function, limits, demands = self._given
-        # One alone was in a task that Ray tried so often already.
-        options = self._options | {"max_retries": RETRIES if len(items) > 1 else 1}
-        return self._task.options(**options).remote(function, items, limits, demands)
-
-    def wait(self, tasks: list[Any], seconds: float) -> list[Any]:
-        at_work = f"{min(len(tasks), self._cores)} tasks" if self._nodes else "waiting for a node"
-        self._cluster.state = f"{self._nodes} node{'s' if self._nodes != 1 else ''}, {at_work}"
-        # Not fetched before it is asked for: results that wait stay on the nodes that made them.
-        return self._ray.wait(tasks, num_returns=1, timeout=seconds, fetch_local=False)[0]
-
-    def results(self, task: Any) -> list[Any]:
-        errors = self._ray.exceptions
-        lost = (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError, errors.ObjectLostError)
-        try:
-            results = self._ray.get(task)
-        except lost as error:
-            raise TaskLostError(_how_lost(error)) from None
-        except errors.RuntimeEnvSetupError as error:
-            words = " ".join(str(error).split())[:300]
-            raise ClusterError(f"--ray: got a node that cannot take this package ({words}); {_RESUME}") from None
-        except errors.LocalRayletDiedError:
-            raise ClusterError(f"--ray: got the end of Ray on this machine, expected it to run on; {_RESUME}") from None
-        except errors.RayTaskError as error:
-            if (missing := re.search(r"No module named '[^']+'", str(error))) is None:
-                raise
-            raise ClusterError(
-                f"--ray: got a node without a package ({missing[0]}), expected those of the machine where the build "
-                "was started; pip install -c constraints.txt 'celebahq[ray]' there"
-            ) from None
-        if isinstance(results, Unfit):
-            raise ClusterError(results.message)
-        return results
-
-    def cancel(self, tasks: list[Any]) -> None:
-        for task in tasks:
-            with contextlib.suppress(Exception):  # Ray may have gone; it would begin anew
-                if self._ray.is_initialized():
-                    self._ray.cancel(task, force=True)
-
-
-def _how_lost(error: Exception) -> str:
-    kinds = {"NodeDiedError": "its node went away", "OutOfMemoryError": "its node ran out of memory"}
-    return kinds.get(type(error).__name__, "the process of its task ended")

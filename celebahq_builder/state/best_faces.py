@@ -72,6 +72,13 @@ class BestFaces:
         self._add(row)
         return True, evicted, None
 
+    def cutoff(self) -> float | None:
+        """Return the score below which no face is taken in just now; None where places are free, or a list orders."""
+        if len(self) < self._keep or not self._order:
+            return None
+        worst = self._rows[self._order[-1][1:]]
+        return worst.score if worst.place is None else None
+
     def rows(self) -> list[Row]:
         """Return the faces held now, best first."""
         return sorted(self._rows.values(), key=rank)

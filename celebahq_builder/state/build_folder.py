@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from celebahq.files import PARTIAL, lock, partial_path, printable, write_atomic
 from celebahq_builder.config import BuildError
 from celebahq_builder.state.earlier_faces import EarlierFaces
+from celebahq_builder.state.face_files import PROBE, FaceFiles, FacePlace, read_face_at
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.shard_files import ShardFiles
 
@@ -28,6 +30,8 @@ class BuildFolder:
         self.path = path
         self.manifest = path / "manifest.jsonl"
         self.faces = path / "faces"
+        self.files = FaceFiles(self.faces)
+        """What tasks of a cluster wrote there."""
         self._lock_path = path / "lock"
         self.shards = ShardFiles(path.with_name(path.name.removesuffix(".build")))
         """Of the output."""
@@ -72,13 +76,26 @@ class BuildFolder:
         name = hashlib.sha256(row.source.encode("utf-8", "surrogateescape")).hexdigest()[:32]
         return self.faces / f"{name}-{row.face_index}.webp"
 
+    def arrived(self, faces: Iterable[bytes | FacePlace]) -> None:
+        """Take note of the faces of a photo, before add_face says which of them are held."""
+        for face in faces:
+            if isinstance(face, FacePlace):
+                self.files.arrived(face.file)
+
+    def add_face(self, row: Row, face: bytes | FacePlace | None) -> None:
+        """Hold a face, compressed or in a file that arrived; None: a cluster dropped it, and it is made again."""
+        if isinstance(face, FacePlace):
+            self.files.add(row, face)
+        elif face is not None:
+            self.write_face(row, face)
+
     def write_face(self, row: Row, data: bytes) -> None:
         with write_atomic(self.face_path(row)) as file:
             file.write(data)
 
     def has_face(self, row: Row) -> bool:
         """Say whether the face is on the disk: in the file that is extended, or here."""
-        return self.is_in_earlier_file(row) or self._is_here(row)
+        return self.is_in_earlier_file(row) or self.files.place(row) is not None or self._is_here(row)
 
     def is_in_earlier_file(self, row: Row) -> bool:
         return self.earlier is not None and self.earlier.has(row)
@@ -96,10 +113,12 @@ class BuildFolder:
         """Return the (R, R, 3) uint8 face of a row; BuildError where the file was damaged since it was written."""
         if self.earlier is not None and self.earlier.has(row):
             return self.earlier.read(row)
-        path = self.face_path(row)
-        data = path.read_bytes()
+        place = self.files.place(row)
+        path = self.face_path(row) if place is None else self.faces / place.file
+        data = path.read_bytes() if place is None else read_face_at(self.faces, place)
         if row.face_sha256 and hashlib.sha256(data).hexdigest() != row.face_sha256:
-            path.unlink()
+            self.files.forget(path.name)
+            path.unlink(missing_ok=True)
             raise BuildError(
                 f"{path}: got other bytes than were written (a power cut?), so it is removed; "
                 "run the same command again to make this face anew"
@@ -107,18 +126,21 @@ class BuildFolder:
         return decode_face(data)
 
     def remove_face(self, row: Row) -> None:
+        self.files.remove(row)
         self.face_path(row).unlink(missing_ok=True)
 
     def remove_all_faces_but(self, rows: list[Row]) -> None:
-        """Remove what a killed build left half written or was about to remove."""
+        """Remove what a killed build left half written or was about to remove, and files that no row speaks of."""
+        self.files.keep_only(rows)
         wanted = {self.face_path(row).name for row in rows}
         for path in self.faces.iterdir():
             if path.name not in wanted and path.suffix in (".webp", PARTIAL):
-                path.unlink()
+                path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Remove the folder: only what this program put there, should anybody have added something."""
         self.remove_all_faces_but([])
+        (self.faces / PROBE).unlink(missing_ok=True)
         self.shards.sweep()
         self.manifest.unlink(missing_ok=True)
         partial_path(self.manifest).unlink(missing_ok=True)

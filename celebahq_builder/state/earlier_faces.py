@@ -1,5 +1,7 @@
 """The faces of the finished file that a build extends: what need not be rendered again."""
 
+import copy
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,12 @@ class EarlierFaces:
         except DatasetError as error:
             raise BuildError(f"{error}; move it away, and the same command makes all faces anew") from None
         return np.ascontiguousarray(face.transpose(1, 2, 0))
+
+    def only(self, rows: Iterable[Row]) -> "EarlierFaces":
+        """Return what reads these alone, small enough to be sent to another process."""
+        some = copy.copy(self)
+        some._faces = {row.key: self._faces[row.key] for row in rows if self.has(row)}
+        return some
 
     def close(self) -> None:
         self._dataset.close()

@@ -2,26 +2,29 @@
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from celebahq.files import printable
 from celebahq.progress import Progress, progress
+from celebahq_builder.cluster.face_delivery import share_folder
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.hdf5 import DatasetWriter, level_resolutions
-from celebahq_builder.hdf5_format.face_record import FaceRecord, face_columns
+from celebahq_builder.hdf5_format.face_record import face_columns
 from celebahq_builder.hdf5_format.join_shards import JoiningWriter, ShardWriter, set_digest, shard_attributes
 from celebahq_builder.hdf5_format.partial_file import require_room
 from celebahq_builder.hdf5_format.rows import Rows
 from celebahq_builder.hdf5_format.shards import SHARD_ATTRIBUTE, bounds
-from celebahq_builder.pyramid import pyramid
 from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.manifest import Row
-from celebahq_builder.state.masks import face_mask
 from celebahq_builder.state.photo_labels import PhotoLabels
+from celebahq_builder.state.shards_on_cluster import shard_job, write_on_cluster
+from celebahq_builder.state.write_shard import record_of, write_faces
+
+if TYPE_CHECKING:
+    from celebahq_builder.cluster.ray_pool import RayCluster
 
 _log = logging.getLogger("celebahq.build")
 
@@ -35,11 +38,16 @@ def write_output(
     labels: PhotoLabels | None,
     *,
     replace: bool,
+    cluster: "RayCluster | None" = None,
 ) -> None:
     """Write the file; it takes its name, from one that it replaces too, only once it is whole.
 
+    Args:
+        cluster: whose nodes write shards.
+
     Raises:
         OSError: as of DatasetWriter.
+        BuildError: a face is damaged, or a node failed.
     """
     path = config.output.resolve() if config.output.is_symlink() else config.output  # a link to another disk stays one
     table = None if labels is None else labels.of([row.source for row in choice.kept])
@@ -51,11 +59,11 @@ def write_output(
         if config.shards is None:
             folder.shards.retire()
             options |= {"attributes": attributes, "labels": table, "rows": rows, "replace": replace}
-            _write_faces(path, folder, config, choice.kept, bar, DatasetWriter, **options)
+            write_faces(path, folder, config, choice.kept, bar, DatasetWriter, **options)
         else:
-            columns = face_columns([_record(row) for row in choice.kept], len(choice.kept))
+            columns = face_columns([record_of(row) for row in choice.kept], len(choice.kept))
             digest = set_digest(attributes, columns, table, config.compression, config.shards_of(len(choice.kept)))
-            names = _write_shards(folder, config, choice.kept, bar, attributes, table, digest, options)
+            names = _write_shards(folder, config, choice.kept, bar, attributes, table, digest, options, cluster)
             options |= {"labels": table, "rows": rows, "replace": replace, "columns": columns}
             options["attributes"] = attributes | shard_attributes({}, digest)
             with JoiningWriter(path, config.resolution, len(choice.kept), names, **options):
@@ -72,6 +80,7 @@ def _write_shards(
     labels: np.ndarray | None,
     digest: str,
     options: dict[str, Any],
+    cluster: "RayCluster | None",
 ) -> list[str]:
     """Write the shards that a build that was ended has not completed; return the names of all."""
     count = config.shards_of(len(kept))
@@ -81,49 +90,18 @@ def _write_shards(
         faces = sum(places[k][1] - places[k][0] for k in missing)
         require_room(folder.shards.output, faces * sum(3 * r * r for r in level_resolutions(config.resolution)))
     _log.info(f"{printable(config.output)}: {count:,} shards, the first is {printable(shards[0].name)}")
-    for k, (first, stop) in enumerate(places):
-        if k not in missing:
-            bar.advance(stop - first)
-            continue
+    bar.advance(len(kept) - sum(places[k][1] - places[k][0] for k in missing))
+
+    def options_of(k: int) -> dict[str, Any]:
+        first, stop = places[k]
         its = options | {"attributes": shard_attributes(attributes, digest) | {SHARD_ATTRIBUTE: k}}
-        its["labels"] = None if labels is None else labels[first:stop]
-        _write_faces(shards[k], folder, config, kept[first:stop], bar, ShardWriter, **its)
+        return its | {"labels": None if labels is None else labels[first:stop]}
+
+    if cluster is not None and not config.output.is_symlink():  # the target of a link may be this machine's alone
+        shared = share_folder(folder.faces)
+        jobs = [shard_job(shared, folder, config, shards[k], kept[slice(*places[k])], options_of(k)) for k in missing]
+        written = write_on_cluster(cluster, jobs, bar)
+        missing = [k for k in missing if shards[k].name not in written]
+    for k in missing:
+        write_faces(shards[k], folder, config, kept[slice(*places[k])], bar, ShardWriter, **options_of(k))
     return [shard.name for shard in shards]
-
-
-def _write_faces(
-    path: Path,
-    folder: BuildFolder,
-    config: BuildConfig,
-    kept: Sequence[Row],
-    bar: Progress,
-    kind: type[DatasetWriter],
-    **options: Any,
-) -> None:
-    compression = None if config.compression == "none" else config.compression
-    with kind(path, config.resolution, len(kept), compression=compression, **options) as writer:
-        for row in kept:
-            mask = None
-            if config.masks is not None:
-                mask = face_mask(config.masks, row, config.resolution, config.geometry)
-            writer.write(pyramid(folder.read_face(row)), _record(row), mask)
-            bar.advance()
-
-
-def _record(row: Row) -> FaceRecord:
-    return FaceRecord(
-        source=row.source,
-        source_sha256=row.source_sha256,
-        pixel_sha256=row.pixel_sha256,
-        face_index=row.face_index,
-        scale=row.scale,
-        landmarks=np.array(row.landmarks, np.float32),
-        quad=np.array(row.quad),
-        score=row.score,
-        breadth=row.breadth,
-        isotropy=row.isotropy,
-        padding=row.padding,
-        invented=row.invented,
-        marks=row.marks,
-        idx=row.place,
-    )

@@ -17,7 +17,7 @@ from PIL import Image
 from celebahq.errors import DeviceError
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError
-from celebahq_builder.restore_settings import resolve_auto
+from celebahq_builder.restore_settings import resolve_auto, restored_here
 from zoo.detector import checked_sha256, detector_folder
 from zoo.restoration.weights import shipped_folder
 
@@ -169,3 +169,7 @@ def test_cuda_where_there_is_none_is_refused(photos, tmp_path):
         resolve_auto(options(photos, tmp_path / "f.h5", device="cuda"))
     config, _ = resolve_auto(options(photos, tmp_path / "f.h5", device="auto", restore="auto"))
     assert (config.device, config.restore) == ("cpu", "fast")
+    with pytest.raises(DeviceError, match="finds no CUDA device here"):
+        resolve_auto(options(photos, tmp_path / "f.h5", device="cuda", ray="local"))
+    config, _ = resolve_auto(options(photos, tmp_path / "f.h5", device="cuda", ray="auto"))
+    assert (config.device, restored_here(config).device) == ("cuda", "cpu"), "the cluster's GPUs; for the page, none"

@@ -3,6 +3,7 @@
 Ray runs in namespaces of its own, where only the loopback is up, and whose processes end with the test.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -85,8 +86,10 @@ def test_worker_node_and_build_may_be_killed_and_the_file_is_the_same(run, tmp_p
     process = run([*benchmark, "--program", BUILD], seconds_a_photo=0.08)
     output, errors = process.communicate(timeout=400)
     lines = output.strip().splitlines()
-    assert process.returncode == 0 and len(lines) == 4, output + errors
-    for line, what in zip(lines, ("a worker", "a node", "the build on", "the build with"), strict=True):
+    assert process.returncode == 0 and len(lines) == 5, output + errors
+    drills = ("a worker of", "a worker that had not told: ", "a node", "the build on", "the build with")
+    assert "with its file written" in lines[1]
+    for line, what in zip(lines, drills, strict=True):
         assert line.startswith(f"killed {what}") and line.endswith("datasets that differ: none")
         assert "ended well" in line
 
@@ -141,3 +144,56 @@ def test_ctrl_c_ends_ray_and_removes_its_folder(run, tmp_path):
     assert first == "130 celebahq-build: interrupted; run the same command again to continue", errors
     assert second == "0 []"
     assert not output.exists()
+
+
+def test_photos_restored_by_actors_give_the_file_of_one_process_and_share_batches(run, tmp_path):
+    folder, local, ray = tmp_path / "photos", tmp_path / "local.h5", tmp_path / "ray.h5"
+    folder.mkdir()
+    examples = ROOT / "examples" / "in-the-wild"
+    for name in ("henner.jpg", *(f"copy {i}.jpg" for i in range(7))):  # tiles of equal size are what goes together
+        shutil.copy(examples / (name if name == "henner.jpg" else "giunchedi.jpg"), folder / name)
+    words = ["--input", folder, "--resolution", 128, "--restore", "fast", "--device", "cpu", "--detector", "hog"]
+    for program, output, more in (
+        (["-m", "celebahq_builder"], local, ("--workers", 1)),
+        ([BUILD.with_name("drill_restore.py")], ray, ("--ray", "local", "--workers", 2)),
+    ):
+        process = run([*program, *words, "--dedupe", "off", "--output", output, *more])
+        told, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    (sizes,) = json.loads(told.strip().splitlines()[-1])
+    assert contents(ray) == contents(local)
+    assert sum(sizes) >= 8 and max(sizes) > 1, sizes
+
+
+STORE = """
+import os, pathlib, subprocess, sys
+import boto3
+from moto.server import ThreadedMotoServer
+
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+host, port = server.get_host_and_port()
+os.environ |= {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_ACCESS_KEY_ID": "test"}
+os.environ |= {"AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+client = boto3.client("s3")
+client.create_bucket(Bucket="photos")
+for path in pathlib.Path(sys.argv[1]).iterdir():
+    client.upload_file(str(path), "photos", f"wild/{path.name}")
+sys.exit(subprocess.run([sys.executable, *sys.argv[2:]]).returncode)
+"""
+
+
+def test_photos_from_a_store_by_nodes_into_shards_give_the_file_of_a_folder(run, tmp_path):
+    pytest.importorskip("moto.server")
+    folder, local, ray = tmp_path / "photos", tmp_path / "local.h5", tmp_path / "ray.h5"
+    folder.mkdir()
+    for path in sorted((ROOT / "examples" / "in-the-wild").glob("*.jpg"))[:4]:
+        shutil.copy(path, folder)
+    script = tmp_path / "store.py"
+    script.write_text(STORE)
+    words = ["-m", "celebahq_builder", "--resolution", 64, "--restore", "off", "--detector", "hog"]
+    more = ["--input", "s3://photos/wild", "--output", ray, "--ray", "local", "--workers", 2, "--shards", 2]
+    for command in ([*words, "--input", folder, "--output", local], [script, folder, *words, *more]):
+        _, errors = run(command).communicate(timeout=200)
+    assert sorted(path.name for path in tmp_path.glob("ray-0*")) == [f"ray-0000{k}-of-00002.h5" for k in (0, 1)], errors
+    assert contents(ray) == contents(local)

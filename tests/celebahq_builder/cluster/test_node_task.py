@@ -46,7 +46,7 @@ def functions(tmp_path, monkeypatch):
 
 def batch(functions, function, numbers, limits=Limits(), demands=None):  # noqa: B008
     items = tuple(functions.Item(f"{number}.jpg", number) for number in numbers)
-    return process_batch(getattr(functions, function), items, limits, demands or Demands(node_facts()))
+    return process_batch(getattr(functions, function), items, limits, demands or Demands(node_facts())).results
 
 
 def test_worker_is_kept_from_task_to_task_and_replaced_when_a_photo_kills_it(functions):

@@ -13,16 +13,16 @@ from celebahq_builder.cluster import ray_pool
 from celebahq_builder.cluster.batches import TaskLostError
 from celebahq_builder.cluster.build_cluster import cluster_of, seen_by_nodes, tell_other_machine
 from celebahq_builder.cluster.node_facts import node_facts
-from celebahq_builder.cluster.node_task import Unfit
+from celebahq_builder.cluster.node_task import Done, Unfit
 from celebahq_builder.cluster.ray_pool import (
     ClusterError,
     RayCluster,
     _knock,
     _own_folder,
-    _RayPool,
     _why_not_joined,
-    gpu_share,
 )
+from celebahq_builder.cluster.ray_tasks import RayPool
+from celebahq_builder.cluster.restorer import Restorers
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.state.failure import Limits
 
@@ -130,18 +130,29 @@ class FakeRay:
     ],
 )
 def test_end_of_a_task_is_told_from_a_node_that_will_not_do(name, words, kind, line):
-    pool = object.__new__(_RayPool)
+    pool = object.__new__(RayPool)
     pool._ray = FakeRay()
     with pytest.raises(kind) as raised:
         pool.results(getattr(FakeRay.exceptions, name)(words))
     assert str(raised.value).startswith(line) and "\n" not in str(raised.value)
     with pytest.raises(ClusterError, match="unfit"):
         pool.results(Unfit("unfit"))
-    assert pool.results([1, 2]) == [1, 2]
+    assert pool.results(Done([1, 2])) == [1, 2]
+
+
+def test_node_that_cannot_write_beside_the_output_is_told_once(logged):
+    pool = object.__new__(RayPool)
+    pool._ray, pool._cluster = FakeRay(), SimpleNamespace(told=set())
+    why = "node b cannot write into /out/f.h5.build/faces (No such file or directory)"
+    assert pool.results(Done([1], why)) == [1] and pool.results(Done([2], why)) == [2]
+    assert [record.getMessage() for record in logged] == [
+        f"--output: {why}, so its faces come over the network; --output on storage that all nodes see under one path "
+        "spares that"
+    ]
 
 
 def test_fault_of_ours_in_a_task_is_not_hidden():
-    pool = object.__new__(_RayPool)
+    pool = object.__new__(RayPool)
     pool._ray = FakeRay()
     with pytest.raises(FakeRay.exceptions.RayTaskError):
         pool.results(FakeRay.exceptions.RayTaskError("KeyError: 'x'"))
@@ -173,11 +184,26 @@ def test_folder_of_a_killed_build_is_removed_and_one_at_work_stays(tmp_path, mon
     busy.communicate("\n")
 
 
-@pytest.mark.parametrize(
-    ("gpus", "cores", "share"), [(1, 6, 0.1666), (8, 96, 0.0833), (2, 2, 1.0), (8, 2, 1.0), (0, 4, 0)]
-)
-def test_tasks_of_all_cores_fit_onto_the_gpus(gpus, cores, share):
-    assert gpu_share(gpus, cores) == share and share * cores <= max(gpus, cores)
+@pytest.mark.parametrize(("gpus", "placed"), [(0, 1), (0.4, 1), (1, 2), (8, 16)])
+def test_restorers_fill_the_gpus_and_one_waits_where_there_is_none(gpus, placed):
+    pool, given = object.__new__(RayPool), []
+
+    def place(**options):
+        return SimpleNamespace(remote=lambda device: given.append((device, options["num_gpus"])) or len(given))
+
+    pool._ray = SimpleNamespace(remote=lambda kind: SimpleNamespace(options=place))
+    pool._cluster = SimpleNamespace(restorers=[])
+    for _ in range(2):
+        pool._place_restorers(Restorers(), gpus)
+    assert given == [("cuda", 0.5)] * placed and len(pool._cluster.restorers) == placed
+    assert pool._waits_for_gpu == (gpus < 0.5)
+
+
+def test_restorers_are_for_builds_that_restore_on_a_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(ray_pool.importlib.util, "find_spec", lambda name: "found")
+    for device, restore, there in (("cuda", "fast", True), ("cuda", "off", False), ("cpu", "fast", False)):
+        with cluster_of(BuildConfig(input=tmp_path, ray="local", device=device, restore=restore)) as cluster:
+            assert (cluster._restorers is not None) == there
 
 
 def test_rows_of_another_machine_are_told_on_resume(logged):
