@@ -107,6 +107,8 @@ class TrainConfig:
     """Update both networks from one minibatch, each before it sees the other's update (the CIFAR-10 run)."""
     gp_weight: float = 10.0
     """Weight of the gradient penalty (lambda); with r3gan the gamma of R1 and R2, half of which multiplies each."""
+    penalty_interval: int = 1
+    """Iterations from one penalty to the next, which counts as many times (lazy regularization, StyleGAN2)."""
     gp_target: float = 1.0
     """Slope that the penalty wants (gamma)."""
     drift: float = 0.001
@@ -190,7 +192,7 @@ class TrainConfig:
                 _check_table(f"--{_flag(name)}", value)
         positive = ("minibatch", "learning_rate", "latent_size", "fmap_base", "fmap_max", "tick_kimg", "gp_target",
                     "checkpoint_ticks", "keep_checkpoints", "epsilon", "metrics_kimg", "n_critic",
-                    "discriminator_divisor")  # fmt: skip
+                    "discriminator_divisor", "penalty_interval")  # fmt: skip
         for name in positive:
             if getattr(self, name) <= 0:
                 raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected more than 0")
@@ -260,7 +262,7 @@ def check_losses(config: TrainConfig) -> None:
     """Raise TrainError where an option of the loss or the order of updates would do nothing, or contradicts another."""
     fields = TrainConfig.__dataclass_fields__
     if config.loss == "lsgan":
-        for name in ("gp_weight", "gp_target", "drift"):
+        for name in ("gp_weight", "gp_target", "drift", "penalty_interval"):
             if getattr(config, name) not in (0, fields[name].default):
                 raise TrainError(
                     f"--{_flag(name)}: got {getattr(config, name)}, expected nothing: lsgan has no such term"

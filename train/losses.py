@@ -20,20 +20,28 @@ def gradient_penalty(gradient: Tensor, target: float) -> Tensor:
 
 
 def discriminator_loss(
-    real_scores: Tensor, fake_scores: Tensor, gradient: Tensor, *, gp_weight: float, gp_target: float, drift: float
+    real_scores: Tensor,
+    fake_scores: Tensor,
+    gradient: Tensor | None,
+    *,
+    gp_weight: float,
+    gp_target: float,
+    drift: float,
 ) -> Tensor:
     """Return the critic's loss of each sample, (N,) float32: reals up, fakes down, unit slope between, no drift from 0.
 
     Args:
         real_scores: (N,) float32.
         fake_scores: (N,) float32.
-        gradient: (N, C, H, W) at the mixed images.
+        gradient: (N, C, H, W) at the mixed images; None: this minibatch is not penalized.
         gp_weight: lambda of the paper, 10.
         gp_target: slope wanted between reals and fakes, 1.
         drift: epsilon_drift of the paper, 0.001, on the squared scores of the reals.
     """
-    penalty = gradient_penalty(gradient, gp_target)
-    return fake_scores - real_scores + gp_weight * penalty + drift * real_scores.square()
+    loss = fake_scores - real_scores
+    if gradient is not None:
+        loss = loss + gp_weight * gradient_penalty(gradient, gp_target)
+    return loss + drift * real_scores.square()
 
 
 def generator_loss(fake_scores: Tensor) -> Tensor:

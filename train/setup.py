@@ -159,6 +159,7 @@ def step_settings(config: TrainConfig) -> Settings:
     return Settings(
         gp_weight=config.gp_weight,
         gp_target=config.gp_target,
+        penalty_interval=config.penalty_interval,
         drift=config.drift,
         mirror=config.mirror,
         n_critic=config.n_critic,

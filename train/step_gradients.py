@@ -56,7 +56,7 @@ def discriminator_gradient(
     # What it is shown goes through it as one batch: fewer, larger kernels; minibatch stddev keeps the sets apart. The
     # penalized gradient is at mixtures, whose score does not count, or at reals and fakes themselves.
     reals = prepare_reals(batch.reals, noise.mirror if settings.mirror else None, alpha)
-    at_mixtures = settings.loss == "wgan-gp"
+    at_mixtures = settings.loss == "wgan-gp" and settings.penalized
     with torch.no_grad():
         fakes = nets.generator(noise.z_d, d_labels, resolution=resolution, alpha=alpha)
         # Real i, fake i and what lies between them are transformed alike.
@@ -65,27 +65,36 @@ def discriminator_gradient(
         shown = [reals, fakes, torch.lerp(reals, fakes, noise.mix.to(fakes.dtype))] if at_mixtures else [reals, fakes]
         merged = shown if nets.discriminator.config.has_adjoint else shown[:2]
         images = torch.cat(merged).contiguous(memory_format=torch.channels_last)  # as the weights lie
-    tape: list[Tensor] = []
+    tape: list[Tensor] | None = [] if settings.penalized else None
     layer_noise = None if noise.layers is None else LayerNoise(noise.layers[:2].flatten(0, 1))
     scores, logits = scores_of(nets.discriminator, images, alpha, len(merged), tape, layer_noise)
     real_scores, fake_scores = scores[:n], scores[n : 2 * n]
+    slopes = None
+    if tape is not None and settings.loss != "lsgan":
+        slopes = input_gradients(nets.discriminator, shown[2:] if at_mixtures else shown, tape, n, alpha)
+    gp_weight = settings.gp_weight * settings.penalty_interval  # for those in between as well
+    penalty = torch.zeros_like(real_scores)
     if settings.loss == "lsgan":
-        penalty = torch.zeros_like(real_scores)
         loss = least_squares_loss(real_scores, fake_scores)
     elif settings.loss == "r3gan":
-        slopes = input_gradients(nets.discriminator, shown, tape, n, alpha)
-        penalty = squared_norm(slopes[0]) + squared_norm(slopes[1])
-        loss = relativistic_loss(real_scores, fake_scores) + settings.gp_weight / 2 * penalty
+        loss = relativistic_loss(real_scores, fake_scores)
+        if slopes:
+            penalty = squared_norm(slopes[0]) + squared_norm(slopes[1])
+            loss = loss + gp_weight / 2 * penalty
     else:
-        slopes = input_gradients(nets.discriminator, shown[2:], tape, n, alpha)
-        penalty = gradient_penalty(slopes[0].detach(), settings.gp_target)
-        weights = {"gp_weight": settings.gp_weight, "gp_target": settings.gp_target, "drift": settings.drift}
-        loss = discriminator_loss(real_scores, fake_scores, slopes[0], **weights)
+        gradient = slopes[0] if slopes else None
+        weights = {"gp_weight": gp_weight, "gp_target": settings.gp_target, "drift": settings.drift}
+        loss = discriminator_loss(real_scores, fake_scores, gradient, **weights)
+        if gradient is not None:
+            penalty = gradient_penalty(gradient.detach(), settings.gp_target)
+    if slopes and settings.penalty_interval > 1:
+        penalty = penalty * settings.penalty_interval  # statistics are means over all
     if logits is not None and batch.labels is not None and d_labels is not None:
         loss = loss + label_loss(logits[:n], batch.labels) + label_loss(logits[n : 2 * n], d_labels)
     d_loss = split.mean(loss)
     gradients = torch.autograd.grad(d_loss, nets.d_flat.active(resolution), allow_unused=True)
-    tape.clear()  # the activations of three minibatches, which G's step would find in its way
+    if tape:
+        tape.clear()  # the activations of three minibatches, which G's step would find in its way
     kept = reals if settings.loss == "r3gan" else None
     seen = Seen(d_loss.detach(), real_scores.detach(), fake_scores.detach(), penalty.detach(), kept)
     return nets.d_flat.flatten(gradients, resolution), seen

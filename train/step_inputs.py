@@ -25,6 +25,9 @@ class Settings:
     n_critic: int = 1
     simultaneous: bool = False
     lsgan_noise: str = "output"
+    penalty_interval: int = 1
+    penalized: bool = True
+    """Whether this iteration has the gradient penalty, weighted by the interval; the others have none."""
 
 
 @dataclass(frozen=True)

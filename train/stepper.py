@@ -9,6 +9,7 @@ from train.compiled import forget_shapes
 from train.config import TrainConfig, TrainError
 from train.data import RealFaces
 from train.distributed import ALONE, Ranks, Split
+from train.lazy_penalty import Turns
 from train.memory import OutOfMemoryError, is_out_of_memory, release, room_beside_step
 from train.minibatch import split_of
 from train.power_ema import PowerAverages
@@ -46,7 +47,7 @@ class Stepper:
         """The shape after whose first step there was room for the data, or not."""
         self._too_few_parts: dict[int, int] = {}
         """By resolution, the parts of a minibatch for which memory was too small."""
-        self._graphed_step: GraphedStep | None = None
+        self._turns: Turns | None = None
 
     def advance(self, growth: Growth) -> tuple[int, float]:
         """Show the next minibatch; return how many images it had, and the learning rate.
@@ -100,7 +101,7 @@ class Stepper:
     @property
     def intact(self) -> bool:
         """Whether networks and optimizers stand between two iterations; not where memory ran out within one."""
-        return self._graphed_step is None or self._graphed_step.intact
+        return self._turns is None or self._turns.intact
 
     def _divide(self, growth: Growth) -> None:
         """Show minibatches of this resolution in more parts from here on.
@@ -141,27 +142,30 @@ class Stepper:
             state.stage = growth.stage
         fading = growth.alpha < 1
         if self._shape != (growth.resolution, split, fading):
-            self._shape = (growth.resolution, split, fading)
-            self._graphed_step = None  # frees the graph of the one before
+            self._shape, self._turns = (growth.resolution, split, fading), None  # frees the graphs of the one before
             if config.compile:
                 forget_shapes()
             captured = config.capture and self.device.type == "cuda"
             of_state = (state.ada, split, state.d_average)
-            fixed = (self.alpha if fading else 1.0, state.statistics, step_settings(config), captured, *of_state)
+            alpha = self.alpha if fading else 1.0
             if self.device.type == "cuda":
                 torch.cuda.reset_peak_memory_stats(self.device)
-            self._graphed_step = GraphedStep(state.nets, state.active_optimizers, *fixed)
+            first = (state.nets, state.active_optimizers, alpha, state.statistics)
+            self._turns = Turns(
+                lambda settings: GraphedStep(*first, settings, captured, *of_state), step_settings(config)
+            )
         return split
 
     def _show(self, resolution: int) -> None:
-        assert self._graphed_step is not None and self._shape is not None, "made by _enter"
+        assert self._turns is not None and self._shape is not None, "made by _enter"
         config, nimg, split = self.config, self.state.nimg, self._shape[1]
         images = split.total * config.n_critic
         batch = self.data.batch(resolution, nimg, images)
         channels = self.state.nets.discriminator.config.noise_channels if config.noisy_layers else 0
         sizes = (images, config.latent_size, config.augments, channels)
         noise = draw_noise(self._random, config.seed, nimg, *sizes)
-        self._graphed_step(batch, noise.share(self._ranks.rank, self._ranks.count, split.contiguous))
-        if self._held != self._shape:  # once a shape, after its first step: now its peak is known
+        count = nimg // images
+        self._turns.at(count)(batch, noise.share(self._ranks.rank, self._ranks.count, split.contiguous))
+        if self._held != self._shape and self._turns.penalizes(count):  # once a shape: now the step's peak is known
             self._held = self._shape
             self.data.hold(lambda: room_beside_step(self.device, config.capture))

@@ -11,6 +11,7 @@ from train.capture import GraphedStep
 from train.config import TrainConfig
 from train.cost import Cost
 from train.kernels import use_fused_kernels
+from train.lazy_penalty import Turns
 from train.memory import is_out_of_memory, release
 from train.randomness import Noise, draw_noise
 from train.reference_step import ReferenceStep
@@ -64,13 +65,16 @@ class TimedStep:
         statistics = torch.zeros(len(STATISTICS), device=device)
         fading = fading and architecture.resolution > 4
         alpha = torch.full((), 0.5, device=device) if fading else 1.0
-        self._iteration: Callable[[Batch, Noise], Any]
+        self._at: Callable[[int], Callable[[Batch, Noise], Any]]
         if reference:
             step = ReferenceStep(config, nets.generator, nets.discriminator, architecture.resolution)
-            self._iteration = lambda batch, noise: step(batch, noise, 0.5 if fading else 1.0)
+            self._at = lambda count: lambda batch, noise: step(batch, noise, 0.5 if fading else 1.0)
         else:
-            of_run = (alpha, statistics, step_settings(config), captured)
-            self._iteration = GraphedStep(nets, optimizers, *of_run, ada=self._ada, d_average=d_average)
+            of_state = {"ada": self._ada, "d_average": d_average}
+            self._at = Turns(
+                lambda settings: GraphedStep(nets, optimizers, alpha, statistics, settings, captured, **of_state),
+                step_settings(config),
+            ).at
         self._random = torch.Generator(device)
         shape = (size, architecture.image_channels, architecture.resolution, architecture.resolution)
         self._reals = torch.randint(0, 256, shape, dtype=torch.uint8, device=device, generator=self._random)
@@ -83,7 +87,7 @@ class TimedStep:
         for _ in range(count):
             sizes = (self._size, self._latent_size, self._augmented, self._channels)
             noise = draw_noise(self._random, 0, self._shown, *sizes)
-            self._iteration(Batch(self._reals, self._label, self._label), noise)
+            self._at(self._shown)(Batch(self._reals, self._label, self._label), noise)
             self._shown += 1
         _wait(self._device)
         return (time.perf_counter() - began) / count
@@ -109,7 +113,8 @@ def time_first_levels(
         if seconds is None:  # said in earnest when the run itself has no memory
             break
         cost.estimated(resolution, seconds / cost.minibatch[resolution] / config.n_critic * 1000)
-        if time.perf_counter() - began + 12 * seconds > PROBE_SECONDS:  # the next takes up to four times as long
+        tried = 1 + 2 * config.penalty_interval
+        if time.perf_counter() - began + 4 * tried * seconds > PROBE_SECONDS:  # the next takes up to four times as long
             break
     release(device)
 
@@ -121,7 +126,8 @@ def _time_one(
     try:
         step = TimedStep(config, architecture, size, precision, False, device)
         step.seconds(1)
-        return min(step.seconds(1), step.seconds(1))
+        turns = config.penalty_interval
+        return min(step.seconds(turns), step.seconds(turns))
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
