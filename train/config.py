@@ -1,19 +1,14 @@
 """TrainConfig: every option of `python -m train`, its default, unit and meaning; printed and saved with the run."""
 
-import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
-from celebahq.errors import CelebAHQError
 from celebahq.options import check_options
-from zoo.metrics import WHILE_TRAINING
-
-
-class TrainError(CelebAHQError):
-    """A mistake that the user can mend; the message is one line."""
+from train.config_checks import TrainError as TrainError  # whom all of train raises is known from here
+from train.config_checks import check_values, names_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +171,9 @@ class TrainConfig:
     """Thousands of images between two measurements; each is taken at the first tick after, and at the end."""
     metrics_images: int = 16384
     """Images, and as many reals, of a measurement; fewer are faster, and have a higher noise floor."""
+    wandb: Annotated[str | None, tyro.conf.arg(metavar="PROJECT")] = None
+    """Show the run in this project (or ENTITY/PROJECT) of Weights & Biases, too: curves, grids, options; a resume goes
+    on there, --wandb none ends that. Needs the extra wandb, and its login or WANDB_MODE=offline."""
     resident_gib: float | Literal["auto"] = "auto"
     """A level of the file up to this size is held in the device's memory, a larger one is read ahead from disk. auto:
     on CUDA what the first step at a resolution leaves free, but for a tenth of the memory; on a CPU 16."""
@@ -183,48 +181,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         check_options(self)
         object.__setattr__(self, "metrics", names_of(self.metrics))
-        if unknown := [name for name in self.metrics if name not in WHILE_TRAINING]:
-            raise TrainError(f"--metrics: got {unknown[0]!r}, expected some of {' '.join(WHILE_TRAINING)}")
-        for name, value in asdict(self).items():
-            if isinstance(value, float) and not math.isfinite(value):
-                raise TrainError(f"--{_flag(name)}: got {value}, expected a finite number")
-            if name.endswith("_at"):
-                _check_table(f"--{_flag(name)}", value)
-        positive = ("minibatch", "learning_rate", "latent_size", "fmap_base", "fmap_max", "tick_kimg", "gp_target",
-                    "checkpoint_ticks", "keep_checkpoints", "epsilon", "metrics_kimg", "n_critic",
-                    "discriminator_divisor", "penalty_interval")  # fmt: skip
-        for name in positive:
-            if getattr(self, name) <= 0:
-                raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected more than 0")
-        if self.discriminator_kimg is not None and self.discriminator_kimg < 0:
-            raise TrainError(f"--discriminator-kimg: got {self.discriminator_kimg}, expected 0 or more")
-        if self.augment_kimg is not None and self.augment_kimg <= 0:
-            raise TrainError(f"--augment-kimg: got {self.augment_kimg}, expected more than 0")
-        not_negative = ("stable_kimg", "fade_kimg", "gp_weight", "drift", "ema_kimg", "rampup_kimg", "image_ticks",
-                        "seed", "generator_slope", "minibatch_discrimination")  # fmt: skip
-        for name in not_negative:
-            if getattr(self, name) < 0:
-                raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected 0 or more")
-        if self.compile and self.kernels == "fused":
-            raise TrainError("--kernels: got fused with --compile, expected one of the two; leave out --kernels")
-        if self.grow and self.stable_kimg + self.fade_kimg <= 0:
-            raise TrainError("--stable-kimg and --fade-kimg: both 0, it would never grow; use --no-grow to start big")
-        if self.resolution is not None and (self.resolution < 4 or self.resolution & (self.resolution - 1)):
-            raise TrainError(f"--resolution: got {self.resolution}, expected a power of two from 4")
-        if self.total_kimg is not None and self.total_kimg <= 0:
-            raise TrainError(f"--total-kimg: got {self.total_kimg}, expected more than 0")
-        if self.max_batch_per_gpu is not None and self.max_batch_per_gpu < 1:
-            raise TrainError(f"--max-batch-per-gpu: got {self.max_batch_per_gpu}, expected at least 1")
-        if self.metrics_images < 2:
-            raise TrainError(f"--metrics-images: got {self.metrics_images}, expected at least 2")
-        check_losses(self)
-        if self.generator_norm == "batch" and self.pixelnorm != "none" and not self.init:
-            raise TrainError(f"--generator-norm batch: got --pixelnorm {self.pixelnorm} too, expected none")
-        if self.resident_gib != "auto" and self.resident_gib < 0:
-            raise TrainError(f"--resident-gib: got {self.resident_gib}, expected auto, or 0 or more")
-        for name in ("beta1", "beta2", "ema_beta"):
-            if not 0 <= (getattr(self, name) or 0) < 1:
-                raise TrainError(f"--{_flag(name)}: got {getattr(self, name)}, expected from 0 to below 1")
+        check_values(self)
 
     @property
     def noisy_layers(self) -> bool:
@@ -256,45 +213,3 @@ class TrainConfig:
             else value
             for name, value in asdict(self).items()
         }
-
-
-def check_losses(config: TrainConfig) -> None:
-    """Raise TrainError where an option of the loss or the order of updates would do nothing, or contradicts another."""
-    fields = TrainConfig.__dataclass_fields__
-    if config.loss == "lsgan":
-        for name in ("gp_weight", "gp_target", "drift", "penalty_interval"):
-            if getattr(config, name) not in (0, fields[name].default):
-                raise TrainError(
-                    f"--{_flag(name)}: got {getattr(config, name)}, expected nothing: lsgan has no such term"
-                )
-    elif config.lsgan_noise != fields["lsgan_noise"].default:
-        raise TrainError(f"--lsgan-noise: got {config.lsgan_noise} with --loss {config.loss}, expected --loss lsgan")
-    if config.discriminator_divisor > 1 and config.variant != "mnist1k":
-        raise TrainError(f"--discriminator-divisor: got it with --variant {config.variant}, expected mnist1k")
-    if config.minibatch_discrimination and config.variant == "mnist1k":
-        raise TrainError(
-            "--minibatch-discrimination: got it with --variant mnist1k, expected 0: it has no layer for it"
-        )
-    if config.simultaneous and config.n_critic > 1:
-        raise TrainError(f"--simultaneous: got --n-critic {config.n_critic}, expected 1: both see the same minibatch")
-
-
-def names_of(metrics: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names of --metrics, which are given as words, or with commas, or both; each once."""
-    words = [metrics] if isinstance(metrics, str) else metrics
-    return tuple(dict.fromkeys(name.strip() for word in words for name in word.split(",") if name.strip()))
-
-
-def _check_table(flag: str, table: tuple[tuple[int, float], ...]) -> None:
-    """Raise TrainError unless every pair is a resolution, once, and a positive number."""
-    for resolution, value in table:
-        if resolution < 4 or resolution & (resolution - 1):
-            raise TrainError(f"{flag}: got resolution {resolution}, expected a power of two from 4")
-        if not 0 < value < math.inf:
-            raise TrainError(f"{flag}: got {value} at {resolution}, expected more than 0")
-    if len(dict(table)) < len(table):
-        raise TrainError(f"{flag}: got a resolution twice, expected each once")
-
-
-def _flag(name: str) -> str:
-    return name.replace("_", "-")

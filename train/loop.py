@@ -35,7 +35,7 @@ def train(config: TrainConfig, given: frozenset[str] | None = None) -> TrainResu
     with (
         joined() as ranks,
         started(config, given, ranks) as run,
-        report_of(ranks, run.facts.config.run_folder, run.state.nimg, run.plan.total_kimg) as report,
+        report_of(ranks, run.facts.config, run.state.nimg, run.plan.total_kimg) as report,
         StopSignals(report.info) as stopped,
     ):
         stepper = Stepper(run.state, run.facts.config, run.data, report.info, ranks)

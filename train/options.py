@@ -19,14 +19,14 @@ FIXED = ("preset", "seed", "init", "resolution", "stable_kimg", "fade_kimg", "gr
 UNRECORDED = ("dataset", "outdir", "name", "device", "resident_gib", "capture", "keep_checkpoints",
               "checkpoint_ticks", "checkpoint_minutes", "tick_kimg", "tick_kimg_at", "image_ticks", "total_kimg",
               "metrics", "metrics_kimg", "metrics_images", "precision", "max_batch_per_gpu", "kernels",
-              "compile")  # fmt: skip
+              "compile", "wandb")  # fmt: skip
 """Where files lie, how often something is shown, how long it goes on: nothing that belongs into a run's history."""
 
 NEVER_KEPT = ("dataset", "outdir", "name", "device")
 """What a resumed run takes from the command line even where nothing is given: they are of this machine."""
 
-NOT_PUBLISHED = ("dataset", "preset", "outdir", "name")
-"""Where the files lie on one machine, and what is said first."""
+NOT_PUBLISHED = ("dataset", "preset", "outdir", "name", "wandb")
+"""Where the files lie on one machine, whose account shows it, and what is said first."""
 
 
 def flag(name: str) -> str:

@@ -17,6 +17,7 @@ from train.distributed import Ranks, share
 from train.minibatch import check_minibatches
 from train.plan import Plan, make_plan, with_augmentation
 from train.report.report import LOG
+from train.report.wandb_run import wandb_project
 from train.setup import architecture_of, choose_precision, make_networks
 from train.state.initial import Initial, growth_of_checkpoint, read_initial, start_of
 from train.state.run_folder import dataset_fingerprint, lock_run_folder, resume, run_of_the_same_faces, write_options
@@ -72,6 +73,7 @@ def _start(
     if not saved and not initial:
         architecture_of(config, plan.resolution)  # refuses before anything is written
     if ranks.first:
+        wandb_project(config.wandb)  # refuses likewise
         write_options(config.run_folder, config, resumed.history)
     device = use_device(asked.device, ranks)
     of_run = saved["precision"] if saved else None

@@ -1,4 +1,4 @@
-"""What a run tells: log.jsonl, metrics.jsonl, the terminal, and TensorBoard events where that is installed."""
+"""What a run tells: log.jsonl, metrics.jsonl, the terminal, TensorBoard events where that is installed, and W&B."""
 
 import contextlib
 import json
@@ -16,8 +16,10 @@ from PIL import Image
 
 from celebahq.files import write_atomic
 from celebahq.progress import clock
+from train.config import TrainConfig
 from train.distributed import Ranks
 from train.report.run_log import read_rows
+from train.report.wandb_run import WandbRun, wandb_project
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -34,9 +36,12 @@ class Report:
         folder: the run folder.
         nimg: images shown at the start: 0, or the checkpoint's.
         total_kimg: end of the run, for the progress bar.
+        wandb: (entity, project) of Weights & Biases that shows it too.
     """
 
-    def __init__(self, folder: str | Path, nimg: int, total_kimg: float) -> None:
+    def __init__(
+        self, folder: str | Path, nimg: int, total_kimg: float, wandb: tuple[str | None, str] | None = None
+    ) -> None:
         from rich.progress import BarColumn, Progress, TextColumn
 
         folder = Path(folder)
@@ -59,6 +64,10 @@ class Report:
         self._moved = 0.0
         if self._events is None:
             self.info("no TensorBoard events: tensorboard is not installed; log.jsonl holds the same numbers")
+        self._wandb = None
+        if wandb:
+            options = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            self._wandb = WandbRun(folder, wandb, options, self.info)
 
     def __enter__(self) -> "Report":
         self._bar.start()
@@ -71,6 +80,8 @@ class Report:
             self._bar.stop()
         if self._events:
             self._events.close()
+        if self._wandb:
+            self._wandb.close(failed=exc is not None)
 
     def update(self, nimg: int, resolution: int, alpha: float) -> None:
         """Move the bar, a few times a second."""
@@ -117,12 +128,14 @@ class Report:
             f"  {row['seconds']:g} s" + ("  best so far, kept" if row["best"] else "")
         )
 
-    def grid(self, path: Path, nimg: int) -> None:
-        """Show a picture that was written: TensorBoard has all of them under one slider."""
+    def grid(self, path: Path, nimg: int, name: str = "fakes") -> None:
+        """Show a picture that was written: TensorBoard and W&B have all of them under one slider."""
+        if self._wandb:
+            self._wandb.image(name, path, nimg)
         if self._events is None:
             return
         with Image.open(path) as image:
-            self._events.add_image("fakes", np.asarray(image.convert("RGB")), nimg, dataformats="HWC")
+            self._events.add_image(name, np.asarray(image.convert("RGB")), nimg, dataformats="HWC")
         self._events.flush()
 
     def _show_options(self, folder: Path, nimg: int) -> None:
@@ -146,6 +159,8 @@ class Report:
                 self._bar.start()
 
     def _scalars(self, curves: dict[str, float], step: int) -> None:
+        if self._wandb:
+            self._wandb.log(curves, step)
         if self._events:
             for name, value in curves.items():
                 self._events.add_scalar(name, value, step)
@@ -182,9 +197,11 @@ class OfAnotherRank(Report):
         """Do nothing."""
 
 
-def report_of(ranks: Ranks, folder: Path, nimg: int, total_kimg: float) -> Report:
+def report_of(ranks: Ranks, config: TrainConfig, nimg: int, total_kimg: float) -> Report:
     """Return the report of a run: the first rank's writes and speaks."""
-    return Report(folder, nimg, total_kimg) if ranks.first else OfAnotherRank()
+    if not ranks.first:
+        return OfAnotherRank()
+    return Report(config.run_folder, nimg, total_kimg, wandb_project(config.wandb))
 
 
 def _event_writer(folder: Path, nimg: int) -> "SummaryWriter | None":

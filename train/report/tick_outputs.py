@@ -28,6 +28,7 @@ class TickOutputs:
         self._latents, self._labels = grid_latents(config, dataset, resolution, stepper.device)
         if not run.resumed and run.facts.ranks.first:
             save_reals(config.run_folder, dataset, resolution)
+            report.grid(config.run_folder / "reals.png", 0, "reals")
         measured = report.measured
         self._metrics = training_metrics(config, dataset, stepper.device, measured) if config.metrics else None
 
