@@ -1,8 +1,10 @@
-"""python benchmarks/official.py crop|set: what the exact crop costs, and an official set of one's own made under fire.
+"""python benchmarks/official.py crop|released|set: what the exact crop costs; an official set of one's own under fire.
 
 crop: CPU a face against the released program's steps in today's Pillow, numpy and scipy (which are not exact), one
-thread, taking turns. Earlier, the released program under its own Pillow 3.1.1 was measured at 1/0.8 of that for faces
-inside the photo; for faces that leave it, at 1/0.15 of our fast padding.
+thread, taking turns.
+
+released: CPU a face against the released program's steps in its own Pillow 3.1.1, numpy and scipy, for which --python
+names an interpreter: exact on both sides, and checked to be (official_speed.py). With --rows it goes on where it was.
 
 set: the photographs of CELEBAHQ_TEST_DATA/in_the_wild with landmarks that dlib finds become a CelebA with deltas in the
 published format. celebahq-data official is run on it with an archive missing and a delta damaged, killed at two moments
@@ -35,6 +37,7 @@ DATA = Path(os.environ.get("CELEBAHQ_TEST_DATA", ROOT.parent / "shared" / "data"
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from align import straightforward_extend  # noqa: E402
+from official_speed import measure  # noqa: E402
 
 from celebahq_builder.align import align_face  # noqa: E402
 from celebahq_builder.crop_plan import plan_crop  # noqa: E402
@@ -210,13 +213,19 @@ def run_under_fire(count: int, workers: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["crop", "set"])
+    parser.add_argument("what", choices=["crop", "released", "set"])
     parser.add_argument("--photos", type=int, default=284)
+    parser.add_argument("--python", type=Path, help="for released: a Python with Pillow 3.1.1, numpy and scipy")
+    parser.add_argument("--rows", type=Path, help="for released: what was measured, kept and gone on from")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     if options.what == "crop":
         measure_crop(options.repeats)
+    elif options.what == "released":
+        if options.python is None:
+            parser.error("--python: got none, expected a Python with Pillow 3.1.1, numpy and scipy")
+        measure(options.python, DATA, options.photos, options.rows)
     else:
         run_under_fire(options.photos, options.workers)
 
