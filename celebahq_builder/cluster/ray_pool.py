@@ -116,7 +116,7 @@ class RayCluster:
     def tell_stages(self) -> None:
         """Log how much of the work each stage was."""
         if self._metrics is not None and (stages := self._metrics.stages()):
-            _log.info(f"of {sum(self._metrics.seconds.values()):,.0f} core-seconds: {stages}")
+            _log.info(f"of {sum(self._metrics.seconds.values()):,.0f} s of work in tasks: {stages}")
 
     def _join(self) -> None:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # before the import: no step of ours sends telemetry

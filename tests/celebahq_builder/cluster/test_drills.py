@@ -40,9 +40,13 @@ def run(namespace):
     home = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))  # sockets have names of at most 107 bytes
     started = []
 
-    def run(words, seconds_a_photo=0.0):
+    def run(words, seconds_a_photo=0.0, **more):
         environment = os.environ | {"HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
-        environment |= {"RAY_AUTH_MODE": "disabled", "DRILL_SECONDS": str(seconds_a_photo), "PYTHONUNBUFFERED": "1"}
+        environment |= {
+            "RAY_AUTH_MODE": "disabled",
+            "DRILL_SECONDS": str(seconds_a_photo),
+            "PYTHONUNBUFFERED": "1",
+        } | more
         command, pipe = [*namespace, sys.executable, *map(str, words)], subprocess.PIPE
         process = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
         started.append(process)
@@ -146,23 +150,27 @@ def test_ctrl_c_ends_ray_and_removes_its_folder(run, tmp_path):
     assert not output.exists()
 
 
-def test_photos_restored_by_actors_give_the_file_of_one_process_and_share_batches(run, tmp_path):
+def test_photos_restored_by_actors_share_batches_and_give_the_file_of_one_process_also_when_one_dies(run, tmp_path):
     folder, local, ray = tmp_path / "photos", tmp_path / "local.h5", tmp_path / "ray.h5"
     folder.mkdir()
     examples = ROOT / "examples" / "in-the-wild"
     for name in ("henner.jpg", *(f"copy {i}.jpg" for i in range(7))):  # tiles of equal size are what goes together
         shutil.copy(examples / (name if name == "henner.jpg" else "giunchedi.jpg"), folder / name)
     words = ["--input", folder, "--resolution", 128, "--restore", "fast", "--device", "cpu", "--detector", "hog"]
-    for program, output, more in (
-        (["-m", "celebahq_builder"], local, ("--workers", 1)),
-        ([BUILD.with_name("drill_restore.py")], ray, ("--ray", "local", "--workers", 2)),
+    on_ray = [BUILD.with_name("drill_restore.py")], ("--ray", "local", "--workers", 2)
+    killed, told = tmp_path / "killed.h5", {}
+    for program, more, output, environment in (
+        (["-m", "celebahq_builder"], ("--workers", 1), local, {}),
+        (*on_ray, ray, {}),
+        (*on_ray, killed, {"DRILL_KILL": "1"}),
     ):
-        process = run([*program, *words, "--dedupe", "off", "--output", output, *more])
-        told, errors = process.communicate(timeout=300)
+        process = run([*program, *words, "--dedupe", "off", "--output", output, *more], **environment)
+        told[output], errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
-    (sizes,) = json.loads(told.strip().splitlines()[-1])
-    assert contents(ray) == contents(local)
+    (sizes,) = json.loads(told[ray].strip().splitlines()[-1])
     assert sum(sizes) >= 8 and max(sizes) > 1, sizes
+    assert "killed" in told[killed].splitlines()
+    assert contents(ray) == contents(killed) == contents(local)
 
 
 STORE = """
