@@ -45,15 +45,15 @@ def write_face_file(folder: Path, faces: Iterable[bytes], made_of: Iterable[str]
     Raises:
         OSError: it cannot be written.
     """
-    names, stream = [], io.BytesIO()
+    members, names, stream = dict[str, zipfile.ZipInfo](), [], io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         for data in faces:
             names.append(f"{hashlib.sha256(data).hexdigest()}.webp")
-            if names[-1] not in names[:-1]:
-                archive.writestr(zipfile.ZipInfo(names[-1]), data)  # its time is fixed: the same bytes whenever
+            if names[-1] not in members:
+                members[names[-1]] = zipfile.ZipInfo(names[-1])  # its time is fixed: the same bytes whenever
+                archive.writestr(members[names[-1]], data)
         photos = "\0".join(made_of).encode("utf-8", "surrogateescape")
         archive.comment = hashlib.sha256(photos).hexdigest().encode()
-        members = dict(zip(archive.namelist(), archive.infolist(), strict=True))
     file = hashlib.sha256(stream.getbuffer()).hexdigest()[:32] + SUFFIX
     partial = folder / f"{file}.{secrets.token_hex(4)}.partial"  # two machines may write it at once
     try:
@@ -83,6 +83,8 @@ class FaceFiles:
         self._places: dict[tuple[str, int], FacePlace] = {}
         self._held: dict[str, set[tuple[str, int]]] = {}
         self._sizes: dict[str, int] = {}
+        self._bytes = self._bytes_held = 0
+        """Of all files, and of the faces in them that are held."""
         self._latest = ""
 
     def arrived(self, file: str) -> None:
@@ -95,8 +97,7 @@ class FaceFiles:
             return
         before, self._latest = self._latest, file
         if file not in self._sizes:
-            self._sizes[file] = self._size(file)
-            self._held[file] = set()
+            self._take_file(file)
         self._drop_if_unused(before)
         self._compact()
 
@@ -105,11 +106,13 @@ class FaceFiles:
         self.remove(row)
         self._places[row.key] = place
         self._held[place.file].add(row.key)
+        self._bytes_held += place.size
 
     def remove(self, row: Row) -> None:
         """Hold a face no longer, where it was held."""
         if (place := self._places.pop(row.key, None)) is not None:
             self._held[place.file].discard(row.key)
+            self._bytes_held -= place.size
             self._drop_if_unused(place.file)
 
     def place(self, row: Row) -> FacePlace | None:
@@ -127,19 +130,26 @@ class FaceFiles:
         if there and (lacking := wanted.keys() - places.keys()):
             found = {sha256: place for file in sorted(there) for sha256, place in self._members(file).items()}
             places |= {key: found[wanted[key]] for key in lacking if wanted[key] in found}
-        self._places, self._held, self._latest = places, {}, ""
+        self._places, self._held, self._sizes, self._latest = places, {}, {}, ""
+        self._bytes, self._bytes_held = 0, sum(place.size for place in places.values())
         for key, place in places.items():
-            self._held.setdefault(place.file, set()).add(key)
-        self._sizes = {file: self._size(file) for file in self._held}
+            if place.file not in self._held:
+                self._take_file(place.file)
+            self._held[place.file].add(key)
         for file in there - self._held.keys():
             (self._folder / file).unlink(missing_ok=True)
 
     def forget(self, file: str) -> None:
         """Remove a file that is damaged; its faces are no longer there."""
         for key in self._held.pop(file, ()):
-            del self._places[key]
-        self._sizes.pop(file, None)
+            self._bytes_held -= self._places.pop(key).size
+        self._bytes -= self._sizes.pop(file, 0)
         (self._folder / file).unlink(missing_ok=True)
+
+    def _take_file(self, file: str) -> None:
+        self._sizes[file] = self._size(file)
+        self._bytes += self._sizes[file]
+        self._held[file] = set()
 
     def _drop_if_unused(self, file: str) -> None:
         if file in self._held and not self._held[file] and file != self._latest:
@@ -147,7 +157,7 @@ class FaceFiles:
 
     def _compact(self) -> None:
         """Move faces together out of files that hold few of them, while the files are too large for what they hold."""
-        while sum(self._sizes.values()) > _MOST * sum(place.size for place in self._places.values()) + _SLACK:
+        while (total := self._bytes) > _MOST * self._bytes_held + _SLACK:
             held = {file: sum(self._places[key].size for key in keys) for file, keys in self._held.items()}
             sparse = sorted(held.keys() - {self._latest}, key=lambda file: (held[file] / self._sizes[file], file))
             keys: list[tuple[str, int]] = []
@@ -159,19 +169,18 @@ class FaceFiles:
                 num_bytes += held[file]
             if not keys:
                 return
-            total = sum(self._sizes.values())
             faces = [read_face_at(self._folder, self._places[key]) for key in keys]
             places = write_face_file(self._folder, faces, (f"{source}#{index}" for source, index in keys))
             if places[0].file in self._sizes:  # moved together already, and nothing has left it since
                 return
-            self._sizes[places[0].file] = self._size(places[0].file)
+            self._take_file(places[0].file)
             self._held[places[0].file] = set(keys)
             for key, place in zip(keys, places, strict=True):
                 before = self._places[key].file
                 self._places[key] = place
                 self._held[before].discard(key)
                 self._drop_if_unused(before)
-            if sum(self._sizes.values()) >= total:
+            if self._bytes >= total:
                 return
 
     def _size(self, file: str) -> int:

@@ -54,13 +54,13 @@ def write_on_cluster(cluster: "RayCluster", jobs: Sequence[ShardJob], bar: Progr
         BuildError: a shard was not written for a reason that this machine would meet, too.
         OSError: likewise, of the disk.
     """
-    written = set()
+    written, unseen = set(), []
     for job, outcome in cluster.run(write_shard, jobs, Limits()):
         if isinstance(outcome, Failure):
             last = outcome.traceback.strip().splitlines()[-1:] or [outcome.detail]
             raise BuildError(f"{job.path}: {outcome.reason} ({last[0]}) while a node wrote it; {_AGAIN}")
         if isinstance(outcome, NotWritten) and outcome.unseen:
-            _log.warning(f"{job.name}: {outcome.message} on a node, so it is written here")
+            unseen.append(outcome.message)
             continue
         if isinstance(outcome, NotWritten):
             if outcome.number is None:
@@ -71,6 +71,8 @@ def write_on_cluster(cluster: "RayCluster", jobs: Sequence[ShardJob], bar: Progr
         _wait_for(job.path)
         written.add(job.name)
         bar.advance(len(job.rows))
+    if unseen:
+        _log.warning(f"--output: a node {unseen[0]}, so {len(unseen)} of {len(jobs)} shards are written here")
     return written
 
 

@@ -104,6 +104,8 @@ def test_files_take_a_bounded_multiple_of_the_faces_they_are_kept_for(tmp_path, 
         total = sum(path.stat().st_size for path in tmp_path.iterdir()) - (tmp_path / places[0].file).stat().st_size
         most = max(most, total / (len(kept) * len(face("0-0"))))
     held.arrived(write(tmp_path, "last")[0].file)
+    there = [path.stat().st_size for path in tmp_path.iterdir()]
+    assert (held._bytes, held._bytes_held) == (sum(there), sum(held.place(its).size for its in kept.values()))
     assert most < 4, "a file with one of eight is eight times as large"
     for name, its in kept.items():
         assert read_face_at(tmp_path, held.place(its)) == face(name)
