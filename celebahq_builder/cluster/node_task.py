@@ -81,9 +81,12 @@ def process_batch(
     began, num_bytes = time.monotonic(), 0
     try:
         kept = _kept.setdefault((function, bool(restorers)), [])
-        answer = _ask_in_turns(restorers) if restorers else None
+        refusals: list[str] = []
+        answer = _ask_in_turns(restorers, refusals) if restorers else None
         with contextlib.closing(run_in_processes(function, items, 1, limits, kept=kept, answer=answer)) as done:
             for item, result in done:
+                if refusals:
+                    return Unfit(refusals[0])
                 results.append(result)
                 if cutoff is not None and not isinstance(result, Failure):
                     drop_hopeless(item, result, cutoff)
@@ -100,9 +103,12 @@ def process_batch(
     return Done(results, unseen and f"node {platform.node()} cannot write into {demands.faces.path} ({unseen})")
 
 
-def _ask_in_turns(restorers: Sequence[Any]) -> Callable[[Any], Any]:
+def _ask_in_turns(restorers: Sequence[Any], refusals: list[str]) -> Callable[[Any], Any]:
+    """Return what asks restorers; what one says that is on the wrong kind of node goes into the list, too."""
     import ray
     from ray.exceptions import RayTaskError
+
+    from celebahq_builder.cluster.restorer import WrongNodeError
 
     turns = itertools.cycle(random.sample(restorers, len(restorers)))
 
@@ -110,6 +116,8 @@ def _ask_in_turns(restorers: Sequence[Any]) -> Callable[[Any], Any]:
         try:
             return ray.get(next(turns).restore.remote(*asked))
         except RayTaskError as error:
+            if isinstance(error.cause, WrongNodeError):
+                refusals.append(str(error.cause))
             raise error.cause from None
 
     return restore

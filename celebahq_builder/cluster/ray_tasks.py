@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from celebahq.errors import CelebAHQError
 from celebahq_builder.cluster.batches import TaskLostError
+from celebahq_builder.cluster.node_facts import node_facts
 from celebahq_builder.cluster.node_task import Demands, Unfit, process_batch
 from celebahq_builder.cluster.restorer import Restorer, Restorers
 from celebahq_builder.state.failure import Limits
@@ -70,7 +71,7 @@ class RayPool:
         placed = self._cluster.restorers
         for _ in range(len(placed), max(1, int(gpus / how.gpu_share) if how.gpu_share else 1)):
             options = {"num_cpus": 0, "num_gpus": how.gpu_share, "max_concurrency": _REQUESTS, "max_restarts": -1}
-            placed.append(actor.options(max_task_retries=RETRIES, **options).remote(how.device))
+            placed.append(actor.options(max_task_retries=RETRIES, **options).remote(how.device, node_facts()["torch"]))
         self._waits_for_gpu = bool(how.gpu_share) and gpus < how.gpu_share
 
     def start(self, items: tuple[Any, ...]) -> Any:

@@ -1,14 +1,21 @@
 """Restoration networks as an actor on a share of a GPU: what several photographs ask at a time becomes one batch."""
 
+import platform
 import threading
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from celebahq.errors import CelebAHQError
+from celebahq_builder.cluster.node_facts import node_facts, why_unfit
 from celebahq_builder.restore import forward, load_network
 
 _MOST = {"cpu": 4, "cuda": 16}
 """Tiles of a batch; 16 of 512x512 pixels, as one photograph alone asks for 8."""
+
+
+class WrongNodeError(CelebAHQError):
+    """A restorer is on a node that would make other faces than the machine where the build was started."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +44,19 @@ class Restorer:
 
     Args:
         device: "cpu", "cuda" or "cuda:N".
+        torch: version of PyTorch where the build was started; "": any.
     """
 
     device: str
+    torch: str = ""
     batches: list[int] = field(default_factory=list)
     """Requests of each batch so far."""
 
     def __post_init__(self) -> None:
         self._computing, self._taking = threading.Lock(), threading.Lock()
         self._waiting: list[_Request] = []
+        found = {"torch": node_facts()["torch"]}
+        self._unfit = self.torch and why_unfit({"torch": self.torch}, found, platform.node())
 
     def restore(self, name: str, images: np.ndarray) -> np.ndarray:
         """Run a network on tiles.
@@ -59,7 +70,10 @@ class Restorer:
 
         Raises:
             MemoryError: the GPU has no room for these alone.
+            WrongNodeError: another PyTorch is here.
         """
+        if self._unfit:
+            raise WrongNodeError(self._unfit)
         request = _Request(name, images)
         with self._taking:
             self._waiting.append(request)

@@ -189,7 +189,7 @@ def test_restorers_fill_the_gpus_and_one_waits_where_there_is_none(gpus, placed)
     pool, given = object.__new__(RayPool), []
 
     def place(**options):
-        return SimpleNamespace(remote=lambda device: given.append((device, options["num_gpus"])) or len(given))
+        return SimpleNamespace(remote=lambda device, torch: given.append((device, options["num_gpus"])) or torch)
 
     pool._ray = SimpleNamespace(remote=lambda kind: SimpleNamespace(options=place))
     pool._cluster = SimpleNamespace(restorers=[])

@@ -9,6 +9,8 @@ import pytest
 
 from celebahq_builder import restore
 from celebahq_builder.cluster import restorer as module
+from celebahq_builder.cluster.node_facts import node_facts
+from celebahq_builder.cluster.node_task import Demands, Unfit, process_batch
 from celebahq_builder.cluster.restorer import Restorer
 from celebahq_builder.executors import run_in_processes
 from celebahq_builder.state.failure import FAULT, WORKER_DIED, Limits
@@ -122,3 +124,21 @@ def test_answer_that_fails_is_the_items_fault_and_one_without_memory_ends_its_pr
     found = asks(["bad", "big"], answer)
     assert found["bad"].reason == FAULT and "KeyError: 'no such network'" in found["bad"].detail
     assert found["big"].reason == WORKER_DIED and "ran out of memory" in found["big"].detail
+
+
+def test_restorer_on_a_node_with_another_pytorch_ends_the_build_with_one_line(monkeypatch):
+    ray = pytest.importorskip("ray")
+
+    def get(restore):
+        try:
+            return restore()
+        except Exception as error:
+            raise ray.exceptions.RayTaskError("restore", "its traceback", error) from None
+
+    monkeypatch.setattr(ray, "get", get)
+    restorer = Restorer("cpu", "0.1")
+    handle = SimpleNamespace(restore=SimpleNamespace(remote=lambda *asked: lambda: restorer.restore(*asked)))
+    given = (SimpleNamespace(name=("artifacts-fast", tiles(1))),)
+    done = process_batch(question_of, given, Limits(), Demands(node_facts()), restorers=[handle])
+    assert isinstance(done, Unfit) and done.message.startswith("--ray: got torch ")
+    assert "expected torch 0.1 as where the build was started" in done.message
