@@ -60,13 +60,18 @@ _REMEDIES |= dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it wr
 def build(config: BuildConfig) -> BuildResult:
     """Build config.output, or go on with it. Nothing is redone, lost or doubled, however often it was interrupted.
 
-    Silent: what the command prints goes to logging.getLogger("celebahq.build").
+    A URL is built in config.work and sent there. Silent: what the command prints goes to
+    logging.getLogger("celebahq.build").
 
     Raises:
         BuildError: wrong input, an output in the way, a full disk, options that changed since the build was begun.
         BuildIncompleteError: all is written, but some photos failed that the same command tries again; its `result`
             says what was made.
     """
+    if url_of(config.output):
+        from celebahq_builder.stores.build_to_store import build_to_store
+
+        return build_to_store(config, build)
     listing = list_input(config)
     places, list_sha256 = read_places(config, listing)
     names = listing.names

@@ -26,6 +26,7 @@ THRESHOLD_OPTIONS = ("min_face", "max_padding", "max_invented")
 MAX_INVENTED = 0.01  # docs/measurements.md: from which photographs that is
 AUTO_SHARD_FACES = 10_000
 MOST_SHARDS = 99_999  # the digits of their names
+_FILE_URL = re.compile(r"(file|local|memory)://.*[^/]|[^:]+://[^/]+/.*[^/]")  # a bucket alone is no file
 _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
 _RAY_ADDRESS = re.compile(r"auto|local|(\[[0-9a-fA-F:.]+\]|[\w.-]+):" + _PORT)
 CHOOSING_OPTIONS = ("keep", "refuse", "dedupe", "compression")
@@ -63,7 +64,11 @@ class BuildConfig:
     .lst) that lists paths, one a line, or one photograph. Or a URL that fsspec opens, s3://bucket/photos, gs:// or
     hf://datasets/NAME/folder (pip install 'celebahq[cloud]' for the first two): nothing is stored here but faces."""
     output: Path = Path("celebahq.h5")
-    """HDF5 file to make. report.html goes beside it; <output>.build/ holds the work until it is finished."""
+    """HDF5 file to make. report.html goes beside it; <output>.build/ holds the work until it is finished. Or a URL,
+    s3://bucket/faces/celebahq.h5: the file is made in --work, then sent there with what lies beside it."""
+    work: Path | None = None
+    """With a URL as --output: folder of this machine where the set is made and then stays, so that the same command
+    need not fetch it. Left out: the file's name with .work behind it, in the current folder."""
     landmarks: Path | None = None
     """Five points a photo instead of detecting faces: CelebA's list_landmarks_celeba.txt, a CSV of the same columns, or
     FFHQ's json. In pixels of the photo as it is stored: where EXIF turns a photo, its points are turned along."""
@@ -142,11 +147,10 @@ class BuildConfig:
             raise BuildError(f"--resolution: got {self.resolution}, expected a power of two from 16 to 1024")
         if not self.output.name:
             raise BuildError(f"--output: got {self.output}, expected the name of a file to make")
-        if url := url_of(self.output):
-            raise BuildError(
-                f"--output: got {url}, expected a path of this machine; build here, then send the files there, "
-                f"{self.output.stem}-* first and {self.output.name} last"
-            )
+        if (url := url_of(self.output)) and not _FILE_URL.fullmatch(url):
+            raise BuildError(f"--output: got {url}, expected a file in it, as {url.rstrip('/')}/celebahq.h5")
+        if self.work is not None and not url:
+            raise BuildError(f"--work: got {self.work} with --output {self.output}, expected a URL as --output")
         if self.keep < 1:
             raise BuildError(f"--keep: got {self.keep}, expected at least 1")
         if isinstance(self.shards, int) and not 1 <= self.shards <= MOST_SHARDS:
@@ -213,8 +217,8 @@ class BuildConfig:
     def command(self) -> str:
         """Return the command line, with the options that are not left at their default."""
         words = ["celebahq-build"]
-        for f in fields(self):
-            value = getattr(self, f.name)
+        for f in fields(BuildConfig):
+            value = getattr(self.as_typed(), f.name)
             if value != f.default:
                 values = value if isinstance(value, tuple) else () if value is True else (value,)
                 words += [flag(f.name), *map(_shown, values)]
@@ -222,8 +226,13 @@ class BuildConfig:
 
     def __str__(self) -> str:
         """One option a line, as they are typed."""
-        width = max(len(f.name) for f in fields(self)) + 2
-        return "\n".join(f"{flag(f.name):<{width}}  {_shown(getattr(self, f.name))}" for f in fields(self))
+        names, typed = [f.name for f in fields(BuildConfig)], self.as_typed()
+        width = max(map(len, names)) + 2
+        return "\n".join(f"{flag(name):<{width}}  {_shown(getattr(typed, name))}" for name in names)
+
+    def as_typed(self) -> "BuildConfig":
+        """Return the options as the user typed them, where this is what they come to on this machine."""
+        return self
 
 
 def _shown(value: object) -> str:

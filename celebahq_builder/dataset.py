@@ -20,6 +20,7 @@ from celebahq_builder.commands.preview import PreviewConfig, preview
 from celebahq_builder.commands.push import PushConfig, push
 from celebahq_builder.commands.select import DropConfig, SelectConfig, SortConfig, drop, select, sort
 from celebahq_builder.commands.verify import VerifyConfig, verify
+from celebahq_builder.stores.dataset_cache import with_local_files
 
 Command = (
     Annotated[InfoConfig, subcommand("info")]
@@ -66,6 +67,7 @@ def main(args: list[str] | None = None) -> None:
 
 def _run(args: list[str] | None) -> bool:
     config = tyro.cli(Command, prog="celebahq-data", description=__doc__, args=args)
+    config = with_local_files(config, writes_beside=isinstance(config, CurateConfig | PushConfig))
     try:
         return _RUN[type(config)](config) is not False  # extract says how many
     except OSError as error:

@@ -29,16 +29,17 @@ _WALL_SECONDS = 600  # a slow network is no fault of the file
 _WANTED = "a dataset made by celebahq-build"
 
 
-def check_file(path: Path, every_text: bool = False) -> None:
+def check_file(path: Path, every_text: bool = False, alone: bool = False) -> None:
     """Raise DatasetError, in one line, for a file that must not be read.
 
     Args:
         path: of the file.
         every_text: all text columns of the file will be read, not only those of `faces`.
+        alone: the shards that it joins need not be there yet; none of them will be read.
     """
     _require_regular_file(path)
     if not sys.platform.startswith("linux"):  # elsewhere a forked process may not use the system's libraries
-        _check(path, every_text)
+        _check(path, every_text, alone=alone)
         return
     receiver, sender = os.pipe()
     collects = gc.isenabled()
@@ -49,7 +50,7 @@ def check_file(path: Path, every_text: bool = False) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
-        _answer(path, every_text, sender)
+        _answer(path, every_text, alone, sender)
     if collects:
         gc.enable()
     os.close(sender)
@@ -99,14 +100,19 @@ def _require_regular_file(path: Path) -> None:
         raise DatasetError(f"{path}: a {'folder' if stat.S_ISDIR(mode) else 'device or pipe'}, expected {_WANTED}")
 
 
-def _check(path: Path, every_text: bool, allow: Callable[[Path], None] = lambda path: None) -> None:
+def _check(
+    path: Path, every_text: bool, allow: Callable[[Path], None] = lambda path: None, alone: bool = False
+) -> None:
     """Check a file and the shards that it joins.
 
     Args:
         allow: called with each shard before it is opened.
+        alone: not its shards.
     """
     with open_hdf5(path) as file:
         for span in _check_contents(path, file, every_text=every_text):
+            if alone:
+                return
             shard = path.resolve().parent / span.name
             require_shard(path, span, shard)
             _require_regular_file(shard)
@@ -130,12 +136,12 @@ def _check_contents(path: Path, file: h5py.File, **options: bool) -> tuple[Span,
         raise DatasetError(f"{path}: got damaged HDF5 ({found[0][:200]}), expected {_WANTED}") from None
 
 
-def _answer(path: Path, every_text: bool, sender: int) -> None:
+def _answer(path: Path, every_text: bool, alone: bool, sender: int) -> None:
     """The child's whole life: check, say what is wrong, leave without touching anything of the parent's."""
     status = 1
     try:
         _limit(path)
-        _check(path, every_text, _more_time)
+        _check(path, every_text, _more_time, alone)
         status = 0
     except DatasetError as error:
         os.write(sender, str(error).encode("utf-8", "surrogateescape")[:4000])

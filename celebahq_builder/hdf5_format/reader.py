@@ -26,6 +26,7 @@ from celebahq_builder.hdf5_format.levels import (
     resolution_of,
 )
 from celebahq_builder.hdf5_format.shards import ShardedData, Shards
+from celebahq_builder.stores.dataset_cache import local_dataset
 
 _MOST_ENTRIES = 1 << 28  # of a label table, 1 GiB
 
@@ -34,6 +35,7 @@ def open_dataset(path: str | Path, resolution: int | None = None, *, every_text:
     """Open a dataset for reading, which is also one for torch.utils.data.DataLoader.
 
     Args:
+        path: of the file; or a URL that fsspec opens, which is fetched into a cache, with its shards.
         resolution: of the level that `dataset[i]` reads; None: the top level.
         every_text: text columns outside `faces` will be read too, so that the gate reads them first.
 
@@ -51,7 +53,7 @@ class Dataset:
     """
 
     def __init__(self, path: str | Path, resolution: int | None = None, *, every_text: bool = False) -> None:
-        self.path = Path(path)
+        self.path = local_dataset(Path(path))
         self._pid: int | None = None
         self._levels: dict[int, h5py.Dataset | ShardedData] = {}
         self._shards: Shards | None = None

@@ -28,15 +28,20 @@ from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.file_rows import file_rows
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.name_lists import NameLists, read_name_lists
+from celebahq_builder.stores.upload_record import is_sent_away
 
 _STRIPS = 6
 _REJECTS_A_REASON = 6
 
 
 def report_path(output: Path) -> Path:
-    """Return report.html beside the output; <output>-report.html, then -report-2.html ..., where that is not ours."""
+    """Return report.html beside the output; <output>-report.html, then -report-2.html ..., where that is not ours.
+
+    Of what is sent to a store, where other sets may lie beside it, it has the longer name at once.
+    """
+    short = () if is_sent_away(output) else ("report.html",)
     names = itertools.chain(
-        ("report.html", f"{output.stem}-report.html"), (f"{output.stem}-report-{n}.html" for n in itertools.count(2))
+        (*short, f"{output.stem}-report.html"), (f"{output.stem}-report-{n}.html" for n in itertools.count(2))
     )
     return next(path for path in map(output.with_name, names) if not path.exists() or _is_report_of(output, path))
 
@@ -221,7 +226,7 @@ def _reasons(rows: list[Row]) -> Section | None:
 
 
 def _settings(config: BuildConfig) -> Section:
-    values = ((f.name, getattr(config, f.name)) for f in fields(config))
+    values = ((f.name, getattr(config.as_typed(), f.name)) for f in fields(BuildConfig))
     table: list[tuple[str, object]] = [
         (flag(name), " ".join(value) or "none" if isinstance(value, tuple) else value) for name, value in values
     ]

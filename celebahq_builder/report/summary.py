@@ -29,6 +29,8 @@ class BuildResult:
     """The dataset; without any face there is none."""
     report: Path
     """The page report.html beside it."""
+    url: str = ""
+    """Where it was sent, with what lies beside it."""
     num_photos: int
     num_faces: int
     """Rows of the dataset."""

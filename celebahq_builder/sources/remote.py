@@ -6,7 +6,7 @@ import random
 import re
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -60,27 +60,19 @@ def list_remote(url: str) -> dict[str, FileStamp]:
         RemoteError: nothing there, no access, the package for this kind of URL is not installed, or the URL itself
             holds credentials or a query: it is kept in files that are passed on.
     """
-    address = urlsplit(url)
-    if address.username or address.password or address.query:
-        where = f"{address.scheme}://{address.hostname or ''}{address.path}"
-        raise RemoteError(
-            f"got {where} with credentials or a query, expected neither; see docs/photos.md for where to put them"
-        )
+    refuse_secrets(url)
     try:
-        system, root = _open(url)
+        system, root = open_url(url)
         system.invalidate_cache()
-        found = _patiently(lambda: system.find(root, detail=True))
-    except ImportError as error:
-        raise RemoteError(f"got {url}, which needs a package ({error}); pip install 'celebahq[cloud]'") from None
+        found = patiently(lambda: system.find(root, detail=True))
     except Exception as error:  # whatever a store's own library raises: no bucket, no credentials, no such host
-        words = " ".join(str(error).split()) or "no answer"
-        raise RemoteError(f"got {url} ({type(error).__name__}: {words[:200]}), expected one that can be read") from None
+        raise remote_error(url, error, "expected one that can be read") from None
     prefix = root.rstrip("/") + "/"
     stamps = {}
     for place, info in found.items():
         name = place.removeprefix(prefix) if place != root.rstrip("/") else place.rpartition("/")[2]
         if info.get("type", "file") == "file" and not _is_left_out(name):
-            stamps[name] = _stamp(info)
+            stamps[name] = stamp_of(info)
     _listed[url] = stamps
     return stamps
 
@@ -90,8 +82,8 @@ def remote_stamp(url: str, name: str) -> FileStamp:
     if url in _listed:
         return _listed[url].get(name, FileStamp(-1, 0))
     try:
-        system, root = _open(url)
-        return _stamp(_patiently(lambda: system.info(_place(root, name))))
+        system, root = open_url(url)
+        return stamp_of(patiently(lambda: system.info(_place(root, name))))
     except Exception:
         return FileStamp(-1, 0)
 
@@ -103,13 +95,12 @@ def read_remote(url: str, name: str) -> bytes:
         UnusablePhotoError: NOT_FETCHED, with the store's words; another run tries it again.
     """
     try:
-        system, root = _open(url)
-        return _patiently(lambda: system.cat_file(_place(root, name)))
+        system, root = open_url(url)
+        return patiently(lambda: system.cat_file(_place(root, name)))
     except MemoryError:
         raise
     except Exception as error:
-        words = " ".join(str(error).split())[:200]
-        raise UnusablePhotoError(NOT_FETCHED, f"{type(error).__name__}: {words}".removesuffix(": ")) from None
+        raise UnusablePhotoError(NOT_FETCHED, words_of(error)) from None
 
 
 def _place(root: str, name: str) -> str:
@@ -118,14 +109,37 @@ def _place(root: str, name: str) -> str:
     return root if root.rpartition("/")[2] == name else f"{root}/{name}"
 
 
+def refuse_secrets(url: str) -> None:
+    """Raise RemoteError where a URL holds credentials or a query: it is kept in files that are passed on."""
+    address = urlsplit(url)
+    if address.username or address.password or address.query:
+        where = f"{address.scheme}://{address.hostname or ''}{address.path}"
+        raise RemoteError(
+            f"got {where} with credentials or a query, expected neither; see docs/photos.md for where to put them"
+        )
+
+
+def words_of(error: Exception) -> str:
+    """Return what a store's library raised, on one short line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
+
+
+def remote_error(url: str, error: Exception, expected: str) -> RemoteError:
+    """Return the one line for whatever a store's library raised."""
+    if isinstance(error, ImportError):
+        return RemoteError(f"got {url}, which needs a package ({error}); pip install 'celebahq[cloud]'")
+    return RemoteError(f"got {url} ({words_of(error) if str(error) else 'no answer'}), {expected}")
+
+
 @functools.lru_cache(maxsize=4)
-def _open(url: str) -> tuple[Any, str]:
+def open_url(url: str) -> tuple[Any, str]:
+    """Return the file system of a URL, kept open, and the place in it."""
     import fsspec.core
 
     return fsspec.core.url_to_fs(url)
 
 
-def _patiently(call: Callable[[], Value]) -> Value:
+def patiently(call: Callable[[], Value]) -> Value:
     """Return call(), tried again with growing pauses where it fails for a reason that may pass."""
     for attempt in range(_ATTEMPTS):
         try:
@@ -144,7 +158,7 @@ def _is_left_out(name: str) -> bool:
     return ".." in parts or any(part.startswith(".") or not part for part in parts)
 
 
-def _stamp(info: dict) -> FileStamp:
-    """Size, and in place of a time what tells one version from another: stores round times differently."""
+def stamp_of(info: Mapping[str, Any]) -> FileStamp:
+    """Return size, and in place of a time what tells one version from another: stores round times differently."""
     version = next((info[key] for key in _VERSIONS if info.get(key)), "")
     return FileStamp(int(info.get("size") or 0), zlib.crc32(str(version).strip('"').encode()))

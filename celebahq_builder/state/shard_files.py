@@ -1,5 +1,6 @@
 """The shard files beside the output of a build: the joined ones, those that an ended build left, the next ones."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from celebahq.files import partial_path, write_atomic
 from celebahq_builder.hdf5_format.gate import check_file, open_hdf5
 from celebahq_builder.hdf5_format.levels import DatasetError
 from celebahq_builder.hdf5_format.shards import SET_ATTRIBUTE, joined_spans, shard_names, shard_pattern
+from celebahq_builder.stores.upload_record import shards_in_store
 
 
 class ShardFiles:
@@ -56,7 +58,9 @@ class ShardFiles:
             FileExistsError: one of the names is taken by somebody else's file.
         """
         now = self.joined()
-        names = next(names for r in (1, 2) if now != (names := shard_names(self.output, count, r)))
+        elsewhere = shards_in_store(self.output)  # an older set, while a newer one is here: a third name is needed
+        revisions = (shard_names(self.output, count, r) for r in itertools.count(1))
+        names = next(names for names in revisions if names != now and elsewhere.isdisjoint(names))
         ours = {*now, *self._noted()}
         if strange := [name for name in names if name not in ours and (self.folder / name).exists()]:
             raise FileExistsError(f"{self.folder / strange[0]}: exists already, and is not overwritten")

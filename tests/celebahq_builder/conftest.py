@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import io
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,6 +181,40 @@ def trouble(monkeypatch):
     monkeypatch.setattr(process_photos, "process_task", process_task)
     befalls["worked on"] = worked
     return befalls
+
+
+@pytest.fixture(scope="module", name="flaky_store")
+def flaky_store_fixture():
+    """The module flaky_store.py, which is in no package."""
+    spec = importlib.util.spec_from_file_location("flaky_store", Path(__file__).with_name("flaky_store.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def store(flaky_store):
+    """An S3 client of a server with the bucket `photos`, which the builder finds by the environment."""
+    from celebahq_builder.sources import remote
+
+    remote.open_url.cache_clear()  # what is kept open knows the server of another file
+    pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
+    with flaky_store.serve_store() as client:
+        yield client
+    remote.open_url.cache_clear()
+
+
+@pytest.fixture
+def flaky(flaky_store, store, monkeypatch):
+    """The proxy before the store: `faults` by name, among `methods`, `seconds` of each; `asked` and `sent` count."""
+    from celebahq_builder.sources import remote
+
+    monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.01)
+    for name in ("faults", "asked", "sent"):
+        monkeypatch.setattr(flaky_store.Flaky, name, Counter())
+    monkeypatch.setattr(flaky_store.Flaky, "methods", ("GET",))
+    monkeypatch.setattr(flaky_store.Flaky, "seconds", 0.0)
+    return flaky_store.Flaky
 
 
 @pytest.fixture

@@ -1,24 +1,16 @@
-"""Photos behind URLs: an S3 server on this machine, with a proxy before it that fails as networks do."""
+"""Photos behind URLs, of a store that fails as networks do."""
 
-import http.client
-import os
 import shutil
-import socket
-import struct
 import subprocess
 import sys
-import threading
-from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
-from celebahq_builder.hdf5 import DatasetError, open_dataset
+from celebahq_builder.hdf5 import open_dataset
 from celebahq_builder.sources import remote
 from celebahq_builder.sources.listing import file_stamp, list_photos, read_photo
 
@@ -26,78 +18,9 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "in-the-wild"
 URL = "s3://photos/wild"
 
 
-class Flaky(BaseHTTPRequestHandler):
-    """Passes a request on to the store; before that it fails, as often as `faults` says for its name, in two ways."""
-
-    store: tuple[str, int]
-    faults: ClassVar[Counter[str]] = Counter()
-    asked: ClassVar[Counter[str]] = Counter()
-    protocol_version = "HTTP/1.1"
-
-    def do(self) -> None:
-        name = self.path.partition("?")[0].rpartition("/")[2]
-        Flaky.asked[name] += 1
-        if self.command == "GET" and Flaky.faults[name] > 0:
-            Flaky.faults[name] -= 1
-            if Flaky.faults[name] % 2:
-                return self.send_error(503)
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.close_connection = True
-            return os.close(self.connection.detach())  # a reset
-        upstream = http.client.HTTPConnection(*Flaky.store, timeout=30)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        upstream.request(self.command, self.path, body, dict(self.headers))
-        answer = upstream.getresponse()
-        data = answer.read()
-        self.send_response(answer.status)
-        for key, value in answer.getheaders():
-            if key.lower() not in ("transfer-encoding", "connection", "content-length", "date", "server"):
-                self.send_header(key, value)
-        self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(data)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
-        return None
-
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do
-
-    def log_message(self, *_) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def store():
-    """An S3 client of a server with the bucket `photos`; the builder finds it as any store, by the environment."""
-    boto3 = pytest.importorskip("boto3")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    Flaky.store = server.get_host_and_port()
-    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Flaky)
-    proxy.handle_error = lambda *_: None  # type: ignore[method-assign]  # of the connections that it reset
-    threading.Thread(target=proxy.serve_forever, daemon=True).start()
-    before = dict(os.environ)
-    os.environ |= {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{proxy.server_port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_MAX_ATTEMPTS": "1",  # so that it is our own patience that is tried
-    }
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="photos")
-    yield client
-    os.environ.clear()
-    os.environ.update(before)
-    proxy.shutdown()
-    server.stop()
-
-
 @pytest.fixture(autouse=True)
-def no_faults(monkeypatch):
-    monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(Flaky, "faults", Counter())
-    monkeypatch.setattr(Flaky, "asked", Counter())
+def no_faults(flaky):
+    """Each test begins with a store that works."""
 
 
 @pytest.fixture
@@ -147,28 +70,30 @@ def test_a_worker_that_listed_nothing_sees_the_stamp_that_the_listing_gave(bucke
     assert file_stamp(Path(URL), name) != listed
 
 
-def test_resets_and_refusals_of_a_busy_store_pass_unseen(bucket):
+def test_resets_and_refusals_of_a_busy_store_pass_unseen(bucket, flaky):
     names = list_photos(Path(URL)).names
-    Flaky.faults.update({Path(name).name: 3 for name in names})
+    flaky.faults.update({Path(name).name: 3 for name in names})
     for name in names:
         assert read_photo(Path(URL), name) == (EXAMPLES / Path(name).name).read_bytes()
-    assert not any(Flaky.faults.values())
+    assert not any(flaky.faults.values())
 
 
-def test_what_is_gone_is_asked_for_once_and_what_stays_away_is_given_up(bucket):
+def test_what_is_gone_is_asked_for_once_and_what_stays_away_is_given_up(bucket, flaky):
     name = list_photos(Path(URL)).names[0]
-    Flaky.faults[Path(name).name] = 1000
+    flaky.faults[Path(name).name] = 1000
     with pytest.raises(UnusablePhotoError, match="could not be fetched: "):
         read_photo(Path(URL), name)
-    Flaky.faults.clear()
-    Flaky.asked.clear()
+    flaky.faults.clear()
+    flaky.asked.clear()
     with pytest.raises(UnusablePhotoError, match="could not be fetched: FileNotFoundError"):
         read_photo(Path(URL), "a/gone.jpg")
-    assert Flaky.asked["gone.jpg"] <= 2
+    assert flaky.asked["gone.jpg"] <= 2
 
 
 @pytest.mark.slow
-def test_a_build_from_a_store_is_the_build_from_a_folder_and_tries_again_what_it_could_not_fetch(bucket, tmp_path):
+def test_a_build_from_a_store_is_the_build_from_a_folder_and_tries_again_what_it_could_not_fetch(
+    bucket, tmp_path, flaky
+):
     folder = tmp_path / "wild"
     (folder / "a").mkdir(parents=True)
     for name in names_in(bucket):
@@ -177,11 +102,11 @@ def test_a_build_from_a_store_is_the_build_from_a_folder_and_tries_again_what_it
     build(BuildConfig(input=folder, output=tmp_path / "local.h5", workers=0, **same))
 
     name = names_in(bucket)[1]
-    Flaky.faults[Path(name).name] = 10_000
+    flaky.faults[Path(name).name] = 10_000
     config = BuildConfig(input=URL, output=tmp_path / "remote.h5", workers=1, **same)  # type: ignore[arg-type]
     with pytest.raises(BuildIncompleteError, match=r"1 of 3 photos failed \(1 could not be fetched\)"):
         build(config)
-    Flaky.faults.clear()
+    flaky.faults.clear()
     result = build(config)
     assert result.num_faces == 3
     with open_dataset(tmp_path / "local.h5") as ours, open_dataset(tmp_path / "remote.h5") as theirs:
@@ -218,22 +143,26 @@ def test_a_url_that_cannot_be_used_is_one_line(store, tmp_path, url, words):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_output_at_a_url_is_refused_before_anything_is_made_of_its_name(tmp_path, monkeypatch):
+def test_bucket_alone_is_no_output(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BuildError, match=r"--output: got s3://b/faces\.h5, expected a path of this machine"):
-        BuildConfig(input=EXAMPLES, output="s3://b/faces.h5")  # type: ignore[arg-type]
+    with pytest.raises(BuildError, match=r"--output: got s3://b, expected a file in it, as s3://b/celebahq\.h5"):
+        BuildConfig(input=EXAMPLES, output="s3://b")  # type: ignore[arg-type]
+    with pytest.raises(BuildError, match=r"--work: got w with --output x\.h5, expected a URL as --output"):
+        BuildConfig(input=EXAMPLES, output="x.h5", work="w")  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_dataset_at_a_url_is_refused_with_the_line_that_fetches_it(tmp_path, monkeypatch):
+def test_command_that_writes_beside_its_dataset_is_told_the_line_that_fetches_a_url(
+    tmp_path, monkeypatch, refusal, capsys
+):
     (tmp_path / "store").mkdir()
     (tmp_path / "here").mkdir()
     for name in ("faces.h5", "faces-00000-of-00001.h5", "other.h5"):
         (tmp_path / "store" / name).write_bytes(name.encode())
     monkeypatch.chdir(tmp_path / "here")
-    with pytest.raises(DatasetError, match=r"^s3://b/f/faces\.h5: got a URL") as error:
-        open_dataset("s3://b/f/faces.h5")
-    line = str(error.value).partition("fetch it first: ")[2]
+    found = refusal(capsys, "curate", "s3://b/f/faces.h5")
+    assert found.startswith("s3://b/f/faces.h5: got a URL")
+    line = found.partition("fetch it first: ")[2]
     assert line == """python -c "import fsspec; fsspec.filesystem('s3').get('b/f/faces*', '.')\""""
     line = line.replace("'s3'", "'file'").replace("b/f/", f"{tmp_path}/store/")
     subprocess.run(line.replace("python", sys.executable, 1), shell=True, check=True)
