@@ -1,6 +1,7 @@
 """The place of a set in a store: the folder that its URL names, and what lies there."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from celebahq_builder.sources.archives import FileStamp
@@ -41,7 +42,7 @@ class Place:
             found = {}
             for inner in ("", *(f"{folder}/" for folder in folders)):
                 try:
-                    listed = patiently(lambda inner=inner: self.system.ls(self.of(inner).rstrip("/"), detail=True))
+                    listed = patiently(partial(self.system.ls, self.of(inner).rstrip("/"), detail=True))
                 except FileNotFoundError:  # which a store says of a folder without objects, too
                     if not inner and protocols(self.system) & _BUCKETS:
                         patiently(lambda: self.system.info(self.folder.partition("/")[0]))

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +78,14 @@ def _begun(system: Any, where: dict[str, str]) -> tuple[str, dict[int, str]] | N
         if not ours:
             return None
         upload = max(ours, key=lambda upload: upload["Initiated"])["UploadId"]
-        parts, after = {}, 0
+        parts: dict[int, str] = {}
+        page: dict[str, Any] = {}
         while True:
-            page = patiently(
-                lambda after=after: system.call_s3("list_parts", **where, UploadId=upload, PartNumberMarker=after)
-            )
+            after = {"PartNumberMarker": page["NextPartNumberMarker"]} if page else {}
+            page = patiently(partial(system.call_s3, "list_parts", **where, UploadId=upload, **after))
             parts |= {part["PartNumber"]: part["ETag"] for part in page.get("Parts", [])}
             if not page.get("IsTruncated"):
                 return upload, parts
-            after = page["NextPartNumberMarker"]
     return None
 
 

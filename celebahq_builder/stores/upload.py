@@ -5,6 +5,7 @@ that one is replaced, and shards that nobody joins any more are removed.
 """
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from celebahq.files import printable
@@ -132,7 +133,7 @@ def _sweep(place: Place, record: UploadRecord, now: set[str], there: dict[str, d
     for name in old:
         if name in there or name in record.sent:
             try:
-                patiently(lambda name=name: place.system.rm_file(place.of(name)))
+                patiently(partial(place.system.rm_file, place.of(name)))
                 removed += 1
             except FileNotFoundError:
                 pass

@@ -75,7 +75,7 @@ def test_stated_checksums_are_those_of_the_bytes(tmp_path):
     stated = [{"md5Hash": "kAFQmDzST7DWlj99KOF/cg=="}, {"lfs": {"sha256": sha256}}, {"ETag": f'"{md5.hexdigest()}"'}]
     assert [checksums.stated_checksum(info)[0] for info in stated] == ["md5", "sha256", "etag"]
     assert all(checksums.is_checksum_of(path, *checksums.stated_checksum(info)) for info in stated)
-    path.write_bytes(b"abd")
+    path.write_bytes(b"abcd")
     assert not any(checksums.is_checksum_of(path, *checksums.stated_checksum(info)) for info in stated)
     assert checksums.stated_checksum({"ETag": "W/x"}) is None
     assert checksums.part_bytes(5 << 40) * 10_000 > 5 << 40 > 0 and checksums.part_bytes(1) == 16 * MIB
