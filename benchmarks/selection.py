@@ -79,9 +79,9 @@ def main() -> None:
     began, cpu = time.monotonic(), time.process_time()
     outcomes = choose_rows(faces, options.keep, "exact")
     seconds, cpu, peak = time.monotonic() - began, time.process_time() - cpu, peak_gib()
-    kept, twins = len(outcomes.kept), int((outcomes.outcome == DUPLICATE).sum())
+    kept, duplicates = len(outcomes.kept), int((outcomes.outcome == DUPLICATE).sum())
     print(
-        f"{options.faces:,} faces: {kept:,} kept, {twins:,} duplicates of them, "
+        f"{options.faces:,} faces: {kept:,} kept, {duplicates:,} duplicates of them, "
         f"{int((outcomes.outcome == BELOW_CUTOFF).sum()):,} not among the best"
     )
     print(f"chosen in {seconds:.1f} s ({cpu:.1f} CPU-s); columns made in {made:.1f} s")

@@ -1,4 +1,4 @@
-"""Every module finds its tests: by its name, its room, their import of it, or in CONTRIBUTING's table."""
+"""Every module finds its tests: by its name, its folder, their import of it, or in CONTRIBUTING's table."""
 
 import ast
 import fnmatch
@@ -51,10 +51,10 @@ def test_every_module_finds_its_tests(module):
     package, stem = module.split("/")[0], Path(module).stem
     by_name = any(fnmatch.fnmatch(test, f"tests/{package}/*test_{stem}.py") for test in TESTS)
     by_import = module.removesuffix(".py").replace("/", ".") in IMPORTED.get(package, ())
-    room = Path("tests") / Path(module).parent
-    by_room = room.as_posix() != f"tests/{package}" and any(Path(test).is_relative_to(room) for test in TESTS)
+    folder = Path("tests") / Path(module).parent
+    by_folder = folder.as_posix() != f"tests/{package}" and any(Path(test).is_relative_to(folder) for test in TESTS)
     by_table = any(fnmatch.fnmatch(module, pattern) for pattern in ROWS)
-    assert by_name or by_room or by_import or by_table, (
+    assert by_name or by_folder or by_import or by_table, (
         f"{module}: got no tests/{package}/**/test_{stem}.py, no test of {package} that imports it and no row of "
         "CONTRIBUTING's table, expected one of them"
     )

@@ -14,7 +14,7 @@ from zoo.fused_blocks import shared_weights
 
 LOG = logging.getLogger("celebahq.train")
 TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2}
-"""Largest relative difference from the plain twin: of float32 sums in another order, of bf16 rounded once."""
+"""Largest relative difference from the plain counterpart: of float32 sums in another order, of bf16 rounded once."""
 
 
 def sharing_weights(role: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -44,7 +44,7 @@ def use_fused_kernels(name: str, device: torch.device) -> bool:
     if name == "plain" or (name == "auto" and device.type != "cuda"):
         return False
     if device.type != "cuda":
-        return True  # the plain twins: slower, and the same results
+        return True  # the plain counterparts: slower, and the same results
     LOG.info("fused kernels are compared with plain ones; to compile them takes half a minute the first time")
     problem = problem_of_kernels(device)
     if problem and name == "fused":
@@ -70,7 +70,7 @@ def problem_of_kernels(device: torch.device) -> str | None:
 
 
 def compare_kernels(kernels: ModuleType, device: torch.device) -> dict[str, float]:
-    """Return the largest relative difference of each kernel from its plain twin, by its name and dtype.
+    """Return the largest relative difference of each kernel from its plain counterpart, by its name and dtype.
 
     Args:
         kernels: zoo.fused_triton.

@@ -1,4 +1,4 @@
-"""Bias, leaky ReLU, normalization and pooling in one pass over memory each: Triton on CUDA, elsewhere its plain twin.
+"""Bias, leaky ReLU, normalization, pooling in one pass over memory each: Triton on CUDA, elsewhere plain operations.
 
 Of the bytes that a training step moves three quarters are pointwise. These operations halve them. They differentiate
 once; `unpool` and `pool` are linear in g and each other's adjoint, which is what the gradient penalty needs of them.

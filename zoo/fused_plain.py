@@ -1,4 +1,4 @@
-"""What the fused kernels compute, in plain PyTorch: their twins, which run where Triton does not.
+"""What the fused kernels compute, in plain PyTorch, which run where Triton does not.
 
 x, y, g are (N, C, H, W), channels_last, of any float dtype; arithmetic is in float32 and rounds once, at the end. bias
 is (C,) float32. The slope of the leaky ReLU at 0 is `slope`, as PyTorch has it.

@@ -59,10 +59,10 @@ def networks(device: torch.device, precision: str, resolution: int, variant: str
 
 
 def kernels(device: torch.device) -> list[str]:
-    """The fused Triton kernels against their plain twins."""
+    """The fused Triton kernels against their plain counterparts."""
     problem = "Triton is not for a CPU" if device.type == "cpu" else problem_of_kernels(device)
     failed = "  FAILED" if problem and device.type == "cuda" else ""
-    return [f"fused kernels: {problem or 'each equals its plain twin'}{failed}"]
+    return [f"fused kernels: {problem or 'each equals its plain counterpart'}{failed}"]
 
 
 def precisions_of(device: torch.device) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""The builder on several machines: Ray carries the tasks, this room says what they are and what a node must be like."""
+"""The builder on several machines: Ray carries the tasks; here is what they are, and what a node must be like."""

@@ -53,14 +53,14 @@ def curate(config: CurateConfig) -> None:
     Raises:
         DatasetError: the file is no dataset, or the port is taken.
     """
-    from celebahq_builder.report.server import Desk, Server
+    from celebahq_builder.report.server import CurationSession, Server
 
     if not 0 <= config.port <= 65535:
         raise DatasetError(f"--port: got {config.port}, expected a number from 0 to 65535")
     if config.photos is not None and not config.photos.is_dir():
         raise DatasetError(f"--photos: got {config.photos}, expected the folder that was --input of the build")
     with open_dataset(config.file) as dataset:
-        desk = Desk(dataset, config.photos, tell_persons(dataset) if config.persons else None)
+        desk = CurationSession(dataset, config.photos, tell_persons(dataset) if config.persons else None)
         try:
             server = Server(desk, config.port)
         except OSError as error:

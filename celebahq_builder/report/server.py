@@ -43,7 +43,7 @@ _PHOTOS = {
 """How files begin that browsers show; AVIF is known by its fifth byte on. Nothing else is sent."""
 
 
-class Desk:
+class CurationSession:
     """One open dataset, what was decided about it, and the answers to what its page asks for.
 
     Args:
@@ -139,11 +139,11 @@ class Desk:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one Desk on the loopback; port 0 takes any that is free."""
+    """Serves one CurationSession on the loopback; port 0 takes any that is free."""
 
     daemon_threads = True
 
-    def __init__(self, desk: Desk, port: int) -> None:
+    def __init__(self, desk: CurationSession, port: int) -> None:
         self.desk = desk
         super().__init__(("127.0.0.1", port), _Handler)
         names = [f"{host}:{self.server_port}" for host in ("127.0.0.1", "localhost")]

@@ -220,7 +220,7 @@ def _where(resolution: int, alpha: float) -> str:
 def _keep_rows_until(log: Path, nimg: int) -> list[dict[str, Any]]:
     """Drop the rows that a killed run wrote after its last checkpoint: they will be written again. Return the rest.
 
-    What is no row (the torn last line of a killed process, bytes of something else) is dropped too.
+    What is no row (the truncated last line of a killed process, bytes of something else) is dropped too.
     """
     if not log.exists():
         return []

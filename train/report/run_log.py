@@ -77,7 +77,7 @@ def read_run(folder: Path) -> RunLog:
 def read_rows(log: Path) -> list[dict[str, Any]]:
     """Return the rows of a .jsonl that have a kimg; none where the file is absent.
 
-    What is no row (the torn last line of a killed process, bytes of something else) is left out.
+    What is no row (the truncated last line of a killed process, bytes of something else) is left out.
     """
     return [row for row in map(_row, log.read_bytes().splitlines()) if row] if log.is_file() else []
 

@@ -128,9 +128,9 @@ def _check_sums(path: Path) -> None:
     if path.stat().st_size == 0:
         raise zipfile.BadZipFile("an empty file")
     with zipfile.ZipFile(path) as archive:
-        torn = archive.testzip()
-    if torn is not None:
-        raise zipfile.BadZipFile(f"wrong checksum of {torn}")
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"wrong checksum of {damaged}")
 
 
 def _named(kind: type | tuple[type, ...]) -> str:

@@ -20,7 +20,7 @@ from PIL import Image
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.hdf5 import DatasetWriter, open_dataset
-from celebahq_builder.report.server import Desk, Server
+from celebahq_builder.report.server import CurationSession, Server
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -32,7 +32,7 @@ def serve():
 
     def serve(path, photos=None, persons=None):
         dataset = open_dataset(path)
-        server = Server(Desk(dataset, photos, persons), 0)
+        server = Server(CurationSession(dataset, photos, persons), 0)
         running.append((server, dataset))
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return server
