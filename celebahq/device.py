@@ -1,5 +1,6 @@
-"""Which device PyTorch computes on: one choice and one refusal for every command."""
+"""Which device PyTorch computes on, and on how many cores: one choice and one refusal for every command."""
 
+import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from celebahq.errors import DeviceError
@@ -34,6 +35,11 @@ def choose_device(name: "str | torch.device | None" = "auto") -> "torch.device":
     if index and int(index) >= torch.cuda.device_count():
         raise DeviceError(f"--device {name}: got one of {torch.cuda.device_count()} CUDA devices, counted from 0")
     return torch.device(name)
+
+
+def cpu_cores() -> int:
+    """Return the cores that this process may use, which in a container can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def channels_last(module: Module) -> Module:

@@ -61,15 +61,10 @@ def block_spectrum(luma: np.ndarray, mask: np.ndarray | None = None) -> BlockSpe
 def noise_floor(luma: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Variance of noise, as the smoothest patches tell it. Arguments as for `block_spectrum`.
 
-    Of each patch second differences in both directions are taken, as Immerkaer does (Fast Noise Variance Estimation,
-    1996): edges and slopes nearly vanish. Blocks of 64 pixels are too large for that: of a small face they all hold
-    detail, which would then be taken off as if it were noise.
+    Of each patch second differences are taken. Blocks of 64 pixels are too large for that: of a small face they all
+    hold detail, which would then be taken off as if it were noise.
     """
-    rows = luma[1:] - luma[:-1]
-    rows = rows[1:] - rows[:-1]
-    both = rows[:, 1:] - rows[:, :-1]
-    second = np.zeros_like(luma)  # the outermost pixels have none
-    np.subtract(both[:, 1:], both[:, :-1], out=second[1:-1, 1:-1])
+    second = second_differences(luma)
     side = len(luma) // _PATCH
     patches = second.reshape(side, _PATCH, side, _PATCH)
     found = np.einsum("yixj,yixj->yx", patches, patches) / (36 * _PATCH**2)
@@ -77,6 +72,19 @@ def noise_floor(luma: np.ndarray, mask: np.ndarray | None = None) -> float:
         shown = mask.reshape(side, _PATCH, side, _PATCH).mean(axis=(1, 3))
         found = found[shown >= shown.max()]
     return float(np.quantile(found, _SMOOTHEST))
+
+
+def second_differences(luma: np.ndarray) -> np.ndarray:
+    """Return Immerkaer's filter of (h, w) float32 (Fast Noise Variance Estimation, 1996), the outermost pixels 0.
+
+    The second difference in both directions: edges and slopes nearly vanish, and noise of variance v has 36 v.
+    """
+    rows = luma[1:] - luma[:-1]
+    rows = rows[1:] - rows[:-1]
+    both = rows[:, 1:] - rows[:, :-1]
+    second = np.zeros_like(luma)
+    np.subtract(both[:, 1:], both[:, :-1], out=second[1:-1, 1:-1])
+    return second
 
 
 def _whole_blocks(mask: np.ndarray, window: np.ndarray, hop: int) -> np.ndarray:

@@ -1,13 +1,13 @@
 """The options of celebahq-build: one frozen dataclass that is the command line, is printed and is saved in the file."""
 
 import math
-import os
 import re
 import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from celebahq.device import cpu_cores
 from celebahq.errors import CelebAHQError
 from celebahq.files import printable
 from celebahq.options import check_options
@@ -45,11 +45,6 @@ class BuildIncompleteError(BuildError):
         super().__init__(message)
         self.result = result
         """What was made nevertheless."""
-
-
-def _cpu_cores() -> int:
-    """Cores that this process may use, which in a container can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +122,7 @@ class BuildConfig:
     shards: int | Literal["auto"] | None = None
     """Write that many files of equal size, celebahq-00000-of-00012.h5 ..., each a dataset of its own, and celebahq.h5
     as one over them, which everything opens as it opens one file. auto: of about 10,000 faces each."""
-    workers: int = _cpu_cores()
+    workers: int = cpu_cores()
     """Processes that work side by side, one compute thread each. 0: none, all work in this process (for a debugger),
     where --photo-seconds and --photo-gib cannot be kept. With --ray auto or HOST:PORT the cluster's cores count."""
     ray: str | None = None

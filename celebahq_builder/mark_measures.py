@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from scipy import fft, ndimage
 
+from celebahq_builder.block_spectrum import second_differences
 from celebahq_builder.coverage import OVAL_CENTRE, OVAL_RADII
 from celebahq_builder.defects import LUMA, block_grid, histogram_fill
 
@@ -133,9 +134,8 @@ def _fill(channels: np.ndarray) -> float:
 
 
 def _noise(gray: np.ndarray, inside: np.ndarray) -> float:
-    # Immerkaer's filter: no answer to slopes. Over small blocks, of which the smoothest tenth counts.
-    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
-    power = cv2.boxFilter(cv2.filter2D(gray, cv2.CV_32F, kernel) ** 2, -1, (7, 7))[::3, ::3]
+    # Over small blocks, of which the smoothest tenth counts.
+    power = cv2.boxFilter(second_differences(gray) ** 2 / 36, -1, (7, 7))[::3, ::3]
     core = cv2.erode(inside.astype(np.uint8), np.ones((9, 9), np.uint8), borderValue=0)[::3, ::3] > 0
     if core.sum() < 10:
         return 0.0

@@ -1,17 +1,12 @@
 """celebahq-data official: CelebA-HQ itself, from CelebA and the published deltas, md5 for md5."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from celebahq.device import cpu_cores
 from celebahq.options import check_options
 from celebahq_builder.official.image_list import OfficialError, choose_indices, find_image_list, read_image_list
-
-
-def _cpu_cores() -> int:
-    """Cores that this process may use, which in a container can be fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +38,7 @@ class OfficialConfig:
     differs."""
     compression: Literal["none", "gzip"] = "none"
     """Of the HDF5 file. gzip is the filter of the released files: half the size, and reads 13 times slower."""
-    workers: int = _cpu_cores()
+    workers: int = cpu_cores()
     """Processes that work side by side. 0: none, all work in this process."""
 
     def __post_init__(self) -> None:

@@ -1,8 +1,9 @@
 """What training on a dataset will take on this machine: one rough figure, said before somebody waits for years."""
 
-import os
 import time
 from pathlib import Path
+
+from celebahq.device import cpu_cores
 
 # Billion floating-point operations one training iteration takes an image, the paper's networks, by torch's counter.
 _GFLOP = {4: 1.5, 8: 12.4, 16: 55.9, 32: 230, 64: 491, 128: 752, 256: 1013, 512: 1274, 1024: 1536}
@@ -39,7 +40,7 @@ def training_estimate(resolution: int) -> tuple[str, bool]:
     if _has_gpu():
         return "days to weeks on one GPU at 1024x1024, less below; python -m train.benchmark measures it", False
     seconds = training_gflop(resolution) / (cpu_gflops() * _SHARE)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = cpu_cores()
     words = f"about {_duration(seconds)} without a GPU ({cores} CPU cores, estimated)"
     return words, seconds > 30 * 86400
 
