@@ -165,7 +165,7 @@ class BuildConfig:
         if not 1 <= self.min_face < math.inf:
             raise BuildError(f"--min-face: got {self.min_face}, expected a number of pixels from 1 up")
         if self.landmarks is not None and self.faces != "largest":
-            raise BuildError(f"--faces: {self.faces} with --landmarks, which names one face a photo; leave one out")
+            raise BuildError(f"--faces: got {self.faces} with --landmarks, expected largest: it names one face a photo")
         if self.image_list is not None and self.faces == "all":
             raise BuildError("--faces: got all with --image-list, expected largest or center: one face a photo")
         if self.landmarks_from == "detector" and self.detector != "centerface":

@@ -117,4 +117,4 @@ def refuse_box_outside(crop: tuple[int, ...], box: tuple[int, ...], size: tuple[
     """ValueError where nothing is left of a crop: the box, border included, lies outside the photo."""
     if crop[0] >= crop[2] or crop[1] >= crop[3]:
         span = f"x {box[0]}..{box[2]}, y {box[1]}..{box[3]}"
-        raise ValueError(f"face box: it spans {span}, outside the photo of {size[0]} x {size[1]} pixels")
+        raise ValueError(f"face box: got {span}, expected part of it inside the photo of {size[0]} x {size[1]} pixels")

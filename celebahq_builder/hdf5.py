@@ -131,7 +131,7 @@ class DatasetWriter:
         if levels.keys() != self._buffers.keys():
             raise ValueError(f"{self._path}: got levels {sorted(levels)} of a face, expected {sorted(self._buffers)}")
         if self._written == self._num_faces:
-            raise ValueError(f"{self._path}: more than the {self._num_faces} faces that were announced")
+            raise ValueError(f"{self._path}: got one face more, expected {self._num_faces}")
         for r, image in levels.items():
             if image.shape != (self._channels, r, r) or image.dtype != np.uint8:
                 wanted = f"({self._channels}, {r}, {r}) uint8"
@@ -177,7 +177,7 @@ class DatasetWriter:
     def _finish(self) -> None:
         """Complete the file, make it durable, publish it. The order of the steps is what a kill cannot break."""
         if self._written != self._num_faces:
-            raise ValueError(f"{self._path}: {self._written} of {self._num_faces} faces written")
+            raise ValueError(f"{self._path}: got {self._written} faces, expected {self._num_faces}")
         columns = self._columns or face_columns(self._records, self._num_faces)
         file = self._file.hdf5
         for name, values in columns.items():

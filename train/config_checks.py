@@ -42,7 +42,7 @@ def check_values(config: "TrainConfig") -> None:
     if config.compile and config.kernels == "fused":
         raise TrainError("--kernels: got fused with --compile, expected one of the two; leave out --kernels")
     if config.grow and config.stable_kimg + config.fade_kimg <= 0:
-        raise TrainError("--stable-kimg and --fade-kimg: both 0, it would never grow; use --no-grow to start big")
+        raise TrainError("--stable-kimg, --fade-kimg: got 0 for both, expected more; to start big, --no-grow")
     if config.resolution is not None and (config.resolution < 4 or config.resolution & (config.resolution - 1)):
         raise TrainError(f"--resolution: got {config.resolution}, expected a power of two from 4")
     if config.total_kimg is not None and config.total_kimg <= 0:

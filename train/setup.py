@@ -44,8 +44,8 @@ def choose_precision(name: str, device: torch.device, of_run: str | None = None,
         )
     if name == "tf32" and device.type != "cuda":
         if of_run:
-            raise TrainError(f"{folder}: it was trained in tf32, which a CPU has not; resume it on CUDA")
-        raise TrainError("--precision tf32: a CPU has none, expected fp32 or bf16")
+            raise TrainError(f"{folder}: got a run in tf32 on a CPU, expected CUDA: a CPU has no tf32")
+        raise TrainError("--precision: got tf32 on a CPU, expected fp32 or bf16")
     if name != "fp32" and device.type == "cuda" and not multiplies_bf16(device):
         where = f"{folder}: was trained in" if of_run else "--precision: got"
         raise TrainError(

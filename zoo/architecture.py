@@ -238,7 +238,9 @@ class ProGANConfig:
         fields = current_names(fields)
         unknown = sorted(set(fields) - set(cls.__dataclass_fields__))
         if unknown:
-            raise ValueError(f"architecture: unknown {', '.join(unknown)}; a newer version of this package wrote it?")
+            raise ValueError(
+                f"architecture: got {', '.join(unknown)}, expected fields of this version; a newer one wrote it?"
+            )
         return cls(**fields)
 
 

@@ -104,7 +104,7 @@ def check_difference(folder: Path, network: nn.Module) -> float | None:
     tensors = found[1]
     inputs = [tensors[key] for key in sorted(tensors) if key.startswith("input")]
     if [value.shape for value in inputs] != [value.shape for value in check_inputs(network)]:
-        raise ModelError(f"{folder / CHECK_NAME}: inputs of another network, zoo verify --record writes a new one")
+        raise ModelError(f"{folder / CHECK_NAME}: got inputs of another network; zoo verify --record writes a new one")
     differences = []
     for key, generated in check_outputs(network, inputs).items():
         wanted = tensors.get(key)

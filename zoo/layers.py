@@ -132,7 +132,7 @@ def stddev_groups(x: Tensor, group_size: int | None, sets: int = 1, contiguous: 
     n = x.shape[0] // sets
     group = min(group_size or n, n)
     if n % group:
-        raise ValueError(f"minibatch of {n}: minibatch stddev wants whole groups of {group}")
+        raise ValueError(f"minibatch: got {n} samples, expected whole groups of {group} for its stddev")
     if contiguous:
         return x.reshape(sets, n // group, group, *x.shape[1:]).transpose(1, 2)
     return x.reshape(sets, group, n // group, *x.shape[1:])

@@ -24,7 +24,7 @@ def locate(name_or_path: str | Path, revision: str | None = None, cache: str | P
     hub = None if looks_like_a_path(name) else HUB_ID.fullmatch(name)
     entry = read_catalog().entries.get(name) or (hub and _entry_of_hub(hub["id"], hub["revision"] or revision))
     if revision is not None and (path.exists() or not hub):
-        raise ModelError(f"{name}: no revision {revision!r} of it, only a Hugging Face id org/name has revisions")
+        raise ModelError(f"{name}: got revision {revision!r}, expected none: only a Hugging Face id has revisions")
     if path.exists():
         return folder_at(path)
     if is_shipped(name):

@@ -149,7 +149,7 @@ def _card(path: Path, sha256: str, resolution: int, entry: Entry | None) -> dict
         entry, by = found.entry, "published hash" if found.by_hash else "name of the file"
     if entry.resolution != resolution:
         side = entry.resolution
-        raise ModelError(f"{path}: {resolution}x{resolution}, {entry.name} wants a network for {side}x{side}")
+        raise ModelError(f"{path}: got {resolution}x{resolution}, expected {side}x{side} as of {entry.name}")
     return {
         "license": {"weights": entry.license, "data": entry.data_license, "non_commercial": entry.non_commercial},
         "dataset": {"name": entry.dataset, "resolution": entry.resolution},

@@ -45,7 +45,7 @@ def encodable(text: str) -> str:
 def level_resolutions(resolution: int) -> tuple[int, ...]:
     """Return resolution, resolution / 2, ..., 1; ValueError unless it is a power of two."""
     if resolution < 1 or resolution & (resolution - 1):
-        raise ValueError(f"resolution: {resolution} is not a power of two")
+        raise ValueError(f"resolution: got {resolution}, expected a power of two")
     return tuple(resolution >> k for k in range(resolution.bit_length()))
 
 

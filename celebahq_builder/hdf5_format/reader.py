@@ -109,7 +109,7 @@ class Dataset:
             DatasetError: the bytes of a row are damaged.
         """
         if resolution not in self.resolutions:
-            raise ValueError(f"resolution: {resolution} is not in {self.path}, which has {self.resolutions}")
+            raise ValueError(f"resolution: got {resolution}, expected one that {self.path} has: {self.resolutions}")
         rows = np.asarray(indices, dtype=np.int64)
         if rows.ndim != 1 or (len(rows) and (rows.min() < 0 or rows.max() >= self._len)):
             raise IndexError(f"{self.path}: got other rows, expected a flat list of 0..{self._len - 1}")
@@ -247,7 +247,7 @@ def _check_levels(path: Path, file: h5py.File) -> tuple[tuple[int, ...], int, in
             raise DatasetError(f"{path}: {level_key(r)} is {what}, expected (N, {channels}, {r}, {r}) uint8")
     lengths = {level_key(r): len(found[r]) for r in resolutions}
     if len(set(lengths.values())) > 1:
-        raise DatasetError(f"{path}: levels of different length, {lengths}; was its program stopped?")
+        raise DatasetError(f"{path}: got {lengths}, expected levels of one length; was its program stopped?")
     if not len(found[resolution]):
         raise DatasetError(f"{path}: 0 images, expected at least 1")
     return resolutions, channels, len(found[resolution])

@@ -61,7 +61,7 @@ def open_regular(path: Path) -> BufferedReader:
 def _sha256_of_member(archive: Path, name: str) -> str:
     opened = _archive(archive)
     if opened.getinfo(name).file_size > MOST_BYTES:
-        raise SourceError(f"{archive}/{name}: larger than {MOST_BYTES} bytes", reason=TOO_LARGE)
+        raise SourceError(f"{archive}/{name}: got a larger file, expected at most {MOST_BYTES} bytes", reason=TOO_LARGE)
     with opened.open(name) as file:
         return sha256_of(file)
 
@@ -72,7 +72,7 @@ def _sha256_of_listed(source: Path, name: str) -> str:
     if name not in archive.stamps:
         raise FileNotFoundError(name)
     if archive.stamps[name].num_bytes > MOST_BYTES:
-        raise SourceError(f"{source}/{name}: larger than {MOST_BYTES} bytes", reason=TOO_LARGE)
+        raise SourceError(f"{source}/{name}: got a larger file, expected at most {MOST_BYTES} bytes", reason=TOO_LARGE)
     return sha256_of(BytesIO(archive.read(name)))
 
 

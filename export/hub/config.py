@@ -84,7 +84,9 @@ class HubConfig:
         if self.pr and self.tag:
             raise UsageError("--tag: got it with --pr, expected a commit on a branch; tag it once it is merged")
         if self.pr and self.revision != "main":
-            raise UsageError(f"--revision: {self.revision} given with --pr, which the Hub opens against main alone")
+            raise UsageError(
+                f"--revision: got {self.revision} with --pr, expected main: the Hub opens one against it alone"
+            )
         for flag, name in (("--revision", self.revision), ("--tag", self.tag)):
             if name is not None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)*", name, re.ASCII):
                 raise UsageError(f"{flag}: got {name!r}, expected a name of letters, digits, '-', '_', '.' and '/'")

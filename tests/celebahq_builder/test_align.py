@@ -197,7 +197,7 @@ def test_memory_is_bounded_by_the_box_and_not_by_the_photo():
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_box_outside_the_photo_is_refused(geometry):
-    with pytest.raises(ValueError, match="outside the photo of 100 x 80 pixels"):
+    with pytest.raises(ValueError, match="inside the photo of 100 x 80 pixels"):
         align_face(np.zeros((80, 100, 3), dtype=np.uint8), UPRIGHT + 400, 64, geometry)
 
 

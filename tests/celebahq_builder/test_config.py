@@ -36,7 +36,7 @@ def test_senseless_option_is_refused_before_anything_is_touched(tmp_path, option
 
 
 def test_list_of_landmarks_with_a_choice_of_faces_is_refused(tmp_path):
-    with pytest.raises(BuildError, match="--faces: all with --landmarks, which names one face a photo"):
+    with pytest.raises(BuildError, match="--faces: got all with --landmarks, expected largest"):
         BuildConfig(input=tmp_path, output=tmp_path / "f.h5", landmarks=tmp_path / "list.txt", faces="all")
 
 

@@ -85,7 +85,9 @@ def test_extended_picture_holds_the_box_and_its_border():
 
 
 def test_a_box_outside_the_photo_is_refused():
-    with pytest.raises(ValueError, match=r"spans x 400\.\.500, y 0\.\.100, outside the photo of 300 x 300 pixels"):
+    with pytest.raises(
+        ValueError, match=r"got x 400\.\.500, y 0\.\.100, expected part of it inside the photo of 300 x 300"
+    ):
         plan_crop((300, 300), SQUARE * 100 + [400, 0], 1024)
 
 

@@ -150,7 +150,7 @@ def test_merged_sets_never_share_a_group(group_size, contiguous):
 
 
 def test_minibatch_stddev_refuses_a_broken_group():
-    with pytest.raises(ValueError, match="minibatch of 6: minibatch stddev wants whole groups of 4"):
+    with pytest.raises(ValueError, match="minibatch: got 6 samples, expected whole groups of 4 for its stddev"):
         minibatch_stddev(torch.randn(6, 1, 4, 4), 4)
 
 

@@ -63,8 +63,8 @@ def test_a_name_that_is_nearly_one_of_the_catalogue_is_guessed():
 @pytest.mark.parametrize(
     ("name", "revision", "said"),
     [
-        ("celebahq-1024", "v1", "only a Hugging Face id org/name has revisions"),
-        (".", "v1", "only a Hugging Face id org/name has revisions"),
+        ("celebahq-1024", "v1", "only a Hugging Face id has revisions"),
+        (".", "v1", "only a Hugging Face id has revisions"),
         ("org/name@v1", "v2", "got revision 'v2' as well, expected one of the two"),
     ],
 )

@@ -233,7 +233,7 @@ def test_a_download_of_another_size_is_not_taken_for_the_model(command, real_dat
     place.parent.mkdir(parents=True)
     place.write_bytes((real_data / "zoo_vectors" / "gandissect_64.pth").read_bytes())
     code, _, err = command("pull", "lsun-bedroom-256.gandissect")
-    assert code == 2 and "64x64, lsun-bedroom-256.gandissect wants a network for 256x256" in err
+    assert code == 2 and "got 64x64, expected 256x256 as of lsun-bedroom-256.gandissect" in err
     assert not (cache / "models" / "lsun-bedroom-256.gandissect").exists()
 
 

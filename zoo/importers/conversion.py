@@ -131,7 +131,9 @@ def joint_config(generator: ProGANConfig, discriminator: ProGANConfig) -> ProGAN
     for name in ("resolution", "image_channels", "label_size"):
         ours, theirs = getattr(generator, name), getattr(discriminator, name)
         if ours != theirs:
-            raise CheckpointImportError(f"generator of {name} {ours}, discriminator of {theirs}: a pair has the same")
+            raise CheckpointImportError(
+                f"{name}: got {ours} of the generator and {theirs} of the discriminator, expected a pair of one"
+            )
     widths = [[config.feature_maps(r) for r in config.resolutions] for config in (generator, discriminator)]
     if widths[0] != widths[1]:
         raise CheckpointImportError(

@@ -84,10 +84,12 @@ def _config(network: str, layers: dict[str, Layer], options: dict[str, Any], alp
     names = [name for name in layers if "_rgb" in name]  # 4x4 first
     if network == "generator":
         if not options.get("perChannelNormalization", True):
-            raise CheckpointImportError("perChannelNormalization: False, with which its own program cannot generate")
+            raise CheckpointImportError(
+                "perChannelNormalization: got False, expected True; its own program needs it to generate"
+            )
         loss = options.get("lossCriterion", "WGANGP")
         if loss not in _TANH:
-            raise CheckpointImportError(f"lossCriterion: {loss!r}, {', '.join(_TANH)} are known")
+            raise CheckpointImportError(f"lossCriterion: got {loss!r}, expected one of {', '.join(_TANH)}")
         return ProGANConfig(
             **width_fields([layers[name].weight.shape[1] for name in names]),
             latent_size=layers["blocks.4x4.dense"].weight.shape[1] - label_size,

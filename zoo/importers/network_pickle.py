@@ -139,8 +139,8 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _KNOWN:
             raise CheckpointImportError(
-                f"asks for {module[:60]}.{name[:60]}, only the released programs' networks and arrays of numbers are "
-                "wanted: refused, nothing was run"
+                f"got a pickle that asks for {module[:60]}.{name[:60]}, expected the released programs' networks and "
+                "arrays of numbers alone: refused, nothing was run"
             )
         return _KNOWN[module, name]
 

@@ -66,7 +66,7 @@ def _network(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, dict[s
         for value in values:
             return value
         raise CheckpointImportError(
-            f"{len(fields['param_values'])} parameters, fewer than a network of {resolution} px has"
+            f"param_values: got {len(fields['param_values'])}, expected more for a network of {resolution} px"
         )
 
     def layer() -> Layer:
@@ -103,7 +103,7 @@ def _network(fields: dict[str, Any], network: str) -> tuple[ProGANConfig, dict[s
         )
     if next(values, None) is not None:
         raise CheckpointImportError(
-            f"{len(fields['param_values'])} parameters, more than a network of {resolution} px has"
+            f"param_values: got {len(fields['param_values'])}, expected fewer for a network of {resolution} px"
         )
     lod = (fields.get("toplevel_params") or {}).get("cur_lod", 0.0)
     config = config_of(network, layers, options, float(lod), {

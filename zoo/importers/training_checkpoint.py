@@ -47,7 +47,9 @@ def convert(content: Any, network: str) -> Conversion:
     critic = named_tensors(content["discriminator"])
     last = critic["blocks.4x4.dense1.weight"]
     if last.ndim != 2 or last.shape[0] < 1:
-        raise CheckpointImportError(f"blocks.4x4.dense1.weight is {tuple(last.shape)}, (1 + labels, features) expected")
+        raise CheckpointImportError(
+            f"blocks.4x4.dense1.weight: got {tuple(last.shape)}, expected (1 + labels, features)"
+        )
     labels = last.shape[0] - 1
     rgb = "to_rgb" if network == "generator" else "from_rgb"
     state = State(named_tensors(content["g_ema"]) if network == "generator" else critic)
@@ -91,7 +93,7 @@ def _reached(content: dict[str, Any], blocks: int) -> int:
         return blocks
     stage = content.get("stage")
     if not isinstance(stage, int) or not 0 <= stage // 2 < blocks:
-        raise CheckpointImportError(f"stage is {stage!r}, a number from 0 to {2 * blocks - 2} expected")
+        raise CheckpointImportError(f"stage: got {stage!r}, expected a number from 0 to {2 * blocks - 2}")
     return stage // 2 + 1
 
 

@@ -149,4 +149,4 @@ def build(net: str, size: str) -> ArtifactRemover | SuperResolver:
         return ArtifactRemover(ARTIFACT_REMOVERS[size])
     if net == "superres":
         return SuperResolver(SUPER_RESOLVERS[size])
-    raise ValueError(f"net: {net!r}, 'artifacts' or 'superres' wanted")
+    raise ValueError(f"net: got {net!r}, expected 'artifacts' or 'superres'")

@@ -207,8 +207,8 @@ def test_every_name_and_file_format_that_it_has_had(tmp_path, rename, zipped):
 @pytest.mark.parametrize(
     ("fields", "change", "message"),
     [
-        ({"perChannelNormalization": False}, {}, "perChannelNormalization: False"),
-        ({"lossCriterion": "Hinge"}, {}, "lossCriterion: 'Hinge', DCGAN, MSE"),
+        ({"perChannelNormalization": False}, {}, "perChannelNormalization: got False"),
+        ({"lossCriterion": "Hinge"}, {}, "lossCriterion: got 'Hinge', expected one of DCGAN, MSE"),
         ({"alpha": 2.0}, {}, "alpha: got 2.0, expected 0 to 1"),
         ({}, {"groupScale0.0.module.bias": torch.zeros(3)}, r"blocks.4x4.conv.bias is \(3,\), expected \(9,\)"),
         ({}, {"extra.weight": torch.zeros(3)}, r"without a place.*extra.weight"),

@@ -217,8 +217,8 @@ def test_the_file_is_what_python_2_wrote(tmp_path):
     [
         ({"use_batchnorm": True}, "use_batchnorm: got True, expected False"),
         ({"tanh_at_end": 0.5}, "tanh_at_end: 0.5"),
-        ({"resolution": 16}, "fewer than a network of 16 px has"),
-        ({"resolution": 4}, "more than a network of 4 px has"),
+        ({"resolution": 16}, "expected more for a network of 16 px"),
+        ({"resolution": 4}, "expected fewer for a network of 4 px"),
     ],
 )
 def test_what_our_networks_cannot_be_is_refused(tmp_path, spec, message):

@@ -62,7 +62,7 @@ def test_batch_and_alignment_do_not_change_a_clean_photo(size):
 
 
 def test_an_unknown_net_is_named():
-    with pytest.raises(ValueError, match="net: 'denoise', 'artifacts' or 'superres' wanted"):
+    with pytest.raises(ValueError, match="net: got 'denoise', expected 'artifacts' or 'superres'"):
         build("denoise", "full")
 
 
