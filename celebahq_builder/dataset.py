@@ -1,79 +1,74 @@
 """celebahq-data: look into, check, compare, unpack and make dataset files."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+import ast
+import importlib
+import inspect
+import sys
+from collections.abc import Sequence
+from dataclasses import make_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Union
 
 import tyro
 from tyro.conf import subcommand
 
 from celebahq.command import run_command
 from celebahq.errors import CelebAHQError
-from celebahq_builder.commands.compare import CompareConfig, compare
-from celebahq_builder.commands.convert import ConvertConfig, convert
-from celebahq_builder.commands.curate import CurateConfig, curate
-from celebahq_builder.commands.extract import ExtractConfig, extract
-from celebahq_builder.commands.import_images import ImportConfig, import_images
-from celebahq_builder.commands.info import InfoConfig, info
-from celebahq_builder.commands.merge import MergeConfig, merge
-from celebahq_builder.commands.official import OfficialConfig, official
-from celebahq_builder.commands.preview import PreviewConfig, preview
-from celebahq_builder.commands.push import PushConfig, push
-from celebahq_builder.commands.select import DropConfig, SelectConfig, SortConfig, drop, select, sort
-from celebahq_builder.commands.verify import VerifyConfig, verify
 from celebahq_builder.stores.dataset_cache import with_local_files
 
-Command = (
-    Annotated[InfoConfig, subcommand("info")]
-    | Annotated[VerifyConfig, subcommand("verify")]
-    | Annotated[PreviewConfig, subcommand("preview")]
-    | Annotated[ExtractConfig, subcommand("extract")]
-    | Annotated[CompareConfig, subcommand("compare")]
-    | Annotated[ImportConfig, subcommand("import")]
-    | Annotated[ConvertConfig, subcommand("convert")]
-    | Annotated[SelectConfig, subcommand("select")]
-    | Annotated[DropConfig, subcommand("drop")]
-    | Annotated[SortConfig, subcommand("sort")]
-    | Annotated[MergeConfig, subcommand("merge")]
-    | Annotated[CurateConfig, subcommand("curate")]
-    | Annotated[PushConfig, subcommand("push")]
-    | Annotated[OfficialConfig, subcommand("official")]
-)
-_RUN: dict[type, Callable[[Any], object]] = {
-    InfoConfig: info,
-    VerifyConfig: verify,
-    PreviewConfig: preview,
-    ExtractConfig: extract,
-    CompareConfig: compare,
-    ImportConfig: import_images,
-    ConvertConfig: convert,
-    SelectConfig: select,
-    DropConfig: drop,
-    SortConfig: sort,
-    MergeConfig: merge,
-    CurateConfig: curate,
-    PushConfig: push,
-    OfficialConfig: official,
+COMMANDS = {
+    "info": ("info", "InfoConfig", "info"),
+    "verify": ("verify", "VerifyConfig", "verify"),
+    "preview": ("preview", "PreviewConfig", "preview"),
+    "extract": ("extract", "ExtractConfig", "extract"),
+    "compare": ("compare", "CompareConfig", "compare"),
+    "import": ("import_images", "ImportConfig", "import_images"),
+    "convert": ("convert", "ConvertConfig", "convert"),
+    "select": ("select", "SelectConfig", "select"),
+    "drop": ("select", "DropConfig", "drop"),
+    "sort": ("select", "SortConfig", "sort"),
+    "merge": ("merge", "MergeConfig", "merge"),
+    "curate": ("curate", "CurateConfig", "curate"),
+    "push": ("push", "PushConfig", "push"),
+    "official": ("official", "OfficialConfig", "official"),
 }
+"""Command -> its file in commands/, its options there, and the function that takes them."""
 
 
 def main(args: list[str] | None = None) -> None:
     """Run one command; exit with 2 when the input is wrong, 1 when a check fails or files differ, else 0."""
     run_command(
-        lambda: _run(args),
+        lambda: _run(sys.argv[1:] if args is None else [str(arg) for arg in args]),
         "celebahq-data",
         interrupted="stopped; the same command again goes on where it was, and every file of a final name is complete",
     )
 
 
-def _run(args: list[str] | None) -> bool:
-    config = tyro.cli(Command, prog="celebahq-data", description=__doc__, args=args)
-    config = with_local_files(config, writes_beside=isinstance(config, CurateConfig | PushConfig))
+def _run(args: Sequence[str]) -> bool:
+    if not args or args[0] not in COMMANDS:
+        tyro.cli(_overview(), prog="celebahq-data", description=__doc__, args=args)  # --help, or a refusal
+    file, options, function = COMMANDS[args[0]]
+    module = importlib.import_module(f"celebahq_builder.commands.{file}")
+    about = inspect.getdoc(getattr(module, options))
+    config = tyro.cli(getattr(module, options), prog=f"celebahq-data {args[0]}", description=about, args=args[1:])
+    config = with_local_files(config, writes_beside=args[0] in ("curate", "push"))
     try:
-        return _RUN[type(config)](config) is not False  # extract says how many
+        return getattr(module, function)(config) is not False  # extract says how many
     except OSError as error:
         if isinstance(error, BrokenPipeError) or error.strerror is not None:
             raise
         raise CelebAHQError(str(error)) from error  # the writer's own words
+
+
+def _overview() -> Any:
+    """Return all commands without their options: what each does is read from its file, and nothing is imported."""
+    stubs = []
+    for name, (file, options, _) in COMMANDS.items():
+        source = ast.parse((Path(__file__).parent / "commands" / f"{file}.py").read_text(encoding="utf-8"))
+        node = next(node for node in source.body if isinstance(node, ast.ClassDef) and node.name == options)
+        stub = make_dataclass(options, [], namespace={"__doc__": ast.get_docstring(node)})
+        stubs.append(Annotated[stub, subcommand(name)])
+    return Union[tuple(stubs)]  # noqa: UP007  # of as many as there are
 
 
 if __name__ == "__main__":
