@@ -60,7 +60,7 @@ def test_an_option_that_would_mix_two_runs_is_found_as_typed_and_those_that_a_ru
         ({"resolution": 2}, "--resolution: got 2, expected a power of two from 4"),
         ({"drift": -1}, "--drift: got -1, expected 0 or more"),
         ({"beta2": 1.0}, "--beta2: got 1.0, expected from 0 to below 1"),
-        ({"stable_kimg": 0, "fade_kimg": 0}, "it would never grow"),
+        ({"stable_kimg": 0, "fade_kimg": 0}, "got 0 for both, expected more"),
         ({"total_kimg": 0}, "--total-kimg: got 0, expected more than 0"),
     ],
 )
