@@ -79,7 +79,8 @@ def train_step(
         overflow = seen.loss if settings.simultaneous else d_opt.update(d_gradient)  # what is known below, then
         critics.append([*joined(all_seen), overflow])
 
-    # Generator.
+    # Generator. Where it is not trained, its running statistics stay as they are too.
+    statistics_before = [(x, x.clone()) for x in nets.generator.buffers()]
     gradient, g_loss = generator_gradient(nets, *parts[0], all_seen[0].reals, alpha, settings, ada, split)
     for part, seen in zip(parts[1:], all_seen[1:], strict=True):
         more, loss = generator_gradient(nets, *part, seen.reals, alpha, settings, ada, split)
@@ -88,6 +89,8 @@ def train_step(
     if settings.simultaneous:
         critics[0][-1] = d_opt.update(d_gradient)
     g_overflow = g_opt.update(split.ranks.add_up(gradient))
+    for current, before in statistics_before:
+        current.copy_(torch.where(g_opt.learning_rate == 0, before, current))
 
     # The published generator, after G's step as in the Theano program.
     shown_images = split.total * settings.n_critic

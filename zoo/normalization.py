@@ -28,7 +28,8 @@ class BatchNorm(nn.Module):
     """Batch normalization (Ioffe & Szegedy 2015) with a gain a channel; the layer before it keeps the bias.
 
     In training it takes the statistics of the minibatch, else running ones. These move where gradients are wanted: in
-    G's own step, not where it makes fakes for D.
+    G's own step, not where it makes fakes for D. A discriminator's are means over all that it was shown, reals, fakes
+    and what lies between them: it trains, and goes on training, by those of each minibatch and never by these.
     """
 
     def __init__(self, channels: int) -> None:

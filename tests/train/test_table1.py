@@ -54,10 +54,10 @@ def small(name: str, **changes) -> TrainConfig:
     return preset_config(name, dataset="faces.h5", **{**SMALL, "minibatch": 8, **changes})
 
 
-def run_step(config: TrainConfig, nets, seed: int, rate: float = 1e-3):
+def run_step(config: TrainConfig, nets, seed: int, rate: float = 1e-3, rate_of_g: float | None = None):
     optimizers = make_optimizers(nets, config, 8)
-    for adam in optimizers:
-        adam.learning_rate.fill_(rate)
+    for adam, its_rate in zip(optimizers, (rate if rate_of_g is None else rate_of_g, rate), strict=True):
+        adam.learning_rate.fill_(its_rate)
     n = 8 * config.n_critic
     reals = torch.randint(0, 256, (n, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
     channels = nets.discriminator.config.noise_channels if config.noisy_layers else 0
@@ -137,6 +137,17 @@ def test_the_averaged_generators_statistics_are_averaged_as_its_weights_are():
     for name, old in before.items():  # 5 minibatches of 8 images are one half-life
         torch.testing.assert_close(averaged[name], (old + current[name]) / 2, msg=name)
         assert (current[name] - old).abs().max() > 0, name
+
+
+def test_a_generator_that_is_not_trained_keeps_its_statistics_and_so_does_its_average():
+    config = small("table1-b")
+    nets = networks(config)
+    before = [{name: x.clone() for name, x in net.state_dict().items()} for net in (nets.generator, nets.g_ema)]
+    run_step(config, nets, seed=1, rate_of_g=0.0)  # as --discriminator-kimg has it
+    for net, kept in zip((nets.generator, nets.g_ema), before, strict=True):
+        assert any(name.endswith(".variance") for name in kept)
+        for name, x in net.state_dict().items():
+            assert torch.equal(x, kept[name]), name
 
 
 def test_an_iteration_that_fails_puts_the_statistics_of_batch_norm_back(monkeypatch):
