@@ -18,9 +18,9 @@ def licenses(detector: str | None, landmarks_from: str, restore: str) -> Section
             "commercial use; ask its publishers (Imperial College London) before any. A build with --landmarks does "
             "without the model, and so does one with --detector centerface --landmarks-from detector."
         )
-    placed = ", which also placed the landmarks" if landmarks_from == "detector" else ""
-    for brought in terms_of(detector) if detector is not None else ():
-        terms.append(f"Faces were found by {DETECTORS[detector].name}{placed} {brought}")
+    if detector is not None:
+        placed = ", which also placed the landmarks" if landmarks_from == "detector" else ""
+        terms += [f"Faces were found by {DETECTORS[detector].name}{placed} {brought}" for brought in terms_of(detector)]
     if restore == "fast-free":
         terms.append(
             "The faces were restored by networks under the Apache License 2.0, trained only on pictures in the public "
