@@ -1,6 +1,7 @@
 """Who may import whom, how long a file may be, and that its first line says what it is for."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,8 @@ def test_no_file_shares_its_name_with_a_library_it_imports():
             for alias in node.names
         }
         assert path.stem not in imported, f"{name(path)} hides the library {path.stem}"
+
+
+def test_every_folder_of_code_goes_into_the_wheel():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["packages"]
+    assert sorted(listed) == sorted({name(path.parent).replace("/", ".") for path in SOURCES})
