@@ -1,4 +1,4 @@
-"""celebahq-data import: ready-made square images, in folders or archives, to a dataset file."""
+"""celebahq-data import: ready-made square images, or a dataset of the field, to a dataset file."""
 
 import json
 import logging
@@ -31,8 +31,10 @@ _log = logging.getLogger("celebahq")
 
 @dataclass(frozen=True, kw_only=True)
 class ImportConfig:
-    """Make a dataset file of ready-made square images (PNG, JPEG, WebP), in the order of their names.
+    """Make a dataset file of ready-made square images, or of a dataset of the field, in its order.
 
+    Images (PNG, JPEG, WebP) in folders, .zip and .tar; StyleGAN's zip, TFRecords, the HDF5 of 2017, LSUN's LMDB, CIFAR,
+    MNIST, SVHN, parquet, imagefolder, WebDataset, and datasets of the Hub, with their labels and names of classes.
     Nothing is resized or converted unless asked for; gray images make a file of one channel. After Ctrl-C, a kill or a
     full disk the same command goes on where it was.
 
@@ -40,7 +42,7 @@ class ImportConfig:
     """
 
     sources: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
-    """Folders and .zip archives of images, one after the other."""
+    """Folders, archives or files, one after the other; org/name or org/name@revision of a dataset on the Hub."""
     output: Path
     """The file to make, e.g. faces.h5. It is never overwritten."""
     resolution: int | None = None
@@ -55,10 +57,10 @@ class ImportConfig:
     bad: Literal["stop", "skip"] = "stop"
     """What an image that does not fit does: stop the import, or become a row of <output>.rows.csv."""
     labels: Literal["auto", "none", "folders"] | Path = "auto"
-    """auto: those that the source carries (StyleGAN's dataset.json). folders: one class for each folder at the top of a
-    source. FILE.csv: the names of the images in the first column (with or without folder and suffix), then one column
-    with a class, or several with numbers. FILE.json: a dataset.json. FILE.txt: CelebA's list_attr_celeba.txt or
-    identity_CelebA.txt."""
+    """auto: those that the source carries (dataset.json, metadata.jsonl, classes of CIFAR ...). folders: one class for
+    each folder at the top of a source. FILE.csv: the names of the images in the first column (with or without folder
+    and suffix), then one column with a class, or several with numbers. FILE.json: a dataset.json. FILE.txt: CelebA's
+    list_attr_celeba.txt or identity_CelebA.txt."""
     partition: Literal["all", "train", "val", "test"] = "all"
     """Which images of CelebA's evaluation partition."""
     partition_list: Path | None = None
