@@ -158,7 +158,7 @@ def _terms(facts: CardFacts) -> str:
     consent = prose(facts.consent) if facts.consent else "Not stated by who published it."
     intended = facts.intended_use or (
         "Research on generative models. Not for identifying people, not for training or testing face recognition, "
-        "not for judging anybody by their face, and not for pictures that pass for photographs of a person."
+        "not for judging anybody by their face, and not for images that pass for photographs of a person."
     )
     return f"""\
 ## Terms
@@ -167,7 +167,7 @@ def _terms(facts: CardFacts) -> str:
 - This collection: {code(facts.license)}. It gives no right that the photographs do not give.
 - Consent of the people shown: {consent}
 - Intended use: {prose(intended)}
-- Who finds a picture of themselves here may ask for its removal in the discussions of this repository.
+- Who finds an image of themselves here may ask for its removal in the discussions of this repository.
 
 ## Citation
 

@@ -24,7 +24,7 @@ class Detection:
 
 
 def inverse_rotation(degrees: float) -> np.ndarray:
-    """Return the (2, 2) matrix from a picture turned counter-clockwise to the original; x right, y down."""
+    """Return the (2, 2) matrix from an image turned counter-clockwise to the original; x right, y down."""
     angle = np.deg2rad(degrees)
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 

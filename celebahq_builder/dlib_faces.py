@@ -49,10 +49,10 @@ def detect(image: Image.Image, scale: float, degrees: float, detector: DlibDetec
 
 
 def _windows(size: tuple[int, int]) -> list[tuple[int, int, int, int]]:
-    """Cut a long thin picture into overlapping pieces: turned as a whole it would need its length squared.
+    """Cut a long thin image into overlapping pieces: turned as a whole it would need its length squared.
 
     The overlap is the short side, and no face is larger than that; what is turned has at most three times the pixels of
-    its piece, and all pieces together 4/3 of the pixels of the picture.
+    its piece, and all pieces together 4/3 of the pixels of the image.
     """
     length, short = max(size), min(size)
     piece = max(_LONGEST * short, _LEAST_WINDOW_PX)
@@ -103,7 +103,7 @@ def _boxes(pixels: np.ndarray, detector: DlibDetector) -> Iterator[tuple[int, in
 def five_points(image: Image.Image, found: Detection, but_one: bool = False) -> tuple[np.ndarray, float]:
     """Find the five points of a face, and how sure they are.
 
-    The predictor answers for any picture at all, in whole pixels, and the better the more its box is like dlib's own
+    The predictor answers for any image at all, in whole pixels, and the better the more its box is like dlib's own
     around an upright face. So it reads three times, from the second time on in a box laid around the points of
     the last reading and turned with them.
 

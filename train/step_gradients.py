@@ -28,7 +28,7 @@ def prepare_reals(reals: Tensor, mirror: Tensor | None, alpha: Tensor | float) -
 
     Args:
         reals: (N, C, R, R) uint8.
-        mirror: (N, 1, 1, 1) ~ U[0, 1]; below one half the picture is mirrored. None: never.
+        mirror: (N, 1, 1, 1) ~ U[0, 1]; below one half the image is mirrored. None: never.
         alpha: () weight of the newest resolution; the rest comes from the one below, enlarged (paper, section 2).
     """
     images = reals.float() / 127.5 - 1

@@ -16,7 +16,7 @@ from celebahq_builder.decoding.pixels import Pixels, array_of, to_eight_bits
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PICTURE = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
+_ESSENTIAL = (b"IHDR", b"PLTE", b"tRNS", b"IDAT")
 _MAX_PROFILE_BYTES = 16_000_000
 _LAST_FILTER = 4
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -33,23 +33,23 @@ def decode_png(data: bytes, max_megapixels: float) -> Pixels:
         UnusablePhotoError: "truncated or corrupt file", "unsupported format", "too many pixels" or "too much memory".
     """
     chunks: dict[bytes, bytes] = {}
-    picture = []
+    essential = []
     for name, body in _chunks(data):
-        if name in _PICTURE:
-            picture.append((name, body))
+        if name in _ESSENTIAL:
+            essential.append((name, body))
         elif name not in chunks and (name != b"zTXt" or body.startswith(b"Raw profile type exif\0")):
             chunks[name] = body
-    if not picture or picture[0][0] != b"IHDR" or len(picture[0][1]) != 13:
+    if not essential or essential[0][0] != b"IHDR" or len(essential[0][1]) != 13:
         raise UnusablePhotoError("truncated or corrupt file", f"{len(data)} bytes that begin like a PNG")
-    width, height, depth, kind = struct.unpack(">IIBB", picture[0][1][:10])
+    width, height, depth, kind = struct.unpack(">IIBB", essential[0][1][:10])
     wide = depth == 16 and kind != 0
     # Pillow's image of 4 bytes a pixel and our array, or the samples of 16 bits and the array.
     check_size(width, height, 12 if wide else 8, 3 * len(data), max_megapixels)
 
-    whole = b"".join([SIGNATURE, *(_chunk(name, body) for name, body in picture), _chunk(b"IEND", b"")])
-    transparent = kind in (_GRAY_ALPHA, _RGB_ALPHA) or any(name == b"tRNS" for name, _ in picture)
+    whole = b"".join([SIGNATURE, *(_chunk(name, body) for name, body in essential), _chunk(b"IEND", b"")])
+    transparent = kind in (_GRAY_ALPHA, _RGB_ALPHA) or any(name == b"tRNS" for name, _ in essential)
     if wide:
-        array, alpha = _sixteen_bits(whole, picture, transparent)
+        array, alpha = _sixteen_bits(whole, essential, transparent)
     else:
         array, alpha = _pillow(whole, transparent)
     return Pixels(array, alpha, _profile(chunks, gray=array.ndim == 2), _orientation(chunks))
@@ -66,7 +66,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         good = len(checksum) == 4 and zlib.crc32(name + body).to_bytes(4, "big") == checksum
         if name == b"IEND":
             return
-        if not good and name in _PICTURE:
+        if not good and name in _ESSENTIAL:
             raise UnusablePhotoError("truncated or corrupt file", f"the checksum of {name.decode()} does not hold")
         if good:
             yield name, body
@@ -93,22 +93,22 @@ def _pillow(data: bytes, transparent: bool) -> tuple[np.ndarray, np.ndarray | No
 
 
 def _sixteen_bits(
-    data: bytes, picture: list[tuple[bytes, bytes]], transparent: bool
+    data: bytes, essential: list[tuple[bytes, bytes]], transparent: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Decode 16 bits of color by OpenCV, which keeps them; Pillow cuts half of them off.
 
     libpng writes its complaints to the terminal, so it gets nothing to complain of.
     """
-    width, height, _, kind, packing, filtering, interlaced = struct.unpack(">IIBBBBB", picture[0][1])
+    width, height, _, kind, packing, filtering, interlaced = struct.unpack(">IIBBBBB", essential[0][1])
     samples = {_RGB: 3, _GRAY_ALPHA: 2, _RGB_ALPHA: 4}.get(kind)
-    once = sum(name == b"IHDR" for name, _ in picture) == 1
+    once = sum(name == b"IHDR" for name, _ in essential) == 1
     if samples is None or packing or filtering or interlaced > 1 or not once:
         raise UnusablePhotoError("truncated or corrupt file", "the header of the PNG is damaged")
-    if not _is_whole(b"".join(body for name, body in picture if name == b"IDAT"), width, height, samples, interlaced):
+    if not _is_whole(b"".join(body for name, body in essential if name == b"IDAT"), width, height, samples, interlaced):
         raise UnusablePhotoError("truncated or corrupt file", "the compressed data of the PNG end early or are damaged")
     bare = [
         SIGNATURE,
-        *(_chunk(name, body) for name, body in picture if name in (b"IHDR", b"IDAT")),
+        *(_chunk(name, body) for name, body in essential if name in (b"IHDR", b"IDAT")),
         _chunk(b"IEND", b""),
     ]
     values = cv2.imdecode(np.frombuffer(b"".join(bare), np.uint8), cv2.IMREAD_UNCHANGED)
@@ -116,7 +116,7 @@ def _sixteen_bits(
         raise UnusablePhotoError("truncated or corrupt file", "a PNG of 16 bits that OpenCV does not read")
     colors = values[..., 2::-1]
     if kind == _RGB and transparent:
-        clear = next(body for name, body in picture if name == b"tRNS")
+        clear = next(body for name, body in essential if name == b"tRNS")
         key = np.frombuffer(clear[:6].ljust(6, b"\0"), ">u2")
         return to_eight_bits(colors), np.where((colors == key).all(axis=2), 0, 255).astype(np.uint8)
     return to_eight_bits(colors), (to_eight_bits(values[..., 3], full=65535) if transparent else None)

@@ -1,4 +1,4 @@
-"""LMDB as LSUN ships its pictures: a folder with data.mdb, any key, an encoded image as value."""
+"""LMDB as LSUN ships its images: a folder with data.mdb, any key, an encoded image as value."""
 
 from collections import Counter
 from pathlib import Path

@@ -82,7 +82,7 @@ def find_photos_in_the_wild(celeba: Path, wanted: Sequence[str], unpacked: Path)
             return _from_zip(archive)
     raise OfficialError(
         f"--celeba: got neither a photo of the list nor {PHOTOS}.zip or {PHOTOS}.7z.001 in {celeba}, expected CelebA's "
-        f"photographs in the wild (the folder {PHOTOS}; the aligned 178x218 pictures are no use here)"
+        f"photographs in the wild (the folder {PHOTOS}; the aligned 178x218 images are no use here)"
     )
 
 

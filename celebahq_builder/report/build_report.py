@@ -122,7 +122,7 @@ def write_fault(path: Path, config: BuildConfig, traceback: str) -> None:
 
 
 def _sheets(thumbnails: Thumbnails, page: Path, mark: str) -> list[str]:
-    """Return the addresses of the small faces: the pictures themselves while they are few."""
+    """Return the addresses of the small faces: the images themselves while they are few."""
     few = thumbnails.num_faces <= MOST_IN_PAGE
     return in_page(thumbnails) if few else list(write_sheets(thumbnails, page, mark))
 

@@ -52,10 +52,10 @@ class Page:
     numbers: list[tuple[str, str]] = field(default_factory=list)
     """(number, what of)"""
     data: dict[str, Any] | None = None
-    """For the script: rows, pictures, the command to run next. None: a page without faces to act on."""
+    """For the script: rows, images, the command to run next. None: a page without faces to act on."""
     sections: list[Section] = field(default_factory=list)
     served: bool = False
-    """By `celebahq-data curate`: pictures and decisions go to and from its server."""
+    """By `celebahq-data curate`: images and decisions go to and from its server."""
 
 
 def render(page: Page) -> str:
@@ -94,13 +94,13 @@ def script_text() -> str:
 
 
 def policy(script: str, style: str, served: bool) -> str:
-    """Return the Content-Security-Policy: this script, this style, pictures of this machine, no other address."""
-    pictures = "'self' data:" if served else "'self' data: file:"
+    """Return the Content-Security-Policy: this script, this style, images of this machine, no other address."""
+    images = "'self' data:" if served else "'self' data: file:"
     parts = [
         "default-src 'none'",
         f"script-src {_hash(script)}",
         f"style-src {_hash(style)}",
-        f"img-src {pictures}",
+        f"img-src {images}",
         "base-uri 'none'",
         "form-action 'none'",
     ]

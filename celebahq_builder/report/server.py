@@ -1,4 +1,4 @@
-"""The page on 127.0.0.1: its pictures, the photographs that its rows name, and the decisions that come back."""
+"""The page on 127.0.0.1: its images, the photographs that its rows name, and the decisions that come back."""
 
 import hmac
 import json

@@ -15,7 +15,7 @@ from celebahq.files import write_atomic
 COLUMNS = 8
 PER_SHEET = COLUMNS * COLUMNS  # small, so that a page sorted anyhow never decodes much for the few faces in sight
 MOST_IN_PAGE = 500
-"""Faces of a page that holds its pictures itself."""
+"""Faces of a page that holds its images itself."""
 _FEW = 120
 _OURS = re.compile(r"[0-9a-f]{16}-\d{5}\.webp")
 
@@ -76,7 +76,7 @@ def in_page(thumbnails: Thumbnails) -> list[str]:
 
 
 def files_folder(page: Path) -> Path:
-    """Return where the pictures of a page lie that does not hold them itself: report-files/ beside report.html."""
+    """Return where the images of a page lie that does not hold them itself: report-files/ beside report.html."""
     return page.with_name(f"{page.stem}-files")
 
 

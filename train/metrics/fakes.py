@@ -1,4 +1,4 @@
-"""Pictures of a generator from one stream of seeded latents, in batches."""
+"""Images of a generator from one stream of seeded latents, in batches."""
 
 from collections.abc import Iterator
 

@@ -23,7 +23,7 @@ class Mnist1kConfig:
     output: Annotated[Path, tyro.conf.arg(metavar="FILE.h5")] = Path("mnist1k.h5")
     """The file to write."""
     num_images: Annotated[int, tyro.conf.arg(metavar="N")] = 100_000
-    """Pictures; the released program makes 1,000,000."""
+    """Images; the released program makes 1,000,000."""
     seed: int = 0
     """Of the draws."""
 

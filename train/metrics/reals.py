@@ -1,4 +1,4 @@
-"""Pictures of the dataset in a seeded order, mirrored where the generator has learnt from mirrored ones."""
+"""Images of the dataset in a seeded order, mirrored where the generator has learnt from mirrored ones."""
 
 from collections.abc import Iterator
 

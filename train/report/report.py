@@ -129,7 +129,7 @@ class Report:
         )
 
     def grid(self, path: Path, nimg: int, name: str = "fakes") -> None:
-        """Show a picture that was written: TensorBoard and W&B have all of them under one slider."""
+        """Show an image that was written: TensorBoard and W&B have all of them under one slider."""
         if self._wandb:
             self._wandb.image(name, path, nimg)
         if self._events is None:

@@ -87,7 +87,7 @@ class WandbRun:
         self._run.log({**curves, "kimg": nimg / 1000})
 
     def image(self, name: str, path: Path, nimg: int) -> None:
-        """Show a picture that was written."""
+        """Show an image that was written."""
         self._run.log({name: self._image(str(path)), "kimg": nimg / 1000})
 
     def close(self, failed: bool) -> None:
