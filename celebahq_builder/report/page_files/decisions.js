@@ -118,7 +118,7 @@ if (page.served) {
       const told = await answer.json();
       if (!answer.ok) throw new Error(told.message);
       version = told.version;
-      toldSaved(`Saved in ${printable(told.saved)}`);
+      if (!unsaved) toldSaved(`Saved in ${printable(told.saved)}`); // else another decision was made meanwhile
     } catch (error) {
       unsaved = true;
       const why = error instanceof TypeError ? "celebahq-data curate has ended" : error.message;

@@ -84,6 +84,32 @@ def test_rejects_of_the_page_are_saved_and_there_again_after_a_restart(open_page
     assert listed.read_text() == "day 1/p.jpg#0\n"
 
 
+def test_page_does_not_say_saved_while_a_later_decision_is_not(open_page, serve, dataset):
+    server = serve(dataset)
+    decide, come, go = server.desk.decide, threading.Semaphore(0), threading.Semaphore(0)
+
+    def slowly(body):
+        come.release()
+        assert go.acquire(timeout=20)
+        return decide(body)
+
+    server.desk.decide = slowly
+    page = open_page(server.address)
+    page.focus(".cell .open")
+    page.keyboard.press("x")
+    page.wait_for_timeout(200)
+    assert come.acquire(timeout=20), "the first decision is on its way"
+    for key in ("ArrowRight", "x"):
+        page.keyboard.press(key)
+    go.release()
+    while not come.acquire(blocking=False):  # the second is: the page has heard of the first
+        page.wait_for_timeout(20)
+    assert page.inner_text("#saved") == "Saving …"
+    go.release()
+    page.wait_for_function("() => document.getElementById('saved').textContent.startsWith('Saved in')")
+    assert dataset.with_name("scored.h5.exclude.txt").read_text() == "day 0/p.jpg#0\nday 0/p.jpg#1\n"
+
+
 def test_command_that_the_page_shows_makes_a_file_without_the_rejects(open_page, serve, dataset, run):
     page = open_page(serve(dataset).address)
     page.click('.cell[aria-posinset="3"] .cross', force=True)
