@@ -86,7 +86,8 @@ def build(config: BuildConfig) -> BuildResult:
     found = look_at_output(config, names, attributes)
     _say_what_is_dropped(config, found.options if found.kind == "other" else {})
     begun = header_of_before(config)
-    smallest = looked_for(config, begun or (found.options if found.rows else {}), begun and config.build_folder)
+    before = begun or (found.options if found.rows else {})
+    smallest = looked_for(config, before, config.build_folder if begun else config.output)
     if smallest != config.min_face:
         options["looked_for"] = smallest
         attributes = _attributes(config, names, options | chosen, weights_sha256)

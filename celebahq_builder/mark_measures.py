@@ -15,6 +15,7 @@ from scipy import fft, ndimage
 from celebahq_builder.block_spectrum import second_differences
 from celebahq_builder.coverage import OVAL_CENTRE, OVAL_RADII
 from celebahq_builder.defects import LUMA, block_grid, histogram_fill
+from celebahq_builder.motion_trail import motion_trail
 
 _LEAST_PIXELS = 200  # of an oval
 _ENOUGH_PIXELS = 50_000  # for a histogram
@@ -44,8 +45,7 @@ class MarkMeasures(NamedTuple):
     blur: float
     """Standard deviation of the Gaussian that blurs its sharpest edges, in pixels."""
     motion: float
-    """How much more the edges across one direction are blurred than those across the direction at right angles, pixels;
-    0 where they are blurred by less than 1.5."""
+    """Length of the trail that motion left, pixels; 0 where none is seen."""
     blocks: float
     """How much stronger the steps between JPEG's blocks are than other steps."""
     screen: float
@@ -71,7 +71,7 @@ def measure_marks(photo: np.ndarray, quad: np.ndarray, resolution: int = 1024) -
     luma = LUMA @ channels
     brightest, darkest = channels.max(axis=0), channels.min(axis=0)
     low, high = np.percentile(luma, (5, 95)).tolist()
-    blur, motion = _blur(found.luma, found.inside)
+    blur = _blur(found.luma, found.inside)
     return MarkMeasures(
         side=found.side,
         low=low,
@@ -82,7 +82,7 @@ def measure_marks(photo: np.ndarray, quad: np.ndarray, resolution: int = 1024) -
         extremes=float(((luma <= 24) | (luma >= 231)).mean()),
         noise=_noise(found.luma, found.inside),
         blur=blur,
-        motion=motion,
+        motion=0.0 if blur < _SHARP else motion_trail(found.luma, found.inside),
         blocks=block_grid(found.luma, found.inside),
         screen=_screen(found.luma, found.inside),
     )
@@ -143,39 +143,27 @@ def _noise(gray: np.ndarray, inside: np.ndarray) -> float:
 
 
 _FINE, _COARSE = 1.0, 2.0  # sigma of the further blurs under which gradients are compared, in pixels
-_DIRECTIONS = 8  # over 180 degrees
 _STEEP = 0.3  # levels a pixel: what is weaker is no edge
 _MOST_BLUR = 20.0  # that can be told
-_MOTION_FROM = 1.5  # pixels: nobody sees less
+_SHARP = 0.5  # pixels: what has edges across the trail alone is blurred by more, as a rule
 
 
-def _blur(gray: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
-    """How blurred the sharpest edges are; by how much more across one direction than across that at right angles."""
+def _blur(gray: np.ndarray, inside: np.ndarray) -> float:
+    """How blurred the sharpest edges are."""
     core = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0) > 0
-    (fine, _), (coarse, angle) = _gradients(gray, _FINE, core), _gradients(gray, _COARSE, core)
+    fine, coarse = _gradients(gray, _FINE, core), _gradients(gray, _COARSE, core)
     if len(coarse) == 0 or (steepest := float(np.quantile(coarse, 0.9))) < _STEEP:
-        return _MOST_BLUR, 0.0
+        return _MOST_BLUR
     strong = coarse >= steepest
-    blur = _sigma(float(np.quantile(fine[strong] / coarse[strong], 0.9)))
-    clear = coarse >= max(_STEEP, float(np.quantile(coarse, 0.6)))
-    ratio, coarse = fine[clear] / coarse[clear], coarse[clear]
-    sector = np.floor(angle[clear] * (2 * _DIRECTIONS / np.pi)).astype(np.int8)  # half as wide: two make a direction
-    across = np.full(_DIRECTIONS, np.nan)
-    for k in range(_DIRECTIONS):
-        near = np.flatnonzero((sector + 2 - 2 * k) % (2 * _DIRECTIONS) < 4)
-        if len(near) >= 30:
-            steep = near[coarse[near] >= np.quantile(coarse[near], 0.6)]
-            across[k] = _sigma(float(np.quantile(ratio[steep], 0.85)))
-    more = np.where(across >= _MOTION_FROM, across - np.roll(across, _DIRECTIONS // 2), np.nan)
-    return blur, 0.0 if np.isnan(more).all() else max(0.0, float(np.nanmax(more)))
+    return _sigma(float(np.quantile(fine[strong] / coarse[strong], 0.9)))
 
 
-def _gradients(gray: np.ndarray, sigma: float, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return length and angle (0 to pi) of the gradients of a blurred image."""
+def _gradients(gray: np.ndarray, sigma: float, where: np.ndarray) -> np.ndarray:
+    """Return the lengths of the gradients of a blurred image."""
     smooth = cv2.GaussianBlur(gray, (0, 0), sigma)
     x = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)[where]
     y = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)[where]
-    return np.hypot(x, y), np.arctan2(y, x) % np.pi
+    return np.hypot(x, y)
 
 
 def _sigma(ratio: float) -> float:

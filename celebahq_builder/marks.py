@@ -4,6 +4,7 @@ The thresholds were chosen on one half of real photographs and of copies that we
 benchmarks/marks.py prints what they come to on the other half, and docs/measurements.md has the numbers.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 Mark = Literal["blurred", "motion", "dark", "bright", "noisy", "blocks", "screen", "posterized", "dithered", "gray"]
 MARKS: tuple[Mark, ...] = get_args(Mark)
-MARKS_VERSION = 1
+MARKS_VERSION = 2
 """Changes with what is measured and with the thresholds: marks of another version are not known."""
 UNMEASURED = "unmeasured"
 """Stands for the marks of a face that another version made: --refuse has its photo looked at again."""
@@ -32,15 +33,15 @@ def blur_limit(side: float) -> float:
 
 _HOLDS: dict[Mark, Callable[["MarkMeasures"], bool]] = {
     "blurred": lambda m: m.blur >= blur_limit(m.side),
-    # Smooth cheeks and sharp eyes differ by direction, too; but then something is sharp.
-    "motion": lambda m: m.motion >= 1.2 and m.blur >= 0.9,
+    # A trail spreads a point by its length / sqrt(12).
+    "motion": lambda m: m.motion > 0 and m.motion >= math.sqrt(12) * blur_limit(m.side),
     # By the brightest parts: the darkness of a skin is not that of a photograph.
     "dark": lambda m: m.high < 90,
     "bright": lambda m: m.white >= 0.08,
     "noisy": lambda m: m.noise >= 3.3 and m.screen < 2.2,
     "blocks": lambda m: m.blocks >= 1.5,
     # Motion blur has zeros, between which its spectrum stands out a little.
-    "screen": lambda m: m.screen >= (3.2 if m.motion >= 1.2 else 2.2),
+    "screen": lambda m: m.screen >= (3.2 if m.motion else 2.2),
     "posterized": lambda m: m.fill < 0.55,
     "dithered": lambda m: m.extremes >= 0.85 and m.low <= 24 and m.high >= 231,
     "gray": lambda m: m.colors < 0.13 * m.high,

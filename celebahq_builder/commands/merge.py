@@ -14,7 +14,7 @@ from celebahq.files import printable
 from celebahq.options import check_options
 from celebahq_builder.commands.select import order_by
 from celebahq_builder.hdf5 import Dataset, DatasetError
-from celebahq_builder.hdf5_format.part import Part, open_part, write_parts
+from celebahq_builder.hdf5_format.part import Part, open_part, same_marks, write_parts
 from celebahq_builder.hdf5_format.row_tables import write_row_tables
 from celebahq_builder.hdf5_format.rows import Rows, row_id, rows_of_dicts
 
@@ -50,6 +50,7 @@ def merge(config: MergeConfig) -> None:
         parts = [stack.enter_context(open_part(path)) for path in config.files]
         for part in parts[1:]:
             _require_alike(parts[0], part)
+        parts = same_marks(parts)
         names = _shared_columns(parts)
         if config.folders:
             parts = _in_folders(parts)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from celebahq.files import printable
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import Dataset, DatasetError, DatasetWriter, level_key, open_dataset
 from celebahq_builder.hdf5_format.gate import open_hdf5
 from celebahq_builder.hdf5_format.rows import Rows, find_rows
 from celebahq_builder.hdf5_format.shards import SET_ATTRIBUTE, SHARD_ATTRIBUTE
+from celebahq_builder.marks import UNMEASURED
 
+_log = logging.getLogger("celebahq.data")
 _BLOCK_ROWS = 32
 _OF_ALL_PHOTOS = ("num_photos", "photos_sha256", "photos_times_sha256", "photos_contents_sha256")
 _WRITERS = ("format_version", "builder_version", "unfinished", SET_ATTRIBUTE, SHARD_ATTRIBUTE)
@@ -44,6 +48,12 @@ class Part:
         except (ValueError, RecursionError):
             return {}
         return options if isinstance(options, dict) else {}
+
+    @property
+    def marks_version(self) -> int:
+        """By which thresholds its faces were marked; 0 where none were, or nobody says."""
+        version = self.dataset.attributes.get("marks_version", 0)
+        return int(version) if isinstance(version, int | np.integer) else 0
 
     def ids(self) -> list[tuple[str, int]]:
         """Return (source, face_index) of each row; DatasetError where the file names no sources."""
@@ -95,8 +105,8 @@ def write_parts(
     attributes = dict(first.dataset.attributes) | {"config": json.dumps(options)}
     for name in (*_OF_ALL_PHOTOS, *_WRITERS):
         attributes.pop(name, None)
-    if len({part.dataset.attributes.get("marks_version", 0) for part in parts}) > 1:
-        attributes["marks_version"] = 0  # a build that goes on from here measures all anew
+    if newest := max(part.marks_version for part in parts):
+        attributes["marks_version"] = newest  # those of others are not known: same_marks
     columns = {name: _gathered([part.faces[name] for part in parts], order) for name in names}
     labels = None
     if all(part.dataset.labels is not None for part in parts):
@@ -122,6 +132,32 @@ def write_parts(
             for levels, mask in _read(parts, block):
                 writer.write(levels, mask=mask)
                 bar.advance()
+
+
+def same_marks(parts: Sequence[Part]) -> list[Part]:
+    """Return the parts with marks by the thresholds of one version, the newest: what others say becomes unmeasured.
+
+    A mark is measured in the photograph, before restoration, and cannot be had from the face; a word that meant
+    something else would be one that nobody can trust. A build that goes on from the file, with --refuse, measures them.
+    """
+    newest = max(part.marks_version for part in parts)
+    if all(part.marks_version == newest for part in parts):
+        return list(parts)
+    made = []
+    for part in parts:
+        faces, rows = dict(part.faces), part.rows
+        if part.marks_version != newest:
+            faces["marks"] = np.full(len(part.dataset), UNMEASURED.encode(), object)
+            _log.warning(
+                f"{printable(part.path)}: its marks are of version {part.marks_version}, others' of {newest}: those of "
+                f"its {len(part.dataset):,} faces become {UNMEASURED}"
+            )
+            if rows is not None:
+                columns = dict(rows.columns)
+                columns["marks"] = np.where(np.isfinite(columns["score"]), UNMEASURED, columns["marks"]).astype(object)
+                rows = Rows(columns)
+        made.append(Part(part.dataset, faces, rows, part.compression))
+    return made
 
 
 def _read(

@@ -147,7 +147,7 @@ def looked_for(config: BuildConfig, before: Mapping[str, Any], where: object) ->
 
     Args:
         before: options of the file or the build folder that is gone on with; {} without one.
-        where: that lies, for the message.
+        where: its path, for the message.
 
     Raises:
         BuildError: --min-face is smaller.
@@ -157,8 +157,8 @@ def looked_for(config: BuildConfig, before: Mapping[str, Any], where: object) ->
         return config.min_face
     if config.min_face < smallest:
         raise BuildError(
-            f"--min-face: for {where} faces were looked for from {smallest:g} pixels up, this command says "
-            f"{config.min_face:g}; {_REMEDY}"
+            f"--min-face: got {config.min_face:g}, expected at least {smallest:g}: the faces of {printable(where)} "
+            f"were looked for from there up; {_REMEDY}"
         )
     return float(smallest)
 

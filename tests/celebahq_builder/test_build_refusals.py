@@ -168,7 +168,7 @@ def test_option_that_would_mix_faces_is_refused_on_resume(photos, tmp_path):
         assert message.startswith(text)
         assert message.endswith(f"or choose another --output, or delete {tmp_path}/f.h5.build to start again")
     assert refusal(options(photos, output, min_face=10.0)) == (
-        f"--min-face: for {tmp_path}/f.h5.build faces were looked for from 20 pixels up, this command says 10; "
+        f"--min-face: got 10, expected at least 20: the faces of {tmp_path}/f.h5.build were looked for from there up; "
         "move it away or choose another --output"
     )
     manifest.write_bytes(before.replace(b'"builder_version": "', b'"builder_version": "0.'))

@@ -144,7 +144,8 @@ def test_smaller_min_face_than_was_looked_for_asks_for_another_output(sequence, 
     sequence.set(min_face=6.0)
     build(sequence.config)
     sequence.set(min_face=4.0)
-    with pytest.raises(BuildError, match=r"--min-face: .* looked for from 5 pixels up, this command says 4; .*another"):
+    said = r"--min-face: got 4, expected at least 5: the faces of .*f\.h5 were looked for from there up; .*another"
+    with pytest.raises(BuildError, match=said):
         build(sequence.config)
 
 
