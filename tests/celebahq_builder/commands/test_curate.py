@@ -14,34 +14,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pytest
 from PIL import Image
 
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.hdf5 import DatasetWriter, open_dataset
-from celebahq_builder.report.server import CurationSession, Server
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture
-def serve():
-    """A function (dataset file, photos, persons) -> running Server."""
-    running = []
-
-    def serve(path, photos=None, persons=None):
-        dataset = open_dataset(path)
-        server = Server(CurationSession(dataset, photos, persons), 0)
-        running.append((server, dataset))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        return server
-
-    yield serve
-    for server, dataset in running:
-        server.shutdown()
-        server.server_close()
-        dataset.close()
 
 
 def ask(server, path="", method="GET", body=None, token=None, **headers):
