@@ -1,6 +1,6 @@
 """dlib's face detectors and its landmark predictor, on pixels: where faces may be, and five points in each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -20,6 +20,7 @@ from celebahq_builder.detections import (
     mean_and_spread,
     without_repeats,
 )
+from celebahq_builder.hog_levels import hog_boxes
 
 DlibDetector = Literal["hog", "cnn"]
 
@@ -29,10 +30,18 @@ _WINDOW_PX, _SHARED_PX = 1600, 256  # of a finer look, at its scale
 _MIN_SCORE = -0.2  # of HOG; the shipped threshold, 0, loses faces that the landmarks then confirm
 
 
-def detect(image: Image.Image, scale: float, degrees: float, detector: DlibDetector) -> list[Detection]:
-    """Return what dlib takes for faces, largest first, in a photo resized by scale and turned counter-clockwise."""
+def detect(image: Image.Image, scale: float, degrees: float, detector: DlibDetector) -> Iterable[Detection]:
+    """Return what dlib takes for faces, largest first, in a photo resized by scale and turned counter-clockwise.
+
+    Upright faces that HOG finds come one by one: whoever stops at a large one does not pay for smaller ones.
+    """
     size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
     copy = image.resize(size, Image.Resampling.BILINEAR)
+    if detector == "hog" and not degrees:
+        return (
+            Detection(np.array([left + right + 1, top + bottom + 1]) / 2 / scale, (right - left + 1) / scale, 0, score)
+            for left, top, right, bottom, score in _boxes(np.ascontiguousarray(copy), detector)
+        )
     windows = _windows(size) if degrees % 90 else [(0, 0, *size)]
     found = []
     for window in windows:
@@ -91,13 +100,12 @@ def _starts(length: float, window: float, shared: float) -> list[float]:
 
 
 def _boxes(pixels: np.ndarray, detector: DlibDetector) -> Iterator[tuple[int, int, int, int, float]]:
-    if detector == "cnn":
-        found = [(detection.rect, detection.confidence) for detection in _cnn_detector()(pixels, 0)]
-    else:
-        rectangles, scores, _ = _hog_detector().run(pixels, 0, _MIN_SCORE)
-        found = list(zip(rectangles, scores, strict=True))
-    for box, score in found:
-        yield box.left(), box.top(), box.right(), box.bottom(), score
+    if detector == "hog":
+        yield from hog_boxes(pixels, _MIN_SCORE)
+        return
+    for detection in _cnn_detector()(pixels, 0):
+        box = detection.rect
+        yield box.left(), box.top(), box.right(), box.bottom(), detection.confidence
 
 
 def five_points(image: Image.Image, found: Detection, but_one: bool = False) -> tuple[np.ndarray, float]:
@@ -162,13 +170,6 @@ def _read(
     mean, spread = min(map(mean_and_spread, sets), key=lambda result: result[1])
     in_crop = (mean - read_side) @ inverse_rotation(degrees).T + read_side
     return in_crop * scale + [x0, y0], spread
-
-
-@cache
-def _hog_detector():
-    import dlib
-
-    return dlib.get_frontal_face_detector()
 
 
 @cache

@@ -1,6 +1,6 @@
 """Faces of a photo, found by one detector or two, and five points in each that can be the points of a face."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -66,7 +66,8 @@ class _Look:
     when: "always"; "no face": where no usable one was found; "nothing": where nothing was even taken for one.
     """
 
-    detect: Callable[[], list[Detection]]
+    detect: Callable[[], Iterable[Detection]]
+    """What is found, the largest first; what is not asked for may cost nothing."""
     when: When
     found_by: str
 
@@ -117,9 +118,10 @@ def find_faces(
     for look in _looks(photo, image, faces, min_face, detector):
         if (look.when == "no face" and usable) or (look.when == "nothing" and (usable or refused)):
             continue
-        detections = [found for found in look.detect() if is_new(found, [other for other, _ in usable])]
+        others = [other for other, _ in usable]
+        detections: Iterable[Detection] = (found for found in look.detect() if is_new(found, others))
         if faces == "center":
-            detections.sort(key=from_middle)
+            detections = sorted(detections, key=from_middle)
         evaluated: list[tuple[Detection, Face | UnusablePhotoError]] = []
         for found in detections:
             outcome = _evaluate_detection(image, found, min_face, check, look.found_by, landmarks_from, photo)

@@ -55,7 +55,7 @@ class Result:
     rows: list[Row] = field(default_factory=list)
     faces: dict[int, bytes | FacePlace] = field(default_factory=dict)
     """Face index -> aligned face, losslessly compressed; or where it lies, once a node of a cluster wrote it."""
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict, compare=False)
     """Stage -> how long it took."""
 
 
