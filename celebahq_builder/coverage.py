@@ -56,8 +56,18 @@ def inside_photo(quad: np.ndarray, size: tuple[int, int], resolution: int) -> np
     corners = np.asarray(quad, np.float64)
     steps = (np.arange(resolution) + 0.5) / resolution
     right, down = corners[3] - corners[0], corners[1] - corners[0]
-    at = corners[0] + steps[None, :, None] * right + steps[:, None, None] * down
-    return ((at >= 0) & (at <= np.asarray(size))).all(axis=2)
+    shown = np.ones((resolution, resolution), bool)
+    for axis in (0, 1):
+        across, along = corners[0, axis] + steps * right[axis], steps * down[axis]
+        ends = np.add.outer(along[[0, -1]], across[[0, -1]])  # rows and columns rise or fall: the extremes are here
+        below, beyond = not ends.min() >= 0, not ends.max() <= size[axis]
+        if below or beyond:
+            at = np.add.outer(along, across)
+            if below:
+                shown &= at >= 0
+            if beyond:
+                shown &= at <= size[axis]
+    return shown
 
 
 @cache

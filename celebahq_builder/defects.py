@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import cv2
 import numpy as np
 from scipy import ndimage
 
@@ -26,9 +27,12 @@ def histogram_fill(face: np.ndarray, mask: np.ndarray | None = None) -> float:
     rows = slice(None, None, _every(len(face)))
     pixels = face[rows].reshape(-1, 3) if mask is None else face[rows][mask[rows]]
     fill = 1.0
-    for channel in np.ascontiguousarray(pixels.T):
-        counts = np.bincount(channel, minlength=256).astype(np.float64)
-        low, high = np.searchsorted(np.cumsum(counts) / len(channel), (0.02, 0.98))
+    if not len(pixels):
+        return 1.0
+    row = np.ascontiguousarray(pixels)[None]
+    for channel in range(3):
+        counts = cv2.calcHist([row], [channel], None, [256], [0, 256]).ravel().astype(np.float64)
+        low, high = np.searchsorted(np.cumsum(counts) / len(pixels), (0.02, 0.98))
         used = slice(low, max(high, low + 1) + 1)
         smooth = ndimage.uniform_filter1d(counts, 17, mode="nearest")
         fill = min(fill, _effective(counts[used]) / _effective(smooth[used]))
