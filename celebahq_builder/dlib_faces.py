@@ -27,6 +27,8 @@ DlibDetector = Literal["hog", "cnn"]
 SEEN_EYES_PX = 32  # both detectors look for faces of 80 pixels and more, which have their eyes this far apart
 _LONGEST, _LEAST_WINDOW_PX = 4, 320  # of a window: length in short sides, and what is worth a call of its own
 _WINDOW_PX, _SHARED_PX = 1600, 256  # of a finer look, at its scale
+_READ_SIDE = 256  # of a box in which points are read; the faces that the predictor was trained on were about this large
+_UNREAD, _NEAR = 64, 8  # of the square around it: what is not made at first; how near to that points may come
 _MIN_SCORE = -0.2  # of HOG; the shipped threshold, 0, loses faces that the landmarks then confirm
 
 
@@ -141,35 +143,61 @@ def _read(
     """Return five points (from the photo's corner) and their spread, read in a box that is turned upright.
 
     The face is brought to one size, small ones enlarged, and read in shifted boxes, each also mirrored: the mean is
-    finer than a pixel.
+    finer than a pixel. Of the square of two boxes a side only the middle is made, unless points come near its edge: the
+    predictor looks at nothing that lies beyond its points.
     """
-    import dlib
-
-    read_side = 256  # of the box; the faces that the predictor was trained on were about this large
     x0, y0 = np.floor(centre - side).astype(int)
     x1, y1 = np.ceil(centre + side).astype(int)
-    crop = image.crop((x0, y0, x1, y1)).resize((2 * read_side, 2 * read_side), Image.Resampling.BILINEAR)
-    upright = np.ascontiguousarray(crop.rotate(degrees, Image.Resampling.BILINEAR))
-    mirrored = cv2.flip(upright, 1)
-
-    scale = np.array([x1 - x0, y1 - y0]) / (2 * read_side)
-    x, y = (inverse_rotation(degrees).T @ ((centre - [x0, y0]) / scale - read_side)) + read_side
-    readings = []
-    for shift in shifts:
-        for pixels, mirror in ((upright, False), (mirrored, True)):
-            left = (2 * read_side - x if mirror else x) + (shift - 0.5) * read_side
-            top = y + (shift - 0.5) * read_side
-            box = dlib.rectangle(round(left), round(top), round(left) + read_side - 1, round(top) + read_side - 1)
-            p = np.array([(part.x, part.y) for part in _predictor()(pixels, box).parts()], np.float64)
-            five = np.stack([p[36:42].mean(0), p[42:48].mean(0), p[30], p[48], p[54]]) + 0.5
-            if mirror:
-                five = (five * [-1, 1] + [2 * read_side, 0])[[1, 0, 2, 4, 3]]
-            readings.append(five)
+    crop = image.crop((x0, y0, x1, y1))
+    scale = np.array([x1 - x0, y1 - y0]) / (2 * _READ_SIDE)
+    middle = (inverse_rotation(degrees).T @ ((centre - [x0, y0]) / scale - _READ_SIDE)) + _READ_SIDE
+    readings = _readings(crop, middle, degrees, shifts, _UNREAD) or _readings(crop, middle, degrees, shifts, 0)
+    assert readings
 
     sets = [np.delete(readings, i, axis=0) for i in range(len(readings))] if but_one else [np.array(readings)]
     mean, spread = min(map(mean_and_spread, sets), key=lambda result: result[1])
-    in_crop = (mean - read_side) @ inverse_rotation(degrees).T + read_side
+    in_crop = (mean - _READ_SIDE) @ inverse_rotation(degrees).T + _READ_SIDE
     return in_crop * scale + [x0, y0], spread
+
+
+def _readings(
+    crop: Image.Image, middle: np.ndarray, degrees: float, shifts: tuple[float, ...], unread: int
+) -> list[np.ndarray] | None:
+    """Five points a shift and a mirror image, in a crop brought to two boxes a side and turned.
+
+    Args:
+        middle: (2,) of the box, there.
+        unread: so many pixels are left out all around. Eighths of the side: then the others are the same bits.
+
+    Returns:
+        (5, 2) arrays; None where points come so near to what was left out that it might have mattered.
+    """
+    import dlib
+
+    side = 2 * _READ_SIDE
+    left_out = np.array(crop.size) * (unread / side)
+    box = (*left_out.tolist(), *(crop.size - left_out).tolist())
+    part = crop.resize((side - 2 * unread, side - 2 * unread), Image.Resampling.BILINEAR, box=box)
+    upright = np.ascontiguousarray(part.rotate(degrees, Image.Resampling.BILINEAR))
+    mirrored = cv2.flip(upright, 1)
+    readings = []
+    for shift in shifts:
+        for pixels, mirror in ((upright, False), (mirrored, True)):
+            left = round((side - middle[0] if mirror else middle[0]) + (shift - 0.5) * _READ_SIDE) - unread
+            top = round(middle[1] + (shift - 0.5) * _READ_SIDE) - unread
+            rectangle = dlib.rectangle(left, top, left + _READ_SIDE - 1, top + _READ_SIDE - 1)
+            found = _predictor()(pixels, rectangle)
+            p = np.array([(point.x, point.y) for point in found.parts()], np.float64) + unread
+            five = np.stack([p[36:42].mean(0), p[42:48].mean(0), p[30], p[48], p[54]]) + 0.5
+            if mirror:
+                p, five = p * [-1, 1] + [side - 1, 0], (five * [-1, 1] + [side, 0])[[1, 0, 2, 4, 3]]
+            if unread:
+                from_middle = p + 0.5 - _READ_SIDE
+                reach = np.abs([from_middle, from_middle @ inverse_rotation(degrees).T]).max()
+                if reach > _READ_SIDE - unread - _NEAR:  # before the turn, too: what is turned in from beyond is black
+                    return None
+            readings.append(five)
+    return readings
 
 
 @cache

@@ -158,7 +158,8 @@ def _read_numbers(data: bytes) -> tuple[list[int], bytes]:
 
     A number is a byte, whose lower half is a length and whose highest bit a sign, and then its bytes, the lowest first.
     """
-    numbers, at = [], 0
+    numbers: list[int] = []
+    at = 0
     while len(numbers) < _BEGIN:
         head = data[at]
         end = at + 1 + (head & 15)
