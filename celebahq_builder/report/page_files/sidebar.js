@@ -1,7 +1,7 @@
 // The filters beside the faces: status, decision, histograms, and a list of words for every text that repeats.
 
 const FIRST_NUMBERS = ["score", "invented", "padding", "eye_distance", "scale", "breadth", "isotropy", "width", "height"];
-const DECIDED = [["all", "all"], ["undecided", "undecided"], ["reject", "rejected"], ["keep", "kept by you"], ["marked", "marked"]];
+const DECIDED = [["all", "all"], ["undecided", "undecided"], ["reject", "rejected"], ["keep", "kept by you"], ["marked", "marked by you"]];
 let filtersChanged = () => {};
 const painters = [];
 
