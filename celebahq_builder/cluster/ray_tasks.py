@@ -24,7 +24,7 @@ _TASKS_A_CORE = 2
 """Where restoration is elsewhere: one waits for it while the other decodes."""
 _REQUESTS = 64  # that a restorer takes at a time
 _RESUME = "run the same command again to continue"
-_SHARED = "--output on storage that all nodes see under one path spares that"
+_SHARED = "--output, or with a URL --work, on storage that all nodes see spares that"
 
 _log = logging.getLogger("celebahq.build")
 

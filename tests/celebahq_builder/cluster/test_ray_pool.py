@@ -146,8 +146,8 @@ def test_node_that_cannot_write_beside_the_output_is_told_once(logged):
     why = "node b cannot write into /out/f.h5.build/faces (No such file or directory)"
     assert pool.results(Done([1], why)) == [1] and pool.results(Done([2], why)) == [2]
     assert [record.getMessage() for record in logged] == [
-        f"--output: {why}, so its faces come over the network; --output on storage that all nodes see under one path "
-        "spares that"
+        f"--output: {why}, so its faces come over the network; --output, or with a URL --work, on storage that all "
+        "nodes see spares that"
     ]
 
 
