@@ -170,6 +170,6 @@ def test_cuda_where_there_is_none_is_refused(photos, tmp_path):
     config, _ = resolve_auto(options(photos, tmp_path / "f.h5", device="auto", restore="auto"))
     assert (config.device, config.restore) == ("cpu", "fast")
     with pytest.raises(DeviceError, match="finds no CUDA device here"):
-        resolve_auto(options(photos, tmp_path / "f.h5", device="cuda", ray="local"))
-    config, _ = resolve_auto(options(photos, tmp_path / "f.h5", device="cuda", ray="auto"))
+        resolve_auto(options(photos, tmp_path / "f.h5", device="cuda", ray="local", workers=1))
+    config, _ = resolve_auto(options(photos, tmp_path / "f.h5", device="cuda", ray="auto", workers=1))
     assert (config.device, restored_here(config).device) == ("cuda", "cpu"), "the cluster's GPUs; for the page, none"
