@@ -1,17 +1,19 @@
 """The one way for a command to run and to end: what is printed where, and with which exit code."""
 
 import contextlib
+import io
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from celebahq.errors import CelebAHQError
 from celebahq.files import printable
 from celebahq.progress import show_progress
 
+T = TypeVar("T")
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 """128 + the signal, as of a program that the signal killed."""
@@ -71,6 +73,25 @@ def refuse_torchrun(what: str) -> None:
     if os.environ["RANK"] != "0":
         end_after_the_first_rank(2)
     raise CelebAHQError(f"torchrun: got {count} processes, expected one: {what} runs in one; start it with python")
+
+
+def parsed_on_every_rank(parse: Callable[[], T]) -> T:
+    """Return what parse() makes of the command line; of torchrun's processes the first alone says what is wrong.
+
+    Args:
+        parse: raises CelebAHQError or SystemExit where an option is wrong.
+    """
+    if os.environ.get("RANK", "0") == "0":
+        return parse()
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            return parse()
+        except CelebAHQError as error:
+            end_after_the_first_rank(error.exit_code)
+        except SystemExit as error:  # tyro's
+            if error.code == 0:  # after --help
+                raise
+            end_after_the_first_rank(2)
 
 
 def end_after_the_first_rank(code: int) -> NoReturn:

@@ -32,6 +32,11 @@ def show_progress(shown: bool = True) -> None:
     _shown = shown
 
 
+def is_progress_shown() -> bool:
+    """Whether show_progress has said so."""
+    return _shown
+
+
 @contextlib.contextmanager
 def progress(what: str, total: int | None = None, unit: str = "") -> Iterator[Progress]:
     """Show how far the work in this block is, on stderr.

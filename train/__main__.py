@@ -1,14 +1,12 @@
 """python -m train --dataset celebahq.h5"""
 
-import contextlib
 import inspect
-import io
 import os
 import sys
 
 import tyro
 
-from celebahq.command import end_after_the_first_rank, run_command
+from celebahq.command import parsed_on_every_rank, run_command
 from train.config import TrainConfig, TrainError
 from train.options import current_arguments, given_options
 from train.presets import PRESETS, preset_values
@@ -21,19 +19,7 @@ def main() -> None:
 
 def _main() -> int:
     arguments = current_arguments(sys.argv[1:])
-    if os.environ.get("RANK", "0") != "0":
-        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-            try:
-                config = _config(arguments)
-            except TrainError as error:  # which rank 0 tells
-                end_after_the_first_rank(error.exit_code)
-            except SystemExit as error:  # tyro's
-                if error.code == 0:  # after --help
-                    raise
-                end_after_the_first_rank(2)
-    else:
-        config = _config(arguments)
-    return _train(config, given_options(arguments))
+    return _train(parsed_on_every_rank(lambda: _config(arguments)), given_options(arguments))
 
 
 def _config(arguments: list[str]) -> TrainConfig:

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from celebahq.progress import is_progress_shown, show_progress
 from train.config import TrainError
 from zoo.layers import Across
 
@@ -62,6 +63,20 @@ class Ranks:
         box: list[Any] = [make() if self.first else None]
         dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))
         return box[0]
+
+    def number_of_first(self, x: float) -> float:
+        """Return the first rank's number: its clock, by which all go."""
+        if self.count == 1:
+            return x
+        box = torch.tensor([x], dtype=torch.float64)  # on the CPU: over gloo
+        dist.broadcast(box, src=0)
+        return float(box)
+
+    def first_then_others(self, make: Callable[[], T]) -> T:
+        """Return what make() returns; the first rank calls it before the others, who find what it has downloaded."""
+        made = [make()] if self.first else []
+        self.from_first(lambda: None)
+        return made[0] if made else make()
 
     def check_equal(self, tensors: Sequence[Tensor]) -> None:
         """Raise TrainError unless tensors (of 4 or 8 bytes an entry) have the same bits on all ranks."""
@@ -163,11 +178,17 @@ class _Total(torch.autograd.Function):
         return _Total.apply(gradients[0])  # type: ignore[no-any-return]
 
 
+GOES_ON = "the same command goes on from the last checkpoint, as does torchrun --max-restarts by itself"
+
+
 @contextlib.contextmanager
-def joined() -> Iterator[Ranks]:
+def joined(prog: str = "celebahq-train", remedy: str = GOES_ON) -> Iterator[Ranks]:
     """Meet the other processes of torchrun, if there are any, and part from them; all but the first are silent.
 
     What ends one rank ends all: the first that fails says why. A rank that dies is named by another.
+
+    Args:
+        prog, remedy: of the line that names it: who says so, and what can be done.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1 or not {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
@@ -181,12 +202,13 @@ def joined() -> Iterator[Ranks]:
     ranks = Ranks(rank, count, int(os.environ.get("LOCAL_RANK", "0")))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
     logger = logging.getLogger("celebahq")
-    level = logger.level
+    level, shown = logger.level, is_progress_shown()
     if not ranks.first:
         logger.setLevel(logging.WARNING)
+        show_progress(False)
     try:
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        with Peers(dist.PrefixStore(f"peers/{attempt}", store), rank, count):
+        with Peers(dist.PrefixStore(f"peers/{attempt}", store), rank, count, f"{prog}: {{}}, and all end; {remedy}"):
             group = dist.PrefixStore(f"group/{attempt}", store)
             dist.init_process_group(backend, store=group, rank=rank, world_size=count, timeout=LONGEST_WAIT)
             yield ranks
@@ -194,3 +216,4 @@ def joined() -> Iterator[Ranks]:
             dist.destroy_process_group()
     finally:
         logger.setLevel(level)
+        show_progress(shown)

@@ -96,9 +96,8 @@ def _loop(run: Run, stepper: Stepper, report: Report, stopped: Callable[[bool], 
             state.tick += 1
 
             # Images, metrics.
-            if ranks.first:
-                outputs.images(done)
-                outputs.metrics(shown, done)
+            outputs.images(done)
+            outputs.metrics(shown, done)
 
         # Checkpoint.
         late = ticked and ranks.any(time.monotonic() - saved > config.checkpoint_minutes * 60)

@@ -27,9 +27,11 @@ class Peers:
     Args:
         store: shared by all ranks; it outlives them where torchrun holds it.
         rank, count: of this process.
+        line: what is said of a rank that has died, with {} in the place of its name.
     """
 
-    def __init__(self, store: dist.Store, rank: int, count: int) -> None:
+    def __init__(self, store: dist.Store, rank: int, count: int, line: str = "{}, and all end") -> None:
+        self._line = line
         self._store, self._rank, self._watched = store, rank, (rank + 1) % count
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="peers", daemon=True)
@@ -97,8 +99,7 @@ class Peers:
     def _end(self, what: str) -> None:
         if self._leaving.is_set():
             return
-        remedy = "the same command goes on from the last checkpoint, as does torchrun --max-restarts by itself"
-        print(f"celebahq-train: {what}, and all end; {remedy}", file=sys.stderr, flush=True)
+        print(self._line.format(what), file=sys.stderr, flush=True)
         os._exit(1)
 
     def _who(self) -> str:

@@ -37,6 +37,8 @@ class Metric:
     """Whether it compares with reals: with as many as there are, or with as many as images."""
     inception: bool = False
     """Whether it looks through the Inception network."""
+    on_the_first_rank: bool = False
+    """Whether one process of torchrun measures it while the others wait; they share the images of the rest."""
     from_resolution: int = 4
     """Smallest images for which it has a meaning: the last level of SWD is 16x16, and MS-SSIM takes five scales."""
     images: tuple[int, int] | None = None
@@ -78,10 +80,11 @@ METRICS = {
     "neighbours": Metric(
         name="distance to the nearest real", heading="Distance to the nearest real",
         reading="near 0 it would repeat a photo it has seen", num_images=8, at_least=1, at_most=16, reals="some",
+        on_the_first_rank=True,
     ),
     "modes": Metric(
         name="modes of 1000", heading="Modes covered, of 1000", reading="more is better; KL nearer to 0 is better",
-        indexed=("modes", "kl"), num_images=25_600, images=(3, 32),
+        indexed=("modes", "kl"), num_images=25_600, images=(3, 32), on_the_first_rank=True,
     ),
     "restoration": Metric(name="PSNR", heading="PSNR", reading="higher is better", decimals=2),
 }  # fmt: skip

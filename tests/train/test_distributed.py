@@ -23,9 +23,9 @@ from train.report.run_log import read_rows
 from train.setup import architecture_of
 from train.state.checkpoint import checkpoints, load_checkpoint
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
-import ranks as one_rank  # noqa: E402
+import ranks as one_rank
+from launch import ranks_of, start, wait_for
 
 TINY = {
     "stable_kimg": 0.096, "fade_kimg": 0.064, "minibatch": 8, "fmap_base": 32, "fmap_max": 8, "latent_size": 8,
@@ -40,15 +40,6 @@ def dataset(tmp_path_factory) -> Path:
         for _ in range(20):
             writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (8, 4, 2, 1)})
     return path
-
-
-def start(count: int, *command: object, restarts: int = 0) -> subprocess.Popen:
-    """Start torchrun as somebody would, on a port that is free."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", count, "--max-restarts", restarts]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    words = [*launch, "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", *command]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*map(str, words)], cwd=ROOT, env=environment, **pipes)
 
 
 def start_training(count: int, dataset: Path, folder: Path, restarts: int = 0, **options: object) -> subprocess.Popen:
@@ -133,6 +124,29 @@ def test_several_processes_train_as_one_and_a_run_goes_on_with_another_number(da
 
 
 @pytest.mark.slow
+def test_metrics_while_training_are_measured_by_all_and_written_once(tmp_path):
+    path, random = tmp_path / "faces.h5", np.random.default_rng(0)
+    with DatasetWriter(path, 16, 20) as writer:
+        for _ in range(20):
+            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (16, 8, 4, 2, 1)})
+    options = {**TINY, "stable_kimg": 0.008, "fade_kimg": 0.008, "total_kimg": 0.064, "metrics_images": 16}
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    command = ("-m", "train", "--preset=smoke", f"--dataset={path}", "--name=run", *words, "--metrics", "swd", "msssim")
+    found = []
+    for count in (1, 2):
+        process = start(count, *command, f"--outdir={tmp_path / str(count)}")
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        found.append(read_rows(tmp_path / str(count) / "run" / "metrics.jsonl"))
+    assert [row["metric"] for row in found[1]] == ["swd", "msssim"]
+    for one, two in zip(*found, strict=True):
+        assert two["distance"] == pytest.approx(one["distance"], rel=1e-2) and two["kimg"] == one["kimg"] == 0.064
+        compared = "noise_floor" if "noise_floor" in one else "reals"
+        assert two[compared] == one[compared] and two["best"]
+    assert (tmp_path / "2" / "run" / "model-best-swd" / "metrics.json").is_file()
+
+
+@pytest.mark.slow
 def test_a_run_of_two_processes_resumes_bit_for_bit(dataset, tmp_path):
     whole = trained(2, dataset, tmp_path / "whole", total_kimg=0.16)
     trained(2, dataset, tmp_path / "parts", total_kimg=0.08)
@@ -186,26 +200,6 @@ def test_a_wrong_option_is_told_once_by_all_ranks(dataset, tmp_path):
     process = start_training(2, dataset, tmp_path, minibatch_at="3 8")
     _, errors = process.communicate(timeout=60)
     assert errors.count("╭─") == 1 and "--minibatch-at" in errors, errors
-
-
-def ranks_of(process: subprocess.Popen) -> list[int]:
-    """Return the process ids of a torchrun's ranks, by rank."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1]) == process.pid:
-                environment = (folder / "environ").read_bytes().split(b"\0")
-                found[int(dict(x.split(b"=", 1) for x in environment if b"=" in x)[b"RANK"])] = int(folder.name)
-        except (OSError, KeyError):
-            continue
-    return [found[rank] for rank in sorted(found)]
-
-
-def wait_for(path: Path, there=lambda path: path.exists() and path.stat().st_size > 0, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not there(path):
-        assert time.monotonic() < end, f"{path}: not there"
-        time.sleep(0.05)
 
 
 def config_of(**options: object) -> TrainConfig:

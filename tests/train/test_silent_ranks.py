@@ -13,11 +13,11 @@ from train.__main__ import _main
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("module", ["train.metrics", "train.restoration"])
-def test_commands_of_one_process_refuse_torchrun_in_one_line(module):
+@pytest.mark.parametrize(("module", "word"), [("train.metrics", "mnist1k"), ("train.restoration", "publish")])
+def test_commands_of_one_process_refuse_torchrun_in_one_line(module, word):
     environment = {**os.environ, "WORLD_SIZE": "4", "RANK": "0", "PYTHONPATH": str(ROOT)}
-    end = subprocess.run([sys.executable, "-m", module], env=environment, capture_output=True, text=True)
-    line = f"{module}: torchrun: got 4 processes, expected one: {module} runs in one; start it with python\n"
+    end = subprocess.run([sys.executable, "-m", module, word], env=environment, capture_output=True, text=True)
+    line = f"{module}: torchrun: got 4 processes, expected one: {module} {word} runs in one; start it with python\n"
     assert (end.returncode, end.stderr) == (2, line)
 
 

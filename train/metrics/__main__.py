@@ -3,10 +3,11 @@
 import inspect
 import os
 import sys
+from typing import Any
 
 import tyro
 
-from celebahq.command import refuse_torchrun, run_command
+from celebahq.command import parsed_on_every_rank, refuse_torchrun, run_command
 from train.metrics.config import MetricsConfig
 from train.metrics.errors import MetricError
 from train.metrics.mnist1k import Mnist1kConfig, write_mnist1k
@@ -18,22 +19,25 @@ def main() -> None:
 
 
 def _main() -> None:
-    refuse_torchrun("train.metrics")
     if sys.argv[1:2] == ["mnist1k"]:
+        refuse_torchrun("train.metrics mnist1k")
         write_mnist1k(tyro.cli(Mnist1kConfig, args=sys.argv[2:], prog="python -m train.metrics mnist1k"))
         return
-    config = tyro.cli(MetricsConfig, prog="python -m train.metrics", description=inspect.getdoc(MetricsConfig))
-    _evaluate(config)
+    described: dict[str, Any] = {"prog": "python -m train.metrics", "description": inspect.getdoc(MetricsConfig)}
+    _evaluate(parsed_on_every_rank(lambda: tyro.cli(MetricsConfig, **described)))
 
 
 def _evaluate(config: MetricsConfig) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin at barriers crawl
     from celebahq_builder.hdf5 import DatasetError
+    from train.distributed import joined
     from train.metrics.evaluate import evaluate  # torch is imported only once there is work: --help stays instant
     from zoo.weights import ModelError
 
+    remedy = "what was measured before is kept; run the same command again with the metrics that are missing"
     try:
-        evaluate(config)
+        with joined("train.metrics", remedy) as ranks:
+            evaluate(config, ranks)
     except (DatasetError, ModelError) as error:
         raise MetricError(str(error)) from None
 

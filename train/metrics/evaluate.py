@@ -12,6 +12,7 @@ import zoo
 from celebahq.files import sha256_of
 from celebahq_builder.hdf5 import Dataset, open_dataset
 from train.device import use_device
+from train.distributed import ALONE, Ranks
 from train.metrics.config import MetricsConfig
 from train.metrics.errors import MetricError
 from train.metrics.fakes import Fakes
@@ -29,8 +30,12 @@ from zoo.progan import ProGANConfig
 _log = logging.getLogger("celebahq.train")
 
 
-def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
+def evaluate(config: MetricsConfig, ranks: Ranks = ALONE) -> dict[str, dict[str, Any]]:
     """Measure and keep; see MetricsConfig.
+
+    Args:
+        ranks: that share the work, called by all of them; the first writes and is told the metrics. Values do not
+            depend on their number.
 
     Returns:
         metric -> its entry: "values", and where it has them "noise_floor" and "reals", each name -> number, with
@@ -40,11 +45,12 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
         MetricError, ModelError, DatasetError, TrainError: one line for the user.
     """
     # Model, device, data.
-    folder = zoo.model_folder(config.model)
+    folder = ranks.first_then_others(lambda: zoo.model_folder(config.model))
     generator = zoo.load(folder)
-    device = use_device(config.device)
+    device = use_device(config.device, ranks)
     choose_precision("fp32", device)  # metrics are compared with published ones: no shortcut in their arithmetic
-    dataset = open_dataset(config.dataset) if config.dataset else None
+    path = config.dataset
+    dataset = ranks.first_then_others(lambda: open_dataset(path)) if path else None
     _check_fit(config, generator.config, dataset)
     mirror = _mirror(config, folder)
     reals = None
@@ -62,8 +68,8 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
         output = file_beside_the_caller(config.model, f"-{METRICS_NAME}")
     _make_folder(output)
     counts = [config.images_of(name) for name in config.names if MEASURED[name].inception]
-    inception = InceptionViews(fakes, reals, config.inception, device, max(counts)) if counts else None
-    context = EvalContext(config, fakes, reals, inception, device, output, _log.info)
+    inception = InceptionViews(fakes, reals, config.inception, device, max(counts), ranks) if counts else None
+    context = EvalContext(config, fakes, reals, inception, device, output, _log.info, ranks)
     provenance = {
         "dataset": dataset_fingerprint(dataset) if dataset else None,
         "mirror": mirror,
@@ -72,14 +78,22 @@ def evaluate(config: MetricsConfig) -> dict[str, dict[str, Any]]:
         "model_sha256": sha256_of(folder / "model.safetensors"),
     }
     planned = {name: {"num_images": config.images_of(name), **provenance} for name in config.names}
-    replaced = check_replaced(output, planned, config.overwrite)
+    if ranks.from_first(lambda: provenance | {"device": ""}) != provenance | {"device": ""}:
+        raise MetricError(
+            f"torchrun: got another model or other data on rank {ranks.rank} than on rank 0, expected the same"
+        )
+    replaced = ranks.from_first(lambda: check_replaced(output, planned, config.overwrite))
     _log.info("\n".join([_headline(config, generator.config, provenance), *replaced]))
 
     # One metric after the other; each is kept as soon as it is known.
     results = {}
     for name in config.names:
+        if MEASURED[name].on_the_first_rank and not ranks.first:
+            continue
         num_images, start = config.images_of(name), time.monotonic()
         entry = metric_function(name)(context, num_images)
+        if not ranks.first:
+            continue
         seconds = round(time.monotonic() - start, 1)
         command = command_of(config.model, name, num_images, config.seed, config.dataset, config.mirror)
         results[name] = {"num_images": num_images, **entry, **provenance, "seconds": seconds, "command": command}

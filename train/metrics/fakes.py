@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from train.distributed import ALONE, Ranks
+from train.metrics.shares import Share, is_mine
 from train.report.images import to_uint8
 from zoo.progan import Generator
 
@@ -42,22 +44,28 @@ class Fakes:
         self.channels = generator.config.image_channels
         self.batch = max(4, min(64, 2**20 // self.resolution**2))
         self._keep = keep_bytes // (self.batch * self.channels * self.resolution**2)
-        self._kept: list[np.ndarray] = []
+        self._kept: dict[int, np.ndarray] = {}
 
     def batches(self, num_images: int) -> Iterator[np.ndarray]:
         """Yield the first num_images images, (n, C, R, R) uint8, round(127.5 x + 127.5) saturated."""
+        return (images for _, images in self.share(num_images))
+
+    def share(self, num_images: int, ranks: Ranks = ALONE) -> Share:
+        """Yield this rank's batches of the first num_images images, with their numbers."""
         device = next(self.generator.parameters()).device
         random = np.random.RandomState(self.seed)
         for index, start in enumerate(range(0, num_images, self.batch)):
             wanted = min(self.batch, num_images - start)
             latents = random.randn(self.batch, self.generator.config.latent_size).astype(np.float32)
-            if index < len(self._kept):
-                yield self._kept[index][:wanted]
+            if not is_mine(index, ranks):
+                continue
+            if index in self._kept:
+                yield start, self._kept[index][:wanted]
                 continue
             images = self._generate(torch.from_numpy(latents).to(device), start)
-            if index == len(self._kept) < self._keep:
-                self._kept.append(images)
-            yield images[:wanted]
+            if len(self._kept) < self._keep:
+                self._kept[index] = images
+            yield start, images[:wanted]
 
     @torch.no_grad()
     def _generate(self, latents: torch.Tensor, start: int) -> np.ndarray:

@@ -26,16 +26,34 @@ def cached(
         key: everything the arrays depend on: dataset, rows, resolution, weights. Plain JSON types.
         folder: by default the cache folder.
     """
-    text = json.dumps(dict(key), sort_keys=True)
-    folder = cache_folder() / "features" if folder is None else folder
-    path = folder / f"{what}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz"
+    there = read_cached(what, key, folder)
+    if there is not None:
+        return there
+    arrays = compute()
+    keep_cached(what, key, arrays, folder)
+    return arrays
+
+
+def read_cached(what: str, key: Mapping[str, Any], folder: Path | None = None) -> dict[str, np.ndarray] | None:
+    """Return the arrays that were kept, or None; arguments as of cached()."""
+    path, text = _path_and_text(what, key, folder)
     with contextlib.suppress(OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile), np.load(path) as file:
         if str(file["key"]) == text:
             return {name: file[name] for name in file.files if name != "key"}
-    arrays = compute()
+    return None
+
+
+def keep_cached(what: str, key: Mapping[str, Any], arrays: dict[str, np.ndarray], folder: Path | None = None) -> None:
+    """Keep arrays for the next time; arguments as of cached()."""
+    path, text = _path_and_text(what, key, folder)
     named: dict[str, Any] = {"key": text, **arrays}
     with contextlib.suppress(OSError):  # a cache that takes no file costs time, not the result
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomic(path, shared=True) as file:
             np.savez(file, **named)
-    return arrays
+
+
+def _path_and_text(what: str, key: Mapping[str, Any], folder: Path | None) -> tuple[Path, str]:
+    text = json.dumps(dict(key), sort_keys=True)
+    folder = cache_folder() / "features" if folder is None else folder
+    return folder / f"{what}-{hashlib.sha256(text.encode()).hexdigest()[:16]}.npz", text

@@ -11,12 +11,13 @@ import torch
 from celebahq.files import sha256_of
 from celebahq_builder.hdf5 import Dataset
 from train.config import TrainConfig
+from train.distributed import ALONE, Ranks
+from train.metrics.by_ranks import mean_ms_ssim, patches_of
 from train.metrics.fakes import Fakes
 from train.metrics.metrics_file import command_of, save_metric
-from train.metrics.ms_ssim import ms_ssim_of
 from train.metrics.noise_floor import swd_noise_floor
 from train.metrics.reals import Reals
-from train.metrics.swd import collect, descriptor_swd
+from train.metrics.swd import descriptor_swd
 from zoo.progan import Generator
 
 SMALLEST = 16
@@ -24,7 +25,7 @@ SMALLEST = 16
 
 
 def training_metrics(
-    config: TrainConfig, dataset: Dataset, device: torch.device, rows: Iterable[dict[str, Any]]
+    config: TrainConfig, dataset: Dataset, device: torch.device, rows: Iterable[dict[str, Any]], ranks: Ranks = ALONE
 ) -> "TrainingMetrics":
     """Return what measures a run of this config; rows: those of its metrics.jsonl so far."""
     return TrainingMetrics(
@@ -36,6 +37,7 @@ def training_metrics(
         seed=config.seed,
         device=device,
         rows=rows,
+        ranks=ranks,
     )
 
 
@@ -70,6 +72,7 @@ class TrainingMetrics:
         seed: of the latents, of the reals' order and of the patches.
         device: where to compute.
         rows: those of metrics.jsonl so far; the best is found among them.
+        ranks: that share the work, each with the same generator; values do not depend on their number.
     """
 
     def __init__(
@@ -83,8 +86,9 @@ class TrainingMetrics:
         seed: int,
         device: torch.device,
         rows: Iterable[dict[str, Any]] = (),
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.metrics = metrics
+        self.metrics, self._ranks = metrics, ranks
         self.every = round(every_kimg * 1000)
         self.dataset, self.mirror, self.seed, self.device = dataset, mirror, seed, device
         self.num_images = min(num_images, len(dataset) * (2 if mirror else 1))
@@ -101,7 +105,7 @@ class TrainingMetrics:
         return (crossed or done) and alpha == 1 and resolution >= SMALLEST
 
     def measure(self, g_ema: Generator, nimg: int, resolution: int) -> list[dict[str, Any]]:
-        """Return a row a metric.
+        """Return a row a metric; called by all ranks.
 
         Each has kimg, resolution, metric, num_images, seconds, "values" (name -> number), what they are compared with
         ("noise_floor" or "reals"), "distance" (the one number that is better when smaller) and "best" (whether it is
@@ -129,10 +133,11 @@ class TrainingMetrics:
         """SWD x 1e3 a level; the reals' patches and their noise floor are taken once a resolution."""
         if "swd" not in self._of_reals:
             reals = self._enter(fakes.resolution)
-            patches = collect(reals.batches(self.num_images), self.seed, 0, self.device)
-            self._of_reals["swd"] = patches, swd_noise_floor(patches, reals, self.seed, self.device)
+            patches = patches_of(reals, self.num_images, self.seed, 0, self.device, self._ranks)
+            self._of_reals["swd"] = patches, swd_noise_floor(patches, reals, self.seed, self.device, ranks=self._ranks)
         patches, (floor, floor_of) = self._of_reals["swd"]
-        found = descriptor_swd(patches, collect(fakes.batches(self.num_images), self.seed, 1, self.device))
+        of_fakes = patches_of(fakes, self.num_images, self.seed, 1, self.device, self._ranks)
+        found = descriptor_swd(patches, of_fakes, self._ranks)
         values = {str(level): value for level, value in found.items()}
         return {"values": values, "noise_floor": floor, "noise_floor_of": floor_of, "distance": values["average"]}
 
@@ -141,9 +146,9 @@ class TrainingMetrics:
         pairs = self.num_images // 2
         if "msssim" not in self._of_reals:
             reals = self._enter(fakes.resolution)
-            self._of_reals["msssim"] = ms_ssim_of(reals.batches(2 * pairs), pairs, self.device)
+            self._of_reals["msssim"] = mean_ms_ssim(reals, pairs, self.device, self._ranks)
         of_reals = self._of_reals["msssim"]
-        value = ms_ssim_of(fakes.batches(2 * pairs), pairs, self.device)
+        value = mean_ms_ssim(fakes, pairs, self.device, self._ranks)
         return {"values": {"ms_ssim": value}, "reals": {"ms_ssim": of_reals}, "distance": abs(value - of_reals)}
 
     def _is_best(self, row: dict[str, Any]) -> bool:

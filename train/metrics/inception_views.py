@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from train.distributed import ALONE, Ranks
+from train.metrics.by_ranks import inception_of
 from train.metrics.fakes import Fakes
-from train.metrics.feature_cache import cached
-from train.metrics.inception import InceptionFeatures
-from train.metrics.progress import counted
+from train.metrics.feature_cache import keep_cached, read_cached
+from train.metrics.inception import NUM_FEATURES, InceptionFeatures
 from train.metrics.reals import Reals
 from train.state.run_folder import dataset_fingerprint
 
@@ -21,16 +22,23 @@ class InceptionViews:
         weights: of the network; None fetches them once.
         device: where it computes.
         num_images: most images that any metric will want.
+        ranks: that share the work; all of them call each method, what it returns is whole on the first.
 
     Raises:
         MetricError: no weights, or others.
     """
 
     def __init__(
-        self, fakes: Fakes, reals: Reals | None, weights: Path | None, device: torch.device, num_images: int
+        self,
+        fakes: Fakes,
+        reals: Reals | None,
+        weights: Path | None,
+        device: torch.device,
+        num_images: int,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self._fakes, self._reals, self._num_images = fakes, reals, num_images
-        self._network = InceptionFeatures(weights, device)
+        self._fakes, self._reals, self._num_images, self._ranks = fakes, reals, num_images, ranks
+        self._network = ranks.first_then_others(lambda: InceptionFeatures(weights, device))
         self.sha256 = self._network.sha256
         self._of_fakes: tuple[np.ndarray, np.ndarray] | None = None
         self._of_reals: np.ndarray | None = None
@@ -38,7 +46,7 @@ class InceptionViews:
     def of_fakes(self, num_images: int) -> tuple[np.ndarray, np.ndarray]:
         """Return pool3 (N, 2048) and logits (N, 1008), float32, of the generator's first num_images images."""
         if self._of_fakes is None:
-            self._of_fakes = self._look(self._fakes, self._num_images, "Inception of the fakes")
+            self._of_fakes = inception_of(self._network, self._fakes, self._num_images, self._ranks)
         features, logits = self._of_fakes
         return features[:num_images], logits[:num_images]
 
@@ -51,12 +59,11 @@ class InceptionViews:
             facts = {name: value for name, value in dataset_fingerprint(reals.dataset).items() if name != "file"}
             key = {"dataset": facts, "resolution": reals.resolution, "mirror": reals.mirror, "seed": reals.seed}
             key |= {"count": count, "inception": self.sha256}
-
-            def look() -> dict[str, np.ndarray]:
-                return {"features": self._look(reals, count, "Inception of the reals")[0]}
-
-            self._of_reals = cached("inception", key, look)["features"]
+            there = read_cached("inception", key) if self._ranks.first else None
+            if not self._ranks.from_first(lambda: there is not None):
+                self._of_reals, _ = inception_of(self._network, reals, count, self._ranks)
+                if self._ranks.first:
+                    keep_cached("inception", key, {"features": self._of_reals})
+            else:
+                self._of_reals = there["features"] if there else np.empty((0, NUM_FEATURES), np.float32)
         return self._of_reals[:num_images]
-
-    def _look(self, images: Fakes | Reals, count: int, what: str) -> tuple[np.ndarray, np.ndarray]:
-        return self._network.of(counted(images.batches(count), count, what))

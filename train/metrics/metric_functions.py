@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from train.distributed import ALONE, Ranks
 from train.metrics.config import MetricsConfig
 from train.metrics.errors import MetricError
 from train.metrics.fakes import Fakes
 from train.metrics.inception_views import InceptionViews
-from train.metrics.progress import counted
 from train.metrics.reals import Reals
 from zoo.metrics import MEASURED
 from zoo.progan import ProGANConfig
@@ -21,7 +21,7 @@ from zoo.progan import ProGANConfig
 @dataclass(frozen=True)
 class EvalContext:
     """What is measured. reals is None where no dataset was given, inception where no metric wants it; images go
-    beside output, the file of the metrics."""
+    beside output, the file of the metrics. The first of the ranks is told every metric, the others may be told none."""
 
     config: MetricsConfig
     fakes: Fakes
@@ -30,6 +30,7 @@ class EvalContext:
     device: torch.device
     output: Path
     info: Callable[[str], None]
+    ranks: Ranks = ALONE
 
     def required_reals(self) -> Reals:
         """Return the reals, for a metric that needs them: config.__post_init__ has seen to a dataset."""
@@ -52,19 +53,22 @@ def compute_swd(context: EvalContext, num_images: int) -> dict[str, Any]:
 def compute_swd_iterative(context: EvalContext, num_images: int) -> dict[str, Any]:
     """The iterative form of Rabin et al. x 1e3 a level, of 4096 patches, and its noise floor."""
     from train.metrics.iterative_swd import iterative_swd
+    from train.metrics.patch_descriptors import SwdDescriptors
 
-    return _distance_of_patches(context, num_images, iterative_swd)
+    def distance(reals: SwdDescriptors, fakes: SwdDescriptors, ranks: Ranks) -> dict[int | str, float]:
+        return iterative_swd(reals, fakes) if ranks.first else {}
+
+    return _distance_of_patches(context, num_images, distance)
 
 
 def _distance_of_patches(context: EvalContext, num_images: int, distance: Callable[..., Any]) -> dict[str, Any]:
+    from train.metrics.by_ranks import patches_of
     from train.metrics.noise_floor import swd_noise_floor
-    from train.metrics.swd import collect
 
-    reals, seed, device = context.required_reals(), context.config.seed, context.device
-    of_reals = collect(counted(reals.batches(num_images), num_images, "patches of reals"), seed, 0, device)
-    floor, floor_of = swd_noise_floor(of_reals, reals, seed, device, distance)
-    fakes = counted(context.fakes.batches(num_images), num_images, "patches of fakes")
-    values = distance(of_reals, collect(fakes, seed, 1, device))
+    reals, seed, device, ranks = context.required_reals(), context.config.seed, context.device, context.ranks
+    of_reals = patches_of(reals, num_images, seed, 0, device, ranks)
+    floor, floor_of = swd_noise_floor(of_reals, reals, seed, device, distance, ranks)
+    values = distance(of_reals, patches_of(context.fakes, num_images, seed, 1, device, ranks), ranks)
     return {
         "values": {str(level): value for level, value in values.items()},
         "noise_floor": floor,
@@ -75,18 +79,16 @@ def _distance_of_patches(context: EvalContext, num_images: int, distance: Callab
 
 def compute_msssim(context: EvalContext, num_images: int) -> dict[str, Any]:
     """Mean MS-SSIM of adjacent images: how alike a generator's images are; the reals' own beside it."""
-    from train.metrics.ms_ssim import ms_ssim_of
+    from train.metrics.by_ranks import mean_ms_ssim
 
-    fakes, pairs = context.fakes, num_images // 2
-    batches = counted(fakes.batches(2 * pairs), 2 * pairs, "MS-SSIM of fakes")
+    pairs, device, ranks = num_images // 2, context.device, context.ranks
     result: dict[str, Any] = {
-        "values": {"ms_ssim": ms_ssim_of(batches, pairs, context.device)},
+        "values": {"ms_ssim": mean_ms_ssim(context.fakes, pairs, device, ranks)},
         "pairs": pairs,
     }
     if context.reals is not None:
         real_pairs = min(pairs, len(context.reals) // 2)
-        batches = counted(context.reals.batches(2 * real_pairs), 2 * real_pairs, "MS-SSIM of reals")
-        of_reals = ms_ssim_of(batches, real_pairs, context.device)
+        of_reals = mean_ms_ssim(context.reals, real_pairs, device, ranks)
         result |= {"reals": {"ms_ssim": of_reals}, "num_reals": 2 * real_pairs}
     return result
 
@@ -97,6 +99,8 @@ def compute_fid(context: EvalContext, num_images: int) -> dict[str, Any]:
 
     reals = context.required_inception().of_reals(num_images)
     fakes, _ = context.required_inception().of_fakes(num_images)
+    if not context.ranks.first:
+        return {}
     values = {"fid": fid(Statistics.of(reals), Statistics.of(fakes))}
     return {"values": values, "num_reals": len(reals), "inception_sha256": context.required_inception().sha256}
 
@@ -107,6 +111,8 @@ def compute_kid(context: EvalContext, num_images: int) -> dict[str, Any]:
 
     reals = context.required_inception().of_reals(num_images)
     fakes, _ = context.required_inception().of_fakes(num_images)
+    if not context.ranks.first:
+        return {}
     mean, deviation = kid(reals, fakes, seed=context.config.seed, device=context.device)
     values = {"kid": mean, "deviation": deviation}
     return {"values": values, "num_reals": len(reals), "inception_sha256": context.required_inception().sha256}
@@ -117,6 +123,8 @@ def compute_is(context: EvalContext, num_images: int) -> dict[str, Any]:
     from train.metrics.inception_score import inception_score
 
     _, logits = context.required_inception().of_fakes(num_images)
+    if not context.ranks.first:
+        return {}
     mean, deviation = inception_score(logits)
     return {"values": {"is": mean, "deviation": deviation}, "inception_sha256": context.required_inception().sha256}
 
@@ -127,6 +135,8 @@ def compute_precision_recall(context: EvalContext, num_images: int) -> dict[str,
 
     reals = context.required_inception().of_reals(num_images)
     fakes, _ = context.required_inception().of_fakes(num_images)
+    if not context.ranks.first:
+        return {}
     found = precision_recall(reals, fakes, device=context.device)
     values = {"precision": found.precision, "recall": found.recall}
     return {"values": values, "num_reals": len(reals), "inception_sha256": context.required_inception().sha256}

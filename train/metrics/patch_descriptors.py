@@ -1,12 +1,15 @@
 """The 7x7 patches of a set of images that SWD compares: where they are drawn, how they are kept, their statistics."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from train.distributed import Ranks
 from train.metrics.laplacian import laplacian_pyramid, level_resolutions
+from train.metrics.shares import exchanged
 
 PATCHES = 128
 """Patches an image and level."""
@@ -73,7 +76,8 @@ class SwdDescriptors:
         self.device = torch.device(device or "cpu")
         self.num_images = 0
         self._blocks: dict[int, list[tuple[int, Tensor]]] = {r: [] for r in self.resolutions}
-        self._sums = {r: np.zeros((2, 3)) for r in self.resolutions}  # of the values and of their squares
+        self._sums: dict[int, list[tuple[int, np.ndarray]]] = {r: [] for r in self.resolutions}
+        """Level -> the first image of each block, and sums (2, 3) of its values and of their squares."""
 
     def add(self, images: Tensor, first: int | None = None) -> None:
         """Add images (N, 3, R, R) uint8, numbers first .. first + N - 1 of the set; None goes on from the last.
@@ -91,7 +95,7 @@ class SwdDescriptors:
             patches = self._gather(level, first)
             per_image = patches.unflatten(-1, (3, -1))
             sums = torch.stack([per_image.sum(-1), per_image.square().sum(-1)])
-            self._sums[resolution] += sums.double().sum((1, 2)).cpu().numpy()
+            self._sums[resolution].append((first, sums.double().sum((1, 2)).cpu().numpy()))
             self._blocks[resolution].append((first, patches if _keeps_patches(resolution) else level))
         self.num_images += len(images)
 
@@ -109,15 +113,36 @@ class SwdDescriptors:
             self._sums[resolution] += other._sums[resolution]
         self.num_images += other.num_images
 
+    def exchange(self, ranks: Ranks, sizes: Sequence[int]) -> None:
+        """Give every rank the images of all, as if it had added them alone; called by all of them.
+
+        Args:
+            sizes: images of each block that was added, block i by rank i mod M.
+        """
+        if ranks.count == 1:
+            return
+        firsts = [sum(sizes[:i]) for i in range(len(sizes))]
+        for resolution in self.resolutions:
+            shape = (PATCHES, COMPONENTS) if _keeps_patches(resolution) else (3, resolution, resolution)
+            blocks = [block for _, block in sorted(self._blocks[resolution], key=itemgetter(0))]
+            blocks = exchanged(ranks, blocks, sizes, torch.empty(0, *shape, device=self.device))
+            self._blocks[resolution] = list(zip(firsts, blocks, strict=True))
+            sums = [torch.from_numpy(x)[None] for _, x in sorted(self._sums[resolution], key=itemgetter(0))]
+            sums = exchanged(ranks, sums, [1] * len(sizes), torch.empty(0, 2, 3, dtype=torch.float64))
+            self._sums[resolution] = [(first, x[0].numpy()) for first, x in zip(firsts, sums, strict=True)]
+        self.num_images = sum(sizes)
+
     def statistics(self, resolution: int) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation (3,) float64 of each channel over all patches of a level."""
-        mean, square = self._sums[resolution] / (self.num_images * PATCHES * SIDE * SIDE)
+        # In the order of the images: the same bits whoever added which.
+        sums = sum((x for _, x in sorted(self._sums[resolution], key=itemgetter(0))), start=np.zeros((2, 3)))
+        mean, square = sums / (self.num_images * PATCHES * SIDE * SIDE)
         return mean, np.sqrt(np.maximum(square - mean**2, 0))
 
     def patches(self, resolution: int) -> Iterator[Tensor]:
         """Yield the patches of a level by image, a few at a time: (n, 147) float32, centered by channel, not scaled."""
         mean = torch.from_numpy(self.statistics(resolution)[0]).float().repeat_interleave(SIDE * SIDE).to(self.device)
-        for first, block in sorted(self._blocks[resolution], key=lambda numbered: numbered[0]):
+        for first, block in sorted(self._blocks[resolution], key=itemgetter(0)):
             for start in range(0, len(block), _CHUNK):
                 part = block[start : start + _CHUNK]
                 patches = part if _keeps_patches(resolution) else self._gather(part, first + start)

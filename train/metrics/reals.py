@@ -5,7 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from celebahq_builder.hdf5 import Dataset
+from train.distributed import ALONE, Ranks
 from train.metrics.errors import MetricError
+from train.metrics.shares import Share, is_mine
 
 
 class Reals:
@@ -46,14 +48,24 @@ class Reals:
         Raises:
             MetricError: the dataset has not that many.
         """
+        return (images for _, images in self.share(num_images, start=start))
+
+    def share(self, num_images: int, ranks: Ranks = ALONE, start: int = 0) -> Share:
+        """Yield this rank's batches of the same images, numbered from 0.
+
+        Raises:
+            MetricError: the dataset has not that many.
+        """
         self.require(start + num_images)
-        for first in range(start, start + num_images, self.batch):
+        for batch, first in enumerate(range(start, start + num_images, self.batch)):
+            if not is_mine(batch, ranks):
+                continue
             positions = np.arange(first, min(first + self.batch, start + num_images))
             again, index = np.divmod(positions, len(self.rows))
             images = self.dataset.read(self.resolution, self.rows[index])
             flip = self.mirrored[index] ^ (again > 0)
             images[flip] = images[flip][..., ::-1]
-            yield images
+            yield first - start, images
 
     @property
     def labels(self) -> np.ndarray | None:

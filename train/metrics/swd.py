@@ -10,8 +10,10 @@ from torch import Tensor
 
 from celebahq.device import choose_device
 from celebahq.progress import Progress, progress
+from train.distributed import ALONE, Ranks
 from train.metrics.image_batches import Images, adjacent_pairs, image_batches
 from train.metrics.patch_descriptors import DIRECTIONS, PATCHES, REPEATS, SwdDescriptors, unit_directions
+from train.metrics.shares import is_mine, sum_in_order
 from train.metrics.wasserstein import wasserstein_rows
 
 PROJECTION_BYTES = 1 << 30
@@ -82,8 +84,12 @@ def noise_floor(
 
 
 @torch.no_grad()
-def descriptor_swd(reals: SwdDescriptors, fakes: SwdDescriptors) -> dict[int | str, float]:
+def descriptor_swd(reals: SwdDescriptors, fakes: SwdDescriptors, ranks: Ranks = ALONE) -> dict[int | str, float]:
     """Return the same as swd(), of patches that were collected before, perhaps by several processes.
+
+    Args:
+        reals, fakes: the patches of all images.
+        ranks: that share the directions; called by all of them, each is told the same.
 
     Raises:
         ValueError: of different resolutions or sizes, or drawn from different seeds.
@@ -94,24 +100,28 @@ def descriptor_swd(reals: SwdDescriptors, fakes: SwdDescriptors) -> dict[int | s
             raise ValueError(f"fakes: got {name} {mine}, expected {theirs} as of the reals")
     distances: dict[int | str, float] = {}
     with progress("SWD", len(reals.resolutions) * REPEATS * DIRECTIONS, "directions") as bar:
-        for resolution in reals.resolutions:
-            distances[resolution] = _distance(reals, fakes, resolution, bar)
+        for number, resolution in enumerate(reals.resolutions):
+            distances[resolution] = _distance(reals, fakes, resolution, bar, ranks, number)
     distances["average"] = float(np.mean(list(distances.values())))
     return distances
 
 
-def _distance(reals: SwdDescriptors, fakes: SwdDescriptors, resolution: int, bar: Progress) -> float:
-    """Return the mean distance over all directions of one level, times 1000."""
+def _distance(
+    reals: SwdDescriptors, fakes: SwdDescriptors, resolution: int, bar: Progress, ranks: Ranks, number: int
+) -> float:
+    """Return the mean distance over all directions of one level, the number-th, times 1000."""
     directions = torch.from_numpy(unit_directions(reals.seed, resolution)).to(reals.device)
     at_once = max(1, min(PROJECTION_BYTES // (4 * PATCHES * reals.num_images), len(directions) // 4))
     projections = [torch.empty(at_once, PATCHES * reals.num_images, device=reals.device) for _ in range(2)]
-    total = 0.0
-    for some in directions.split(at_once):
-        for descriptors, projected in zip((reals, fakes), projections, strict=True):
-            _project(descriptors, resolution, some, projected)
-        total += wasserstein_rows(projections[0][: len(some)], projections[1][: len(some)])
+    parts = directions.split(at_once)
+    found: dict[int, float] = {}
+    for index, some in enumerate(parts):
+        if is_mine(number * len(parts) + index, ranks):  # of all levels, lest some ranks have none of a few parts
+            for descriptors, projected in zip((reals, fakes), projections, strict=True):
+                _project(descriptors, resolution, some, projected)
+            found[index] = wasserstein_rows(projections[0][: len(some)], projections[1][: len(some)])
         bar.advance(len(some))
-    return total / len(directions) * 1e3
+    return sum_in_order(ranks, found, len(parts)) / len(directions) * 1e3
 
 
 def _project(descriptors: SwdDescriptors, resolution: int, directions: Tensor, out: Tensor) -> None:

@@ -193,6 +193,11 @@ class OfAnotherRank(Report):
     def tick(self, row: dict[str, Any], seconds_left: float | None = None) -> None:
         """Do nothing."""
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """There is no bar."""
+        yield
+
     def info(self, line: str) -> None:
         """Do nothing."""
 

@@ -14,7 +14,7 @@ from train.stepper import Stepper
 
 
 class TickOutputs:
-    """Draw grids and measure, of a run's averaged generator.
+    """Draw grids (the first rank) and measure (all of them), of a run's averaged generator.
 
     Args:
         run: the run; a new one's reals.png is written.
@@ -30,7 +30,9 @@ class TickOutputs:
             save_reals(config.run_folder, dataset, resolution)
             report.grid(config.run_folder / "reals.png", 0, "reals")
         measured = report.measured
-        self._metrics = training_metrics(config, dataset, stepper.device, measured) if config.metrics else None
+        self._metrics = (
+            training_metrics(config, dataset, stepper.device, measured, run.facts.ranks) if config.metrics else None
+        )
 
     def images(self, done: bool) -> None:
         """Write fakes-<kimg>.png where this tick has one.
@@ -38,7 +40,8 @@ class TickOutputs:
         Where memory runs out: fewer images at once, and no image rather than no run.
         """
         config, state = self.run.facts.config, self.run.state
-        if not config.image_ticks or not (state.tick % config.image_ticks == 0 or done):
+        wanted = config.image_ticks and (state.tick % config.image_ticks == 0 or done)
+        if not wanted or not self.run.facts.ranks.first:
             return
         growth, resolution = state.growth, self.run.plan.resolution
         found: list[np.ndarray] = []
@@ -57,7 +60,8 @@ class TickOutputs:
         )
 
     def metrics(self, shown: int, done: bool) -> None:
-        """Measure the averaged generator where --metrics-kimg says so, and keep it where it is the best so far.
+        """Measure the averaged generator where --metrics-kimg says so, and keep it where it is the best so far; called
+        by all ranks.
 
         Args:
             shown: images since the last tick.
@@ -73,10 +77,10 @@ class TickOutputs:
         rows: list[dict[str, Any]] = []
         work = lambda: rows.extend(metrics.measure(state.nets.g_ema, state.nimg, growth.resolution))  # noqa: E731
         with self.report.paused():
-            measured = self.stepper.try_twice(work, f"{metrics.num_images} images of --metrics")
+            measured = self.stepper.try_twice(work, f"{metrics.num_images} images of --metrics", facts.ranks.count == 1)
         if not measured:
             raise OutOfMemoryError(f"--metrics: got no memory for {metrics.num_images} images beside training")
-        for row in rows:
+        for row in rows if facts.ranks.first else ():
             self.report.metric(row)
             if row["best"]:
                 best = save_model_folder(facts, state, f"model-best-{row['metric']}", with_discriminator=False)

@@ -4,7 +4,7 @@ import sys
 
 import tyro
 
-from celebahq.command import refuse_torchrun, run_command
+from celebahq.command import parsed_on_every_rank, refuse_torchrun, run_command
 from train.restoration.config import RestorationConfig
 from train.restoration.errors import NoPhotosError, RestorationError
 
@@ -16,9 +16,10 @@ def main() -> None:
 
 def _main() -> None:
     """Import torch only once there is work: --help stays instant."""
-    refuse_torchrun("train.restoration")
     word, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
     prog = f"python -m train.restoration {word}"
+    if word in ("evaluate", "validate", "average", "publish"):
+        refuse_torchrun(f"train.restoration {word}")
     if word == "evaluate":
         from train.restoration.evaluate import EvaluateConfig, evaluate
 
@@ -36,14 +37,16 @@ def _main() -> None:
 
         publish(tyro.cli(PublishConfig, args=arguments, prog=prog))
     else:
-        _train(tyro.cli(RestorationConfig, prog="python -m train.restoration"))
+        _train(parsed_on_every_rank(lambda: tyro.cli(RestorationConfig, prog="python -m train.restoration")))
 
 
 def _train(config: RestorationConfig) -> None:
+    from train.distributed import joined
     from train.restoration.loop import train
 
     try:
-        train(config)
+        with joined("train.restoration") as ranks:
+            train(config, ranks=ranks)
     except NoPhotosError:
         raise
     except OSError as error:  # a full disk shows at whatever is written next: photos, log, strip

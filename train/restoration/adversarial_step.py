@@ -66,7 +66,8 @@ class AdversarialStep(Step):
             self.optimizer_d.zero_grad(set_to_none=True)
             real_scores, _ = discriminator(targets)
             fake_scores, _ = discriminator(fakes.detach())
-        F.softplus(fake_scores - real_scores).mean().backward()
+        self._part(F.softplus(fake_scores - real_scores).mean()).backward()
+        self._add_up_gradients(discriminator)
         self.optimizer_d.step()
 
         # The network: content as before; texture from the discriminator's scores and features. SRGAN matches features
@@ -77,28 +78,36 @@ class AdversarialStep(Step):
             with torch.no_grad():
                 real_scores, real_features = discriminator(targets)
             fake_scores, fake_features = discriminator(seen)
-        content = self._content_loss(seen, targets)
-        adversarial_loss = F.softplus(real_scores - fake_scores).mean()
+        content = self._part(self._content_loss(seen, targets))
+        adversarial_loss = self._part(F.softplus(real_scores - fake_scores).mean())
         differences = [
-            (fake.float() - real.float()).abs().mean() / (real.float().abs().mean() + 1e-3)
+            self._part((fake.float() - real.float()).abs().mean())
+            / (self._mean_over_all(real.float().abs().mean()) + 1e-3)
             for real, fake in zip(real_features, fake_features, strict=True)
         ]
         matching = sum(differences, start=torch.zeros_like(content))
         # The discriminator is smooth (spectrally normalised) and hardly sees grain of a gray level; sorted patches do.
-        sliced = texture_loss(seen, targets, *self._projections)
+        sliced = self._part(texture_loss(seen, targets, *self._projections, mean_over_all=self._mean_over_all))
         # The four are balanced where they meet, in the image: the weights mean the same all through training.
         (gradient,) = torch.autograd.grad(content, seen)
-        length, total = gradient.norm(), gradient
+        length, total = self._norm(gradient), gradient
         for loss, weight in (
             (adversarial_loss, self._texture_weight),
             (matching, FEATURE_WEIGHT),
             (sliced, SLICED_WEIGHT),
         ):
             (gradient,) = torch.autograd.grad(loss, seen, retain_graph=True)
-            total = total + weight * length / (gradient.norm() + 1e-12) * gradient
+            total = total + weight * length / (self._norm(gradient) + 1e-12) * gradient
         self.optimizer.zero_grad(set_to_none=True)
         fakes.backward(total.to(fakes.dtype))
+        self._add_up_gradients(self.network)
         self._clip()
         self.optimizer.step()
         self._update_ema()
         return content.detach()
+
+    def _norm(self, gradient: Tensor) -> Tensor:
+        """Return the length of a gradient at the images of all ranks, given this one's."""
+        if self._ranks.count == 1:
+            return gradient.norm()
+        return self._ranks.add_up(gradient.square().sum()).sqrt()

@@ -8,25 +8,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from train.distributed import ALONE, Ranks
 from train.restoration.draw_pair import PairDrawer
 from train.restoration.photos import PhotoStore
 from train.restoration.worker import CHUNK, chunk_bytes, chunk_views, input_side, work
 
 
 class DrawnBatches:
-    """Every batch is a function of (seed, step): a resumed run continues bit for bit."""
+    """Every pair is a function of (seed, step, number): a resumed run continues bit for bit, on any number of ranks."""
 
     def __init__(
-        self, store: Path, net: str, kind: str, side: int, batch: int, seed: int, *, cleaner: Path | None = None
+        self,
+        store: Path,
+        net: str,
+        kind: str,
+        side: int,
+        batch: int,
+        seed: int,
+        *,
+        cleaner: Path | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._photos = PhotoStore(store)
         self._draw_pair = PairDrawer(net, kind, side, cleaner)
-        self._batch, self._seed = batch, seed
+        self._mine, self._seed = range(ranks.rank, batch, ranks.count), seed
 
     def draw(self, step: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of a step: (N, h, w, 3) and (N, H, W, 3) uint8 on the CPU."""
-        rng = np.random.default_rng((self._seed, step))
-        pairs = [self._draw_pair(rng, self._photos.draw(rng)) for _ in range(self._batch)]
+        """This rank's inputs and targets of a step: (N, h, w, 3) and (N, H, W, 3) uint8 on the CPU."""
+        randoms = [np.random.default_rng((self._seed, step, i)) for i in self._mine]
+        pairs = [self._draw_pair(rng, self._photos.draw(rng)) for rng in randoms]
         inputs, targets = (torch.from_numpy(np.stack(images)) for images in zip(*pairs, strict=True))
         return inputs, targets
 
@@ -35,7 +45,10 @@ class DrawnBatches:
 
 
 class PooledBatches:
-    """Pairs wait on the device; processes degrade fresh ones and the oldest give way. For a GPU that outruns a CPU."""
+    """Pairs wait on the device; processes degrade fresh ones and the oldest give way. For a GPU that outruns a CPU.
+
+    Each rank has workers and a pool of its own, and draws its share of a batch there.
+    """
 
     def __init__(
         self,
@@ -51,16 +64,18 @@ class PooledBatches:
         pool: int,
         device: torch.device,
         cleaner: Path | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         small = input_side(net, side)
-        self._net, self._batch, self._device = net, batch, device
+        self._net, self._batch, self._device = net, len(range(ranks.rank, batch, ranks.count)), device
+        key = (seed, step) if ranks.count == 1 else (seed, step, ranks.rank)
         self._pool = max(CHUNK, pool // CHUNK * CHUNK)
         self._inputs = torch.zeros(self._pool, small, small, 3, dtype=torch.uint8, device=device)
         self._targets = torch.zeros(self._pool, side, side, 3, dtype=torch.uint8, device=device)
         self.received = 0
         """Pairs taken in so far."""
-        self._rng = np.random.default_rng((seed, step, 1))
-        self._generator = torch.Generator(device).manual_seed(hash((seed, step)))
+        self._rng = np.random.default_rng((*key, 1))
+        self._generator = torch.Generator(device).manual_seed(hash(key))
 
         context = multiprocessing.get_context("spawn")  # a forked child would inherit a CUDA context it cannot use
         self._free, self._ready = context.Queue(), context.Queue()
@@ -78,7 +93,7 @@ class PooledBatches:
         self._processes = [
             context.Process(
                 target=work,
-                args=(store, net, kind, side, cleaner, (seed, step, 2, worker), memory, self._free, self._ready),
+                args=(store, net, kind, side, cleaner, (*key, 2, worker), memory, self._free, self._ready),
                 daemon=True,
             )
             for worker in range(workers)

@@ -3,9 +3,10 @@
 import copy
 import json
 import logging
+import math
 import time
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 
 from celebahq.device import channels_last
 from train.device import use_device
+from train.distributed import ALONE, Ranks
 from train.restoration.adversarial_step import AdversarialStep
 from train.restoration.batches import DrawnBatches, PooledBatches
 from train.restoration.checkpoint import check_config, load_checkpoint, load_weights, save_checkpoint, save_weights
@@ -25,6 +27,7 @@ from train.restoration.protocol import Restore, artifacts_psnr, restorer, superr
 from train.restoration.step import PsnrStep, Step, learning_rate_at, rms_share_at
 from train.restoration.strip import save_strip
 from train.restoration.worker import input_side
+from train.stop_signals import StopSignals
 from zoo.restoration.networks import build
 
 _log = logging.getLogger("celebahq.train")
@@ -64,18 +67,20 @@ def validate(restore: Restore, net: str, photos: dict[str, list[np.ndarray]]) ->
     return {f"{name} Q{q}": artifacts_psnr(restore, images, q) for name, images in photos.items() for q in (10, 20, 40)}
 
 
-def make_step(config: RestorationConfig, device: torch.device) -> Step:
-    """Networks and optimizers of a new run on its device."""
+def make_step(config: RestorationConfig, device: torch.device, ranks: Ranks = ALONE) -> Step:
+    """Networks and optimizers of a new run on its device, the same on every rank."""
     torch.manual_seed(config.seed)
     network = load_weights(config.init).train() if config.init else build(config.net, config.size)
     discriminator = PatchDiscriminator() if config.kind == "gan" else None  # drawn after the network
     network = _on(network, device)
     ema = _on(copy.deepcopy(network).requires_grad_(False), device)
     small, side = input_side(config.net, config.patch_side), config.patch_side
-    shapes = ((config.batch, small, small, 3), (config.batch, side, side, 3))
+    share = len(range(ranks.rank, config.batch, ranks.count))
+    shapes = ((share, small, small, 3), (share, side, side, 3))
+    shared: dict[str, Any] = {"ranks": ranks, "total": config.batch}
     bf16 = config.precision == "bf16" or (config.precision == "auto" and device.type == "cuda")
     if discriminator is None:
-        return PsnrStep(network, ema, shapes=shapes, ema_decay=config.ema, bf16=bf16)
+        return PsnrStep(network, ema, shapes=shapes, ema_decay=config.ema, bf16=bf16, **shared)
     return AdversarialStep(
         network,
         ema,
@@ -85,6 +90,7 @@ def make_step(config: RestorationConfig, device: torch.device) -> Step:
         shapes=shapes,
         ema_decay=config.ema,
         bf16=bf16,
+        **shared,
     )
 
 
@@ -92,38 +98,72 @@ def _on(network: Module, device: torch.device) -> Module:
     return channels_last(network.to(device))
 
 
-def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: bool = True) -> bool:
+def _opened(config: RestorationConfig, folder: Path, ranks: Ranks) -> tuple[Path, dict[str, list[np.ndarray]]]:
+    """Return what open_photos does, the run's config checked; the first rank alone touches files, and validates."""
+    if config.batch < ranks.count:
+        raise RestorationError(
+            f"--batch: got {config.batch}, expected {ranks.count} or more, one for each rank; start fewer, or give "
+            f"--batch {ranks.count}"
+        )
+    store, held_out = config.outdir / "photos", dict[str, list[np.ndarray]]()
+    if ranks.first:
+        folder.mkdir(parents=True, exist_ok=True)
+        check_config(config, folder)
+        store, held_out = open_photos(config)
+    if ranks.from_first(lambda: config.seed) != config.seed or not (store / "photos.json").exists():
+        raise RestorationError(
+            f"{store}: got no photos of rank 0 on rank {ranks.rank}, expected an --outdir that all machines share"
+        )
+    return store, held_out
+
+
+def _refuse_divergence(folder: Path, step: Step, loss: float, config: RestorationConfig) -> None:
+    if math.isfinite(loss) and all(bool(torch.isfinite(x).all()) for x in step.network.parameters()):
+        return
+    raise RestorationError(
+        f"{folder}: training has diverged (its loss or weights are no longer finite); what was saved before is kept, "
+        f"begin again with --learning-rate {config.peak_learning_rate / 2:g} and another --outdir"
+    )
+
+
+def train(
+    config: RestorationConfig, stop_at: float = float("inf"), keep_state: bool = True, ranks: Ranks = ALONE
+) -> bool:
     """Train, or continue, until the run is whole or the clock reaches stop_at.
 
     Args:
         stop_at: time.monotonic() at which to save and return.
         keep_state: keep the checkpoint of a finished run.
+        ranks: that share every batch; the first alone writes and validates, and all go by its clock.
 
     Returns:
         Whether the run is whole. Weights, log and images are in OUTDIR/NAME either way.
+
+    Raises:
+        RestorationError: one line for the user.
+        KeyboardInterrupt: a signal asked to stop, and the checkpoint is written.
     """
     folder = config.outdir / config.name
-    folder.mkdir(parents=True, exist_ok=True)
-    check_config(config, folder)
-    device = use_device(config.device)
+    store, held_out = _opened(config, folder, ranks)
+    device = use_device(config.device, ranks)
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
-
-    # Data.
-    store, held_out = open_photos(config)
     what = (store, config.net, config.kind, config.patch_side, config.batch, config.seed)
 
     # Networks; state, if this run was begun before.
-    step = make_step(config, device)
+    step = make_step(config, device, ranks)
     done, seconds = 0, 0.0
     if (folder / "checkpoint.pt").exists():
         done, seconds = load_checkpoint(folder / "checkpoint.pt", step)
+    ranks.check_equal([*step.network.parameters(), *step.ema.parameters(), torch.tensor([done], device=device)])
     total = f"{config.steps} steps" if config.steps else f"{config.minutes:.2f} min"
-    _log.info(f"{config.name}: from step {done}, {seconds:.0f} s of {total} done, on {device}")
+    on = f"{ranks.count} ranks, {device.type}" if ranks.count > 1 else device
+    _log.info(f"{config.name}: from step {done}, {seconds:.0f} s of {total} done, on {on}")
+    shared: dict[str, Any] = {"cleaner": config.cleaner, "ranks": ranks}
     batches: PooledBatches | DrawnBatches = (
-        PooledBatches(*what, cleaner=config.cleaner, step=done, workers=config.workers, pool=config.pool, device=device)
+        PooledBatches(*what, step=done, workers=config.workers, pool=config.pool, device=device, **shared)
         if config.workers
-        else DrawnBatches(*what, cleaner=config.cleaner)
+        else DrawnBatches(*what, **shared)
     )
 
     def progress() -> float:
@@ -132,7 +172,14 @@ def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: 
         assert config.minutes is not None, "checked by RestorationConfig"
         return seconds / (60 * config.minutes)
 
-    def report(loss: float, metrics: dict[str, float]) -> None:
+    def report(part: torch.Tensor, validated: bool) -> None:
+        loss = ranks.add_up(part.clone()).item()
+        _refuse_divergence(folder, step, loss, config)
+        if validated:
+            ranks.check_equal([*step.network.parameters(), *step.ema.parameters()])
+        if not ranks.first:
+            return
+        metrics = save() if validated else {}
         line = {"step": done, "seconds": round(seconds, 1), "loss": round(loss, 6)}
         line |= {name: round(value, 3) for name, value in metrics.items()}
         if isinstance(batches, PooledBatches):
@@ -141,9 +188,12 @@ def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: 
             log.write(json.dumps(line) + "\n")
         _log.info(f"{config.name} {100 * progress():5.1f} % {line}")
 
-    def save() -> dict[str, float]:
+    def save_state() -> None:
         save_checkpoint(folder / "checkpoint.pt", step, done, seconds)
         save_weights(folder / f"{config.name}.safetensors", step.ema, config.net, config.size)
+
+    def save() -> dict[str, float]:
+        save_state()
         restore = restorer(step.ema)
         first = next(iter(held_out.values()))
         save_strip(folder / "strip.png", restore, first[:5], config.net)
@@ -154,26 +204,32 @@ def train(config: RestorationConfig, stop_at: float = float("inf"), keep_state: 
     loss = torch.zeros(())
     since, before = time.monotonic(), seconds
     try:
-        while progress() < 1 and time.monotonic() < stop_at:
-            pair = batches.draw(done)
-            now = progress()
-            rms_share = rms_share_at(now) if config.kind == "psnr" else 0.0
-            loss = step(*pair, learning_rate_at(now, config.peak_learning_rate), rms_share, done)
-            done += 1
-            if device.type == "cuda" and done % 16 == 0:
-                torch.cuda.synchronize()  # else the host runs far ahead and the clock means nothing
-            seconds = before + time.monotonic() - since
-            if seconds - validated >= config.validate_seconds:
-                report(loss.item(), save())
-                reported = validated = seconds
-                since, before = time.monotonic(), seconds  # validation is no training time
-            elif seconds - reported >= REPORT_SECONDS:
-                report(loss.item(), {})
-                reported = seconds
-        report(loss.item(), save())
+        with StopSignals(_log.info) as asked:
+            stopped = ranks.agreement(lambda: bool(asked))
+            while progress() < 1 and (stop_at == math.inf or ranks.number_of_first(time.monotonic() < stop_at)):
+                pair = batches.draw(done)
+                now = progress()
+                rms_share = rms_share_at(now) if config.kind == "psnr" else 0.0
+                loss = step(*pair, learning_rate_at(now, config.peak_learning_rate), rms_share, done)
+                done += 1
+                if device.type == "cuda" and done % 16 == 0:
+                    torch.cuda.synchronize()  # else the host runs far ahead and the clock means nothing
+                seconds = ranks.number_of_first(before + time.monotonic() - since)
+                if stopped(False):
+                    _refuse_divergence(folder, step, ranks.add_up(loss.clone()).item(), config)
+                    ranks.from_first(save_state)  # nobody leaves before it is written
+                    raise KeyboardInterrupt
+                if seconds - validated >= config.validate_seconds:
+                    report(loss, True)
+                    reported = validated = seconds
+                    since, before = time.monotonic(), seconds  # validation is no training time
+                elif seconds - reported >= REPORT_SECONDS:
+                    report(loss, False)
+                    reported = seconds
+            report(loss, True)
     finally:
         batches.close()
-    if progress() >= 1 and not keep_state:
+    if progress() >= 1 and not keep_state and ranks.first:
         (folder / "checkpoint.pt").unlink()
         (folder / "done").touch()
     return progress() >= 1

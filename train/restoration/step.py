@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from train.cuda_graph import WARM_UP, call_on_side_stream, record
+from train.distributed import ALONE, Ranks
 from zoo.restoration.networks import ArtifactRemover, SuperResolver
 
 LEAST_ERROR = 0.5 / 255
@@ -17,6 +18,12 @@ RATE_RISES = 0.02
 
 class Step(ABC):
     """The state of a run on its device, and one iteration of it; what both kinds of training share.
+
+    Args:
+        network, ema: the same on every rank.
+        shapes: of inputs and targets, this rank's share of a batch.
+        ema_decay, bf16: see RestorationConfig.
+        ranks: that share each batch of `total` pairs; losses and gradients are those of all of it.
 
     Attributes:
         learning_rate, rms_share: 0-dim, the schedule's values: rate, share of root mean square error in the loss.
@@ -32,8 +39,11 @@ class Step(ABC):
         shapes: tuple[tuple[int, ...], tuple[int, ...]],
         ema_decay: float,
         bf16: bool,
+        ranks: Ranks = ALONE,
+        total: int = 0,
     ) -> None:
-        self.network, self.ema = network, ema
+        self.network, self.ema, self._ranks = network, ema, ranks
+        self._share = shapes[0][0] / (total or shapes[0][0])
         self.device = next(network.parameters()).device
         self.learning_rate = torch.zeros((), device=self.device)
         self.rms_share = torch.zeros((), device=self.device)
@@ -67,7 +77,8 @@ class Step(ABC):
                 group["lr"] = self.learning_rate if self.device.type == "cuda" else float(self.learning_rate)
 
     def __call__(self, inputs: Tensor, targets: Tensor, learning_rate: float, rms_share: float, done: int) -> Tensor:
-        """Train on one batch. inputs, targets: (N, h, w, 3) and (N, H, W, 3) uint8. Returns the loss, 0-dim.
+        """Train on one batch. inputs, targets: (N, h, w, 3) and (N, H, W, 3) uint8, this rank's. Returns what they add
+        to the loss, 0-dim.
 
         done: batches trained on before; the moving average forgets faster at first, lest it remember chance.
         """
@@ -96,6 +107,23 @@ class Step(ABC):
     def _autocast(self) -> torch.autocast:
         # The cache of cast weights would tie a captured graph to tensors of the warm-up.
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._bf16, cache_enabled=False)
+
+    def _part(self, mean: Tensor) -> Tensor:
+        """Return what a mean over this rank's pairs adds to the mean over all."""
+        return mean if self._ranks.count == 1 else mean * self._share
+
+    def _mean_over_all(self, mean: Tensor) -> Tensor:
+        """Return the mean over the pairs of all ranks, given that over this one's; not differentiable."""
+        return mean if self._ranks.count == 1 else self._ranks.add_up(mean.detach() * self._share)
+
+    def _add_up_gradients(self, module: torch.nn.Module) -> None:
+        """Sum a network's gradients over the ranks: one all-reduce of all of them."""
+        if self._ranks.count == 1:
+            return
+        gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
+        total = self._ranks.add_up(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+        for gradient, part in zip(gradients, total.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view(gradient.shape))
 
     def _content_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         error = outputs.float() - targets
@@ -131,8 +159,9 @@ class PsnrStep(Step):
         self.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
             outputs = self.network(inputs)
-        loss = self._content_loss(outputs, targets)
+        loss = self._part(self._content_loss(outputs, targets))
         loss.backward()
+        self._add_up_gradients(self.network)
         self._clip()
         self.optimizer.step()
         self._update_ema()

@@ -1,5 +1,7 @@
 """A loss for texture: sliced Wasserstein distance of Laplacian patches between restored photos and their originals."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -29,7 +31,13 @@ def draw_projections(seed: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(directions.reshape(LEVELS, DIRECTIONS, 3, PATCH, PATCH)), torch.from_numpy(places)
 
 
-def texture_loss(restored: Tensor, originals: Tensor, directions: Tensor, places: Tensor) -> Tensor:
+def texture_loss(
+    restored: Tensor,
+    originals: Tensor,
+    directions: Tensor,
+    places: Tensor,
+    mean_over_all: Callable[[Tensor], Tensor] = lambda mean: mean,
+) -> Tensor:
     """How far the texture of restored photos is from the originals', by distribution and not by place.
 
     The sliced Wasserstein distance of Laplacian patches (Karras et al., Section 5), differentiable, photo by photo:
@@ -41,6 +49,7 @@ def texture_loss(restored: Tensor, originals: Tensor, directions: Tensor, places
     Args:
         restored, originals: (N, 3, H, W) float in about [0, 1], at least 32 pixels each way.
         directions, places: of draw_projections.
+        mean_over_all: from a mean over these photos to that over a whole batch, of which they are a part.
 
     Returns:
         0-dim, in units of the standard deviation of the originals' levels.
@@ -48,7 +57,9 @@ def texture_loss(restored: Tensor, originals: Tensor, directions: Tensor, places
     total = restored.new_zeros(())
     levels = zip(_laplacian(restored), _laplacian(originals), directions, places, strict=True)
     for ours, theirs, projections, shares in levels:
-        scale = 1 / (theirs.std(dim=(0, 2, 3), keepdim=True) + 1e-4)
+        mean = mean_over_all(theirs.mean(dim=(0, 2, 3), keepdim=True))
+        deviation = mean_over_all((theirs - mean).square().mean(dim=(0, 2, 3), keepdim=True)).sqrt()
+        scale = 1 / (deviation + 1e-4)
         responses = [F.conv2d(level * scale, projections).flatten(2) for level in (ours, theirs)]
         chosen = (shares * responses[0].shape[2]).long()
         ranked = [response[..., chosen].sort(dim=2).values for response in responses]

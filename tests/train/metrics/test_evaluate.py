@@ -106,7 +106,7 @@ def test_inception_metrics_see_the_pictures_of_the_streams(model, dataset, incep
 
     kept = list(tmp_path.rglob("inception-*.npz"))
     assert len(kept) == 1  # the reals' features are for the next model too
-    monkeypatch.setattr(Reals, "batches", None)
+    monkeypatch.setattr(Reals, "share", None)
     again = evaluate(MetricsConfig(**options, metrics="fid", inception=inception))
     assert again["fid"]["values"] == results["fid"]["values"]
 
@@ -155,7 +155,7 @@ def test_iterative_distance_is_beside_its_own_floor(model, dataset, tmp_path, mo
 
 
 def test_missing_weights_are_one_line_before_any_work(model, dataset, monkeypatch, tmp_path):
-    monkeypatch.setattr(Fakes, "batches", None)
+    monkeypatch.setattr(Fakes, "share", None)
     refused(
         r"none\.pth: no such file", model=model, dataset=dataset, metrics="swd,fid", num_images=12,
         inception=tmp_path / "none.pth",
@@ -163,7 +163,7 @@ def test_missing_weights_are_one_line_before_any_work(model, dataset, monkeypatc
 
 
 def test_place_for_the_metrics_is_tried_before_any_work(model, dataset, monkeypatch, tmp_path):
-    monkeypatch.setattr(Fakes, "batches", None)
+    monkeypatch.setattr(Fakes, "share", None)
     (tmp_path / "file").write_text("")
     options = {"model": model, "dataset": dataset, "metrics": "swd", "num_images": 12}
     refused("cannot be written", **options, output=tmp_path / "file" / "m.json")

@@ -76,7 +76,7 @@ def test_reals_are_taken_once_a_resolution(dataset, monkeypatch):
     with open_dataset(dataset) as file:
         measuring = metrics(file)
         first = measuring.measure(generator(), 100, 32)
-        monkeypatch.setattr(Reals, "batches", None)
+        monkeypatch.setattr(Reals, "share", None)
         again = measuring.measure(generator(), 200, 32)
         assert [r["values"] for r in again] == [r["values"] for r in first]
         with pytest.raises(TypeError):

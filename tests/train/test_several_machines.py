@@ -1,0 +1,77 @@
+"""Two torchruns that meet at one address, as two machines do, train as one; a rank that falls silent ends both."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from celebahq_builder.hdf5 import DatasetWriter
+from train.peers import DEAD_AFTER
+from train.report.run_log import read_rows
+
+sys.path.insert(0, str(Path(__file__).parent))
+from launch import ranks_of, start, wait_for
+
+TINY = {
+    "stable_kimg": 0.096, "fade_kimg": 0.064, "minibatch": 8, "fmap_base": 32, "fmap_max": 8, "latent_size": 8,
+    "tick_kimg": 0.032, "checkpoint_ticks": 1, "image_ticks": 0, "device": "cpu", "resolution": 8, "augment": "none",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    path, random = tmp_path_factory.mktemp("data") / "faces.h5", np.random.default_rng(0)
+    with DatasetWriter(path, 8, 20) as writer:
+        for _ in range(20):
+            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (8, 4, 2, 1)})
+    return path
+
+
+def two_machines(dataset: Path, folder: Path, total_kimg: float) -> list[subprocess.Popen]:
+    """Start a torchrun of one rank each for either of two nodes; they meet at the first's address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        endpoint = f"127.0.0.1:{probe.getsockname()[1]}"
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in TINY.items()]
+    command = ("-m", "train", "--preset=smoke", f"--dataset={dataset}", f"--outdir={folder}", "--name=run", *words)
+    return [start(1, *command, f"--total-kimg={total_kimg}", nodes=2, endpoint=endpoint) for _ in range(2)]
+
+
+@pytest.mark.slow
+def test_two_nodes_train_one_run_and_one_of_them_speaks(dataset, tmp_path):
+    ends = [(*node.communicate(timeout=180), node.returncode) for node in two_machines(dataset, tmp_path, 0.16)]
+    assert [code for *_, code in ends] == [0, 0], ends
+    assert sum(said.count("done: ") for said, *_ in ends) == 1, ends
+    assert read_rows(tmp_path / "run" / "log.jsonl")[-1]["kimg"] == 0.16
+
+
+def is_first(node: subprocess.Popen) -> bool:
+    """Whether a node holds rank 0."""
+    (pid,) = ranks_of(node)
+    return b"RANK=0" in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+
+
+@pytest.mark.slow
+def test_a_rank_that_falls_silent_ends_the_others_within_a_minute_with_one_line_that_names_it(dataset, tmp_path):
+    """As a machine that hangs, or whose network is gone: it lives, and says nothing. Later it comes back, and ends."""
+    nodes = two_machines(dataset, tmp_path, 1000)
+    wait_for(tmp_path / "run" / "log.jsonl")
+    first, second = sorted(nodes, key=is_first, reverse=True)
+    (lives,), (silent,) = ranks_of(first), ranks_of(second)
+    os.kill(silent, signal.SIGSTOP)
+    began = time.monotonic()
+    _, errors = first.communicate(timeout=120)
+    waited = time.monotonic() - began
+    os.kill(silent, signal.SIGCONT)
+    _, others = second.communicate(timeout=120)
+    ours = [line for line in errors.splitlines() if line.startswith("celebahq-train: ")]
+    assert len(ours) == 1 and f"rank 1 (process {silent} on " in ours[0] and "goes on from the last" in ours[0], errors
+    assert DEAD_AFTER - 5 < waited < 60 and not Path(f"/proc/{lives}").exists(), waited
+    assert first.returncode != 0 and second.returncode != 0
+    assert len([line for line in others.splitlines() if line.startswith("celebahq-train: ")]) <= 1, others
