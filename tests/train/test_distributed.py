@@ -129,7 +129,14 @@ def test_metrics_while_training_are_measured_by_all_and_written_once(tmp_path):
     with DatasetWriter(path, 16, 20) as writer:
         for _ in range(20):
             writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (16, 8, 4, 2, 1)})
-    options = {**TINY, "stable_kimg": 0.008, "fade_kimg": 0.008, "total_kimg": 0.064, "metrics_images": 16}
+    options = {
+        **TINY,
+        "stable_kimg": 0.008,
+        "fade_kimg": 0.008,
+        "total_kimg": 0.064,
+        "metrics_images": 16,
+        "resolution": 16,
+    }
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
     command = ("-m", "train", "--preset=smoke", f"--dataset={path}", "--name=run", *words, "--metrics", "swd", "msssim")
     found = []

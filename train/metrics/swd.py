@@ -80,7 +80,8 @@ def noise_floor(
         sets[1].add(second)
     if not sets:
         raise ValueError("reals: got fewer than 2 images, expected two sets")
-    return descriptor_swd(*sets)
+    first_set, second_set = sets
+    return descriptor_swd(first_set, second_set)
 
 
 @torch.no_grad()

@@ -87,7 +87,8 @@ class AdversarialStep(Step):
         ]
         matching = sum(differences, start=torch.zeros_like(content))
         # The discriminator is smooth (spectrally normalised) and hardly sees grain of a gray level; sorted patches do.
-        sliced = self._part(texture_loss(seen, targets, *self._projections, mean_over_all=self._mean_over_all))
+        directions, places = self._projections
+        sliced = self._part(texture_loss(seen, targets, directions, places, self._mean_over_all))
         # The four are balanced where they meet, in the image: the weights mean the same all through training.
         (gradient,) = torch.autograd.grad(content, seen)
         length, total = self._norm(gradient), gradient

@@ -38,7 +38,8 @@ def alone(*command: object) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
 def test_metrics_and_features_are_those_of_one_process_bit_for_bit(dataset, tmp_path, monkeypatch, count):
     script = Path(__file__).parent / "measuring_rank.py"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache of one"))
@@ -54,13 +55,13 @@ def test_metrics_and_features_are_those_of_one_process_bit_for_bit(dataset, tmp_
 
 def shipped(folder: Path) -> Path:
     torch.manual_seed(0)
-    weights.save(Generator(ProGANConfig(resolution=32, latent_size=8, fmap_base=64, fmap_max=8)), folder)
+    weights.save(Generator(ProGANConfig(resolution=256, latent_size=8, fmap_base=64, fmap_max=4)), folder)
     return folder
 
 
 def test_the_command_under_torchrun_writes_what_one_process_writes(dataset, tmp_path):
     words = ("-m", "train.metrics", "--model", shipped(tmp_path / "model"), "--dataset", dataset, "--num-images", 24)
-    words += ("--metrics", "msssim,swd", "--output")
+    words += ("--metrics", "msssim,swd", "--output")  # of 16 and 8 images, one batch for each of two ranks
     alone(*words, tmp_path / "alone.json")
     process = start(2, *words, tmp_path / "shared.json")
     said, errors = process.communicate(timeout=120)
@@ -73,6 +74,7 @@ def test_the_command_under_torchrun_writes_what_one_process_writes(dataset, tmp_
     assert found == expected and list(found) == ["msssim", "swd"]
 
 
+@pytest.mark.slow
 def test_a_mistake_is_told_once_by_all_ranks(dataset, tmp_path):
     model = shipped(tmp_path / "model")
     words = ("--metrics", "swd", "--num-images", 1000)
