@@ -70,9 +70,9 @@ class TimedStep:
             step = ReferenceStep(config, nets.generator, nets.discriminator, architecture.resolution)
             self._at = lambda count: lambda batch, noise: step(batch, noise, 0.5 if fading else 1.0)
         else:
-            of_state = {"ada": self._ada, "d_average": d_average}
+            fixed = (self._ada, None, d_average)
             self._at = Turns(
-                lambda settings: GraphedStep(nets, optimizers, alpha, statistics, settings, captured, **of_state),
+                lambda settings: GraphedStep(nets, optimizers, alpha, statistics, settings, captured, *fixed),
                 step_settings(config),
             ).at
         self._random = torch.Generator(device)
