@@ -20,6 +20,9 @@ from pathlib import Path
 PATIENCE = 90.0
 """Seconds that Ray gets to notice a death: 2 to 13 were seen."""
 
+START = 300.0
+"""Seconds until a build on Ray has rows, on a machine that is busy with other things: 10 to 60 were seen."""
+
 TASKS = "ray::celebahq-build"
 """As processes at work for a build call themselves."""
 
@@ -110,7 +113,7 @@ def drills(
         manifest = folder / f"{name}.h5.build" / "manifest.jsonl"
         process = subprocess.Popen(command(output, options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         least = generator.randrange(1, 20)
-        wait_until(lambda: rows(manifest) >= least or process.poll() is not None)
+        wait_until(lambda: rows(manifest) >= least or process.poll() is not None, START)
         time.sleep(generator.uniform(0, 0.3))
         if process.poll() is not None:
             raise SystemExit(f"{name}: the build was over before the kill, status {process.returncode}; more photos")
