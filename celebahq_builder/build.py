@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,7 +114,7 @@ def build(config: BuildConfig) -> BuildResult:
         rows, choice = process_missing(folder, photos, header, rows)
         tell_unmatched(lists, (row.key for row in rows))
 
-        failed = [row for row in rows if is_failure(row.reason)]
+        failed = [row for row in rows.looked if is_failure(row.reason)]
         every_row = file_rows(rows, choice)
         if choice.kept and not _is_written(found, choice, every_row):
             attributes |= photo_digests(rows)
@@ -194,7 +194,7 @@ def _attributes(
     }
 
 
-def _raise_what_is_left(config: BuildConfig, result: BuildResult, rows: list[Row]) -> None:
+def _raise_what_is_left(config: BuildConfig, result: BuildResult, rows: Sequence[Row]) -> None:
     """Raise BuildIncompleteError where photos failed, and BuildError where none has a face that can be used."""
     failed, total = result.faults, result.num_photos
     aligned = sum(row.status == "aligned" for row in rows)
@@ -209,7 +209,7 @@ def _raise_what_is_left(config: BuildConfig, result: BuildResult, rows: list[Row
         raise BuildError(why)
 
 
-def _write_report(config: BuildConfig, rows: list[Row], choice: Choice) -> Path:
+def _write_report(config: BuildConfig, rows: Sequence[Row], choice: Choice) -> Path:
     """Write the page about what was made; the file is there already, and small faces are read from its levels."""
     from celebahq_builder.report.build_report import report_path, shown_photos, write_fault, write_report
     from celebahq_builder.report.photos import PhotoTask, photo_images

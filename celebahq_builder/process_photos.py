@@ -1,5 +1,6 @@
 """All photos through the executor: their rows go into the manifest, their faces onto the disk while among the best."""
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from celebahq_builder.state.failure import Failure, Limits
 from celebahq_builder.state.manifest import ManifestWriter, Row, write_manifest
 from celebahq_builder.state.name_lists import NameLists
 from celebahq_builder.state.photo_changes import content_sha256
+from celebahq_builder.state.row_table import RowTable, RowView, keys_of
 
 if TYPE_CHECKING:
     from celebahq_builder.cluster.ray_pool import RayCluster
@@ -73,21 +75,20 @@ def limits(config: BuildConfig) -> Limits:
     return Limits(config.photo_seconds, config.photo_gib)
 
 
-def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> list[Row]:
+def process_photos(folder: BuildFolder, photos: Photos, before: RowTable) -> RowTable:
     """Process every photo that has no row yet; return the new rows.
 
     At any moment at most config.keep aligned faces are on the disk; files that a cluster wrote may hold more.
     """
     config, lists = photos.config, photos.lists
-    best, rows = BestFaces(config.keep, config.dedupe), []
-    for row in before:
-        if row.status == "aligned" and not lists.left_out(row):
-            best.offer(row, lists.include.has(row))
+    best, rows = BestFaces(config.keep, config.dedupe), RowTable()
+    for row in _in_the_running(before, photos):
+        best.offer(row, lists.include.has(row))
     folder.remove_all_faces_but(best.rows())
 
-    done = {row.source for row in before}
+    done = before.sources()
     tasks = [photos.task(name) for name in photos.names if name not in done]
-    num_refused, left = sum(row.status == "refused" for row in before), len(tasks)
+    num_refused, left = len(before) - len(before.aligned), len(tasks)
     with ManifestWriter(folder.manifest) as manifest, progress("photos", len(tasks)) as bar:
         for task, outcome in photos.outcomes(tasks, bar.note, folder, best.cutoff):
             result = _result(task, outcome)
@@ -117,7 +118,14 @@ def process_photos(folder: BuildFolder, photos: Photos, before: list[Row]) -> li
     return rows
 
 
-def process_missing(folder: BuildFolder, photos: Photos, header: dict, rows: list[Row]) -> tuple[list[Row], Choice]:
+def _in_the_running(before: RowTable, photos: Photos) -> Iterable[Row]:
+    """Return the faces of before that may be among the best; of faces that are near each other, the order counts."""
+    if photos.config.dedupe == "near" or photos.lists.include:
+        return (row for row in RowView(before, before.aligned) if not photos.lists.left_out(row))
+    return choose(before, photos.config.keep, photos.config.dedupe, photos.lists).kept
+
+
+def process_missing(folder: BuildFolder, photos: Photos, header: dict, rows: RowTable) -> tuple[RowTable, Choice]:
     """Choose the best faces and see to it that each is on the disk.
 
     All are, but for a larger --keep, another --dedupe or other lists than before, or a chain of near duplicates. A
@@ -141,7 +149,7 @@ def process_missing(folder: BuildFolder, photos: Photos, header: dict, rows: lis
             return rows, choice
         again = _process_again(folder, photos, missing, choice)
         done = {row.source for row in again}
-        rows = [row for row in rows if row.source not in done] + again
+        rows = RowTable(itertools.chain((row for row in rows if row.source not in done), again))
         write_manifest(folder.manifest, header, rows)
 
 
@@ -152,7 +160,7 @@ def _process_again(folder: BuildFolder, photos: Photos, missing: list[Row], choi
     digits: then the choice is made again.
     """
     again: list[Row] = []
-    kept = {row.key for row in choice.kept}
+    kept = set(keys_of(choice.kept))
     hashes = {row.source: row.source_sha256 for row in missing}
     tasks = [photos.task(name) for name in sorted(hashes)]
     with progress("photos to align again", len(tasks)) as bar:

@@ -4,9 +4,10 @@ import hashlib
 import itertools
 import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -30,6 +31,7 @@ from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.name_lists import NameLists, read_name_lists
 from celebahq_builder.stores.upload_record import is_sent_away
 
+Item = TypeVar("Item")
 _STRIPS = 6
 _REJECTS_A_REASON = 6
 
@@ -54,14 +56,14 @@ def _is_report_of(output: Path, path: Path) -> bool:
     return f'<meta name="celebahq-build" content="{text(output.name)}">' in begin
 
 
-def shown_photos(rows: list[Row], choice: Choice) -> tuple[list[Row], list[Row]]:
+def shown_photos(rows: Sequence[Row], choice: Choice) -> tuple[list[Row], list[Row]]:
     """Return the rows whose photos the report holds: kept ones, for their stages, and refused ones."""
     refused = [row for some in _by_reason(rows).values() for row in _spread(some, _REJECTS_A_REASON)]
     return _strip_rows(choice), refused
 
 
 def write_report(
-    path: Path, config: BuildConfig, rows: list[Row], choice: Choice, thumbnails: Thumbnails | None, images: Images
+    path: Path, config: BuildConfig, rows: Sequence[Row], choice: Choice, thumbnails: Thumbnails | None, images: Images
 ) -> None:
     """Write the report; an older one is replaced only by a whole one.
 
@@ -133,7 +135,7 @@ def _write(path: Path, page: Page) -> None:
         file.write(html.encode())
 
 
-def _numbers(config: BuildConfig, rows: list[Row], choice: Choice) -> list[tuple[str, str]]:
+def _numbers(config: BuildConfig, rows: Sequence[Row], choice: Choice) -> list[tuple[str, str]]:
     num_photos = len({row.source for row in rows})
     used = len({row.source for row in choice.kept})
     return [
@@ -184,11 +186,12 @@ def _photos_address(source: Path, page: Path, name: str) -> str | None:
 
 def _strip_rows(choice: Choice) -> list[Row]:
     # Half of them where the box leaves the photo, which is where the stages differ most to the eye.
-    leaves = [row for row in choice.kept if _box_leaves(row)]
-    inside = [row for row in choice.kept if not _box_leaves(row)]
+    outside = [_box_leaves(row) for row in choice.kept]
+    leaves = [i for i, leaves in enumerate(outside) if leaves]
+    inside = [i for i, leaves in enumerate(outside) if not leaves]
     chosen = _spread(leaves, max(_STRIPS // 2, _STRIPS - len(inside)))
     chosen += _spread(inside, _STRIPS - len(chosen))
-    return sorted(chosen, key=choice.kept.index)
+    return [choice.kept[i] for i in sorted(chosen)]
 
 
 def _stages(choice: Choice, images: Images) -> Section | None:
@@ -205,7 +208,7 @@ def _stages(choice: Choice, images: Images) -> Section | None:
     return Section(title="Stages", about=about, stages=strips) if strips else None
 
 
-def _by_reason(rows: list[Row]) -> dict[str, list[Row]]:
+def _by_reason(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Refused rows by their reason, the most frequent reason first."""
     found = defaultdict(list)
     for row in rows:
@@ -214,7 +217,7 @@ def _by_reason(rows: list[Row]) -> dict[str, list[Row]]:
     return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def _reasons(rows: list[Row]) -> Section | None:
+def _reasons(rows: Sequence[Row]) -> Section | None:
     reasons = []
     for reason, refused in _by_reason(rows).items():
         examples = [
@@ -239,7 +242,7 @@ def _box_leaves(row: Row) -> bool:
     return bool((quad < 0).any() or (quad > (row.width, row.height)).any())
 
 
-def _spread(rows: list[Row], count: int) -> list[Row]:
+def _spread(rows: Sequence[Item], count: int) -> list[Item]:
     """Return up to `count` of them, evenly spread from first to last."""
     count = min(count, len(rows))
     return [rows[round(i * (len(rows) - 1) / max(count - 1, 1))] for i in range(count)]

@@ -16,6 +16,7 @@ from celebahq_builder.sources.listing import Listing
 from celebahq_builder.state.best_faces import Choice, with_refusals
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.row_table import RowTable
 from celebahq_builder.state.shard_files import ShardFiles
 
 _log = logging.getLogger("celebahq.build")
@@ -48,7 +49,7 @@ class BuildResult:
     """Rows of the photos that failed, which the same command tries again."""
 
 
-def build_result(config: BuildConfig, num_photos: int, rows: list[Row], choice: Choice, report: Path) -> BuildResult:
+def build_result(config: BuildConfig, num_photos: int, rows: RowTable, choice: Choice, report: Path) -> BuildResult:
     """Return what a build comes to.
 
     Args:
@@ -64,7 +65,7 @@ def build_result(config: BuildConfig, num_photos: int, rows: list[Row], choice: 
         num_excluded=len(choice.excluded),
         refused=dict(count_reasons(with_refusals(rows, choice))),
         marks=count_marks(choice.kept),
-        faults=tuple(row for row in rows if is_failure(row.reason)),
+        faults=tuple(row for row in rows.looked if is_failure(row.reason)),
     )
 
 

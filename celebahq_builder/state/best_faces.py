@@ -1,7 +1,7 @@
 """Which faces to keep: the best N by score, one of several equal ones."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ from celebahq_builder.hash_index import HashIndex
 from celebahq_builder.state.choose_columns import BELOW_CUTOFF, DUPLICATE, LEFT_OUT, Faces, choose_rows
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.name_lists import EXCLUDED, NameLists
+from celebahq_builder.state.row_table import RowPairs, RowTable, RowView
 
 
 def rank(row: Row) -> tuple[float, str, int]:
@@ -123,11 +124,11 @@ class BestFaces:
 class Choice:
     """What becomes of every aligned face. Depends on the rows alone, not on the order in which they came."""
 
-    kept: list[Row] = field(default_factory=list)
+    kept: Sequence[Row] = field(default_factory=list)
     """Best first: row i of the dataset."""
-    duplicates: list[tuple[Row, Row]] = field(default_factory=list)
+    duplicates: Sequence[tuple[Row, Row]] = field(default_factory=list)
     """(face, its duplicate with a higher score, which is kept)"""
-    below_cutoff: list[Row] = field(default_factory=list)
+    below_cutoff: Sequence[Row] = field(default_factory=list)
     """Not among the best N, best first."""
     excluded: list[Row] = field(default_factory=list)
     """Named by --exclude, best first."""
@@ -143,42 +144,47 @@ def choose(rows: Iterable[Row], keep: int, dedupe: str, lists: NameLists | None 
             they are more than N, or equal each other.
     """
     lists = lists or NameLists()
-    aligned = [row for row in rows if row.status == "aligned"]
-    codes: dict[tuple, int] = {}
+    table = rows if isinstance(rows, RowTable) else RowTable(rows)
+    places = table.aligned
     faces = Faces(
-        np.array([rank(row)[0] for row in aligned], np.float64),
-        lambda places: [aligned[i].key for i in places],
-        np.array([codes.setdefault(_same_face(row), len(codes)) for row in aligned], np.int64),
-        lambda place: aligned[place].perceptual_hash,
+        table.keys_of(places),
+        lambda some: [table.key(place) for place in places[some].tolist()],
+        table.same_of(places),
+        lambda some: table[int(places[some])].perceptual_hash,
     )
-    why = [lists.left_out(row) for row in aligned]
-    left_out = np.array([bool(reason) for reason in why], bool)
-    included = np.array([lists.include.has(row) for row in aligned], bool)
-    chosen = choose_rows(faces, keep, dedupe, included & ~left_out, left_out)
-    choice = Choice(kept=[aligned[i] for i in chosen.kept])
-    for i in chosen.order.tolist():
-        row, outcome = aligned[i], chosen.outcome[i]
-        if outcome == LEFT_OUT and why[i] == EXCLUDED:
+    why: dict[int, str] = {}
+    included = np.zeros(len(places), bool)
+    if lists:
+        for i, row in enumerate(RowView(table, places)):
+            included[i] = lists.include.has(row)
+            if reason := lists.left_out(row):
+                why[i] = reason
+    left_out = np.zeros(len(places), bool)
+    left_out[list(why)] = True
+    chosen = choose_rows(faces, keep, dedupe, included & ~left_out, left_out if why else None)
+    ranked = chosen.outcome[chosen.order]
+    twins, below = (chosen.order[ranked == outcome] for outcome in (DUPLICATE, BELOW_CUTOFF))
+    pairs = RowPairs(RowView(table, places[twins]), RowView(table, places[chosen.of[twins]]))
+    choice = Choice(RowView(table, places[chosen.kept]), pairs, RowView(table, places[below]))
+    for i in chosen.order[ranked == LEFT_OUT].tolist():
+        row = table[int(places[i])]
+        if why[i] == EXCLUDED:
             choice.excluded.append(row)
-        elif outcome == LEFT_OUT:
+        else:
             choice.marked.append(replace(row, status="refused", reason=why[i], detail=f"its marks: {row.marks}"))
-        elif outcome == DUPLICATE:
-            choice.duplicates.append((row, aligned[chosen.of[i]]))
-        elif outcome == BELOW_CUTOFF:
-            choice.below_cutoff.append(row)
     return choice
 
 
-def with_refusals(rows: Iterable[Row], choice: Choice) -> list[Row]:
+def with_refusals(rows: Sequence[Row], choice: Choice) -> Sequence[Row]:
     """Return the rows with those as refused whose marks --refuse names."""
     marked = {row.key: row for row in choice.marked}
-    return [marked.get(row.key, row) for row in rows]
+    return RowTable(marked.get(row.key, row) for row in rows) if marked else rows
 
 
-def with_outcomes(rows: Iterable[Row], choice: Choice) -> list[Row]:
-    """Return the rows with what became of each aligned face written into them."""
+def with_outcomes(rows: Iterable[Row], choice: Choice) -> Iterator[Row]:
+    """Yield the rows with what became of each aligned face written into them."""
     outcomes = {row.key: f"row {i}" for i, row in enumerate(choice.kept)}
     outcomes |= {row.key: f"duplicate of {kept.source}" for row, kept in choice.duplicates}
     outcomes |= {row.key: "not among the best" for row in choice.below_cutoff}
     outcomes |= {row.key: EXCLUDED for row in choice.excluded} | {row.key: row.reason for row in choice.marked}
-    return [replace(row, outcome=outcomes.get(row.key, "")) for row in rows]
+    return (replace(row, outcome=outcomes.get(row.key, "")) for row in rows)

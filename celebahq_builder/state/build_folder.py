@@ -129,7 +129,7 @@ class BuildFolder:
         self.files.remove(row)
         self.face_path(row).unlink(missing_ok=True)
 
-    def remove_all_faces_but(self, rows: list[Row]) -> None:
+    def remove_all_faces_but(self, rows: Iterable[Row]) -> None:
         """Remove what a killed build left half written or was about to remove, and files that no row speaks of."""
         self.files.keep_only(rows)
         wanted = {self.face_path(row).name for row in rows}

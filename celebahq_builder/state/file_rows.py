@@ -12,6 +12,7 @@ from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.name_lists import EXCLUDED
+from celebahq_builder.state.row_table import keys_of
 
 BEATEN, DUPLICATE = "not among the best", "duplicate"
 _SAME = (
@@ -32,8 +33,9 @@ def file_rows(rows: Iterable[Row], choice: Choice) -> Rows:
     became: dict[tuple[str, int], dict[str, Any]] = {}
     for i, row in enumerate(choice.kept):
         became[row.key] = {"status": "kept", "row": i}
-    for row in choice.below_cutoff:
-        became[row.key] = {"status": "beaten", "reason": BEATEN}
+    beaten = {"status": "beaten", "reason": BEATEN}
+    for key in keys_of(choice.below_cutoff):
+        became[key] = beaten
     for row in choice.excluded:
         became[row.key] = {"reason": EXCLUDED}
     for row in choice.marked:

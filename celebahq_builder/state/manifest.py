@@ -8,116 +8,57 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 
 from celebahq.files import write_atomic
 from celebahq_builder.config import THRESHOLD_OPTIONS, BuildError, flag
+from celebahq_builder.state.manifest_row import Row
+from celebahq_builder.state.read_journal import not_a_row, read_journal
+from celebahq_builder.state.row_table import RowTable
 
-Point = tuple[float, float]
+__all__ = ["ManifestWriter", "Row", "read_header", "read_manifest", "refuse_changed_options", "write_manifest"]
 
 # What the header holds besides options, as a message names it.
 _MAY_CHANGE = {*THRESHOLD_OPTIONS, "looked_for", "score_version", "marks_version", "computed_on"}
 _NOT_OPTIONS = {"builder_version": "builder_version", "weights_sha256": "weights of --restore and --detector"}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """One face, or one photo that yielded none (status "refused", with the reason)."""
+def read_header(path: Path) -> dict:
+    """Return the header of a manifest; {} where it was truncated.
 
-    source: str
-    """Photo, relative to the input folder, POSIX style."""
-    source_bytes: int
-    """Size of the file when it was read; with the time of its last change, tells whether it has changed since."""
-    source_mtime_ns: int
-    rows: int = 1
-    """How many rows this photo has: it is done once the last of them is in the manifest."""
-    face_index: int = 0
-    """-1: the photo as a whole, in which no face was looked at."""
-    status: str
-    """"aligned" or "refused"; manifests of before say "rendered", which is read as "aligned"."""
-    reason: str = ""
-    """Why it was refused, a stable phrase to count by."""
-    detail: str = ""
-    """Why it was refused, in the numbers of this photo; of an aligned face, what was odd about the photo."""
-    traceback: str = ""
-    """Where the reason is a fault in this program: what Python prints of it."""
-    source_sha256: str = ""
-    pixel_sha256: str = ""
-    width: int = 0
-    """Of the decoded photo, in pixels; 0 where it could not be decoded."""
-    height: int = 0
-    landmarks: tuple[Point, ...] | None = None
-    """Five points (x, y) in source pixels."""
-    quad: tuple[Point, ...] | None = None
-    """Four corners (x, y) in source pixels."""
-    scale: float | None = None
-    """Source pixels a pixel of the face."""
-    score: float | None = None
-    breadth: float | None = None
-    isotropy: float | None = None
-    padding: float | None = None
-    """What of the crop lies outside the photo, 0 to 1."""
-    invented: float | None = None
-    """What of the face does: of a fixed oval around eyes, nose, mouth and chin."""
-    perceptual_hash: str = ""
-    """64 hex digits, few bits apart for faces that look the same; empty below 32x32."""
-    face_sha256: str = ""
-    """Of the aligned face as it lies in the build folder: a power cut can leave a file of the right length."""
-
-    turned: int = 0
-    """Degrees counter-clockwise that bring the photo upright, where it lies on its side."""
-    marks: str = ""
-    """What was noticed about the face in its photo, separated by spaces (marks.py)."""
-    overridden: str = ""
-    """The reason for which it would be refused, had --include not named it."""
-    num_judged: int | None = None
-    """How many candidates of this photo, kept or passed over, a threshold refused; None in manifests of before."""
-    place: int | None = None
-    """In the list of --image-list, which then decides about the order."""
-    outcome: str = ""
-    """What became of an aligned face, once all are known: "row 17", "duplicate of <photo>" or "not among the best"."""
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """What names this face."""
-        return self.source, self.face_index
+    Raises:
+        BuildError: as of read_manifest.
+    """
+    with path.open("rb") as file:
+        return _header(path, file)
 
 
-def read_manifest(path: Path) -> tuple[dict, list[Row]]:
+def read_manifest(path: Path) -> tuple[dict, RowTable]:
     """Return the header and the rows of every photo that is done; a photo truncated by a kill is left out.
 
     Raises:
         BuildError: a line that is not the last is not a row: the file was changed by something else.
     """
-    header = None
-    rows: list[Row] = []
-    unfinished: list[Row] = []
-    data = path.read_bytes()
-    position = 0
-    for number, line in enumerate(data.splitlines(keepends=True), 1):
-        position += len(line)
-        try:
-            if not line.endswith(b"\n"):
-                raise ValueError("truncated")
-            record = json.loads(line)
-            row = _row(record) if header is not None else None
-        except (ValueError, TypeError, KeyError):
-            if position == len(data):  # truncated by a kill
-                break
-            raise BuildError(
-                f"{path}: line {number} is not a row; delete {path.parent} to start the build again"
-            ) from None
-        if header is None:
-            header = record
-            continue
-        if unfinished and (unfinished[0].source != row.source or len(unfinished) != max(row.face_index, 0)):
-            raise BuildError(f"{path}: line {number} is out of order; delete {path.parent} to start the build again")
-        unfinished.append(row)
-        if len(unfinished) == row.rows:
-            rows += unfinished
-            unfinished = []
-    return header or {}, rows
+    file = path.open("rb")  # which the table keeps
+    header = _header(path, file)
+    table = RowTable(journal=file)
+    if header:
+        read_journal(path, file, table)
+    return header, table
+
+
+def _header(path: Path, file: IO[bytes]) -> dict:
+    line = file.readline()
+    try:
+        if not line.endswith(b"\n"):
+            raise ValueError("truncated")
+        return json.loads(line)
+    except ValueError:
+        if not file.read(1):  # truncated by a kill
+            return {}
+        raise not_a_row(path, 1) from None
 
 
 def write_manifest(path: Path, header: dict, rows: Iterable[Row]) -> None:
@@ -171,14 +112,3 @@ def refuse_changed_options(manifest: Path, before: dict, now: dict) -> None:
 def _line(record: dict) -> bytes:
     # ASCII only: file names that are not valid UTF-8 survive as escaped surrogates.
     return json.dumps(record).encode("ascii") + b"\n"
-
-
-def _row(record: dict) -> Row:
-    if missing := {f.name for f in fields(Row) if f.default is MISSING} - record.keys():
-        raise KeyError(missing)
-    for name in ("landmarks", "quad"):
-        if record.get(name) is not None:
-            record[name] = tuple((x, y) for x, y in record[name])
-    if record["status"] == "rendered":
-        record["status"] = "aligned"
-    return Row(**record)

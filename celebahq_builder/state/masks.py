@@ -8,7 +8,7 @@ import numpy as np
 
 from celebahq_builder.config import BuildError
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
-from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.manifest_row import Row
 
 OTHER_SIZE = "mask of another size"
 NO_MASK = "mask that cannot be read"
@@ -61,9 +61,13 @@ def check_mask(folder: Path, photo: str, size: tuple[int, int]) -> None:
         raise UnusablePhotoError(OTHER_SIZE, f"got {found[0]}x{found[1]}, expected {size[0]}x{size[1]} as the photo")
 
 
-def without_changed_masks(rows: Iterable[Row], folder: Path | None) -> list[Row]:
-    """Return the rows of photos that no mask refuses, neither before nor now."""
-    rows, again = list(rows), set()
+def photos_of_changed_masks(rows: Iterable[Row], folder: Path | None) -> set[str]:
+    """Return the photos that a mask refused, or refuses now: they are looked at again.
+
+    Args:
+        rows: where there are no masks now, those that were refused for one are enough.
+    """
+    again = set()
     for row in rows:
         if row.reason in (OTHER_SIZE, NO_MASK):
             again.add(row.source)
@@ -72,7 +76,7 @@ def without_changed_masks(rows: Iterable[Row], folder: Path | None) -> list[Row]
                 check_mask(folder, row.source, (row.width, row.height))
             except UnusablePhotoError:
                 again.add(row.source)
-    return [row for row in rows if row.source not in again]
+    return again
 
 
 def face_mask(folder: Path, row: Row, resolution: int, geometry: str) -> np.ndarray:

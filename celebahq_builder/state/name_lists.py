@@ -61,6 +61,9 @@ class NameLists:
     refuse: tuple[str, ...] = ()
     """Marks that keep a face out, unless `include` names it."""
 
+    def __bool__(self) -> bool:
+        return bool(self.exclude or self.include or self.refuse)
+
     def left_out(self, row: Row) -> str:
         """Return why an aligned face is left out whatever its score: a reason to count by; empty where it is not."""
         if self.exclude.has(row):
@@ -158,6 +161,8 @@ def unmatched(names: NameList, keys: Iterable[tuple[str, int]]) -> list[str]:
 
 def tell_unmatched(lists: NameLists, keys: Iterable[tuple[str, int]]) -> None:
     """Log which names of the lists match nothing."""
+    if not lists.exclude and not lists.include:
+        return
     found = list(keys)
     for option, names in (("--exclude", lists.exclude), ("--include", lists.include)):
         if missing := unmatched(names, found):

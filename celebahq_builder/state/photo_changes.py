@@ -1,16 +1,20 @@
 """Whether photos changed since a build looked at them: by their time stamps, and where those moved, by their hashes."""
 
 import hashlib
-from collections.abc import Iterable
+from array import array
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from celebahq.progress import progress
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.process_photo import LARGEST_FILE_BYTES
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
 from celebahq_builder.sources.listing import read_photo
-from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.manifest_row import Row
+from celebahq_builder.state.row_table import RowTable
 
 
 def content_sha256(root: Path, name: str) -> str:
@@ -23,36 +27,43 @@ def content_sha256(root: Path, name: str) -> str:
         return ""
 
 
-def unchanged(root: Path, rows: list[Row]) -> list[Row]:
-    """Return the rows of photos that are what they were, with today's time stamp.
+def unchanged(root: Path, rows: RowTable, present: Container[str]) -> tuple[np.ndarray, dict[int, Row]]:
+    """Return the places of rows of photos that are what they were, (n,) int64, and those that get today's time stamp.
 
     A photo of another size has changed. One of another time has if its hash has: copying and unpacking set new times.
+
+    Args:
+        present: the names of the photos that are there.
     """
-    stamps: dict[str, FileStamp] = {}
-    same: dict[str, bool] = {}
-    good = []
-    for row in rows:
-        if row.source not in same:
-            before, now = FileStamp(row.source_bytes, row.source_mtime_ns), file_stamp(root, row.source)
-            stamps[row.source] = now
-            same[row.source] = before == now or (
-                before.num_bytes == now.num_bytes != -1
-                and row.source_sha256 != ""
-                and content_sha256(root, row.source) == row.source_sha256
-            )
-        if same[row.source]:
-            good.append(replace(row, source_mtime_ns=stamps[row.source].mtime_ns))
-    return good
+    stays, moved = array("q"), {}
+    name, same, now = None, False, FileStamp(-1, 0)
+    for place in range(len(rows)):
+        source, _ = rows.key(place)
+        if source != name:  # the rows of a photo stand one behind the other
+            name, same = source, False
+            if source in present:
+                before, now = rows.stamp(place), file_stamp(root, source)
+                same = before == now or (
+                    before.num_bytes == now.num_bytes != -1 and _has_sha256(root, source, rows[place].source_sha256)
+                )
+        if same:
+            stays.append(place)
+            if rows.stamp(place).mtime_ns != now.mtime_ns:
+                moved[place] = replace(rows[place], source_mtime_ns=now.mtime_ns)
+    return np.array(stays, np.int64), moved
+
+
+def _has_sha256(root: Path, name: str, digest: str) -> bool:
+    return digest != "" and content_sha256(root, name) == digest
 
 
 def photo_digests(rows: Iterable[Row]) -> dict[str, str]:
     """Return root attributes of the dataset by which a later run sees whether any photo changed."""
-    photos = {row.source: row for row in rows}
-    times = {name: FileStamp(row.source_bytes, row.source_mtime_ns) for name, row in photos.items()}
-    return {
-        "photos_times_sha256": _times_digest(times),
-        "photos_contents_sha256": _digest({name: row.source_sha256 for name, row in photos.items()}),
-    }
+    times, contents = {}, {}
+    for row in rows:
+        times[row.source] = FileStamp(row.source_bytes, row.source_mtime_ns)
+        contents[row.source] = row.source_sha256
+    return {"photos_times_sha256": _times_digest(times), "photos_contents_sha256": _digest(contents)}
 
 
 def changed_since(root: Path, names: list[str], attributes: dict, kept: dict[str, str]) -> str:

@@ -1,6 +1,8 @@
 """What an earlier run left behind: rows of photos that need no second look, in build folder or finished file."""
 
+import itertools
 import logging
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +15,12 @@ from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.changed_decisions import without_changed_decisions
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.file_rows import manifest_rows
-from celebahq_builder.state.manifest import Row, read_manifest, refuse_changed_options, write_manifest
-from celebahq_builder.state.masks import without_changed_masks
+from celebahq_builder.state.manifest import read_header, read_manifest, refuse_changed_options, write_manifest
+from celebahq_builder.state.masks import photos_of_changed_masks
 from celebahq_builder.state.name_lists import NameLists
 from celebahq_builder.state.output_file import Found
 from celebahq_builder.state.photo_changes import unchanged
+from celebahq_builder.state.row_table import RowTable
 
 _log = logging.getLogger("celebahq.build")
 
@@ -25,7 +28,7 @@ _log = logging.getLogger("celebahq.build")
 def header_of_before(config: BuildConfig) -> dict[str, Any]:
     """Return the options of the build folder, where there is one with a manifest; else {}."""
     try:
-        return read_manifest(config.build_folder / "manifest.jsonl")[0]
+        return read_header(config.build_folder / "manifest.jsonl")
     except (OSError, BuildError):
         return {}
 
@@ -67,33 +70,39 @@ def are_these_rows(rows: Rows, there: Rows | None) -> bool:
 
 def load_completed_rows(
     folder: BuildFolder, header: dict, names: list[str], config: BuildConfig, lists: NameLists, found: Found
-) -> list[Row]:
+) -> RowTable:
     """Return the rows of photos that need not be looked at again, and leave a manifest that holds just these."""
-    before, rows = read_manifest(folder.manifest) if folder.manifest.exists() else ({}, [])
+    before, rows = read_manifest(folder.manifest) if folder.manifest.exists() else ({}, RowTable())
+    journal = rows
     if before:  # else killed before the first line was whole
         refuse_changed_options(folder.manifest, before, header)
         rows = without_changed_decisions(rows, before, config, header["score_version"], lists)
     if found.kind != "nothing" and found.rows is not None:
-        done = {row.source for row in rows}
-        others = [row for row in manifest_rows(found.rows) if row.source not in done]
-        rows += without_changed_decisions(others, found.options, config, header["score_version"], lists)
+        done = rows.sources()
+        others = RowTable(row for row in manifest_rows(found.rows) if row.source not in done)
+        others = without_changed_decisions(others, found.options, config, header["score_version"], lists)
+        rows = RowTable(itertools.chain(rows, others)) if len(rows) else others
     elif not before:
         write_manifest(folder.manifest, header, [])
-        return []
+        return RowTable()
 
-    rows = without_changed_masks(rows, config.masks)
-
-    # What became of them is to be decided anew, with the photos and options of this run.
-    rows = [replace(row, outcome="") for row in rows]
-    present = set(names)
-    good = unchanged(config.input, [row for row in rows if row.source in present])
-    if len(good) < len(rows):
-        changed = len({row.source for row in rows} - {row.source for row in good})
+    if again := photos_of_changed_masks(rows if config.masks is not None else rows.looked, config.masks):
+        rows = RowTable(row for row in rows if row.source not in again)
+    places, other = unchanged(config.input, rows, set(names))
+    if len(places) < len(rows):
+        changed = rows.num_photos() - rows.num_photos(places)
         _log.info(f"photos gone or changed since the last run: {changed}, what came of them is dropped")
-    failed = {row.source for row in good if is_failure(row.reason)}
-    good = [row for row in good if row.source not in failed]
-    write_manifest(folder.manifest, header, good)
-    done = {row.source for row in good}
-    again = f"; {len(failed)} that failed are tried again" if failed else ""
-    _log.info(f"continuing: {len(done)} of {len(names)} photos are done{again}")
-    return good
+    # What became of them is to be decided anew, with the photos and options of this run.
+    stays = set(places.tolist()) if len(rows.looked) else set()
+    looked = {place: other.get(place, rows[place]) for place in rows.looked.places.tolist() if place in stays}
+    failed = {row.source for row in looked.values() if is_failure(row.reason)}
+    other |= {place: replace(row, outcome="") for place, row in looked.items()}
+    if rows is journal and before == header and len(places) == len(rows) and not other:
+        os.truncate(folder.manifest, rows.journal_end)  # what a kill left of another photo
+    else:
+        good = (other[place] if place in other else rows[place] for place in places.tolist())
+        rows = RowTable(row for row in good if row.source not in failed)
+        write_manifest(folder.manifest, header, rows)
+    again_words = f"; {len(failed)} that failed are tried again" if failed else ""
+    _log.info(f"continuing: {rows.num_photos()} of {len(names)} photos are done{again_words}")
+    return rows
