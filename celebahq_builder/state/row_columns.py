@@ -5,7 +5,7 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -39,9 +39,8 @@ class Columns:
         """Return the columns of the first rows."""
         if count == len(self.flags):
             return self
-        numbers = (self.flags, self.keys, self.same, self.faces, self.num_bytes, self.mtimes_ns)
-        names = self.names[: int(self.name_starts[count])]
-        return Columns(*(column[:count] for column in numbers), names, self.name_starts[:count])
+        cut = {field.name: getattr(self, field.name)[:count] for field in fields(self)}
+        return Columns(**cut | {"names": self.names[: int(self.name_starts[count])]})
 
 
 def columns_of_rows(rows: Sequence[Row]) -> Columns:
@@ -121,8 +120,8 @@ def columns_of_lines(lines: bytes, schema: Any) -> tuple[Columns, np.ndarray] | 
     flags = ALIGNED * _where(found["status"], lambda word: word in ("aligned", "rendered"))
     looked = _where(found["reason"], _wants_a_look) | _where(found["outcome"], bool) | _where(found["overridden"], bool)
     same = _hashes(pixels, quads, _known(found["quad"]), faces)
-    stamps = (found[name].to_numpy(zero_copy_only=False) for name in ("source_bytes", "source_mtime_ns"))
-    return Columns(flags + LOOKED * looked, keys, same, faces, *stamps, names, starts[:-1]), ends
+    num_bytes, mtimes_ns = (found[name].to_numpy(zero_copy_only=False) for name in ("source_bytes", "source_mtime_ns"))
+    return Columns(flags + LOOKED * looked, keys, same, faces, num_bytes, mtimes_ns, names, starts[:-1]), ends
 
 
 def arrow_schema() -> Any:
