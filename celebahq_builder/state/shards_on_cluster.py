@@ -41,6 +41,7 @@ def shard_job(
         rows: of its faces.
         options: of ShardWriter.
     """
+    rows = list(rows)  # which goes to another process
     places = {row.key: place for row in rows if (place := folder.files.place(row)) is not None}
     earlier = None if folder.earlier is None else folder.earlier.only(rows)
     where = folder.path.absolute().with_name(path.name)
