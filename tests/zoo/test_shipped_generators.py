@@ -1,4 +1,4 @@
-"""The generator that ships: what it generates is near to faces, varied, and what its card shows."""
+"""The generators that ship: what they generate is near to faces, varied, and what their cards show."""
 
 import io
 import re
@@ -17,8 +17,12 @@ from train.metrics.swd import collect, descriptor_swd
 from train.report.images import to_uint8
 from zoo.locate import PRETRAINED
 
-FOLDER = PRETRAINED / "faces-32"
 COUNT = 500
+
+
+@pytest.fixture(scope="module", params=["faces-32", "faces-64"])
+def name(request) -> str:
+    return request.param
 
 
 def halved(images: np.ndarray) -> np.ndarray:
@@ -29,25 +33,27 @@ def halved(images: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def reals(real_data) -> tuple[np.ndarray, np.ndarray]:
-    """Two times COUNT faces of CelebA, (COUNT, 3, 32, 32) uint8 each."""
+def reals(real_data, name) -> tuple[np.ndarray, np.ndarray]:
+    """Two times COUNT faces of CelebA, (COUNT, 3, R, R) uint8 each, as large as the model's."""
     with zipfile.ZipFile(real_data / "celeba128-0.zip") as archive:
         names = [name for name in archive.namelist() if name.endswith(".webp")][: 2 * COUNT]
         pictures = [Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in names]
-    faces = halved(halved(np.stack([np.asarray(picture) for picture in pictures]).transpose(0, 3, 1, 2)))
+    faces = np.stack([np.asarray(picture) for picture in pictures]).transpose(0, 3, 1, 2)
+    while faces.shape[-1] > zoo.load(name).config.resolution:
+        faces = halved(faces)
     return faces[0::2], faces[1::2]
 
 
 @pytest.fixture(scope="module")
-def fakes() -> np.ndarray:
+def fakes(name) -> np.ndarray:
     latents = np.random.RandomState(3).randn(COUNT, 128).astype(np.float32)
     with torch.no_grad():
-        return to_uint8(zoo.load("faces-32")(torch.from_numpy(latents)))
+        return to_uint8(zoo.load(name)(torch.from_numpy(latents)))
 
 
-def test_it_is_a_third_as_far_from_real_faces_as_the_best_that_16_pixels_can_hold(reals, fakes):
+def test_it_is_a_third_as_far_from_real_faces_as_the_best_that_half_as_many_pixels_can_hold(reals, fakes):
     compared, others = reals
-    coarse = halved(others).repeat(2, axis=2).repeat(2, axis=3)  # a perfect 16x16 stage, enlarged
+    coarse = halved(others).repeat(2, axis=2).repeat(2, axis=3)  # a perfect stage before, enlarged
     of_reals = collect(compared)
     floor, ours, best = (
         descriptor_swd(of_reals, collect(images, stream=1))["average"] for images in (others, fakes, coarse)
@@ -60,21 +66,21 @@ def test_its_faces_are_nearly_as_varied_as_real_ones(reals, fakes):
     assert of_fakes < of_reals + 0.03  # a generator that generates one face has 1
 
 
-def test_the_commands_of_its_card_generate_the_grid_on_it(tmp_path):
-    card = (FOLDER / "README.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"`python -m export (images --model faces-32 .*?) --output samples.png`", card)
+def test_the_commands_of_its_card_generate_the_grid_on_it(tmp_path, name):
+    card = (PRETRAINED / name / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(rf"`python -m export (images --model {name} .*?) --output samples.png`", card)
     for options in (
         [*command.split(), "--output", "samples.png"],
-        ["onnx", "--model", "faces-32", "--output", "faces-32.onnx"],
-        [*command.replace("faces-32", "faces-32.onnx").split(), "--output", "onnx.png"],
+        ["onnx", "--model", name, "--output", f"{name}.onnx"],
+        [*command.replace(name, f"{name}.onnx").split(), "--output", "onnx.png"],
     ):
         whole = [sys.executable, "-m", "export", *options]
         subprocess.run(whole, check=True, capture_output=True, cwd=tmp_path, timeout=300)
-    shipped = np.asarray(Image.open(FOLDER / "samples.png")).astype(int)
-    for name in ("samples.png", "onnx.png"):
-        generated = np.asarray(Image.open(tmp_path / name)).astype(int)
+    shipped = np.asarray(Image.open(PRETRAINED / name / "samples.png")).astype(int)
+    for grid in ("samples.png", "onnx.png"):
+        generated = np.asarray(Image.open(tmp_path / grid)).astype(int)
         assert generated.shape == shipped.shape and np.abs(generated - shipped).max() <= 1
 
 
-def test_it_takes_at_most_6_mb():
-    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 6e6
+def test_it_takes_at_most_6_mb(name):
+    assert sum(path.stat().st_size for path in (PRETRAINED / name).iterdir()) <= 6e6
