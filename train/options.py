@@ -115,11 +115,16 @@ def forbidden_change(saved: dict[str, Any], now: dict[str, Any]) -> tuple[str, s
 
 
 def changes(saved: dict[str, Any], now: dict[str, Any]) -> dict[str, list[Any]]:
-    """Return what a resumed run changes and its history tells: option -> [before, now]."""
+    """Return what a resumed run changes and its history tells: option -> [before, now].
+
+    A run from before there was an option had its default, unless that leaves the choice to the program.
+    """
+    defaults = {field.name: field.default for field in fields(TrainConfig) if field.default not in ("auto", None)}
+    before = {name: plain(value) for name, value in (defaults | saved).items()}
     return {
-        name: [plain(saved[name]), plain(value)]
+        name: [before[name], plain(value)]
         for name, value in now.items()
-        if name in saved and name not in (*FIXED, *UNRECORDED) and plain(saved[name]) != plain(value)
+        if name in before and name not in (*FIXED, *UNRECORDED) and before[name] != plain(value)
     }
 
 

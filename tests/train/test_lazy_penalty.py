@@ -11,6 +11,7 @@ from celebahq_builder.hdf5 import DatasetWriter
 from train.config import TrainConfig, TrainError
 from train.lazy_penalty import Turns
 from train.loop import train
+from train.options import changes
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
 from train.state.checkpoint import checkpoints, load_checkpoint
@@ -88,3 +89,10 @@ def test_a_run_that_stops_between_two_penalties_goes_on_with_the_same(tmp_path):
 def test_a_loss_without_a_penalty_refuses_the_interval():
     with pytest.raises(TrainError, match="--penalty-interval: got 4, expected nothing: lsgan has no such term"):
         TrainConfig(dataset="f.h5", loss="lsgan", penalty_interval=4)
+
+
+def test_history_tells_of_an_option_that_is_newer_than_the_run():
+    saved = TrainConfig(dataset="f.h5", augment="none").to_dict()
+    older = {name: value for name, value in saved.items() if name not in ("penalty_interval", "augment")}
+    assert changes(older, saved | {"penalty_interval": 4}) == {"penalty_interval": [1, 4]}
+    assert changes(older, saved) == {}
