@@ -48,8 +48,7 @@ class ImportConfig:
     resolution: int | None = None
     """Side of the images in pixels, a power of two; left out, that of the first image."""
     crop: Literal["none", "center", "top", "celeba"] = "none"
-    """center, top: the largest square in the middle or at the top. celeba: the 128x128 around (89, 121) of the aligned
-    178x218 CelebA."""
+    """center, top: the largest square there. celeba: the 128x128 around (89, 121) of the aligned 178x218 CelebA."""
     resize: Literal["none", "box", "lanczos"] = "none"
     """Bring images of another size to --resolution with this filter."""
     to_rgb: bool = False
