@@ -115,11 +115,15 @@ class RowTable(Sequence[Row]):
 
     def keys_of(self, places: np.ndarray) -> np.ndarray:
         """Return by what aligned rows are ranked, the least first: (M,) float64."""
-        return np.frombuffer(self._keys, np.float64)[places]
+        return self._at(np.frombuffer(self._keys, np.float64), places)
 
     def same_of(self, places: np.ndarray) -> np.ndarray:
         """Return (M, 2) uint64, equal for rows with the same pixels, index and box."""
-        return np.frombuffer(self._same, np.uint64).reshape(-1, 2)[places]
+        return self._at(np.frombuffer(self._same, np.uint64).reshape(-1, 2), places)
+
+    def _at(self, column: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Return a column at some places, in order; the column itself, not to be kept, where these are all."""
+        return column if len(places) == len(self) else column[places]
 
     def key(self, index: int) -> tuple[str, int]:
         """Return the key of a row, without reading the row."""
