@@ -86,7 +86,7 @@ def compute_msssim(context: EvalContext, num_images: int) -> dict[str, Any]:
         "values": {"ms_ssim": mean_ms_ssim(context.fakes, pairs, device, ranks)},
         "pairs": pairs,
     }
-    if context.reals is not None:
+    if context.reals is not None and len(context.reals) > 1:  # a single real has no pair
         real_pairs = min(pairs, len(context.reals) // 2)
         of_reals = mean_ms_ssim(context.reals, real_pairs, device, ranks)
         result |= {"reals": {"ms_ssim": of_reals}, "num_reals": 2 * real_pairs}

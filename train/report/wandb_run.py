@@ -30,7 +30,8 @@ def wandb_project(option: str | None) -> tuple[str | None, str] | None:
     entity, slash, project = option.rpartition("/")
     if not project or (slash and not entity) or "/" in entity:
         raise TrainError(f"--wandb: got {option!r}, expected PROJECT or ENTITY/PROJECT, or none")
-    if importlib.util.find_spec("wandb") is None:
+    found = importlib.util.find_spec("wandb")
+    if found is None or found.origin is None:  # a folder wandb/ of earlier runs in the working directory is no package
         raise TrainError("--wandb: got no package wandb, expected it installed; pip install 'celebahq[wandb]'")
     return entity or None, project
 
@@ -54,8 +55,6 @@ class WandbRun:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         import wandb
 
-        shown = {**options, "dataset": Path(options["dataset"]).name}
-        del shown["outdir"]
         entity, name = project
         try:
             self._run = wandb.init(
@@ -65,7 +64,7 @@ class WandbRun:
                 id=_kept_id(folder),
                 resume="allow",
                 dir=str(folder),
-                config=shown,
+                config=options_to_show(options),
                 allow_val_change=True,  # what a resume changes; history.json says when
                 # Quiet, and neither git, nor code, nor the terminal's text: what is shown is what this file logs.
                 settings=wandb.Settings(console="off", silent=True, disable_git=True, disable_code=True),
@@ -94,6 +93,15 @@ class WandbRun:
         """End it; waits until all is sent, which Ctrl-C cuts short: the rest then stays in wandb/."""
         with contextlib.suppress(KeyboardInterrupt):
             self._run.finish(exit_code=int(failed))
+
+
+def options_to_show(options: dict[str, Any]) -> dict[str, Any]:
+    """Return TrainConfig.to_dict() without what names folders of this machine: of files only their names."""
+    shown = {name: value for name, value in options.items() if name != "outdir"}
+    shown["dataset"] = Path(shown["dataset"]).name
+    if (init := shown.get("init")) and Path(init).exists():  # else a model of the Hub
+        shown["init"] = Path(init).resolve().name
+    return shown
 
 
 def _kept_id(folder: Path) -> str:

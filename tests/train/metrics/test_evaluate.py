@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from celebahq_builder.hdf5 import open_dataset
+from celebahq_builder.hdf5 import DatasetWriter, open_dataset
 from train.metrics.config import MetricsConfig
 from train.metrics.errors import MetricError
 from train.metrics.evaluate import evaluate
@@ -37,6 +37,13 @@ def dataset(small_dataset) -> Path:
 @pytest.fixture
 def model(small_model) -> Path:
     return small_model
+
+
+@pytest.fixture
+def one_face(tmp_path) -> Path:
+    with DatasetWriter(tmp_path / "one.h5", 32, 1) as writer:
+        writer.write({r: np.full((3, r, r), 90, np.uint8) for r in (32, 16, 8, 4, 2, 1)})
+    return tmp_path / "one.h5"
 
 
 def test_metrics_say_how_they_were_made_and_are_kept_beside_the_model(model, dataset, tmp_path, caplog):
@@ -181,6 +188,15 @@ def test_same_command_gives_the_same_metrics(model, dataset, tmp_path):
     ]
     for metric in ("swd", "msssim"):
         assert results[0][metric]["values"] == results[1][metric]["values"]
+
+
+def test_one_real_has_no_pair_and_the_fakes_are_measured_all_the_same(model, one_face, tmp_path):
+    config = MetricsConfig(
+        model=model, dataset=one_face, metrics="msssim", num_images=4, device="cpu", mirror="no",
+        output=tmp_path / "m.json",
+    )  # fmt: skip
+    entry = evaluate(config)["msssim"]
+    assert 0 < entry["values"]["ms_ssim"] <= 1 and entry["pairs"] == 2 and "reals" not in entry
 
 
 def test_every_metric_has_its_function():

@@ -14,7 +14,7 @@ from celebahq_builder.hdf5 import DatasetWriter
 from train.config import TrainConfig, TrainError
 from train.loop import train
 from train.options import train_command
-from train.report.wandb_run import wandb_project
+from train.report.wandb_run import options_to_show, wandb_project
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = ["--stable-kimg", "0.064", "--fade-kimg", "0.064", "--minibatch", "8", "--fmap-base", "32", "--fmap-max", "8",
@@ -105,6 +105,24 @@ def test_without_the_package_one_line_says_what_to_install_before_anything_is_wr
     with pytest.raises(TrainError, match=r"^--wandb: got no package wandb, expected .* 'celebahq\[wandb\]'$"):
         train(config)
     assert not (tmp_path / "a" / "config.json").exists()
+
+
+def test_a_folder_named_wandb_is_not_taken_for_the_package(tmp_path, monkeypatch):
+    (tmp_path / "wandb").mkdir()  # as an offline run leaves it where it was started
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "path", [str(tmp_path)])
+        with pytest.raises(TrainError, match=r"^--wandb: got no package wandb"):
+            wandb_project("faces")
+
+
+def test_what_is_shown_names_no_folder_of_this_machine(tmp_path):
+    (tmp_path / "model").mkdir()
+    options = TrainConfig(dataset=tmp_path / "faces.h5", outdir=tmp_path, init=str(tmp_path / "model")).to_dict()
+    shown = options_to_show(options)
+    assert str(tmp_path) not in json.dumps(shown)
+    assert (shown["dataset"], shown["init"]) == ("faces.h5", "model")
+    assert options_to_show(options | {"init": "somebody/faces-64"})["init"] == "somebody/faces-64"
 
 
 @pytest.mark.parametrize("name", ["", "/faces", "team/", "a/b/c"])
