@@ -59,7 +59,7 @@ def main() -> None:
                 row(name, descriptor_swd(of_reals, collect(fakes, stream=1)))
 
 
-def row(name: str, distances: dict[str, float]) -> None:
+def row(name: str, distances: dict[int | str, float]) -> None:
     """Print one line of the table."""
     print(f"| {name} | " + " | ".join(f"{value:.2f}" for value in distances.values()) + " |", flush=True)
 
