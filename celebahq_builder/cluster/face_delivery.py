@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from celebahq.files import PARTIAL
 from celebahq_builder.state.face_files import PROBE, FacePlace, write_face_file
 
 
@@ -35,7 +36,7 @@ def why_unseen(folder: FaceFolder) -> str:
     try:
         if (folder.path / PROBE).read_text("ascii") != folder.token:
             return "a folder of its own lies there"
-        trial = folder.path / f"{PROBE}.{secrets.token_hex(8)}.partial"
+        trial = folder.path / f"{PROBE}.{secrets.token_hex(8)}{PARTIAL}"
         trial.write_text("written")
         trial.unlink()
     except (OSError, UnicodeError) as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from celebahq.files import PARTIAL
 from celebahq_builder.formats import needs
 from celebahq_builder.formats.export_rows import ExportRows, WriteOptions, read_label_names, write_label_names
 from celebahq_builder.hdf5 import Dataset
@@ -96,7 +97,7 @@ def write(dataset: Dataset, output: Path, options: WriteOptions) -> None:
     output.mkdir()
     for resolution in (r for r in dataset.resolutions if 4 <= r <= options.resolution):
         rows = ExportRows(dataset, WriteOptions(resolution))
-        path = output / f"{output.name.removesuffix('.partial')}-r{resolution.bit_length() - 1:02}.tfrecords"
+        path = output / f"{output.name.removesuffix(PARTIAL)}-r{resolution.bit_length() - 1:02}.tfrecords"
         with path.open("wb") as file:
             for row in rows:
                 pixels = np.ascontiguousarray(row.pixels.transpose(2, 0, 1))
@@ -105,7 +106,7 @@ def write(dataset: Dataset, output: Path, options: WriteOptions) -> None:
                 file.write(length + struct.pack("<I", _masked(crc(length))) + data)
                 file.write(struct.pack("<I", _masked(crc(data))))
     if dataset.labels is not None:
-        with (output / f"{output.name.removesuffix('.partial')}-rxx.labels").open("wb") as file:
+        with (output / f"{output.name.removesuffix(PARTIAL)}-rxx.labels").open("wb") as file:
             np.save(file, dataset.labels)
         write_label_names(output, rows)
 

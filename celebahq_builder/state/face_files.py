@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from celebahq.files import PARTIAL
 from celebahq_builder.state.manifest import Row
 
 SUFFIX = ".faces.zip"
@@ -55,7 +56,7 @@ def write_face_file(folder: Path, faces: Iterable[bytes], made_of: Iterable[str]
         photos = "\0".join(made_of).encode("utf-8", "surrogateescape")
         archive.comment = hashlib.sha256(photos).hexdigest().encode()
     file = hashlib.sha256(stream.getbuffer()).hexdigest()[:32] + SUFFIX
-    partial = folder / f"{file}.{secrets.token_hex(4)}.partial"  # two machines may write it at once
+    partial = folder / f"{file}.{secrets.token_hex(4)}{PARTIAL}"  # two machines may write it at once
     try:
         partial.write_bytes(stream.getbuffer())
         partial.replace(folder / file)

@@ -122,7 +122,7 @@ class RowTable(Sequence[Row]):
         return self._at(np.frombuffer(self._same, np.uint64).reshape(-1, 2), places)
 
     def _at(self, column: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Return a column at some places, each once and ascending; the column itself, not to be kept, where these are all."""
+        """Return a column at ascending places; where these are all, the column itself, not to be kept."""
         return column if len(places) == len(self) else column[places]
 
     def key(self, index: int) -> tuple[str, int]:

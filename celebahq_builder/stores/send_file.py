@@ -7,6 +7,7 @@ from typing import Any
 from fsspec.callbacks import Callback
 
 from celebahq.errors import CelebAHQError
+from celebahq.files import PARTIAL
 from celebahq_builder.sources.remote import patiently
 from celebahq_builder.stores.checksums import is_equal
 from celebahq_builder.stores.s3_parts import send_to_s3
@@ -38,8 +39,8 @@ def send_file(system: Any, place: str, path: Path, sent: Callable[[int], None] =
             _put(system, place, path, sent)
         else:
             patiently(lambda: system.makedirs(place.rpartition("/")[0], exist_ok=True))
-            _put(system, f"{place}.partial", path, sent)
-            patiently(lambda: system.mv(f"{place}.partial", place))
+            _put(system, place + PARTIAL, path, sent)
+            patiently(lambda: system.mv(place + PARTIAL, place))
         system.invalidate_cache()
         info = patiently(lambda: system.info(place))
         if is_equal(system, place, info, path, read_back=True):
