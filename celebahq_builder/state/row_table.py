@@ -26,10 +26,15 @@ class RowTable(Sequence[Row]):
 
     Those of a journal stay in it: the file is held open, and a later one of its name does no harm. Others lie packed in
     a temporary file once they are more than 64 MB.
+
+    Args:
+        rows: to begin with.
+        journal: an open file, at its first row.
     """
 
     def __init__(self, rows: Iterable[Row] = (), journal: IO[bytes] | None = None) -> None:
         self._journal = journal
+        self._journal_begin = journal.tell() if journal is not None else 0
         self._packed = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # as long as this lives
         self._end = 0
         self._starts, self._sizes = array("q"), array("i")  # a place in the journal is negative: -1 is its first byte
@@ -141,10 +146,10 @@ class RowTable(Sequence[Row]):
 
     @property
     def journal_end(self) -> int:
-        """Where the last row in the journal ends."""
-        return max(
-            (-1 - self._starts[-1] + self._sizes[-1] for _ in self._starts[-1:] if self._starts[-1] < 0), default=0
-        )
+        """Where the last row in the journal ends; without any, its header."""
+        if len(self) and self._starts[-1] < 0:
+            return -1 - self._starts[-1] + self._sizes[-1]
+        return self._journal_begin
 
     def _add(self, columns: Columns) -> None:
         self._flags += columns.flags.astype(np.uint8).tobytes()

@@ -1,5 +1,6 @@
 """A table of rows is the list of them, wherever they lie; Arrow reads a journal as Python does."""
 
+import contextlib
 import pickle
 import random
 from dataclasses import replace
@@ -7,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from celebahq_builder.config import BuildError
+from celebahq_builder import process_photos
+from celebahq_builder.build import build
+from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.state import read_journal, row_table
 from celebahq_builder.state.best_faces import choose
 from celebahq_builder.state.failure import NOT_FETCHED
@@ -30,6 +33,7 @@ def random_photo(rng: random.Random, i: int, odd: bool) -> list[Row]:
         kind = rng.randrange(6)
         if kind == 0:
             row = replace(row, status="refused", reason=rng.choice(["no face found", NOT_FETCHED]), score=None)
+            row = replace(row, pixel_sha256=rng.choice(["", row.pixel_sha256]))  # none where it cannot be decoded
         elif kind == 1:
             row = replace(row, outcome="row 7", place=rng.randrange(9))
         elif kind == 2 and odd:
@@ -133,3 +137,21 @@ def test_rows_stay_when_the_journal_is_replaced_and_go_to_another_process_as_a_l
         assert table[-1] == more[0]
     assert seen == rows + more and table == rows + more
     assert pickle.loads(pickle.dumps(table[2:5])) == rows[2:5]
+
+
+def test_build_that_was_killed_before_its_first_photo_keeps_the_header(made_photos, trouble, tmp_path, monkeypatch):
+    config = BuildConfig(input=made_photos, output=tmp_path / "f.h5", resolution=16, restore="off", workers=0)
+    plain, left = process_photos.process_task, [0]
+
+    def ends(task):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return plain(task)
+
+    monkeypatch.setattr(process_photos, "process_task", ends)
+    for count in (0, 2, 4):
+        left[0] = count
+        with contextlib.suppress(KeyboardInterrupt):
+            build(config)
+    assert trouble["worked on"] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"] and config.output.exists()
