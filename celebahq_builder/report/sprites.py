@@ -80,6 +80,11 @@ def files_folder(page: Path) -> Path:
     return page.with_name(f"{page.stem}-files")
 
 
+def is_sheet(name: str) -> bool:
+    """Say whether a file in that folder has the name of a sheet."""
+    return _OURS.fullmatch(name) is not None
+
+
 def write_sheets(thumbnails: Thumbnails, page: Path, mark: str) -> Iterator[str]:
     """Write the sheets beside a page and yield their addresses in it, relative to the page.
 
@@ -102,7 +107,7 @@ def remove_other_sheets(page: Path, mark: str) -> None:
     if not folder.is_dir() or folder.is_symlink():
         return
     for path in folder.iterdir():
-        if _OURS.fullmatch(path.name) and not path.name.startswith(mark):
+        if is_sheet(path.name) and not path.name.startswith(mark):
             path.unlink()
     if not any(folder.iterdir()):
         folder.rmdir()

@@ -10,7 +10,7 @@ from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteErro
 from celebahq_builder.hdf5_format.levels import DatasetError
 from celebahq_builder.hdf5_format.row_tables import csv_path, parquet_path
 from celebahq_builder.hdf5_format.shards import shard_pattern
-from celebahq_builder.report.sprites import files_folder
+from celebahq_builder.report.sprites import files_folder, is_sheet
 from celebahq_builder.report.summary import BuildResult
 from celebahq_builder.sources.remote import RemoteError, url_of
 from celebahq_builder.stores.fetch import fetch_beside, fetch_set
@@ -90,19 +90,17 @@ def _record_of(place: Place, output: Path) -> UploadRecord:
 def _fetch(place: Place, record: UploadRecord, output: Path, there: dict[str, dict]) -> None:
     """Fetch the set that is in the store and not here: its faces need not be made again, and none is overwritten."""
     _log.info(f"{printable(place.url)}: is there, and not in {printable(output.parent)}")
+    page = output.with_name(f"{output.stem}-report.html")
+    pictures = files_folder(page)
+    tables = [path.name for path in (csv_path(output), parquet_path(output), page) if path.name in there]
+    sheets = place.listing(pictures.name)
+    sheets = {name: info for name, info in sheets.items() if is_sheet(name.removeprefix(f"{pictures.name}/"))}
+    # The dataset comes last: from then on a killed run is gone on with as one that had made all of it.
+    fetch_beside(place, output.parent, [*tables, *sheets], there | sheets)
     try:
         names = fetch_set(place, output.parent, there)
     except DatasetError as error:
         raise BuildError(f"--output: got {place.url}, no dataset ({error}); choose another --output") from None
     record.joined = [name for name in names if shard_pattern(output).fullmatch(name)]
-    page = output.with_name(f"{output.stem}-report.html")
-    pictures = files_folder(page).name
-    there = place.listing(pictures)
-    others = [path.name for path in (csv_path(output), parquet_path(output), page)]
-    others = [
-        name for name in (*others, *there) if name in there and (name in others or name.startswith(f"{pictures}/"))
-    ]
-    others = [*dict.fromkeys(others)]
-    fetch_beside(place, output.parent, others, there)
-    for name in (*names, *others):
-        record.confirm(name, output.with_name(name), stamp(there.get(name)))
+    for name in (*names, *tables, *sheets):
+        record.confirm(name, output.parent / name, stamp((there | sheets)[name]))

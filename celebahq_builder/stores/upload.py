@@ -49,7 +49,7 @@ def upload(place: Place, record: UploadRecord, output: Path, report: Path) -> No
     _refuse_foreign(place, record, output, [*shards, *others, output.name], there)
     missing = [name for name in (*shards, *others, output.name) if not _is_there(place, record, output, name, there)]
     if missing:
-        sizes = {name: output.with_name(name).stat().st_size for name in missing}
+        sizes = {name: (output.parent / name).stat().st_size for name in missing}
         what = f"{len(missing):,} of {len(shards) + len(others) + 1:,} files, {sum(sizes.values()) / 1e6:,.1f} MB"
         _log.info(f"\nsending {what}, to {printable(place.url)}")
         # What would replace something that belongs to the set of before comes after the dataset itself.
@@ -95,14 +95,14 @@ def _refuse_foreign(place: Place, record: UploadRecord, output: Path, names: lis
     refuse_other_object(place, record, output, there.get(output.name))
     for name in names:
         if name in there and name not in record.noted:
-            if not is_equal(place.system, place.of(name), there[name], output.with_name(name), read_back=True):
+            if not is_equal(place.system, place.of(name), there[name], output.parent / name, read_back=True):
                 raise BuildError(f"{place.url_of(name)}: exists already, and is not overwritten; move it away")
-            record.confirm(name, output.with_name(name), stamp(there[name]))
+            record.confirm(name, output.parent / name, stamp(there[name]))
 
 
 def _is_there(place: Place, record: UploadRecord, output: Path, name: str, there: dict[str, dict]) -> bool:
     """Say whether an object holds the bytes that are here: as recorded, or by its checksum."""
-    path, found = output.with_name(name), stamp(there.get(name))
+    path, found = output.parent / name, stamp(there.get(name))
     if found == FileStamp(-1, 0):
         return False
     if record.is_there(name, path, found):
@@ -117,13 +117,13 @@ def _send(place: Place, record: UploadRecord, output: Path, name: str, bar: Prog
     record.note(name)
     bar.note(name)
     try:
-        info = send_file(place.system, place.of(name), output.with_name(name), bar.advance)
+        info = send_file(place.system, place.of(name), output.parent / name, bar.advance)
     except Exception as error:  # whatever the store's library raises
         raise BuildError(
             f"{place.url_of(name)}: could not be sent ({words_of(error)}), expected a store that takes it; "
             f"all is in {output.parent}, and the same command goes on from there"
         ) from None
-    record.confirm(name, output.with_name(name), stamp(info))
+    record.confirm(name, output.parent / name, stamp(info))
 
 
 def _sweep(place: Place, record: UploadRecord, now: set[str], there: dict[str, dict]) -> int:
