@@ -17,6 +17,8 @@ from celebahq_builder.sources.archives import FileStamp
 from celebahq_builder.state.failure import NOT_FETCHED
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")
+_SIGNATURE = re.compile(r"(https?://[^\s'\"?]*)\?[^\s'\"]*")
+"""A URL with a query, which may be a signature: whoever reads it may read the object."""
 _ATTEMPTS, _FIRST_PAUSE = 5, 0.5  # seconds; doubled each time, and spread so that workers do not come back together
 _FINAL = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, ValueError, TypeError)
 _VERSIONS = ("ETag", "etag", "md5Hash", "blob_id", "LastModified", "last_modified", "updated", "mtime")
@@ -121,7 +123,8 @@ def refuse_secrets(url: str) -> None:
 
 def words_of(error: Exception) -> str:
     """Return what a store's library raised, on one short line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
+    words = _SIGNATURE.sub(r"\1?...", " ".join(str(error).split()))  # rows and logs are passed on
+    return f"{type(error).__name__}: {words[:200]}".removesuffix(": ")
 
 
 def remote_error(url: str, error: Exception, expected: str) -> RemoteError:

@@ -21,7 +21,7 @@ class EarlierFaces:
     """
 
     def __init__(self, path: Path, rows: list[Row], places: dict[tuple[str, int], int]) -> None:
-        self._dataset = open_dataset(path)
+        self._dataset = open_dataset(path.absolute())  # a node reads it, whose current folder is another one
         self._faces = {row.key: (_identity(row), places[row.key]) for row in rows if row.key in places}
 
     def has(self, row: Row) -> bool:

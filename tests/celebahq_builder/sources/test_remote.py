@@ -167,3 +167,8 @@ def test_command_that_writes_beside_its_dataset_is_told_the_line_that_fetches_a_
     line = line.replace("'s3'", "'file'").replace("b/f/", f"{tmp_path}/store/")
     subprocess.run(line.replace("python", sys.executable, 1), shell=True, check=True)
     assert sorted(path.name for path in Path().iterdir()) == ["faces-00000-of-00001.h5", "faces.h5"]
+
+
+def test_words_of_a_store_show_no_signature():
+    error = OSError("403 for url 'https://cdn.example/a.jpg?X-Signature=secret&Expires=1', gone")
+    assert remote.words_of(error) == "OSError: 403 for url 'https://cdn.example/a.jpg?...', gone"
