@@ -97,10 +97,12 @@ def _fetch(place: Place, record: UploadRecord, output: Path, there: dict[str, di
     sheets = {name: info for name, info in sheets.items() if is_sheet(name.removeprefix(f"{pictures.name}/"))}
     # The dataset comes last: from then on a killed run is gone on with as one that had made all of it.
     fetch_beside(place, output.parent, [*tables, *sheets], there | sheets)
+    for name in (*tables, *sheets):
+        record.confirm(name, output.parent / name, stamp((there | sheets)[name]))
     try:
-        names = fetch_set(place, output.parent, there)
+        names = fetch_set(place, output.parent, there, no_newer_than=csv_path(output))
     except DatasetError as error:
         raise BuildError(f"--output: got {place.url}, no dataset ({error}); choose another --output") from None
     record.joined = [name for name in names if shard_pattern(output).fullmatch(name)]
-    for name in (*names, *tables, *sheets):
-        record.confirm(name, output.parent / name, stamp((there | sheets)[name]))
+    for name in names:
+        record.confirm(name, output.parent / name, stamp(there[name]))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,13 +25,18 @@ _AT_ONCE = 4
 
 
 def fetch_set(
-    place: Place, folder: Path, there: dict[str, dict], is_here: Callable[[str], bool] = lambda name: False
+    place: Place,
+    folder: Path,
+    there: dict[str, dict],
+    is_here: Callable[[str], bool] = lambda name: False,
+    no_newer_than: Path | None = None,
 ) -> list[str]:
     """Fetch a dataset with its shards and labels; return their names, the dataset's last.
 
     Args:
         there: what place.listing() found.
         is_here: says which need not be fetched.
+        no_newer_than: a file whose time the dataset takes: what lies beside it and is older counts as of another one.
 
     Raises:
         RemoteError: it is not there, changed meanwhile, or did not come, several times.
@@ -52,6 +58,9 @@ def fetch_set(
     names += [labels] if labels in there else []
     _fetch_files(place, {name: folder / name for name in names if not is_here(name)}, there)
     if source == newcomer:
+        if no_newer_than is not None and no_newer_than.exists():
+            now = no_newer_than.stat().st_mtime_ns
+            os.utime(newcomer, ns=(now, now))
         newcomer.replace(target)
         newcomer.parent.rmdir()
     return [*names, place.name]

@@ -96,7 +96,8 @@ def test_killed_while_it_was_fetched_the_same_command_goes_on(config, store, she
     with pytest.raises(KeyboardInterrupt):
         build(config)
     build(config)
-    assert {name: (store / name).read_bytes() for name in names(store)} == before and not trouble["worked on"]
+    now = {name: (store / name).read_bytes() for name in names(store)}
+    assert now == before and not trouble["worked on"]
     assert set(read_record(config.work / "faces.h5").joined) == {name for name in before if "-of-" in name}
 
 
