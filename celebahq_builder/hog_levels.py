@@ -135,11 +135,12 @@ def _num_levels(shape: tuple[int, ...]) -> int:
 def _one_level() -> _OneLevel | None:
     """dlib's detector, made to look at one level and to keep what overlaps; None where it is saved in another form.
 
-    dlib lets nobody set either from Python. But it saves a detector as text that it loads again.
+    dlib lets nobody set either from Python. But it saves a detector, and loads it again.
     """
     import dlib
 
-    with contextlib.suppress(OSError), tempfile.TemporaryDirectory() as folder:
+    # No room for temporary files: dlib then raises RuntimeError, or leaves half of it.
+    with contextlib.suppress(OSError, RuntimeError, IndexError), tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "detector")
         dlib.get_frontal_face_detector().save(path)
         numbers, rest = _read_numbers(Path(path).read_bytes())

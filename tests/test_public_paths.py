@@ -84,6 +84,9 @@ def test_an_option_that_is_a_path_takes_text_as_well(name):
             given[field.name] = f"{field.name}.h5"
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             given[field.name] = "me/faces"
+    if "work" in given:  # goes with a URL alone
+        del given["work"]
+        assert config(**given | {"output": "s3://bucket/faces.h5", "work": "w"}).work == Path("w")
     made = config(**given)
     paths = {key: value for key, value in given.items() if value.endswith(".h5")}
     assert paths

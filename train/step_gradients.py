@@ -73,7 +73,7 @@ def discriminator_gradient(
     if tape is not None and settings.loss != "lsgan":
         slopes = input_gradients(nets.discriminator, shown[2:] if at_mixtures else shown, tape, n, alpha)
     gp_weight = settings.gp_weight * settings.penalty_interval  # for those in between as well
-    penalty = torch.zeros_like(real_scores)
+    penalty: Tensor | None = None
     if settings.loss == "lsgan":
         loss = least_squares_loss(real_scores, fake_scores)
     elif settings.loss == "r3gan":
@@ -87,7 +87,9 @@ def discriminator_gradient(
         loss = discriminator_loss(real_scores, fake_scores, gradient, **weights)
         if gradient is not None:
             penalty = gradient_penalty(gradient.detach(), settings.gp_target)
-    if slopes and settings.penalty_interval > 1:
+    if penalty is None:
+        penalty = torch.zeros_like(real_scores)
+    elif settings.penalty_interval > 1:
         penalty = penalty * settings.penalty_interval  # statistics are means over all
     if logits is not None and batch.labels is not None and d_labels is not None:
         loss = loss + label_loss(logits[:n], batch.labels) + label_loss(logits[n : 2 * n], d_labels)

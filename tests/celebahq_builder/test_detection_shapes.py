@@ -135,7 +135,7 @@ def test_one_reading_astray_does_not_cost_a_face_that_the_others_agree_on(three,
 def test_the_reading_that_is_left_out_is_the_one_astray(monkeypatch):
     import dlib
 
-    right = np.zeros((68, 2))
+    right = np.full((68, 2), 256.0)
     right[36:42], right[42:48], right[30], right[48], right[54] = (
         (200, 230),
         (310, 230),
@@ -151,7 +151,8 @@ def test_the_reading_that_is_left_out_is_the_one_astray(monkeypatch):
     def predictor(pixels, box):
         calls.append(box)
         astray = [0, 30] if len(calls) % 8 == 7 else [0, 0]  # the third of the last four
-        points = (mirror if len(calls) % 2 == 0 else right) + astray
+        left_out = (512 - pixels.shape[1]) / 2  # on each side of the square
+        points = (mirror if len(calls) % 2 == 0 else right) + astray - left_out
         return dlib.full_object_detection(box, dlib.points([dlib.point(int(x), int(y)) for x, y in points]))
 
     monkeypatch.setattr(dlib_faces, "_predictor", lambda: predictor)

@@ -148,6 +148,6 @@ def test_a_pair_of_different_sizes_has_no_joint_config():
     one, other = ProGANConfig(**TINY), ProGANConfig(**{**TINY, "fmap_max": 6})
     with pytest.raises(CheckpointImportError, match=r"generator of \[8, 8, 4\] .*discriminator of \[6, 6, 4\]"):
         joint_config(one, other)
-    with pytest.raises(CheckpointImportError, match="generator of label_size 0, discriminator of 3"):
+    with pytest.raises(CheckpointImportError, match="label_size: got 0 of the generator and 3 of the discriminator"):
         joint_config(one, ProGANConfig(**TINY, label_size=3))
     assert joint_config(one, one) == one

@@ -173,7 +173,7 @@ def test_bfloat16_stays_inside_the_blocks(variant):
         ({"latent_size": 8.0}, "latent_size: got 8.0, expected an integer"),
         ({"label_size": -1}, "label_size: got -1, expected 0 or more"),
         ({"variant": "stylegan"}, "variant: got 'stylegan', expected 'paper' or 'released'"),
-        ({"depth": 3}, "architecture: unknown depth"),
+        ({"depth": 3}, "architecture: got depth, expected fields"),
     ],
 )
 def test_config_refuses_nonsense(changes, message):

@@ -157,7 +157,7 @@ def test_a_folder_or_a_pipe_in_the_place_of_weights_is_no_file(folder):
         ),
         ("[]", "config.json: no 'architecture' in it"),
         ("{}", "config.json: no 'architecture' in it"),
-        ('{"architecture": {"resolution": 8, "depth": 3}}', "config.json: architecture: unknown depth"),
+        ('{"architecture": {"resolution": 8, "depth": 3}}', "config.json: architecture: got depth, expected fields"),
         ('{"architecture": {"resolution": 9}}', "config.json: resolution: got 9, expected a power of two from 4"),
         ('{"architecture": {"resolution": "8"}}', "config.json: resolution: got '8', expected an integer"),
     ],

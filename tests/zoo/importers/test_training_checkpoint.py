@@ -68,8 +68,8 @@ def test_a_conditional_run_keeps_its_labels(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"stage": 99}, "stage is 99, a number from 0 to 4 expected"),
-        ({"stage": None}, "stage is None"),
+        ({"stage": 99}, "stage: got 99, expected a number from 0 to 4"),
+        ({"stage": None}, "stage: got None, expected"),
         ({"g_ema": {"blocks.4x4.dense.weight": torch.zeros(128, 8)}}, "is missing"),
     ],
 )
