@@ -118,7 +118,8 @@ def duration(seconds: float) -> str:
         if seconds >= 1.5 * length:
             count = seconds / length
             return f"{count:,.0f} {unit}" if count >= 10 else f"{count:.1f} {unit}"
-    return f"{seconds:.0f} seconds"
+    whole = round(seconds)
+    return f"{whole} second" if whole == 1 else f"{whole} seconds"
 
 
 def levels_text(cost: Cost, nimg: int) -> str:

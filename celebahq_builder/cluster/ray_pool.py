@@ -186,5 +186,9 @@ def _why_not_joined(address: str, error: Exception) -> str:
             "--ray: got auto and no cluster on this machine, expected one; `ray start --head` begins one, "
             "`ray start --address HOST:PORT` joins one, and --ray local needs none"
         )
-    remedy = "start the build on a node of the cluster" if address != "local" else "try without --ray"
+    remedy = (
+        "start the build on a node of the cluster"
+        if address != "local"
+        else ("the same command again, or without --ray")
+    )
     return f"--ray: got {type(error).__name__} from Ray for {address} ({words[:300]}), expected to join it; {remedy}"

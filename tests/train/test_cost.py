@@ -105,6 +105,7 @@ def test_memory_that_runs_out_before_the_run_is_no_matter_yet(monkeypatch):
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
+        (1.2, "1 second"),
         (4, "4 seconds"),
         (80, "80 seconds"),
         (130, "2.2 minutes"),
