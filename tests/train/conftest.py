@@ -1,4 +1,4 @@
-"""What tests of training share: a run folder as training leaves it, in small, with log, metrics, options, grids."""
+"""What tests of training share: small datasets of noise; a run folder as training leaves it, in small."""
 
 import json
 from collections.abc import Callable
@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from celebahq_builder.hdf5 import DatasetWriter
 
 KIMG = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
 RESOLUTIONS = (4, 4, 8, 8, 16, 16)
@@ -37,3 +39,24 @@ def _write_run(folder: Path, squared: bool = True, **options) -> Path:
 def write_run() -> Callable[..., Path]:
     """The function that writes a run: write_run(folder, squared=True, **options) -> folder."""
     return _write_run
+
+
+def _write_noise(path: Path, resolution: int = 8, seed: int = 0, labels: np.ndarray | None = None) -> Path:
+    """Write 20 images of noise, each level drawn by itself."""
+    random, levels = np.random.default_rng(seed), [resolution >> i for i in range(resolution.bit_length())]
+    with DatasetWriter(path, resolution, 20, labels=labels) as writer:
+        for _ in range(20):
+            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in levels})
+    return path
+
+
+@pytest.fixture(scope="session")
+def write_noise() -> Callable[..., Path]:
+    """The function that writes a dataset of noise: write_noise(path, resolution=8, seed=0, labels=None) -> path."""
+    return _write_noise
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> Path:
+    """20 images of noise, 8x8."""
+    return _write_noise(tmp_path_factory.mktemp("data") / "faces.h5")

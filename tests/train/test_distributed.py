@@ -33,15 +33,6 @@ TINY = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory) -> Path:
-    path, random = tmp_path_factory.mktemp("data") / "faces.h5", np.random.default_rng(0)
-    with DatasetWriter(path, 8, 20) as writer:
-        for _ in range(20):
-            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (8, 4, 2, 1)})
-    return path
-
-
 def start_training(count: int, dataset: Path, folder: Path, restarts: int = 0, **options: object) -> subprocess.Popen:
     options = {**TINY, **options}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]

@@ -14,7 +14,6 @@ import pytest
 import torch
 
 import zoo
-from celebahq_builder.hdf5 import DatasetWriter
 from train import capture
 from train.config import TrainConfig
 from train.data import RealFaces
@@ -30,17 +29,8 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "faces.h5"
-    write_dataset(path)
-    return path
-
-
-def write_dataset(path: Path, seed: int = 0, labels: np.ndarray | None = None) -> None:
-    random = np.random.default_rng(seed)
-    with DatasetWriter(path, 16, 20, labels=labels) as writer:
-        for _ in range(20):
-            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (16, 8, 4, 2, 1)})
+def dataset(tmp_path_factory, write_noise) -> Path:
+    return write_noise(tmp_path_factory.mktemp("data") / "faces.h5", 16)
 
 
 def config(dataset: Path, folder: Path, **options) -> TrainConfig:
@@ -163,8 +153,8 @@ def test_model_published_while_fading_ends_at_the_last_full_resolution(dataset, 
     assert generator(torch.randn(1, 8)).shape == (1, 3, 4, 4)
 
 
-def test_conditional_data_trains_a_conditional_generator(tmp_path):
-    write_dataset(tmp_path / "labelled.h5", labels=np.eye(2, dtype=np.float32)[np.arange(20) % 2])
+def test_conditional_data_trains_a_conditional_generator(write_noise, tmp_path):
+    write_noise(tmp_path / "labelled.h5", 16, labels=np.eye(2, dtype=np.float32)[np.arange(20) % 2])
     train(config(tmp_path / "labelled.h5", tmp_path, total_kimg=0.2))
     assert zoo.load(tmp_path / "run").config.label_size == 2
 

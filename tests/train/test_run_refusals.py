@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from celebahq.errors import DeviceError
-from celebahq_builder.hdf5 import DatasetError, DatasetWriter
+from celebahq_builder.hdf5 import DatasetError
 from train.config import TrainConfig, TrainError
 from train.loop import train
 from train.state.checkpoint import CheckpointError, checkpoints, load_checkpoint
@@ -23,17 +23,8 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "faces.h5"
-    write_dataset(path)
-    return path
-
-
-def write_dataset(path: Path, seed: int = 0, labels: np.ndarray | None = None) -> None:
-    random = np.random.default_rng(seed)
-    with DatasetWriter(path, 16, 20, labels=labels) as writer:
-        for _ in range(20):
-            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (16, 8, 4, 2, 1)})
+def dataset(tmp_path_factory, write_noise) -> Path:
+    return write_noise(tmp_path_factory.mktemp("data") / "faces.h5", 16)
 
 
 def config(dataset: Path, folder: Path, **options) -> TrainConfig:
@@ -53,18 +44,18 @@ def test_precision_that_turns_out_otherwise_is_refused_and_the_same_by_name_is_n
     assert train(config(dataset, tmp_path, precision="fp32", total_kimg=0.08))
 
 
-def test_other_data_is_refused(dataset, tmp_path):
+def test_other_data_is_refused(dataset, write_noise, tmp_path):
     train(config(dataset, tmp_path, total_kimg=0.04))
-    write_dataset(tmp_path / "other.h5", seed=1)
+    write_noise(tmp_path / "other.h5", 16, seed=1)
     with pytest.raises(TrainError, match=r"got other data than .* was trained on"):
         train(config(tmp_path / "other.h5", tmp_path))
 
 
-def test_other_labels_of_the_same_images_are_refused(tmp_path):
+def test_other_labels_of_the_same_images_are_refused(write_noise, tmp_path):
     labels = np.eye(2, dtype=np.float32)[np.arange(20) % 2]
-    write_dataset(tmp_path / "labelled.h5", labels=labels)
+    write_noise(tmp_path / "labelled.h5", 16, labels=labels)
     train(config(tmp_path / "labelled.h5", tmp_path, total_kimg=0.04))
-    write_dataset(tmp_path / "other.h5", labels=labels[::-1])
+    write_noise(tmp_path / "other.h5", 16, labels=labels[::-1])
     with pytest.raises(TrainError, match=r"got other data than .* was trained on"):
         train(config(tmp_path / "other.h5", tmp_path))
 

@@ -8,10 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from celebahq_builder.hdf5 import DatasetWriter
 from train.peers import DEAD_AFTER
 from train.report.run_log import read_rows
 
@@ -22,15 +20,6 @@ TINY = {
     "stable_kimg": 0.096, "fade_kimg": 0.064, "minibatch": 8, "fmap_base": 32, "fmap_max": 8, "latent_size": 8,
     "tick_kimg": 0.032, "checkpoint_ticks": 1, "image_ticks": 0, "device": "cpu", "resolution": 8, "augment": "none",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory) -> Path:
-    path, random = tmp_path_factory.mktemp("data") / "faces.h5", np.random.default_rng(0)
-    with DatasetWriter(path, 8, 20) as writer:
-        for _ in range(20):
-            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (8, 4, 2, 1)})
-    return path
 
 
 def two_machines(dataset: Path, folder: Path, total_kimg: float) -> list[subprocess.Popen]:

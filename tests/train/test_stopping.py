@@ -6,12 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 import zoo
-from celebahq_builder.hdf5 import DatasetWriter
 from train import capture
 from train.config import TrainConfig, TrainError
 from train.data import RealFaces
@@ -23,15 +21,6 @@ TINY = {
     "stable_kimg": 0.064, "fade_kimg": 0.064, "minibatch": 8, "fmap_base": 32, "fmap_max": 8, "latent_size": 8,
     "tick_kimg": 0.016, "checkpoint_ticks": 1, "ema_kimg": 0.1, "image_ticks": 0, "device": "cpu", "preset": "tiny",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory) -> Path:
-    path, random = tmp_path_factory.mktemp("data") / "faces.h5", np.random.default_rng(0)
-    with DatasetWriter(path, 8, 20) as writer:
-        for _ in range(20):
-            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (8, 4, 2, 1)})
-    return path
 
 
 def config(dataset: Path, folder: Path, **options) -> TrainConfig:

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import zoo
-from celebahq_builder.hdf5 import DatasetWriter
 from train.config import TrainConfig
 from train.loop import train
 from train.options import current_arguments, given_options
@@ -22,11 +21,6 @@ TINY = {
     "stable_kimg": 0.064, "fade_kimg": 0.064, "minibatch": 8, "fmap_base": 32, "fmap_max": 8, "latent_size": 8,
     "tick_kimg": 0.016, "checkpoint_ticks": 1, "ema_kimg": 0.1, "image_ticks": 0, "device": "cpu", "preset": "tiny",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("data") / "faces.h5")
 
 
 @pytest.fixture
@@ -41,14 +35,6 @@ def said():
     yield lines
     logger.removeHandler(handler)
     logger.setLevel(before)
-
-
-def write_dataset(path: Path, labels: np.ndarray | None = None) -> Path:
-    random = np.random.default_rng(0)
-    with DatasetWriter(path, 8, 20, labels=labels) as writer:
-        for _ in range(20):
-            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (8, 4, 2, 1)})
-    return path
 
 
 def config(dataset: Path, folder: Path, **options) -> TrainConfig:
@@ -256,8 +242,8 @@ def test_a_run_that_ends_in_a_fade_says_what_it_publishes(dataset, tmp_path, sai
     ("labels", "option"),
     [(np.eye(2)[np.arange(20) % 2], "--label 0"), (np.tile([[0.5, -1.0]], (20, 1)), "--label 0.5,-1")],
 )
-def test_a_conditional_run_ends_with_a_command_that_has_its_label(tmp_path, labels, option, said):
-    path = write_dataset(tmp_path / "labelled.h5", labels.astype(np.float32))
+def test_a_conditional_run_ends_with_a_command_that_has_its_label(write_noise, tmp_path, labels, option, said):
+    path = write_noise(tmp_path / "labelled.h5", labels=labels.astype(np.float32))
     train(config(path, tmp_path, total_kimg=0.016))
     assert said[-1].endswith(f"python -m export images --model {tmp_path / 'run'} {option}")
     assert any("20 faces are few" in line for line in said)
