@@ -139,7 +139,7 @@ def _noise(gray: np.ndarray, inside: np.ndarray) -> float:
     core = cv2.erode(inside.astype(np.uint8), np.ones((9, 9), np.uint8), borderValue=0)[::3, ::3] > 0
     if core.sum() < 10:
         return 0.0
-    return float(np.sqrt(np.quantile(power[core], 0.1)))
+    return float(np.sqrt(max(0.0, np.quantile(power[core], 0.1))))  # running sums end a little below 0
 
 
 _FINE, _COARSE = 1.0, 2.0  # sigma of the further blurs under which gradients are compared, in pixels

@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from celebahq_builder.align import face_quad
-from celebahq_builder.mark_measures import MarkMeasures, measure_marks
+from celebahq_builder.mark_measures import MarkMeasures, _noise, measure_marks
 from celebahq_builder.marks import MARKS, blur_limit, evaluate_marks, marks_text, refusing_mark
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "in-the-wild" / "grace_hopper.jpg"
@@ -126,3 +126,11 @@ def test_help_needs_no_image_library():
 
     code = "import celebahq_builder.config, sys; assert not {'cv2', 'scipy'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.filterwarnings("error")
+def test_noise_of_flat_blocks_below_rough_ones_is_zero_though_running_sums_end_below_it():
+    gray = np.full((300, 300), 77.7, np.float32)
+    rough = np.float32(222) * np.random.default_rng(9).standard_normal((300, 300), np.float32)
+    gray[:60] += (np.round(rough / 32) * np.float32(118.4))[:60]
+    assert 0 <= _noise(gray, np.ones(gray.shape, bool)) < 0.05
