@@ -153,6 +153,15 @@ def test_model_published_while_fading_ends_at_the_last_full_resolution(dataset, 
     assert generator(torch.randn(1, 8)).shape == (1, 3, 4, 4)
 
 
+def test_dataset_behind_a_url_is_trained_on_and_gone_on_with(dataset, tmp_path, monkeypatch):
+    monkeypatch.setenv("CELEBAHQ_DATASET_CACHE", str(tmp_path / "cache"))
+    url = Path(f"file://{dataset}")
+    train(config(url, tmp_path, total_kimg=0.04))
+    train(config(url, tmp_path, total_kimg=0.08))
+    train(config(dataset, tmp_path / "here", total_kimg=0.08))
+    assert_same(final_state(tmp_path), final_state(tmp_path / "here"))
+
+
 def test_conditional_data_trains_a_conditional_generator(write_noise, tmp_path):
     write_noise(tmp_path / "labelled.h5", 16, labels=np.eye(2, dtype=np.float32)[np.arange(20) % 2])
     train(config(tmp_path / "labelled.h5", tmp_path, total_kimg=0.2))
