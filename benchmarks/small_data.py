@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--augment", nargs="+", choices=AUGMENT, default=list(AUGMENT))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--kimg", type=float, default=100.0, help="thousands of images a run")
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"], help="of the runs")
     parser.add_argument("--held-out", type=int, default=8192, help="faces at the end of the file")
     parser.add_argument("--inception", type=Path, help="weights of the 2015 Inception network, for KID")
     parser.add_argument("--outdir", type=Path, default=Path("small-data"))
@@ -85,6 +86,7 @@ def train_one(options: argparse.Namespace, faces: Path, held_out: Path, augment:
         name=folder.name,
         seed=seed,
         device="cpu",
+        precision=options.precision,
         augment=augment,
         learning_rate=0.0015,
         minibatch=16,
