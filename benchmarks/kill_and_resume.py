@@ -5,7 +5,7 @@
 The moments are spread over the photos, and the last one falls into the writing of the HDF5 file. Prints how many rows
 were done at each, how long the workers outlived the build, and whether every dataset of the two files is equal; exit
 code 1 if not, if a kill came too late, or if a worker was still there after five seconds. Linux (it looks into /proc).
-With --ray, the drills of kill_on_ray.py instead: a worker, a node and the build itself killed on a cluster of Ray.
+With --ray, the kill tests of kill_on_ray.py instead: a worker, a node and the build itself killed on a cluster of Ray.
 """
 
 import functools
@@ -41,7 +41,7 @@ class Options:
     ray: bool = False
     """On two nodes of Ray on this machine, which lose a worker, a node and the build."""
     program: Path | None = None
-    """Python file to run in place of the builder, for a drill with other stages."""
+    """Python file to run in place of the builder, for a kill test with other stages."""
 
 
 def main() -> None:
@@ -86,15 +86,15 @@ def main() -> None:
 
 
 def on_ray(options: Options) -> NoReturn:
-    """Compare what each drill on Ray ends with to a local build."""
-    from kill_on_ray import drills
+    """Compare what each kill test on Ray ends with to a local build."""
+    from kill_on_ray import kill_tests
 
     with tempfile.TemporaryDirectory(prefix="kill-on-ray-") as folder:
         whole, unequal = Path(folder) / "whole.h5", 0
         if subprocess.run(command(options, whole, 1), stdout=subprocess.DEVNULL).returncode:
             sys.exit("kill_and_resume: the uninterrupted build failed")
         build = functools.partial(command, options, workers=2)
-        found = drills(lambda output, more: build(output) + more, Path(folder), num_rows, options.seed)
+        found = kill_tests(lambda output, more: build(output) + more, Path(folder), num_rows, options.seed)
         for what, output, words in found:
             names = differences(whole, output) if output.exists() else ["no file"]
             unequal += bool(names)

@@ -1,11 +1,11 @@
-"""The drills of kill_and_resume.py --ray: a build on two nodes of Ray on this machine loses workers, a node, itself.
+"""Kill tests of kill_and_resume.py --ray: a build on two nodes of Ray on this machine loses workers, a node, itself.
 
 Run it in a network namespace with only the loopback up, or Ray takes the machine's outer address:
 
     unshare --net --pid --fork --kill-child --mount-proc sh -c 'ip link set lo up; exec "$@"' sh \\
         python benchmarks/kill_and_resume.py --ray --input PHOTOS
 
-Each drill builds the same file anew, and it must equal the one of a local build, dataset by dataset.
+Each builds the same file anew, and it must equal the one of a local build, dataset by dataset.
 """
 
 import os
@@ -85,10 +85,10 @@ def wait_until(happened: Callable[[], bool], seconds: float = PATIENCE) -> float
     return time.monotonic() - began
 
 
-def drills(
+def kill_tests(
     command: Callable[[Path, list[str]], list[str]], folder: Path, rows: Callable[[Path], int], seed: int
 ) -> list:
-    """Run every drill.
+    """Run every kill test.
 
     Args:
         command: (output, further options) -> command line of the build.

@@ -1,4 +1,4 @@
-"""python benchmarks/marks.py DATA [--faces FACES.json] [--gallery DIR] [--picture FILE]: marks, on two halves.
+"""python benchmarks/marks.py DATA [--faces FACES.json] [--gallery DIR] [--image FILE]: marks, on two halves.
 
 DATA holds in_the_wild/, in_the_wild.csv and celeba_aligned/. A photograph is of the tuning half where the first byte of
 the sha256 of its name is even: thresholds (celebahq_builder/marks.py) were chosen there. Printed are, by half
@@ -223,9 +223,9 @@ def by_eye(given: dict[str, list[str]]) -> None:
             print(f"             not looked at: {', '.join(unjudged)}")
 
 
-def gallery(folder: Path, pictures: dict[str, list[tuple[str, np.ndarray]]]) -> None:
+def gallery(folder: Path, images: dict[str, list[tuple[str, np.ndarray]]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for mark, found in pictures.items():
+    for mark, found in images.items():
         columns = min(8, len(found))
         sheet = Image.new("RGB", (160 * columns, 172 * -(-len(found) // columns)))
         draw = ImageDraw.Draw(sheet)
@@ -236,7 +236,7 @@ def gallery(folder: Path, pictures: dict[str, list[tuple[str, np.ndarray]]]) -> 
         sheet.save(folder / f"{mark}.jpg", quality=90)
 
 
-def picture(path: Path) -> None:
+def example_sheet(path: Path) -> None:
     """Show one face as it is and worsened, with the marks that each gets."""
     photo = np.asarray(Image.open(_EXAMPLE).convert("RGB"))
     part, quad = seen(photo, _EXAMPLE_POINTS)
@@ -259,10 +259,10 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--faces", type=Path)
     parser.add_argument("--gallery", type=Path)
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--image", "--picture", type=Path)
     options = parser.parse_args()
-    if options.picture is not None:
-        picture(options.picture)
+    if options.image is not None:
+        example_sheet(options.image)
     if options.data is None:
         return
     if options.faces is not None and options.faces.exists():
@@ -271,19 +271,19 @@ def main() -> None:
         faces = find_all(options.data / "in_the_wild")
         if options.faces is not None:
             options.faces.write_text(json.dumps(faces))
-    given, pictures, seconds = {}, {}, 0.0
+    given, images, seconds = {}, {}, 0.0
     for name, photo, landmarks in real_faces(options.data, faces):
         start = time.process_time()
         measures = measure_marks(photo, face_quad(landmarks))
         seconds += time.process_time() - start
         given[name] = marks_text(measures).split()
         for mark in given[name] if options.gallery is not None else ():
-            pictures.setdefault(mark, []).append((name, align_face(photo, landmarks, 160)))
+            images.setdefault(mark, []).append((name, align_face(photo, landmarks, 160)))
     marked = sum(map(bool, given.values()))
     print(f"{len(given)} real faces, {marked} with a mark; {1e3 * seconds / len(given):.1f} CPU-ms a face")
     by_eye(given)
     if options.gallery is not None:
-        gallery(options.gallery, pictures)
+        gallery(options.gallery, images)
     worsened(options.data, faces)
 
 

@@ -36,13 +36,13 @@ def seeds() -> list[tuple[str, bytes]]:
     about = {"exif": exif.tobytes(), "icc_profile": profile}
     files: list[tuple[str, bytes]] = []
 
-    def add(kind: str, picture: Image.Image, **options) -> None:
+    def add(kind: str, mode: Image.Image, **options) -> None:
         stream = io.BytesIO()
-        picture.save(stream, kind, **options)
+        mode.save(stream, kind, **options)
         files.append((kind, stream.getvalue()))
 
-    for picture in (image, alpha, gray, gray.convert("LA"), wide, image.convert("P"), gray.convert("1")):
-        add("PNG", picture, **about)
+    for mode in (image, alpha, gray, gray.convert("LA"), wide, image.convert("P"), gray.convert("1")):
+        add("PNG", mode, **about)
     add("PNG", image, save_all=True, append_images=[alpha.convert("RGB")], **about)
     files.append(("PNG", sixteen_bit_png(rgb.astype(np.uint16) * 257)))
     for options in ({}, {"progressive": True}, {"subsampling": 0, "quality": 95}, {"restart_marker_blocks": 3}):
@@ -52,7 +52,7 @@ def seeds() -> list[tuple[str, bytes]]:
     add("MPO", image, save_all=True, append_images=[gray.convert("RGB")])
     for compression in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
         add("TIFF", image, compression=compression, icc_profile=profile)
-    for picture in (
+    for mode in (
         alpha,
         gray,
         wide,
@@ -61,19 +61,19 @@ def seeds() -> list[tuple[str, bytes]]:
         gray.convert("1"),
         gray.convert("LA"),
     ):
-        add("TIFF", picture, compression="tiff_lzw")
+        add("TIFF", mode, compression="tiff_lzw")
     add("TIFF", gray.convert("1"), compression="group4")
     add("TIFF", image, save_all=True, append_images=[gray, alpha])
     add("TIFF", image, big_tiff=True)
     for options in ({}, {"lossless": True}, {"save_all": True, "append_images": [gray.convert("RGBA")]}):
         add("WEBP", alpha, **about, **options)
     add("WEBP", image, **about)
-    for picture in (image, alpha, image):
-        add("AVIF", picture, **about, speed=10)
+    for mode in (image, alpha, image):
+        add("AVIF", mode, **about, speed=10)
     add("GIF", image, save_all=True, append_images=[gray.convert("RGB")])
     add("GIF", alpha)
-    for kind, picture in (("BMP", image), ("BMP", image.convert("P")), ("PPM", image), ("PPM", gray.convert("1"))):
-        add(kind, picture)
+    for kind, mode in (("BMP", image), ("BMP", image.convert("P")), ("PPM", image), ("PPM", gray.convert("1"))):
+        add(kind, mode)
     return files
 
 

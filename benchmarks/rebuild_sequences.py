@@ -144,8 +144,8 @@ def _like(one: Path, other: Path) -> list[bytes]:
     with Image.open(one) as image, Image.open(other) as second:
         smaller = image.convert("RGB").resize((image.width * 9 // 10, image.height * 9 // 10))
         cut = second.convert("RGB").crop((second.width // 2, 0, second.width, second.height))
-    for picture in (smaller, cut):
-        picture.save(data := io.BytesIO(), "JPEG", quality=80)
+    for changed in (smaller, cut):
+        changed.save(data := io.BytesIO(), "JPEG", quality=80)
         found.append(data.getvalue())
     return found
 

@@ -111,11 +111,11 @@ def threshold(args: argparse.Namespace) -> None:
     from train.restoration.protocol import psnr
     from train.restoration.texture import texture_distance
 
-    def cut(picture: np.ndarray) -> np.ndarray:
-        """The whole square picture as a face of 1024, by landmarks whose box it is; mirrored around it."""
-        side, around = len(picture), len(picture) // 8
+    def cut(image: np.ndarray) -> np.ndarray:
+        """The whole square image as a face of 1024, by landmarks whose box it is; mirrored around it."""
+        side, around = len(image), len(image) // 8
         landmarks = np.array([[0.375, 0.475], [0.625, 0.475], [0.5, 0.6], [0.375, 0.725], [0.625, 0.725]]) * side - 0.5
-        return align_face(np.pad(picture, ((around,) * 2, (around,) * 2, (0, 0)), "symmetric"), landmarks + around)
+        return align_face(np.pad(image, ((around,) * 2, (around,) * 2, (0, 0)), "symmetric"), landmarks + around)
 
     found = [decode_photo((args.photos[0] / name).read_bytes()) for name in find_photos(args.photos[0])]
     faces = [face for face in found if face.shape == (1024, 1024, 3)]
@@ -137,9 +137,9 @@ def threshold(args: argparse.Namespace) -> None:
                 made[way].append(cut(enlarge(clean)))
                 seconds[way] += time.process_time() - begin
         cells = []
-        for way, pictures in made.items():
-            error = np.mean([psnr(*pair) for pair in zip(faces, pictures, strict=True)])
-            texture = texture_distance(faces, pictures)
+        for way, images in made.items():
+            error = np.mean([psnr(*pair) for pair in zip(faces, images, strict=True)])
+            texture = texture_distance(faces, images)
             cells.append(f"{way} {error:.2f} {texture:5.1f} {seconds[way] / len(faces):.2f}")
         print(f"{share:.2f}   {'   '.join(cells)}", flush=True)
 

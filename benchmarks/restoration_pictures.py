@@ -1,4 +1,4 @@
-"""Before/after pictures of restored faces, for docs/restoration.md and for looking at.
+"""Before/after images of restored faces, for docs/restoration.md and for looking at.
 
 python benchmarks/restoration_pictures.py PHOTOS... --output SHEET.jpg [--restore fast] [--reduce 1] [--quality 0]
 """
@@ -52,7 +52,7 @@ def before_after(photo: np.ndarray, restore: str) -> np.ndarray | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, nargs="+", help="photographs")
-    parser.add_argument("--output", type=Path, required=True, help="picture to write: two pairs a row")
+    parser.add_argument("--output", type=Path, required=True, help="image to write: two pairs a row")
     parser.add_argument("--restore", default="fast", choices=("fast", "fast-free", "full"))
     parser.add_argument("--reduce", type=int, default=1, help="make the photo so many times smaller first")
     parser.add_argument("--quality", type=int, default=0, help="then compress it as a JPEG of this quality")
@@ -60,11 +60,11 @@ def main() -> None:
     pairs = []
     for path in args.photos:
         print(f"{path.name}: ", end="")
-        picture = before_after(damage(decode_photo(path.read_bytes()), args.reduce, args.quality), args.restore)
-        if picture is None:
+        image = before_after(damage(decode_photo(path.read_bytes()), args.reduce, args.quality), args.restore)
+        if image is None:
             print("no face found")
             continue
-        small = Image.fromarray(picture).resize((2 * SIDE, SIDE), Image.Resampling.LANCZOS)
+        small = Image.fromarray(image).resize((2 * SIDE, SIDE), Image.Resampling.LANCZOS)
         pairs.append(np.pad(np.asarray(small), ((0, 6), (0, 6), (0, 0)), constant_values=255))
     if len(pairs) % 2:
         pairs.append(np.full_like(pairs[0], 255))

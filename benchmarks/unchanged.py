@@ -136,7 +136,7 @@ PARTS: dict[str, Callable[[Path, Path | None], Iterator[tuple[str, Any]]]] = {
 
 
 def draw_faces(folder: Path) -> None:
-    """Write 64 pictures of 16x16 smooth colors."""
+    """Write 64 images of 16x16 smooth colors."""
     from PIL import Image
 
     folder.mkdir()

@@ -79,7 +79,7 @@ class BuildConfig:
     restore: Literal["auto", "full", "fast", "fast-free", "off"] = "auto"
     """Before the crop: removal of JPEG artifacts, and 4x super-resolution of faces smaller than half the resolution.
     auto: full on a GPU, fast on a CPU, both under CC BY-NC 4.0. fast-free, as large as fast and not quite as good, was
-    trained on free pictures alone and is under the Apache License 2.0."""
+    trained on free images alone and is under the Apache License 2.0."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where that runs. auto: on a CUDA GPU where there is one. On a GPU every worker holds its own half gigabyte."""
     geometry: Literal["paper", "released", "ffhq"] = "paper"

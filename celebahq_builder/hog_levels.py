@@ -1,9 +1,9 @@
 """dlib's frontal face detector, level by level of its pyramid: what is large is known before all is looked at.
 
-dlib looks at a picture, at one five sixths as large, and so on, and then leaves of detections that overlap the one of
+dlib looks at an image, at one five sixths as large, and so on, and then leaves of detections that overlap the one of
 the best score. Three quarters of that work are for the two or three finest levels, which show small faces. So the
 levels are gone through from the coarse end, and whoever wants the largest face stops there. Boxes and scores are those
-of dlib's own run, bit for bit: it is dlib that computes each level and each picture.
+of dlib's own run, bit for bit: it is dlib that computes each level and each image.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ class _Hit(NamedTuple):
 
 class _OneLevel(NamedTuple):
     detector: Any
-    """Looks at a picture as it is, and returns everything above the threshold, whatever overlaps."""
+    """Looks at an image as it is, and returns everything above the threshold, whatever overlaps."""
     overlap: float
     """Of two boxes: share of the box around both from which on only one counts."""
     covered: float
@@ -59,13 +59,13 @@ def hog_boxes(pixels: np.ndarray, least_score: float) -> Iterator[Box]:
         yield from _in_order([_Hit(score, 0, _sides(box)) for box, score in zip(boxes, scores, strict=True)])
         return
     down = dlib.pyramid_down(_STEP)
-    pictures = [pixels]
+    images = [pixels]
     for _ in range(1, _num_levels(pixels.shape)):
-        pictures.append(down(pictures[-1]))
+        images.append(down(images[-1]))
     hits: list[_Hit] = []
     told: set[_Hit] = set()
-    for level in range(len(pictures) - 1, -1, -1):
-        boxes, scores, _ = plan.detector.run(pictures.pop(), 0, least_score)
+    for level in range(len(images) - 1, -1, -1):
+        boxes, scores, _ = plan.detector.run(images.pop(), 0, least_score)
         hits += [_Hit(score, level, _enlarged(down, box, level)) for box, score in zip(boxes, scores, strict=True)]
         decided = level + DECIDED if level else 0
         if any(hit.level >= decided and hit not in told for hit in hits):

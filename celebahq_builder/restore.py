@@ -28,7 +28,7 @@ def remove_artifacts(photo: np.ndarray, size: str = "full", device: str | None =
     Args:
         photo: (H, W, 3) uint8 RGB, any size.
         size: "full", or "fast" at less than a sixth of the work; "fast-free" is as fast, and was trained on free
-            pictures alone.
+            images alone.
         device: "cpu", "cuda" or "cuda:N"; None: "cuda" where there is one.
 
     Returns:
@@ -61,7 +61,7 @@ def super_resolve(
     Args:
         photo: (H, W, 3) uint8 RGB, any size.
         size: "full", or "fast" at about a seventh of the work; "fast-free" is as fast, and was trained on free
-            pictures alone.
+            images alone.
         kind: "gan" invents texture that looks like the original's; "psnr" only what is certain, which is smoother.
         device: "cpu", "cuda" or "cuda:N"; None: "cuda" where there is one.
 

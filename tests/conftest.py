@@ -39,10 +39,10 @@ def real_data() -> Path:
     return DATA
 
 
-@pytest.fixture(name="drill_server")
-def drill_server_fixture(monkeypatch) -> Iterator[Any]:
-    """A DrillServer of tests/zoo/drill_server.py; nothing of the user's proxies and settings counts."""
-    spec = importlib.util.spec_from_file_location("drill_server", ROOT / "tests" / "zoo" / "drill_server.py")
+@pytest.fixture(name="faulty_server")
+def faulty_server_fixture(monkeypatch) -> Iterator[Any]:
+    """A FaultyServer of tests/zoo/drill_server.py; nothing of the user's proxies and settings counts."""
+    spec = importlib.util.spec_from_file_location("faulty_server", ROOT / "tests" / "zoo" / "drill_server.py")
     from zoo.remote import fetch
 
     module = importlib.util.module_from_spec(spec)
@@ -51,8 +51,8 @@ def drill_server_fixture(monkeypatch) -> Iterator[Any]:
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(variable, raising=False)
         monkeypatch.delenv(variable.lower(), raising=False)
-    with module.drill_server() as drill:
-        yield drill
+    with module.faulty_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

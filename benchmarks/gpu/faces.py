@@ -2,7 +2,7 @@
 
     python benchmarks/gpu/faces.py --data celeba128-0.zip celeba128-1.zip --state STATE --output OUT [--minutes 9]
 
-The first slice turns the pictures into STATE/faces.h5. Every slice goes on training STATE/runs/faces until its minutes
+The first slice turns the images into STATE/faces.h5. Every slice goes on training STATE/runs/faces until its minutes
 are over, then measures, and leaves in OUT: model/ (config.json, model.safetensors), the newest grid, log.jsonl,
 table.txt. STATE must be kept between slices: its checkpoints hold everything, optimizers included. Meant for 25 minutes
 of an H100 (an estimate); the last line printed says how far it came.
@@ -30,13 +30,13 @@ MARGIN_SECONDS = 50
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="zips or folders of square pictures")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="zips or folders of square images")
     parser.add_argument("--state", type=Path, required=True, help="folder that is kept between slices")
     parser.add_argument("--output", type=Path, required=True, help="folder for what is worth taking away")
     parser.add_argument("--minutes", type=float, default=9.0, help="length of this slice")
     parser.add_argument("--device", default="cuda", help="cpu tries the script, not the GPU")
     parser.add_argument("--preset", default="celeba128", help="of python -m train")
-    parser.add_argument("--images", type=int, default=8192, help="pictures that the metrics compare")
+    parser.add_argument("--images", type=int, default=8192, help="images that the metrics compare")
     parser.add_argument("train", nargs="*", help="further options of python -m train, after --")
     options = parser.parse_args()
     deadline = time.monotonic() + options.minutes * 60 - MARGIN_SECONDS

@@ -4,7 +4,7 @@
     python benchmarks/gpu/restoration.py train --data photos.zip --state STATE --output OUT [--minutes 9]
 
 `train` takes up where the last slice stopped, ends within the minutes given, and leaves in OUT: weights.zip (the
-averaged weights so far, half precision), log.jsonl, table.txt, strip pictures, and state.zip.00 ... (what the next
+averaged weights so far, half precision), log.jsonl, table.txt, strip images, and state.zip.00 ... (what the next
 slice needs where the machine is not kept: copy them into STATE). Length: about 11 minutes of one H100 in all.
 Prints, last, a table of every network on Classic5, Set5 and Set14 against the targets.
 """
@@ -66,7 +66,7 @@ def unpack_state(state: Path) -> None:
 
 
 def write_output(state: Path, output: Path) -> None:
-    """Leave weights, logs, pictures and the state in OUT, as at most eight files of 16 MiB."""
+    """Leave weights, logs, images and the state in OUT, as at most eight files of 16 MiB."""
     with zipfile.ZipFile(output / "weights.zip", "w", zipfile.ZIP_STORED) as archive:
         for path in sorted(state.glob("*/*.safetensors")):
             archive.write(path, path.name)
@@ -139,7 +139,7 @@ def main() -> None:
     training = commands.add_parser("train", help="train the next slice")
     training.add_argument("--data", type=Path, required=True, help="file made by pack")
     training.add_argument("--state", type=Path, required=True, help="folder kept between slices")
-    training.add_argument("--output", type=Path, required=True, help="folder for weights, logs and pictures")
+    training.add_argument("--output", type=Path, required=True, help="folder for weights, logs and images")
     training.add_argument("--minutes", type=float, default=9.0, help="length of this slice, all included")
     training.add_argument("--scale", type=float, default=1.0, help="multiply every network's training time")
     training.add_argument("--only", nargs="*", choices=list(PLAN), help="train these only")

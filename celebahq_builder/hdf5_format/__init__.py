@@ -1,1 +1,1 @@
-"""The parts of the file format that hdf5.py writes: reader, gate, levels, labels, the unfinished file."""
+"""The parts of the file format that hdf5.py writes: reader, validation, levels, labels, the unfinished file."""

@@ -1,4 +1,4 @@
-"""The gate of every HDF5 file: what it refers to elsewhere, claims beyond its size or hides in damage is refused first.
+"""Validation of every HDF5 file: what it refers to elsewhere, claims beyond its size or hides in damage is refused.
 
 A dataset file of ours holds all its bytes itself, but for virtual levels that join shards beside it. A file of somebody
 else may read /etc/passwd as images (external storage, links), claim 149 GiB of labels in 25 kB, or send libhdf5 into

@@ -1,4 +1,4 @@
-"""Dataset: the reader of the file format. Every file passes the gate (gate.py) before anything of it is read."""
+"""Dataset: the reader of the file format. Every file is checked by gate.py before anything of it is read."""
 
 import itertools
 import json
@@ -37,7 +37,7 @@ def open_dataset(path: str | Path, resolution: int | None = None, *, every_text:
     Args:
         path: of the file; or a URL that fsspec opens, which is fetched into a cache, with its shards.
         resolution: of the level that `dataset[i]` reads; None: the top level.
-        every_text: text columns outside `faces` will be read too, so that the gate reads them first.
+        every_text: text columns outside `faces` will be read too, so that the check reads them first.
 
     Raises:
         DatasetError: in one line, where it is not a complete dataset, or has no such level.

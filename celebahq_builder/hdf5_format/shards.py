@@ -1,7 +1,7 @@
 """Datasets in shards: the levels of `celebahq.h5` are virtual, over `celebahq-00000-of-00012.h5` ... beside it.
 
 HDF5 shows black where a shard is missing or short, looks for it in other folders too, and keeps every one open. So the
-gate demands all of them, and ours are read by this file, shard by shard; programs of 2017 read them through HDF5.
+validation demands all of them, and ours are read by this file, shard by shard; programs of 2017 read them through HDF5.
 """
 
 import bisect
@@ -98,7 +98,7 @@ def spans_of(path: Path, name: str, item: h5py.Dataset) -> tuple[Span, ...]:
 
 
 def joined_spans(path: Path, file: h5py.File) -> tuple[Span, ...]:
-    """Return the shards of an open file that passed the gate; () where all its bytes are its own."""
+    """Return the shards of an open file that was validated; () where all its bytes are its own."""
     levels = (file[key] for key in file if resolution_of(key) is not None)
     virtual = next((item for item in levels if isinstance(item, h5py.Dataset) and item.is_virtual), None)
     return () if virtual is None else spans_of(path, key_text(virtual.name).lstrip("/"), virtual)
@@ -162,7 +162,7 @@ class Shards:
     """What an open dataset file holds, with its virtual levels read from their shards.
 
     Args:
-        path, file: a file that passed the gate, open; it stays open as long as this is used.
+        path, file: a validated file, open; it stays open as long as this is used.
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:

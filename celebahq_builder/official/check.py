@@ -95,7 +95,7 @@ def image_md5(task: CheckTask) -> str:
         return chw_md5(_dataset(task.where).read(RESOLUTION, [task.row])[0].transpose(1, 2, 0))
     try:
         data = _read(task.where, task.name)
-        image = _from_npy(data) if task.name.lower().endswith(".npy") else _from_picture(data)
+        image = _from_npy(data) if task.name.lower().endswith(".npy") else _from_image(data)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, RuntimeError) as error:
         return f"cannot be read: {error}"
     if image.shape != (RESOLUTION, RESOLUTION, 3):
@@ -158,8 +158,8 @@ def _from_npy(data: bytes) -> np.ndarray:
     return array.transpose(1, 2, 0) if array.shape[0] == 3 else array
 
 
-def _from_picture(data: bytes) -> np.ndarray:
+def _from_image(data: bytes) -> np.ndarray:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None:
-        raise ValueError("no picture")
+        raise ValueError("no image")
     return image[..., ::-1]

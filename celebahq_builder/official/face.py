@@ -159,7 +159,7 @@ def _made_before(task: Task, row: OfficialRow) -> np.ndarray | None:
     face = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     if face is None or chw_md5(face[..., ::-1]) != task.image.final_md5:
         raise RefusedImageError(
-            "another picture in the way", f"{path} holds other pixels than {task.image.name}; move it away"
+            "another image in the way", f"{path} holds other pixels than {task.image.name}; move it away"
         )
     data = _photo(task)
     row.source_sha256 = hashlib.sha256(data).hexdigest()

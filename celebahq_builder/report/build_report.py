@@ -84,7 +84,7 @@ def write_report(
         "columns": page_columns(shown),
         "rows": len(shown),
         "sheets": thumbnails.describe(sheets) if thumbnails is not None else None,
-        "pictures": {row_id(*key): image[0][1] for key, image in images.items() if key not in kept and image},
+        "images": {row_id(*key): image[0][1] for key, image in images.items() if key not in kept and image},
         "photos": _photos_address(config.input, path, rows[0].source if rows else ""),
     } | _to_decide(config, (row.source for row in rows))
     detector = config.detector if config.landmarks is None else None

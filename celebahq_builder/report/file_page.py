@@ -82,7 +82,7 @@ def file_page(dataset: Dataset, rows: list[PageRow], sheets: list[str], **data: 
         "columns": page_columns(rows),
         "rows": len(rows),
         "sheets": thumbnails_of(dataset).describe(sheets),
-        "pictures": {},
+        "images": {},
         "photos": None,
         "exclude": exclude_path(path).name,
         "include": include_path(path).name,

@@ -23,7 +23,7 @@ def licenses(detector: str | None, landmarks_from: str, restore: str) -> Section
         terms += [f"Faces were found by {DETECTORS[detector].name}{placed} {brought}" for brought in terms_of(detector)]
     if restore == "fast-free":
         terms.append(
-            "The faces were restored by networks under the Apache License 2.0, trained only on pictures in the public "
+            "The faces were restored by networks under the Apache License 2.0, trained only on images in the public "
             "domain, CC0 and CC BY; the cards of artifacts-fast-free and superres-fast-free-gan name their authors."
         )
     elif restore != "off":

@@ -91,10 +91,10 @@ def _fetch(place: Place, record: UploadRecord, output: Path, there: dict[str, di
     """Fetch the set that is in the store and not here: its faces need not be made again, and none is overwritten."""
     _log.info(f"{printable(place.url)}: is there, and not in {printable(output.parent)}")
     page = output.with_name(f"{output.stem}-report.html")
-    pictures = files_folder(page)
+    images = files_folder(page)
     tables = [path.name for path in (csv_path(output), parquet_path(output), page) if path.name in there]
-    sheets = place.listing(pictures.name)
-    sheets = {name: info for name, info in sheets.items() if is_sheet(name.removeprefix(f"{pictures.name}/"))}
+    sheets = place.listing(images.name)
+    sheets = {name: info for name, info in sheets.items() if is_sheet(name.removeprefix(f"{images.name}/"))}
     # The dataset comes last: from then on a killed run is gone on with as one that had made all of it.
     fetch_beside(place, output.parent, [*tables, *sheets], there | sheets)
     for name in (*tables, *sheets):

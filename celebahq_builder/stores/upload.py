@@ -27,8 +27,8 @@ _log = logging.getLogger("celebahq.build")
 
 def beside(output: Path, report: Path) -> list[str]:
     """Return the names of what lies beside a dataset, and belongs to it, but its shards."""
-    pictures = files_folder(report)
-    names = [f"{pictures.name}/{path.name}" for path in sorted(pictures.glob("*.webp"))] if pictures.is_dir() else []
+    images = files_folder(report)
+    names = [f"{images.name}/{path.name}" for path in sorted(images.glob("*.webp"))] if images.is_dir() else []
     others = (labels_path(output), parquet_path(output), csv_path(output), report)
     return names + [path.name for path in others if path.exists()]
 
@@ -129,7 +129,7 @@ def _send(place: Place, record: UploadRecord, output: Path, name: str, bar: Prog
 
 
 def _sweep(place: Place, record: UploadRecord, now: set[str], there: dict[str, dict]) -> int:
-    """Remove what was sent and belongs to the set no more: shards, small pictures, labels; return how many."""
+    """Remove what was sent and belongs to the set no more: shards, small images, labels; return how many."""
     old = [name for name in record.noted if name not in now]
     removed = 0
     for name in old:

@@ -76,7 +76,7 @@ def refusal(capsys, *args: object) -> str:
     return lines[0].removeprefix("celebahq-data: ")
 
 
-def picture(seed: int, side: int = 16) -> np.ndarray:
+def noise_image(seed: int, side: int = 16) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
 
 
@@ -105,7 +105,7 @@ def folder(tmp_path) -> Path:
     """Five PNG faces in two folders, and a file that is none."""
     for i, name in enumerate(("a/1.png", "a/2.PNG", "b/1.png", "b/10.png", "b/2.png")):
         (tmp_path / "faces" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "faces" / name).write_bytes(png(picture(i)))
+        (tmp_path / "faces" / name).write_bytes(png(noise_image(i)))
     (tmp_path / "faces" / "notes.txt").write_text("not a face")
     return tmp_path / "faces"
 
@@ -128,7 +128,7 @@ def dataset(tmp_path) -> Path:
                 breadth=0.5,
                 isotropy=0.5,
             )
-            writer.write(pyramid(picture(i)), face)
+            writer.write(pyramid(noise_image(i)), face)
     return path
 
 
@@ -278,9 +278,9 @@ def refusal_fixture():
     return refusal
 
 
-@pytest.fixture(name="picture")
-def picture_fixture():
-    return picture
+@pytest.fixture(name="noise_image")
+def noise_image_fixture():
+    return noise_image
 
 
 @pytest.fixture(name="png")

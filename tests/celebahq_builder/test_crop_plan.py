@@ -76,7 +76,7 @@ def test_a_box_four_pixels_inside_is_not_extended_and_one_closer_is():
     assert plan_crop((300, 300), SQUARE * 200 + 3, 1024).pad == (60, 60, 60, 60)
 
 
-def test_extended_picture_holds_the_box_and_its_border():
+def test_extended_image_holds_the_box_and_its_border():
     plan = plan_crop((300, 200), SQUARE * 250 - 90, 1024)
     width = plan.pad[0] + plan.crop[2] - plan.crop[0] + plan.pad[2]
     height = plan.pad[1] + plan.crop[3] - plan.crop[1] + plan.pad[3]

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter, FaceRecord, chunk_rows, open_dataset
-from celebahq_builder.hdf5_format import gate
+from celebahq_builder.hdf5_format import gate as validation
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -274,9 +274,9 @@ def test_child_that_goes_first_collects_no_garbage_and_this_process_goes_on_coll
     def tell(path, every_text, allow, alone):
         raise DatasetError(f"collects: {gc.isenabled()}")
 
-    monkeypatch.setattr(gate, "_check", tell)
+    monkeypatch.setattr(validation, "_check", tell)
     (tmp_path / "f.h5").write_bytes(b"x")
     assert gc.isenabled()
     with pytest.raises(DatasetError, match="collects: False"):
-        gate.check_file(tmp_path / "f.h5")
+        validation.check_file(tmp_path / "f.h5")
     assert gc.isenabled()

@@ -14,7 +14,7 @@ from celebahq_builder.landmarks import find_faces
 PHOTOS = sorted((Path(__file__).parents[2] / "examples" / "in-the-wild").glob("*.jpg"))
 
 
-def picture(path: Path, side: int = 500) -> np.ndarray:
+def read_photo(path: Path, side: int = 500) -> np.ndarray:
     with Image.open(path) as image:
         small = image.convert("RGB")
         small.thumbnail((side, side))
@@ -29,7 +29,7 @@ def by_dlib(pixels: np.ndarray, least: float = -0.2) -> list[tuple[int, int, int
 
 def crowd() -> np.ndarray:
     """Faces of several sizes side by side."""
-    row = [Image.fromarray(picture(path, side)) for path, side in zip(PHOTOS, (500, 300, 200, 400), strict=False)]
+    row = [Image.fromarray(read_photo(path, side)) for path, side in zip(PHOTOS, (500, 300, 200, 400), strict=False)]
     canvas = Image.new("RGB", (sum(one.width for one in row), max(one.height for one in row)))
     at = 0
     for one in row:
@@ -39,7 +39,7 @@ def crowd() -> np.ndarray:
 
 
 class Recording:
-    """Stands for the detector of one level; notes the width of each picture that it looks at."""
+    """Stands for the detector of one level; notes the width of each image that it looks at."""
 
     def __init__(self, plan) -> None:
         self.plan, self.widths = plan, []
@@ -57,7 +57,7 @@ def test_boxes_and_scores_are_those_of_dlib_s_own_run():
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (77, 300), (131, 90), (200, 190), (1, 1)])
-def test_levels_and_roundings_are_dlib_s_on_pictures_in_which_boxes_reach_beyond_every_edge(shape, monkeypatch):
+def test_levels_and_roundings_are_dlib_s_on_images_in_which_boxes_reach_beyond_every_edge(shape, monkeypatch):
     monkeypatch.setattr(hog_levels, "DECIDED", 99)  # in noise, far below any face, nothing is clear before the end
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     assert list(hog_boxes(pixels, -5.0)) == by_dlib(pixels, -5.0)
@@ -68,7 +68,7 @@ def test_boxes_are_rounded_as_in_dlib_s_run_halves_away_from_0():
 
 
 def test_whoever_wants_the_largest_face_pays_for_no_finer_level_than_two_below_it(monkeypatch):
-    pixels = picture(PHOTOS[0])
+    pixels = read_photo(PHOTOS[0])
     recording = Recording(hog_levels._one_level())
     monkeypatch.setattr(hog_levels, "_one_level", lambda: recording.plan._replace(detector=recording))
     left, _, right, _, _ = next(hog_boxes(pixels, -0.2))
@@ -79,7 +79,7 @@ def test_whoever_wants_the_largest_face_pays_for_no_finer_level_than_two_below_i
 
 
 def test_the_largest_face_of_a_photo_is_found_without_the_finest_level(monkeypatch):
-    pixels = picture(PHOTOS[0])
+    pixels = read_photo(PHOTOS[0])
     recording = Recording(hog_levels._one_level())
     monkeypatch.setattr(hog_levels, "_one_level", lambda: recording.plan._replace(detector=recording))
     (found,) = find_faces(pixels, "largest")
@@ -90,7 +90,7 @@ def test_the_largest_face_of_a_photo_is_found_without_the_finest_level(monkeypat
 
 
 def test_a_dlib_that_saves_its_detector_in_another_form_looks_at_all_levels_at_once(monkeypatch):
-    pixels = picture(PHOTOS[0])
+    pixels = read_photo(PHOTOS[0])
     expected = list(hog_boxes(pixels, -0.2))
     monkeypatch.setattr(hog_levels, "_EXPECTED", {0: 3})
     hog_levels._one_level.cache_clear()

@@ -49,7 +49,7 @@ def test_every_example_has_a_face_where_plain_dlib_sees_it(name):
 
 
 def test_points_lie_where_celeba_aligned_them(real_data):
-    # The aligned pictures have their eyes at (69, 111) and (108, 111), by people's landmarks. Some are profiles.
+    # The aligned images have their eyes at (69, 111) and (108, 111), by people's landmarks. Some are profiles.
     paths = sorted((real_data / "celeba_aligned").glob("*.jpg"))[::10]
     found = []
     for path in paths:

@@ -1,4 +1,4 @@
-"""Marks of one sharp face of examples/, worsened by known amounts; the measures under them on made pictures."""
+"""Marks of one sharp face of examples/, worsened by known amounts; the measures under them on made images."""
 
 import io
 import sys

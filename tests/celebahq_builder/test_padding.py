@@ -31,21 +31,21 @@ def test_extension_looks_like_the_full_size_computation(real_data, plain, blur_p
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 3), (9, 7), (55, 43)])
-def test_a_picture_smaller_than_its_padding_is_mirrored_again_and_again(plain, size):
-    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+def test_an_image_smaller_than_its_padding_is_mirrored_again_and_again(plain, size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     ours, expected = (
-        extend(picture, (50, 61, 47, 90), 3.3),
-        plain.straightforward_extend(picture, (50, 61, 47, 90), 3.3),
+        extend(image, (50, 61, 47, 90), 3.3),
+        plain.straightforward_extend(image, (50, 61, 47, 90), 3.3),
     )
     assert ours.shape == expected.shape
     assert plain.psnr(ours, expected) > 40  # white noise: nothing in a photo is as rough
 
 
-def test_inside_of_the_picture_is_untouched():
-    picture = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
-    extended = extend(picture, (60, 60, 60, 60), 4.0)
+def test_inside_of_the_image_is_untouched():
+    image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    extended = extend(image, (60, 60, 60, 60), 4.0)
     kept = slice(80, 60 + 200 - 20), slice(80, 60 + 300 - 20)  # the blur sets in a third of the padding inside
-    np.testing.assert_array_equal(extended[kept], picture[20:-20, 20:-20])
+    np.testing.assert_array_equal(extended[kept], image[20:-20, 20:-20])
 
 
 def test_seam_is_continuous(real_data):
@@ -59,8 +59,8 @@ def test_seam_is_continuous(real_data):
 
 def test_outer_edge_is_one_colour():
     rows, columns = np.mgrid[:120, :160]
-    picture = np.stack([rows, columns, rows + columns // 2], axis=-1).astype(np.uint8)
-    extended = extend(picture, (40, 40, 40, 40), 4.0)
+    image = np.stack([rows, columns, rows + columns // 2], axis=-1).astype(np.uint8)
+    extended = extend(image, (40, 40, 40, 40), 4.0)
     edges = [extended[0], extended[-1], extended[:, 0], extended[:, -1]]
     assert np.ptp(np.concatenate(edges).astype(int), axis=0).max() <= 3
     assert np.abs(np.median(extended, axis=(0, 1)) - extended[0, 0]).max() <= 4

@@ -13,8 +13,8 @@ from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.photos import decode_photo
 
 
-def picture(width: int = 48, height: int = 32) -> Image.Image:
-    """A smooth picture whose four corners differ: red to the right, green down, blue on the first diagonal."""
+def sample_image(width: int = 48, height: int = 32) -> Image.Image:
+    """A smooth image whose four corners differ: red to the right, green down, blue on the first diagonal."""
     y, x = np.mgrid[0:height, 0:width]
     channels = [255 * x / (width - 1), 255 * y / (height - 1), 255 * (x + y) / (width + height - 2)]
     return Image.fromarray(np.stack(channels, -1).round().astype(np.uint8))
@@ -46,12 +46,12 @@ def refusal(data: bytes, **options) -> UnusablePhotoError:
     ],
 )
 def test_each_format_gives_the_pixels_that_were_written(kind, options, tolerance):
-    decoded = decode_photo(encoded(picture(), kind, **options))
+    decoded = decode_photo(encoded(sample_image(), kind, **options))
     assert decoded.dtype == np.uint8 and decoded.shape == (32, 48, 3) and decoded.flags.c_contiguous
-    assert np.abs(decoded.astype(int) - np.asarray(picture())).max() <= tolerance
+    assert np.abs(decoded.astype(int) - np.asarray(sample_image())).max() <= tolerance
 
 
-# How a camera held in each of the eight ways would have stored the upright picture.
+# How a camera held in each of the eight ways would have stored the upright image.
 STORED = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -69,22 +69,22 @@ STORED = {
 def test_exif_orientation_is_applied_once(kind, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](np.asarray(picture()))))
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](np.asarray(sample_image()))))
     options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 95, "subsampling": 0}}.get(kind, {})
     decoded = decode_photo(encoded(stored, kind, exif=exif.tobytes(), **options))
-    np.testing.assert_allclose(decoded, np.asarray(picture()), atol=6 if kind == "JPEG" else 0)
+    np.testing.assert_allclose(decoded, np.asarray(sample_image()), atol=6 if kind == "JPEG" else 0)
 
 
 def test_broken_exif_is_ignored():
-    data = encoded(picture(), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")
-    np.testing.assert_array_equal(decode_photo(data), np.asarray(picture()))
+    data = encoded(sample_image(), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff garbage")
+    np.testing.assert_array_equal(decode_photo(data), np.asarray(sample_image()))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG"])
 def test_grey_becomes_three_equal_channels(kind):
-    decoded = decode_photo(encoded(picture().convert("L"), kind, **({"quality": 100} if kind == "JPEG" else {})))
+    decoded = decode_photo(encoded(sample_image().convert("L"), kind, **({"quality": 100} if kind == "JPEG" else {})))
     assert (decoded == decoded[..., :1]).all()
-    assert np.abs(decoded[..., 0].astype(int) - np.asarray(picture().convert("L"))).max() <= 2
+    assert np.abs(decoded[..., 0].astype(int) - np.asarray(sample_image().convert("L"))).max() <= 2
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP"])
@@ -148,16 +148,18 @@ def test_floating_point_pixels_have_no_known_white_and_are_refused(values):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
-def test_of_several_pictures_the_first_is_taken(kind):
+def test_of_several_images_the_first_is_taken(kind):
     options = {"lossless": True} if kind == "WEBP" else {}
-    other = Image.new("RGB", picture().size, "white")
-    data = encoded(picture(), kind, save_all=True, append_images=[other], **options)
-    np.testing.assert_array_equal(decode_photo(data), np.asarray(picture()))
+    other = Image.new("RGB", sample_image().size, "white")
+    data = encoded(sample_image(), kind, save_all=True, append_images=[other], **options)
+    np.testing.assert_array_equal(decode_photo(data), np.asarray(sample_image()))
 
 
-def test_telephone_jpeg_with_a_second_picture_is_decoded():
-    data = encoded(picture(), "MPO", save_all=True, append_images=[Image.new("RGB", (9, 9))], quality=95, subsampling=0)
-    assert np.abs(decode_photo(data).astype(int) - np.asarray(picture())).max() <= 6
+def test_telephone_jpeg_with_a_second_image_is_decoded():
+    data = encoded(
+        sample_image(), "MPO", save_all=True, append_images=[Image.new("RGB", (9, 9))], quality=95, subsampling=0
+    )
+    assert np.abs(decode_photo(data).astype(int) - np.asarray(sample_image())).max() <= 6
 
 
 def test_unusable_files_are_refused_with_a_reason():
@@ -179,14 +181,14 @@ def test_truncated_file_is_refused(kind, part):
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}])
 def test_jpeg_whose_end_is_zeros_is_refused(options):
-    data = encoded(picture(200, 200), "JPEG", **options)
-    half = data[: len(data) // 2] + bytes(10 * len(data))  # enough for the decoder to fill the picture with
+    data = encoded(sample_image(200, 200), "JPEG", **options)
+    half = data[: len(data) // 2] + bytes(10 * len(data))  # enough for the decoder to fill the image with
     assert refusal(half).reason == "truncated or corrupt file"
-    decode_photo(data + bytes(512))  # padding behind a whole picture is harmless
+    decode_photo(data + bytes(512))  # padding behind a whole image is harmless
 
 
 def test_png_with_a_flipped_bit_is_refused():
-    data = bytearray(encoded(picture(), "PNG"))
+    data = bytearray(encoded(sample_image(), "PNG"))
     data[data.index(b"IDAT") + 20] ^= 1
     assert refusal(bytes(data)).reason == "truncated or corrupt file"
 
@@ -197,7 +199,7 @@ def test_decompression_bomb_is_refused_by_its_header():
     refused = refusal(bytes(data))
     assert refused.reason == "too many pixels"
     assert refused.detail == "60000x50000 px are 3000 megapixels, at most 200 are expected"
-    assert refusal(encoded(picture(), "PNG"), max_megapixels=0.001).reason == "too many pixels"
+    assert refusal(encoded(sample_image(), "PNG"), max_megapixels=0.001).reason == "too many pixels"
 
 
 def test_largest_input_of_the_paper_is_not_too_large():
@@ -206,7 +208,7 @@ def test_largest_input_of_the_paper_is_not_too_large():
 
 
 def test_nothing_of_pillow_reaches_the_terminal():
-    # Each of these makes a bare Pillow warn: a picture of 99 megapixels, an EXIF block cut short, a wild TIFF offset.
+    # Each of these makes a bare Pillow warn: an image of 99 megapixels, an EXIF block cut short, a wild TIFF offset.
     program = """
 import io, struct, sys, threading
 from PIL import Image

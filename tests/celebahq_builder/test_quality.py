@@ -1,4 +1,4 @@
-"""The quality score: ranks as the authors did, and worse pictures of the same face score less."""
+"""The quality score: ranks as the authors did, and worse images of the same face score less."""
 
 import csv
 import io

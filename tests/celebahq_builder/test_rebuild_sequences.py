@@ -1,4 +1,4 @@
-"""Real photographs and dlib: builds that change and are killed end as one from scratch; the drill notices if not."""
+"""Real photographs and dlib: builds that change and are killed end as one from scratch; the comparison would notice."""
 
 import argparse
 import importlib.util
@@ -7,13 +7,13 @@ from pathlib import Path
 import h5py
 import pytest
 
-DRILL = Path(__file__).resolve().parents[2] / "benchmarks" / "rebuild_sequences.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "rebuild_sequences.py"
 OPTIONS = argparse.Namespace(steps=4, photos=8, resolution=32, seconds=6.0, keep=None, verbose=False)
 
 
 @pytest.fixture
-def drill():
-    spec = importlib.util.spec_from_file_location("rebuild_sequences", DRILL)
+def sequences():
+    spec = importlib.util.spec_from_file_location("rebuild_sequences", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -21,13 +21,13 @@ def drill():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [101, 102])
-def test_killed_builds_of_real_photographs_that_change_equal_one_from_scratch(drill, real_data, seed, capsys):
-    unequal, kills = drill.run_sequence(drill.small_photographs(real_data / "in_the_wild"), seed, OPTIONS)
+def test_killed_builds_of_real_photographs_that_change_equal_one_from_scratch(sequences, real_data, seed, capsys):
+    unequal, kills = sequences.run_sequence(sequences.small_photographs(real_data / "in_the_wild"), seed, OPTIONS)
     assert unequal == [], capsys.readouterr().out
     assert kills > 0
 
 
-def test_drill_sees_a_level_an_attribute_a_table_and_the_page(drill, tmp_path):
+def test_the_comparison_sees_a_level_an_attribute_a_table_and_the_page(sequences, tmp_path):
     for name in ("one", "other"):
         folder = tmp_path / name
         folder.mkdir()
@@ -37,6 +37,6 @@ def test_drill_sees_a_level_an_attribute_a_table_and_the_page(drill, tmp_path):
             file.attrs["config"] = name
         (folder / "f.h5.rows.csv").write_text(name)
         (folder / "report.html").write_text(f"the same\n<pre>{folder / 'f.h5'} --workers {len(name)}\n{name}\n")
-    one, other = (drill.contents(tmp_path / name / "f.h5") for name in ("one", "other"))
+    one, other = (sequences.contents(tmp_path / name / "f.h5") for name in ("one", "other"))
     unequal = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
     assert unequal == {"f.h5: rows/score", "f.h5: attribute config", "f.h5.rows.csv", "report.html: line 2"}

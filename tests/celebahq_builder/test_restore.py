@@ -63,7 +63,7 @@ def test_result_depends_neither_on_tiles_nor_on_batch(original, name):
     def run(tile, margin, batch, rounded):
         dtype = np.uint8 if rounded else np.float32
         return run_tiled(
-            lambda pictures: forward(network, pictures, rounded),
+            lambda images: forward(network, images, rounded),
             photo, scale=scale, tile=tile, margin=margin, batch=batch, dtype=dtype,
         )  # fmt: skip
 

@@ -14,7 +14,7 @@ from celebahq_builder.restore import remove_artifacts
 from celebahq_builder.restore_face import restore_face
 
 ASTRONAUT = Path(__file__).resolve().parents[2] / "examples" / "in-the-wild" / "astronaut.png"
-# By eye, on the picture.
+# By eye, on the image.
 LANDMARKS = np.array([[204.0, 108.0], [247.0, 107.0], [224.0, 130.0], [208.0, 150.0], [245.0, 149.0]])
 
 
@@ -64,7 +64,7 @@ def test_face_of_nearly_as_many_pixels_as_the_crop_is_interpolated(photo):
     lanczos = np.asarray(Image.fromarray(done.clean).resize((4 * 512, 4 * 512), Image.Resampling.LANCZOS))
     wanted = align_face(lanczos, (LANDMARKS + 0.5) * 4 - 0.5, 256)
     assert np.abs(face.astype(int) - wanted).mean() < 0.5  # Pillow's has three lobes, OpenCV's four
-    fine = [cv2.Laplacian(picture.astype(np.float32), cv2.CV_32F).var() for picture in (face, plain)]
+    fine = [cv2.Laplacian(image.astype(np.float32), cv2.CV_32F).var() for image in (face, plain)]
     assert fine[0] > 1.3 * fine[1]
 
 

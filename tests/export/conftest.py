@@ -34,7 +34,7 @@ def refusal(capsys, *args) -> str:
     return message.removeprefix("python -m export: ").strip()
 
 
-def picture(path) -> np.ndarray:
+def read_image(path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image).astype(int)
 
@@ -80,6 +80,6 @@ def refusal_fixture():
     return refusal
 
 
-@pytest.fixture(name="picture", scope="session")
-def picture_fixture():
-    return picture
+@pytest.fixture(name="read_image", scope="session")
+def read_image_fixture():
+    return read_image

@@ -57,7 +57,7 @@ def test_wrong_grids_are_refused(text):
 
 
 def test_a_conditional_model_generates_the_class_that_is_asked_for(
-    save_model, tmp_path, capsys, images, refusal, picture
+    save_model, tmp_path, capsys, images, refusal, read_image
 ):
     from export.onnx_export.to_onnx import export_onnx
 
@@ -66,15 +66,15 @@ def test_a_conditional_model_generates_the_class_that_is_asked_for(
     for label in (0, 2):
         for kind, source in (("torch", folder), ("onnx", path)):
             images("--model", source, "--seeds", "5", "--label", label, "--output", tmp_path / f"{kind}{label}.png")
-        found = picture(tmp_path / f"onnx{label}.png")
+        found = read_image(tmp_path / f"onnx{label}.png")
         assert found.shape == (16, 16)
-        assert np.abs(found - picture(tmp_path / f"torch{label}.png")).max() <= 1
-    assert np.abs(picture(tmp_path / "onnx0.png") - picture(tmp_path / "onnx2.png")).max() > 1
+        assert np.abs(found - read_image(tmp_path / f"torch{label}.png")).max() <= 1
+    assert np.abs(read_image(tmp_path / "onnx0.png") - read_image(tmp_path / "onnx2.png")).max() > 1
     assert refusal(capsys, "--model", path).startswith("--label: got none, expected a class from 0 to 2 or 3 numbers")
     assert refusal(capsys, "--model", folder, "--label", 3).startswith("--label: got '3', expected a class from 0 to 2")
 
 
-def test_between_seeds_lie_faces_of_the_great_circle(onnx_file, tmp_path, images, picture):
+def test_between_seeds_lie_faces_of_the_great_circle(onnx_file, tmp_path, images, read_image):
     images("--model", onnx_file, "--seeds", "3,8,5", "--interpolate", 1, "--output", tmp_path, "--device", "cpu")
     names = ["seed0003.png", "seed0003-0008-1of2.png", "seed0008.png", "seed0008-0005-1of2.png", "seed0005.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
@@ -83,14 +83,14 @@ def test_between_seeds_lie_faces_of_the_great_circle(onnx_file, tmp_path, images
     middle = load_onnx(onnx_file, "cpu").uint8_images((a + b)[None])[
         0
     ]  # the network normalizes: only the direction counts
-    assert np.abs(picture(tmp_path / names[1]) - middle).max() <= 1
+    assert np.abs(read_image(tmp_path / names[1]) - middle).max() <= 1
     images("--model", onnx_file, "--seeds", "8", "--output", tmp_path / "alone", "--device", "cpu")
-    np.testing.assert_array_equal(picture(tmp_path / "alone" / "seed0008.png"), picture(tmp_path / names[2]))
+    np.testing.assert_array_equal(read_image(tmp_path / "alone" / "seed0008.png"), read_image(tmp_path / names[2]))
 
 
 @pytest.mark.parametrize(("suffix", "kind"), [("jpg", "JPEG"), ("webp", "WEBP")])
 def test_a_suffix_names_the_format_and_a_second_run_knows_its_images(
-    onnx_file, tmp_path, capsys, images, refusal, picture, suffix, kind
+    onnx_file, tmp_path, capsys, images, refusal, read_image, suffix, kind
 ):
     one, folder = tmp_path / f"faces.{suffix}", tmp_path / "folder"
     same = ["--model", onnx_file, "--seeds", "0-3", "--device", "cpu"]
@@ -101,7 +101,7 @@ def test_a_suffix_names_the_format_and_a_second_run_knows_its_images(
     assert capsys.readouterr().out.count("nothing to generate, 4 already there") == 1 + 1
     with Image.open(one) as image:
         assert image.format == kind
-    pairs = [path.ravel() for path in (picture(one), picture(tmp_path / "faces.png"))]
+    pairs = [path.ravel() for path in (read_image(one), read_image(tmp_path / "faces.png"))]
     assert np.corrcoef(*pairs)[0, 1] > 0.8  # of noise, the colors of which are stored at half the resolution
     assert sorted(path.name for path in folder.iterdir()) == [f"seed000{i}.{suffix}" for i in range(4)]
     other = ["--model", onnx_file, "--seeds", "4-7", "--device", "cpu"]
@@ -130,21 +130,21 @@ def test_what_cannot_be_written_is_refused_before_anything_is_generated(
     assert message.endswith("expected a folder, or a .png, .jpg or .webp")
 
 
-def test_a_hundred_seeds_fill_ten_rows(onnx_file, tmp_path, images, picture):
+def test_a_hundred_seeds_fill_ten_rows(onnx_file, tmp_path, images, read_image):
     images(
         "--model", onnx_file, "--grid", "10x10", "--seeds", "0-99", "--output", tmp_path / "g.png", "--device", "cpu"
     )
     images("--model", onnx_file, "--seeds", "47", "--output", tmp_path / "47.png", "--device", "cpu")
-    found = picture(tmp_path / "g.png")
+    found = read_image(tmp_path / "g.png")
     assert found.shape == (160, 160, 3)
-    assert np.abs(found[64:80, 112:128] - picture(tmp_path / "47.png")).max() <= 1
+    assert np.abs(found[64:80, 112:128] - read_image(tmp_path / "47.png")).max() <= 1
 
 
 # The files.
 
 
 def test_the_same_command_again_generates_only_what_is_missing(
-    model, onnx_file, tmp_path, capsys, images, refusal, picture
+    model, onnx_file, tmp_path, capsys, images, refusal, read_image
 ):
     images("--model", onnx_file, "--seeds", "0-3", "--output", tmp_path)
     (tmp_path / "seed0002.png").unlink()
@@ -155,7 +155,7 @@ def test_the_same_command_again_generates_only_what_is_missing(
     images("--model", model, "--seeds", "0-3", "--output", tmp_path, "--device", "cpu")  # the same weights
     assert "1 image of 16x16 generated, 3 already there" in capsys.readouterr().out
     assert (tmp_path / "seed0000.png").stat().st_mtime_ns == before
-    assert np.abs(picture(tmp_path / "seed0002.png")).any()
+    assert np.abs(read_image(tmp_path / "seed0002.png")).any()
     truncated.write_bytes(whole[:-40])
     message = refusal(capsys, "--model", onnx_file, "--seeds", "0-3", "--output", tmp_path)
     assert message.startswith(f"{truncated}: got another image there already")
@@ -216,7 +216,7 @@ def test_a_folder_may_have_a_dot_in_its_name_or_be_there_already(onnx_file, tmp_
 
 
 def test_a_foreign_onnx_of_a_generator_is_known_by_its_own_hash(onnx_file, tmp_path, images):
-    """Without our metadata a picture still says which file generated it."""
+    """Without our metadata an image still says which file generated it."""
     stripped = onnx.load(onnx_file)
     del stripped.metadata_props[:]
     path = tmp_path / "foreign.onnx"

@@ -38,7 +38,9 @@ def test_a_label_that_the_model_does_not_take_is_refused_with_what_it_takes(text
         parse_label(text, 0)
 
 
-def test_a_label_by_number_name_and_vector_is_the_same_image_by_both_generators(save_model, tmp_path, images, picture):
+def test_a_label_by_number_name_and_vector_is_the_same_image_by_both_generators(
+    save_model, tmp_path, images, read_image
+):
     folder = save_model(tmp_path / "model", label_size=2)
     config = json.loads((folder / "config.json").read_text()) | {"label_names": ["Male", "Smiling"]}
     (folder / "config.json").write_text(json.dumps(config))
@@ -48,9 +50,9 @@ def test_a_label_by_number_name_and_vector_is_the_same_image_by_both_generators(
         for label in (("--label", "1"), ("--label", "Smiling"), ("--label", "0,1"), ("--label=0.0,1.0",)):
             images("--model", model, "--seeds", "5", *label, "--output", tmp_path / "a.png")  # the same: left alone
         images("--model", model, "--seeds", "5", "--label", "-1,0.5", "--output", tmp_path / "b.png")
-        assert np.abs(picture(tmp_path / "a.png") - picture(tmp_path / "b.png")).max() > 1
+        assert np.abs(read_image(tmp_path / "a.png") - read_image(tmp_path / "b.png")).max() > 1
         with Image.open(tmp_path / "b.png") as image:
             assert image.text["label"] == "-1,0.5"
     command = [sys.executable, sample.__file__, "--model", file, "--seeds", "5", "--output", tmp_path / "c.png"]
     subprocess.run([*command, "--label=-1,0.5"], check=True, capture_output=True)
-    assert np.array_equal(picture(tmp_path / "b.png"), picture(tmp_path / "c.png"))
+    assert np.array_equal(read_image(tmp_path / "b.png"), read_image(tmp_path / "c.png"))

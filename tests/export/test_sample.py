@@ -77,24 +77,24 @@ def test_images_span_minus_one_to_one_and_are_clipped():
 # The two engines.
 
 
-def test_onnx_and_model_folder_generate_the_same_faces(model, onnx_file, tmp_path, images, picture):
+def test_onnx_and_model_folder_generate_the_same_faces(model, onnx_file, tmp_path, images, read_image):
     images("--model", model, "--output", tmp_path / "torch.png", "--device", "cpu", "--batch", 3)
     images("--model", onnx_file, "--output", tmp_path / "onnx.png", "--device", "cpu", "--batch", 16)
-    a, b = picture(tmp_path / "torch.png"), picture(tmp_path / "onnx.png")
+    a, b = read_image(tmp_path / "torch.png"), read_image(tmp_path / "onnx.png")
     assert a.shape == b.shape == (64, 64, 3)
     assert np.abs(a - b).max() <= 1 and a.std() > 10
 
 
-def test_an_image_is_the_face_of_its_seed(model, onnx_file, tmp_path, images, picture):
+def test_an_image_is_the_face_of_its_seed(model, onnx_file, tmp_path, images, read_image):
     images("--model", onnx_file, "--seeds", "3,40", "--output", tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["seed0003.png", "seed0040.png"]
     z = np.random.RandomState(40).randn(1, 32).astype(np.float32)
     face = zoo.load(model)(torch.from_numpy(z))[0].permute(1, 2, 0).numpy()
     expected = np.clip(np.rint(127.5 * face + 127.5), 0, 255)
-    assert np.abs(picture(tmp_path / "seed0040.png") - expected).max() <= 1
+    assert np.abs(read_image(tmp_path / "seed0040.png") - expected).max() <= 1
 
 
-def test_an_onnx_file_is_generated_where_torch_cannot_be_imported(model, onnx_file, tmp_path, images, picture):
+def test_an_onnx_file_is_generated_where_torch_cannot_be_imported(model, onnx_file, tmp_path, images, read_image):
     args = ["images", "--model", onnx_file, "--seeds", "0-5", "--grid", "3x2", "--output", tmp_path / "grid.png"]
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_TORCH, *map(str, args)], cwd=ROOT, capture_output=True, text=True, check=False
@@ -103,8 +103,8 @@ def test_an_onnx_file_is_generated_where_torch_cannot_be_imported(model, onnx_fi
     assert "6 images of 16x16 generated, onnxruntime CPUExecutionProvider" in done.stdout
     assert "images/s" in done.stdout
     images("--model", model, "--seeds", "0-5", "--grid", "3x2", "--output", tmp_path / "torch.png", "--device", "cpu")
-    assert picture(tmp_path / "grid.png").shape == (32, 48, 3)
-    assert np.abs(picture(tmp_path / "grid.png") - picture(tmp_path / "torch.png")).max() <= 1
+    assert read_image(tmp_path / "grid.png").shape == (32, 48, 3)
+    assert np.abs(read_image(tmp_path / "grid.png") - read_image(tmp_path / "torch.png")).max() <= 1
 
 
 def test_a_model_folder_is_not_generated_where_torch_cannot_be_imported(model, tmp_path):
@@ -172,7 +172,7 @@ def test_a_cpu_that_stands_in_for_a_gpu_is_named_in_one_sentence_where_there_is_
 # One file that goes along.
 
 
-def test_sample_py_works_alone_beside_its_model(onnx_file, tmp_path, images, picture, monkeypatch, capsys):
+def test_sample_py_works_alone_beside_its_model(onnx_file, tmp_path, images, read_image, monkeypatch, capsys):
     """Copied into an empty folder, with neither this package, nor torch, nor Pillow to be had."""
     alone = tmp_path / "alone"
     alone.mkdir()
@@ -186,7 +186,7 @@ def test_sample_py_works_alone_beside_its_model(onnx_file, tmp_path, images, pic
     assert done.stdout.startswith("grid.png: 6 images, onnxruntime CPUExecutionProvider, ")
     images("--model", onnx_file, "--seeds", "0-5", "--output", tmp_path / "ours.png", "--device", "cpu")
     capsys.readouterr()
-    np.testing.assert_array_equal(picture(alone / "grid.png"), picture(tmp_path / "ours.png"))
+    np.testing.assert_array_equal(read_image(alone / "grid.png"), read_image(tmp_path / "ours.png"))
     wrongly = [
         (["--seeds", "5-1"], "--seeds: got 5-1, expected 1-5"),
         (["--output", "a/b.png"], "--output: got a/b.png, expected the name of a .png in a folder that is there"),
@@ -200,10 +200,10 @@ def test_sample_py_works_alone_beside_its_model(onnx_file, tmp_path, images, pic
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_png_holds_every_bit(tmp_path, picture, channels):
+def test_a_png_holds_every_bit(tmp_path, read_image, channels):
     noise = np.random.RandomState(0).randint(256, size=(5, 7, channels), dtype=np.uint8)
     sample.write_png(tmp_path / "noise.png", noise)
-    np.testing.assert_array_equal(picture(tmp_path / "noise.png").reshape(5, 7, channels), noise)
+    np.testing.assert_array_equal(read_image(tmp_path / "noise.png").reshape(5, 7, channels), noise)
 
 
 def test_with_numpy_and_onnxruntime_alone_the_command_names_the_file_to_run_instead(onnx_file, tmp_path):

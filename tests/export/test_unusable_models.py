@@ -22,7 +22,7 @@ def foreign(name: str, kind: int = TensorProto.FLOAT, shape: tuple = ("n", 4)) -
 
 
 def generator_file(size: int = 4, index: int = 0, opset: int = 18, ir_version: int = 8) -> bytes:
-    """An .onnx that shows its latent of `size` numbers as a picture of 2 rows; index: of the one that is the first."""
+    """An .onnx that shows its latent of `size` numbers as an image of 2 rows; index: of the one that is the first."""
     z = helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", size])
     images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 1, 2, size // 2])
     order = helper.make_tensor("order", TensorProto.INT64, [size], [index, *range(1, size)])

@@ -33,7 +33,7 @@ def test_full_disk_and_files_that_are_no_photos_are_one_line(tmp_path):
         noise = np.random.default_rng(i).integers(0, 256, (64, 64, 3), dtype=np.uint8)
         Image.fromarray(noise).save(photos / f"{i}.png")
     cases = {"full": _run_program(tmp_path, "--photos", photos, limit=60_000)}
-    (photos / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8 no image")
     cases["broken"] = _run_program(tmp_path, "--photos", photos)
     (tmp_path / "photos.zip").write_bytes(b"PK no zip")
     cases["zip"] = _run_program(tmp_path, "--photos", tmp_path / "photos.zip")

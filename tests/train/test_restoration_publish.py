@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import tyro
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -98,7 +99,13 @@ def test_document_without_the_marks_is_not_written_over(trained, testsets, tmp_p
     assert document.read_text() == "my thesis"
 
 
-def test_published_folders_hold_weights_figures_and_card(trained, testsets, tmp_path):
+@pytest.mark.parametrize("option", ["--photos", "--picture"])
+def test_photos_of_the_card_are_named_by_their_former_option_too(option):
+    config = tyro.cli(PublishConfig, args=["--weights", "w", "--testsets", "t", option, "p"])
+    assert config.photos == Path("p")
+
+
+def test_published_folders_hold_weights_metrics_and_card(trained, testsets, tmp_path):
     shelf = tmp_path / "shelf"
     publish(PublishConfig(weights=trained, testsets=testsets, output=shelf, data="12 photographs of ours (CC0)"))
     assert sorted(find_weights(shelf)) == ["artifacts-fast", "superres-fast-gan"]
@@ -137,7 +144,7 @@ def test_published_folders_hold_weights_figures_and_card(trained, testsets, tmp_
 
 
 def test_a_variant_stands_behind_the_size_and_its_card_is_free_of_the_others_limits(trained, testsets, tmp_path):
-    shelf, data = tmp_path / "shelf", "102 pictures in the public domain"
+    shelf, data = tmp_path / "shelf", "102 images in the public domain"
     free = {"variant": "free", "data": data, "weights_license": "Apache-2.0", "commercial": True}
     publish(PublishConfig(weights=trained, testsets=testsets, output=shelf, **free))
     assert sorted(find_weights(shelf)) == ["artifacts-fast-free", "superres-fast-free-gan"]

@@ -98,7 +98,7 @@ def test_reals_fade_like_the_networks():
     torch.testing.assert_close(prepare_reals(reals, None, torch.tensor(1.0)), x)
 
 
-def test_mirror_turns_just_the_pictures_drawn_below_one_half():
+def test_mirror_turns_just_the_images_drawn_below_one_half():
     reals = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
     out = prepare_reals(reals, torch.tensor([0.2, 0.7]).view(2, 1, 1, 1), torch.tensor(1.0))
     x = reals.float() / 127.5 - 1

@@ -46,9 +46,9 @@ def logged():
 def entry_of():
     """A function: sources and a name -> an entry as the catalogue has them."""
 
-    def make(*sources: Source, name: str = "faces-32.drill") -> Entry:
+    def make(*sources: Source, name: str = "faces-32.faulty") -> Entry:
         return Entry(
-            name=name, dataset="faces", resolution=32, origin="drill", family="drill", publisher="us", home="",
+            name=name, dataset="faces", resolution=32, origin="test", family="test", publisher="us", home="",
             license="CC-BY-NC-4.0", data_license="CelebA: non-commercial", non_commercial=True, quality="",
             citation="", architecture=None, sources=sources,
         )  # fmt: skip

@@ -19,7 +19,7 @@ CONFIRM_PAGE = (
 )
 
 
-class DrillServer:
+class FaultyServer:
     """The server's address, and what was asked of it."""
 
     def __init__(self, port: int) -> None:
@@ -41,7 +41,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers by path."""
 
     protocol_version = "HTTP/1.1"
-    drill: DrillServer
+    faulty: FaultyServer
 
     def log_message(self, *arguments: object) -> None:
         """Keep the test's output clean."""
@@ -52,10 +52,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("://")[2].partition("/")[2] if "://" in self.path else self.path[1:]
         name, _, query = path.partition("?")
-        self.drill.requests.append((self.command, f"/{path}", self.headers.get("Range")))
-        first = self.drill.count(f"/{name}") == 1
+        self.faulty.requests.append((self.command, f"/{path}", self.headers.get("Range")))
+        first = self.faulty.count(f"/{name}") == 1
         if name == "truncates":  # three times, each time 100 kB further
-            self.file(cut=100_000 if self.drill.count("/truncates") <= 3 else None)
+            self.file(cut=100_000 if self.faulty.count("/truncates") <= 3 else None)
         elif name == "truncates-for-ever":
             self.file(cut=0, ranges=False)
         elif name == "truncates-without-range":
@@ -81,27 +81,27 @@ class Handler(BaseHTTPRequestHandler):
         elif name == "busy-for-an-hour":
             self.page(503, "later", Retry_After="3600")
         elif name == "wrong":
-            self.file(self.drill.content[::-1])
+            self.file(self.faulty.content[::-1])
         elif name == "endless":  # says no length, and does not end
             self.send_response(200)
             self.end_headers()
             while True:
-                self.wfile.write(self.drill.content)
+                self.wfile.write(self.faulty.content)
         elif name == "larger":
-            self.file(self.drill.content + b"more")
+            self.file(self.faulty.content + b"more")
         elif name in ("good", "confirmed", "busy", "slow"):
             if name == "slow":
                 time.sleep(0.5)
             self.file()
         elif name == "changes":  # another file under the same address from the second request on
             if not first:
-                self.drill.content, self.drill.etag = self.drill.content[::-1], '"2"'
+                self.faulty.content, self.faulty.etag = self.faulty.content[::-1], '"2"'
             self.file(cut=100_000 if first else None)
         elif name == "api/models/org/faces/commits/main":
-            commit = {"id": self.drill.commit, "title": "", "message": "", "date": "2022-04-01T00:00:00.000Z"}
+            commit = {"id": self.faulty.commit, "title": "", "message": "", "date": "2022-04-01T00:00:00.000Z"}
             self.page(200, json.dumps([commit | {"authors": []}]), Content_Type="application/json")
-        elif name == f"org/faces/resolve/{self.drill.commit}/pytorch_model.bin":
-            self.drill.etag = f'"{hashlib.sha256(self.drill.content).hexdigest()}"'
+        elif name == f"org/faces/resolve/{self.faulty.commit}/pytorch_model.bin":
+            self.faulty.etag = f'"{hashlib.sha256(self.faulty.content).hexdigest()}"'
             self.file()
         else:
             self.page(404, "nothing here")
@@ -121,9 +121,9 @@ class Handler(BaseHTTPRequestHandler):
         self, content: bytes | None = None, cut: int | None = None, stall: int | None = None, ranges: bool = True
     ) -> None:
         """Send the file from where the client wants it; after so many bytes the connection breaks (cut) or stalls."""
-        content = self.drill.content if content is None else content
+        content = self.faulty.content if content is None else content
         wanted, start, end = self.headers.get("Range"), 0, len(content)
-        if wanted and ranges and self.headers.get("If-Range", self.drill.etag) == self.drill.etag:
+        if wanted and ranges and self.headers.get("If-Range", self.faulty.etag) == self.faulty.etag:
             first, _, last = wanted.removeprefix("bytes=").partition("-")
             start, end = int(first), min(end, int(last or end) + 1)
             self.send_response(206)
@@ -132,8 +132,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
         self.send_header("Content-Type", "application/octet-stream")
         self.send_header("Content-Length", str(end - start))
-        self.send_header("ETag", self.drill.etag)
-        self.send_header("X-Repo-Commit", self.drill.commit)
+        self.send_header("ETag", self.faulty.etag)
+        self.send_header("X-Repo-Commit", self.faulty.commit)
         self.end_headers()
         if self.command == "HEAD":
             return
@@ -147,17 +147,17 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def drill_server() -> Iterator[DrillServer]:
+def faulty_server() -> Iterator[FaultyServer]:
     """Run the server on a free port of this machine."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    server.handle_error = lambda *_: None  # a client that hangs up is part of the drill
-    drill = DrillServer(server.server_address[1])
-    server.RequestHandlerClass = type("Handler", (Handler,), {"drill": drill})
+    server.handle_error = lambda *_: None  # a client that hangs up is expected
+    faulty = FaultyServer(server.server_address[1])
+    server.RequestHandlerClass = type("Handler", (Handler,), {"faulty": faulty})
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.05), daemon=True)
     thread.start()
     try:
-        yield drill
+        yield faulty
     finally:
         server.shutdown()
         server.server_close()

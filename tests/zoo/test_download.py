@@ -1,4 +1,4 @@
-"""The download drill: against a local server on its bad days, each ends right or says what to do."""
+"""Downloads from a local server on its bad days: each ends right or says what to do."""
 
 import hashlib
 import json
@@ -25,9 +25,9 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture
-def server(drill_server):
-    drill_server.content = CONTENT
-    return drill_server
+def server(faulty_server):
+    faulty_server.content = CONTENT
+    return faulty_server
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def refusal(entry):
             download(entry(*urls, **known), cache, timeout=0.3)
         message = str(error.value)
         assert "\n" not in message
-        assert not (cache / "downloads" / "faces-32.drill" / "faces.pth").exists()
+        assert not (cache / "downloads" / "faces-32.faulty" / "faces.pth").exists()
         return message
 
     return refused
@@ -65,7 +65,7 @@ from zoo.catalog import Entry, Source
 from zoo.download import download
 source = Source(file="faces.pth", layout="ours", url=sys.argv[2], sha256=sys.argv[3])
 empty = dict.fromkeys(["family", "publisher", "home", "license", "data_license", "quality", "citation"], "")
-entry = Entry(name="faces-32.drill", dataset="faces", resolution=32, origin=None, non_commercial=False,
+entry = Entry(name="faces-32.faulty", dataset="faces", resolution=32, origin=None, non_commercial=False,
               architecture=None, sources=(source,), **empty)
 print(download(entry, Path(sys.argv[4])).sha256)
 """
@@ -107,7 +107,7 @@ def test_a_mirror_takes_over_where_the_first_source_fails(server, tmp_path, logg
 
 
 def test_what_a_killed_process_had_is_continued(server, tmp_path, entry):
-    part = tmp_path / "downloads" / "faces-32.drill" / "faces.pth.part"
+    part = tmp_path / "downloads" / "faces-32.faulty" / "faces.pth.part"
     command = [sys.executable, "-c", PROCESS, str(ROOT), f"{server.url}/stalls-far", SHA256, str(tmp_path)]
     process = subprocess.Popen(command)
     deadline = time.monotonic() + 60
@@ -121,7 +121,7 @@ def test_what_a_killed_process_had_is_continued(server, tmp_path, entry):
 
 def test_a_part_that_was_damaged_is_thrown_away_and_the_file_fetched_once_more(server, tmp_path, entry):
     whole = entry(f"{server.url}/good")
-    folder = tmp_path / "downloads" / "faces-32.drill"
+    folder = tmp_path / "downloads" / "faces-32.faulty"
     folder.mkdir(parents=True)
     (folder / "faces.pth.part").write_bytes(b"\0" * 150_000)
     (folder / "faces.pth.part.json").write_text(json.dumps({"address": whole.sources[0].url, "etag": server.etag}))
@@ -157,7 +157,7 @@ def test_refusal_says_why_which_file_is_wanted_and_where_to_put_it(server, tmp_p
     message = refusal(tmp_path, f"{server.url}/{path}")
     assert said in message
     assert (
-        f"expected faces.pth from {server.url}/{path} as {tmp_path / 'downloads' / 'faces-32.drill' / 'faces.pth'}"
+        f"expected faces.pth from {server.url}/{path} as {tmp_path / 'downloads' / 'faces-32.faulty' / 'faces.pth'}"
         in message
     )
 
@@ -260,14 +260,14 @@ def test_a_disk_that_fills_up_under_way_ends_with_a_sentence_too(server, small_d
 
 def test_a_read_only_cache_is_read_and_never_written(server, small_disk, entry):
     cache, close = small_disk
-    place = cache / "downloads" / "faces-32.drill" / "faces.pth"
+    place = cache / "downloads" / "faces-32.faulty" / "faces.pth"
     place.parent.mkdir(parents=True)
     place.write_bytes(CONTENT[:1000])
     close()
     here = entry(f"{server.url}/good", size=1000)
     assert download(here, cache).path == place
     with pytest.raises(ModelError, match=r"cannot be written \(Read-only file system\), expected --cache or CELEBAHQ"):
-        download(replace(here, name="faces-64.drill"), cache)
+        download(replace(here, name="faces-64.faulty"), cache)
 
 
 def test_threads_of_one_process_wait_for_each_other(server, tmp_path, entry):

@@ -19,7 +19,7 @@ from zoo.folder import ModelError
 from zoo.pull import pull
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = "faces-32.drill"
+NAME = "faces-32.faulty"
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def checkpoint(real_data):
 
 
 @pytest.fixture
-def entry(drill_server, entry_of, checkpoint, monkeypatch, tmp_path):
+def entry(faulty_server, entry_of, checkpoint, monkeypatch, tmp_path):
     """An entry of the catalogue whose file the local server has, and of which eight digits of the hash are known."""
-    drill_server.content = checkpoint.read_bytes()
+    faulty_server.content = checkpoint.read_bytes()
     source = Source(
-        file="faces.pth", layout="gan_zoo", url=f"{drill_server.url}/good", sha256_prefix=sha256_of(checkpoint)[:8]
+        file="faces.pth", layout="gan_zoo", url=f"{faulty_server.url}/good", sha256_prefix=sha256_of(checkpoint)[:8]
     )
     made = entry_of(source)
     catalog = Catalog(entries={NAME: made}, layouts=read_catalog().layouts)
@@ -62,38 +62,38 @@ def test_what_was_pulled_says_what_it_is_and_may_be_used_for(entry, checkpoint, 
     assert config["catalog"] == {"name": NAME, "recognised_by": "download"}
 
 
-def test_license_is_stated_once_and_nothing_is_downloaded_again(entry, drill_server, logged, capsys):
+def test_license_is_stated_once_and_nothing_is_downloaded_again(entry, faulty_server, logged, capsys):
     zoo.model_folder(NAME)
     assert "\n".join(logged).count(f"{NAME}: for non-commercial use only. Weights: CC-BY-NC-4.0.") == 1
-    drill_server.requests.clear()
+    faulty_server.requests.clear()
     logged.clear()
     capsys.readouterr()
     zoo.model_folder(NAME)
-    assert not drill_server.requests and not logged
+    assert not faulty_server.requests and not logged
     assert capsys.readouterr() == ("", "")
 
 
-def test_two_that_want_a_model_at_once_get_one(entry, drill_server, tmp_path):
+def test_two_that_want_a_model_at_once_get_one(entry, faulty_server, tmp_path):
     with ThreadPoolExecutor(2) as threads:
         folders = list(threads.map(pull, [entry, entry]))
     assert folders == [tmp_path / "models" / NAME] * 2
-    assert drill_server.count("/good") == 1
+    assert faulty_server.count("/good") == 1
     assert zoo.load(NAME).config.resolution == 32
     assert not list((tmp_path / "models").glob(".*"))
 
 
-def test_again_converts_once_more_and_downloads_nothing(entry, drill_server, tmp_path):
+def test_again_converts_once_more_and_downloads_nothing(entry, faulty_server, tmp_path):
     folder = zoo.model_folder(NAME)
     (folder / "config.json").write_text("{}")
-    drill_server.requests.clear()
+    faulty_server.requests.clear()
     assert pull(entry, again=True) == folder
     assert zoo.load(folder).config.resolution == 32
-    assert not drill_server.requests
+    assert not faulty_server.requests
 
 
-def test_a_file_that_is_no_checkpoint_leaves_no_model(entry, drill_server, entry_of, tmp_path):
-    drill_server.content = b"\x80\x02no checkpoint at all" * 100
-    wrong = entry_of(Source(file="faces.pth", layout="gan_zoo", url=f"{drill_server.url}/good"))
+def test_a_file_that_is_no_checkpoint_leaves_no_model(entry, faulty_server, entry_of, tmp_path):
+    faulty_server.content = b"\x80\x02no checkpoint at all" * 100
+    wrong = entry_of(Source(file="faces.pth", layout="gan_zoo", url=f"{faulty_server.url}/good"))
     with pytest.raises(ModelError, match=r"faces\.pth"):
         pull(wrong)
     assert not list((tmp_path / "models").glob("*/"))
@@ -143,15 +143,15 @@ with open_client(10) as client:
 
 
 @pytest.fixture
-def from_hub(drill_server, checkpoint, tmp_path):
+def from_hub(faulty_server, checkpoint, tmp_path):
     """A function: revision, further settings -> what a process that asks the local Hub for a file prints."""
-    drill_server.content = checkpoint.read_bytes()
-    drill_server.commit = COMMIT
+    faulty_server.content = checkpoint.read_bytes()
+    faulty_server.commit = COMMIT
 
     def run(revision: str, program: str = FROM_HUB, **settings: str) -> subprocess.CompletedProcess:
         environment = {
             **os.environ,
-            "HF_ENDPOINT": drill_server.url,
+            "HF_ENDPOINT": faulty_server.url,
             "HF_HOME": str(tmp_path),
             "HF_HUB_DISABLE_XET": "1",
         }
@@ -161,17 +161,17 @@ def from_hub(drill_server, checkpoint, tmp_path):
     return run
 
 
-def test_part_of_a_commit_is_enough_and_the_hub_s_own_hash_comes_with_the_file(from_hub, drill_server, checkpoint):
+def test_part_of_a_commit_is_enough_and_the_hub_s_own_hash_comes_with_the_file(from_hub, faulty_server, checkpoint):
     assert from_hub("c4b40d2").stdout.split() == ["True", sha256_of(checkpoint)]
-    drill_server.requests.clear()
+    faulty_server.requests.clear()
     assert from_hub("c4b40d2", HF_HUB_OFFLINE="1").stdout.split() == ["True", sha256_of(checkpoint)]
-    assert not drill_server.requests  # once there, it asks nobody
+    assert not faulty_server.requests  # once there, it asks nobody
 
 
-def test_its_address_is_asked_at_that_commit(from_hub, drill_server):
+def test_its_address_is_asked_at_that_commit(from_hub, faulty_server):
     answer = from_hub("c4b40d2", program=ASK_HUB).stdout
     assert answer == "True a file of 1.6 MB True\n"
-    assert ("GET", f"/org/faces/resolve/{COMMIT}/pytorch_model.bin", "bytes=0-1023") in drill_server.requests
+    assert ("GET", f"/org/faces/resolve/{COMMIT}/pytorch_model.bin", "bytes=0-1023") in faulty_server.requests
     assert from_hub("abcdef1", program=ASK_HUB).stdout == "False no commit abcdef1 any more True\n"
 
 

@@ -37,8 +37,8 @@ def reals(real_data, name) -> tuple[np.ndarray, np.ndarray]:
     """Two times COUNT faces of CelebA, (COUNT, 3, R, R) uint8 each, as large as the model's."""
     with zipfile.ZipFile(real_data / "celeba128-0.zip") as archive:
         names = [name for name in archive.namelist() if name.endswith(".webp")][: 2 * COUNT]
-        pictures = [Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in names]
-    faces = np.stack([np.asarray(picture) for picture in pictures]).transpose(0, 3, 1, 2)
+        images = [Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in names]
+    faces = np.stack([np.asarray(image) for image in images]).transpose(0, 3, 1, 2)
     while faces.shape[-1] > zoo.load(name).config.resolution:
         faces = halved(faces)
     return faces[0::2], faces[1::2]

@@ -4,7 +4,9 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from celebahq.files import sha256_of
 from celebahq.options import check_options
@@ -37,7 +39,7 @@ class PublishConfig:
     variant: str = ""
     """Word behind the size in the names of what is published, such as free: artifacts-fast becomes artifacts-fast-free,
     the same network trained on other photographs."""
-    picture: Path = Path("examples/in-the-wild")
+    photos: Annotated[Path, tyro.conf.arg(aliases=("--picture",))] = Path("examples/in-the-wild")
     """Folder of photographs that may be shown on the card: the first of them is."""
     data: str = (
         "399 photographs of BSDS500, its train and test parts (University of California, Berkeley: for non-commercial "
@@ -112,7 +114,7 @@ def _publish_one(name: str, path: Path, folder: Path, config: PublishConfig, set
     }
     (folder / "metrics.json").write_text(json.dumps({"restoration": entry}, indent=2) + "\n", encoding="utf-8")
     restore = restorer(load_restoration(folder).to(use_device(config.device)))
-    photos = list(read_photos(config.picture).values())[:1]
+    photos = list(read_photos(config.photos).values())[:1]
     save_strip(folder / "samples.jpg", where_needed(restore) if net == "artifacts" else restore, photos, net)
     verdicts = {column: verdict(name, column, value) for column, value in metrics.items()}
     record_check(folder, load_network(folder))

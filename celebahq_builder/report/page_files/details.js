@@ -67,7 +67,7 @@ function photoPane(i, wanted) {
   const address = photoAddress(i);
   const caption = make("figcaption", { textContent: "Photograph" });
   const figure = make("figure", { className: "photo-pane" }, caption);
-  const stored = page.pictures[ids[i]];
+  const stored = page.images[ids[i]];
   const without = (why) => {
     caption.textContent = why;
     if (stored) figure.prepend(make("img", { src: stored, alt: "The photograph, small" }));

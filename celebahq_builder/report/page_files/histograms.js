@@ -32,18 +32,18 @@ function makeHistogram(name, whenChanged) {
   const scale = scaleOf(values);
   if (!scale) return null;
   const bins = Int8Array.from(values, (x) => (Number.isNaN(x) ? -1 : Math.min(BINS - 1, Math.floor(scale.part(x) * BINS))));
-  const picture = svg("svg", { viewBox: `0 0 ${WIDE} ${TALL}`, preserveAspectRatio: "none", "aria-hidden": "true" });
+  const plot = svg("svg", { viewBox: `0 0 ${WIDE} ${TALL}`, preserveAspectRatio: "none", "aria-hidden": "true" });
   const all = svg("path", { class: "all" });
   const shown = svg("path", { class: "shown" });
   const brush = svg("rect", { class: "brush", y: 0, height: TALL, width: 0, x: 0 });
-  picture.append(brush, all, shown);
+  plot.append(brush, all, shown);
   const title = columnName(name);
   const least = make("input", { type: "number", step: "any", placeholder: shortNumber(scale.low), "aria-label": `least ${title}` });
   const most = make("input", { type: "number", step: "any", placeholder: shortNumber(scale.high), "aria-label": `most ${title}` });
   const clear = make("button", { type: "button", className: "quiet", textContent: "any", hidden: true, "aria-label": `any ${title}` });
   const element = make("div", { className: "histogram", role: "group", "aria-label": title, "data-column": name },
     make("div", { className: "histogram-head" }, make("h3", { textContent: title }), clear),
-    picture,
+    plot,
     make("div", { className: "range" }, least, make("span", { textContent: "to" }), most));
 
   const choose = (range) => {
@@ -61,7 +61,7 @@ function makeHistogram(name, whenChanged) {
 
   let from = null;
   const partOf = (event) => {
-    const box = picture.getBoundingClientRect();
+    const box = plot.getBoundingClientRect();
     return Math.max(0, Math.min(1, (event.clientX - box.left) / box.width));
   };
   const drag = (event) => {
@@ -71,16 +71,16 @@ function makeHistogram(name, whenChanged) {
     // Ends that touch the side take everything there.
     choose([a <= 0.002 ? -Infinity : scale.value(a), b >= 0.998 ? Infinity : scale.value(b)]);
   };
-  picture.addEventListener("pointerdown", (event) => {
+  plot.addEventListener("pointerdown", (event) => {
     from = partOf(event);
-    picture.setPointerCapture(event.pointerId);
+    plot.setPointerCapture(event.pointerId);
   });
-  picture.addEventListener("pointermove", drag);
-  picture.addEventListener("pointerup", (event) => {
+  plot.addEventListener("pointermove", drag);
+  plot.addEventListener("pointerup", (event) => {
     if (from !== null && Math.abs(partOf(event) - from) < 0.01) choose(null);
     from = null;
   });
-  picture.addEventListener("pointercancel", () => (from = null));
+  plot.addEventListener("pointercancel", () => (from = null));
 
   const paint = () => {
     const [test, outside] = [passes(`:${name}`), masks.get("status")];

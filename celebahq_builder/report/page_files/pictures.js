@@ -1,4 +1,4 @@
-// Pictures: thumbnails out of sheets, and faces out of their photographs where no thumbnail was stored.
+// Images: thumbnails out of sheets, and faces out of their photographs where no thumbnail was stored.
 
 const SHEETS_KEPT = 48; // decoded at once, so that 30,000 faces need no more memory than a screenful
 const PHOTOS_KEPT = 4;
@@ -101,7 +101,7 @@ function drawFitted(canvas, image, side) {
   context.drawImage(image, 0, 0, w, h);
 }
 
-// Draw whatever picture there is of a row; returns "face", "photo" or "" for none.
+// Draw whatever image there is of a row; returns "face", "photo" or "" for none.
 async function drawRow(canvas, i, wanted) {
   await null; // by then the canvas is where it will be seen
   try {
@@ -109,7 +109,7 @@ async function drawRow(canvas, i, wanted) {
       await drawThumbnail(canvas, i, wanted);
       return "face";
     }
-    const stored = page.pictures[ids[i]];
+    const stored = page.images[ids[i]];
     if (stored && !quadOf(i)) {
       drawFitted(canvas, await decoded(stored), 256);
       return "photo";
@@ -126,7 +126,7 @@ async function drawRow(canvas, i, wanted) {
       return "photo";
     }
   } catch {
-    const stored = page.pictures[ids[i]];
+    const stored = page.images[ids[i]];
     if (stored) {
       drawFitted(canvas, await decoded(stored), 256);
       return "photo";

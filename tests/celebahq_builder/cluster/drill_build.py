@@ -22,7 +22,7 @@ def process_task(task):
     """A face of noise, from the bytes of the photo."""
     began = time.monotonic()
     stamp, data = file_stamp(task.config.input, task.name), (task.config.input / task.name).read_bytes()
-    time.sleep(float(os.environ.get("DRILL_SECONDS", "0")))
+    time.sleep(float(os.environ.get("FAULT_SECONDS", "0")))
     if task.name.startswith("kill"):
         os.kill(os.getpid(), signal.SIGKILL)
     if task.name.startswith("orphan"):
@@ -56,9 +56,9 @@ if __name__ == "__main__":
     from pathlib import Path
 
     sys.path.insert(0, str(Path(__file__).parent))  # where the workers import it from
-    import drill_build
+    import drill_build as faulty_build
 
-    process_photos.process_task = drill_build.process_task
+    process_photos.process_task = faulty_build.process_task
     from celebahq_builder.__main__ import main
 
     main()

@@ -1,6 +1,6 @@
 """celebahq-build on Ray whose restorers take no GPU: the actors of --device cuda, simulated on CPUs.
 
-With --ray it ends with how many requests went into each batch, as JSON on stdout. With DRILL_KILL in the environment
+With --ray it ends with how many requests went into each batch, as JSON on stdout. With FAULT_KILL in the environment
 the restorers' process is killed once, after the first photo.
 """
 
@@ -17,7 +17,7 @@ from celebahq_builder.cluster.restorer import Restorers
 class OnCPUs(ray_pool.RayCluster):
     def __init__(self, address, workers, paths, restorers=None):
         super().__init__(address, workers, paths, Restorers("cpu", 0.0))
-        self.to_kill = "DRILL_KILL" in os.environ
+        self.to_kill = "FAULT_KILL" in os.environ
 
     def count(self, *facts):
         super().count(*facts)

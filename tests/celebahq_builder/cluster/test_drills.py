@@ -45,7 +45,7 @@ def run(namespace):
         environment = os.environ | {"HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
         environment |= {
             "RAY_AUTH_MODE": "disabled",
-            "DRILL_SECONDS": str(seconds_a_photo),
+            "FAULT_SECONDS": str(seconds_a_photo),
             "PYTHONUNBUFFERED": "1",
         } | more
         command, pipe = [*namespace, sys.executable, *map(str, words)], subprocess.PIPE
@@ -92,9 +92,9 @@ def test_worker_node_and_build_may_be_killed_and_the_file_is_the_same(run, tmp_p
     output, errors = process.communicate(timeout=400)
     lines = output.strip().splitlines()
     assert process.returncode == 0 and len(lines) == 5, output + errors
-    drills = ("a worker of", "a worker that had not told: ", "a node", "the build on", "the build with")
+    losses = ("a worker of", "a worker that had not told: ", "a node", "the build on", "the build with")
     assert "with its file written" in lines[1]
-    for line, what in zip(lines, drills, strict=True):
+    for line, what in zip(lines, losses, strict=True):
         assert line.startswith(f"killed {what}") and line.endswith("datasets that differ: none")
         assert "ended well" in line
 
@@ -165,7 +165,7 @@ def test_photos_restored_by_actors_give_the_file_of_one_process_also_when_one_di
     for program, more, output, environment in (
         (["-m", "celebahq_builder"], ("--workers", 1), local, {}),
         (*on_ray, ray, {}),
-        (*on_ray, killed, {"DRILL_KILL": "1"}),
+        (*on_ray, killed, {"FAULT_KILL": "1"}),
     ):
         process = run([*program, *words, "--dedupe", "off", "--output", output, *more], **environment)
         told[output], errors = process.communicate(timeout=300)

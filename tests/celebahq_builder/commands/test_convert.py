@@ -99,7 +99,7 @@ def test_lmdb_is_read_as_lsun_is_with_nothing_but_lmdb_and_pillow(tmp_path, imag
     assert [key for key, _ in pairs] == sorted(key for key, _ in pairs)  # the order of the cursor is that of the rows
     with open_dataset(source) as dataset:
         rows = dataset.read(16, range(7)).transpose(0, 2, 3, 1)
-    images = np.stack([np.asarray(picture) for _, picture in pairs])
+    images = np.stack([np.asarray(stored) for _, stored in pairs])
     if image == "jpeg":
         assert np.abs(images.astype(int) - rows).mean() < 12
     else:

@@ -98,9 +98,9 @@ def test_verify_finds_each_kind_of_damage(dataset, capsys, damage, complaint, ru
     assert complaint in capsys.readouterr().out
 
 
-def test_verify_notices_photos_that_changed_or_went(folder, tmp_path, capsys, run, picture, png):
+def test_verify_notices_photos_that_changed_or_went(folder, tmp_path, capsys, run, noise_image, png):
     run("import", folder, "--output", tmp_path / "f.h5")
-    (folder / "a/1.png").write_bytes(png(picture(99)))
+    (folder / "a/1.png").write_bytes(png(noise_image(99)))
     (folder / "b/2.png").unlink()
     assert run("verify", tmp_path / "f.h5", "--photos", folder) == 1
     out = capsys.readouterr().out
@@ -130,20 +130,20 @@ def test_compare_counts_the_rows_that_differ(dataset, tmp_path, capsys, run):
 # preview, extract
 
 
-def test_preview_shows_best_worst_and_others(dataset, tmp_path, capsys, run, refusal, picture):
+def test_preview_shows_best_worst_and_others(dataset, tmp_path, capsys, run, refusal, noise_image):
     options = ("--rows", 1, "--columns", 3, "--cell", 16)
     assert run("preview", dataset, "--output", tmp_path / "grid.png", *options) == 0
     sheet = np.asarray(Image.open(tmp_path / "grid.png"))
     for i in range(3):
-        np.testing.assert_array_equal(sheet[24:40, 16 * i : 16 * i + 16], picture(i))  # best
-        np.testing.assert_array_equal(sheet[104:120, 16 * i : 16 * i + 16], picture(9 + i))  # worst
+        np.testing.assert_array_equal(sheet[24:40, 16 * i : 16 * i + 16], noise_image(i))  # best
+        np.testing.assert_array_equal(sheet[104:120, 16 * i : 16 * i + 16], noise_image(9 + i))  # worst
     message = refusal(capsys, "preview", dataset, "--output", tmp_path / "grid.png")
     assert message.endswith("grid.png: exists already, and is not overwritten")
 
 
-def test_preview_of_a_single_face(tmp_path, run, picture):
+def test_preview_of_a_single_face(tmp_path, run, noise_image):
     with DatasetWriter(tmp_path / "one.h5", 4, 1) as writer:
-        writer.write(pyramid(picture(0, 4)))
+        writer.write(pyramid(noise_image(0, 4)))
     assert run("preview", tmp_path / "one.h5", "--output", tmp_path / "one.png") == 0
 
 
@@ -156,7 +156,7 @@ def test_extracted_images_import_to_the_same_file(dataset, tmp_path, run):
         np.testing.assert_array_equal(a.labels, b.labels)
 
 
-def test_extract_takes_rows_levels_and_names(dataset, tmp_path, run, picture):
+def test_extract_takes_rows_levels_and_names(dataset, tmp_path, run, noise_image):
     options = ("--rows", "10:12,1,11,1", "--resolution", 4, "--names", "source")
     assert run("extract", dataset, "--output", tmp_path / "png", *options) == 0
     expected = {"day 5/p.png": 10, "day 5/p-1.png": 11, "day 0/p-1.png": 1}
@@ -164,7 +164,7 @@ def test_extract_takes_rows_levels_and_names(dataset, tmp_path, run, picture):
     assert found == set(expected)
     for name, row in expected.items():
         image = np.asarray(Image.open(tmp_path / "png" / name))
-        np.testing.assert_array_equal(image, pyramid(picture(row))[4].transpose(1, 2, 0))
+        np.testing.assert_array_equal(image, pyramid(noise_image(row))[4].transpose(1, 2, 0))
 
 
 def test_extract_refuses_in_one_line_and_overwrites_nothing(dataset, tmp_path, capsys, refusal):
@@ -218,7 +218,7 @@ def test_damaged_rows_stop_an_extract_or_become_lines(tmp_path, capsys, run, ref
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here, which is a disk that is always full")
 @pytest.mark.parametrize(("command", "name"), [("extract", "00000.png"), ("preview", "sheet.png")])
-def test_full_disk_is_one_line_that_names_the_picture(dataset, tmp_path, capsys, refusal, command, name):
+def test_full_disk_is_one_line_that_names_the_image(dataset, tmp_path, capsys, refusal, command, name):
     folder = tmp_path / "png"
     folder.mkdir()
     (folder / f"{name}.partial").symlink_to("/dev/full")
@@ -228,10 +228,10 @@ def test_full_disk_is_one_line_that_names_the_picture(dataset, tmp_path, capsys,
     assert [path.name for path in folder.iterdir() if path.name != ".extract.json"] == []
 
 
-def test_extract_never_writes_outside_its_folder(tmp_path, capsys, refusal, picture):
+def test_extract_never_writes_outside_its_folder(tmp_path, capsys, refusal, noise_image):
     path = tmp_path / "evil.h5"
     with DatasetWriter(path, 4, 1) as writer:
-        writer.write(pyramid(picture(0, 4)), FaceRecord("../../escaped.png", "0" * 64, "0" * 64))
+        writer.write(pyramid(noise_image(0, 4)), FaceRecord("../../escaped.png", "0" * 64, "0" * 64))
     message = refusal(capsys, "extract", path, "--output", tmp_path / "a/b", "--names", "source")
     assert "expected a relative name" in message
     assert not list(tmp_path.rglob("escaped*"))

@@ -23,11 +23,11 @@ def test_every_image_has_a_line_with_what_is_known_of_it(dataset, tmp_path, run)
     assert run("extract", dataset, "--output", tmp_path / "x", "--rows", "1,4", "--names", "source") == 0, "goes on"
 
 
-def test_marks_stand_in_the_line(tmp_path, run, picture):
+def test_marks_stand_in_the_line(tmp_path, run, noise_image):
     path = tmp_path / "f.h5"
     with DatasetWriter(path, 16, 2, columns={"marks": np.array(["dark gray", ""], object)}) as writer:
         for i in range(2):
-            writer.write(pyramid(picture(i)))
+            writer.write(pyramid(noise_image(i)))
     assert run("extract", path, "--output", tmp_path / "x") == 0
     assert [line["marks"] for line in lines_of(tmp_path / "x")] == ["dark gray", ""]
     assert run("select", path, "--output", tmp_path / "g.h5", "--where", 'marks has "gray"') == 0
@@ -35,11 +35,11 @@ def test_marks_stand_in_the_line(tmp_path, run, picture):
     assert [line["marks"] for line in lines_of(tmp_path / "y")] == ["dark gray"]
 
 
-def test_class_of_a_row_is_told_by_its_name(tmp_path, run, picture):
+def test_class_of_a_row_is_told_by_its_name(tmp_path, run, noise_image):
     path = tmp_path / "f.h5"
     with DatasetWriter(path, 16, 2, labels=np.eye(2), label_names=["cat", "dog"]) as writer:
         for i in range(2):
-            writer.write(pyramid(picture(i)))
+            writer.write(pyramid(noise_image(i)))
     assert run("extract", path, "--output", tmp_path / "x") == 0
     assert [(line["file_name"], line["label"]) for line in lines_of(tmp_path / "x")] == [
         ("00000.png", "cat"), ("00001.png", "dog"),

@@ -16,25 +16,25 @@ from celebahq_builder.hdf5 import open_dataset
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_import_keeps_pixels_order_and_names(folder, tmp_path, run, picture):
+def test_import_keeps_pixels_order_and_names(folder, tmp_path, run, noise_image):
     assert run("import", folder, "--output", tmp_path / "f.h5") == 0
     with open_dataset(tmp_path / "f.h5") as dataset:
         assert list(dataset.faces["source"]) == ["a/1.png", "a/2.PNG", "b/1.png", "b/10.png", "b/2.png"]
         for i in range(5):
-            np.testing.assert_array_equal(dataset.read(16, [i])[0].transpose(1, 2, 0), picture(i))
+            np.testing.assert_array_equal(dataset.read(16, [i])[0].transpose(1, 2, 0), noise_image(i))
         assert json.loads(dataset.attributes["config"])["sources"] == ["faces"]  # and not where it was made
     assert run("verify", tmp_path / "f.h5", "--photos", folder) == 0
 
 
-def test_import_takes_several_sources_and_archives(folder, tmp_path, run, picture, png):
+def test_import_takes_several_sources_and_archives(folder, tmp_path, run, noise_image, png):
     archive = tmp_path / "more.zip"
     with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("x/z.png", png(picture(7)))
-        file.writestr("x/y.png", png(picture(8)))
+        file.writestr("x/z.png", png(noise_image(7)))
+        file.writestr("x/y.png", png(noise_image(8)))
     assert run("import", folder, archive, "--output", tmp_path / "f.h5") == 0
     with open_dataset(tmp_path / "f.h5") as dataset:
         assert list(dataset.faces["source"][-3:]) == ["faces/b/2.png", "more.zip/x/y.png", "more.zip/x/z.png"]
-        np.testing.assert_array_equal(dataset.read(16, [5])[0].transpose(1, 2, 0), picture(8))
+        np.testing.assert_array_equal(dataset.read(16, [5])[0].transpose(1, 2, 0), noise_image(8))
     assert run("verify", tmp_path / "f.h5", "--photos", tmp_path) == 0
 
 
@@ -75,17 +75,17 @@ def test_crop_and_resize_are_done_only_when_asked(tmp_path, capsys, run, refusal
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("z.png", lambda picture, png: png(picture(0, 32)), "z.png: got 32x32, expected 16x16"),
-        ("z.png", lambda picture, png: png(picture(0)[:, :, 0]), "z.png: got mode L, expected RGB"),
-        ("z.jpg", lambda picture, png: b"no picture", "z.jpg: not a whole image"),
-        ("z.png", lambda picture, png: png(picture(0))[:-200], "z.png: not a whole image"),
-        ("z.png", lambda picture, png: b"", "z.png: not a whole image"),
+        ("z.png", lambda noise_image, png: png(noise_image(0, 32)), "z.png: got 32x32, expected 16x16"),
+        ("z.png", lambda noise_image, png: png(noise_image(0)[:, :, 0]), "z.png: got mode L, expected RGB"),
+        ("z.jpg", lambda noise_image, png: b"no image", "z.jpg: not a whole image"),
+        ("z.png", lambda noise_image, png: png(noise_image(0))[:-200], "z.png: not a whole image"),
+        ("z.png", lambda noise_image, png: b"", "z.png: not a whole image"),
     ],
 )
 def test_an_image_that_does_not_fit_stops_the_import_until_it_is_mended(
-    folder, tmp_path, capsys, name, data, message, refusal, run, picture, png
+    folder, tmp_path, capsys, name, data, message, refusal, run, noise_image, png
 ):
-    (folder / name).write_bytes(data(picture, png))
+    (folder / name).write_bytes(data(noise_image, png))
     line = refusal(capsys, "import", folder, "--output", tmp_path / "f.h5")
     assert message in line and line.endswith("--bad skip goes on without such images")
     assert not (tmp_path / "f.h5").exists()
@@ -95,14 +95,14 @@ def test_an_image_that_does_not_fit_stops_the_import_until_it_is_mended(
 
 
 def test_a_first_image_that_does_not_fit_leaves_nothing(folder, tmp_path, capsys, refusal):
-    (folder / "a/0.png").write_bytes(b"no picture")
+    (folder / "a/0.png").write_bytes(b"no image")
     refusal(capsys, "import", folder, "--output", tmp_path / "f.h5")
     refusal(capsys, "import", folder, "--output", tmp_path / "f.h5", "--resolution", 16)
     assert [path.name for path in tmp_path.iterdir()] == ["faces"]
 
 
-def test_images_of_other_modes_are_converted_on_request(folder, tmp_path, run, picture, png):
-    gray = picture(0)[:, :, 0]
+def test_images_of_other_modes_are_converted_on_request(folder, tmp_path, run, noise_image, png):
+    gray = noise_image(0)[:, :, 0]
     (folder / "z.png").write_bytes(png(gray))
     assert run("import", folder, "--output", tmp_path / "f.h5", "--to-rgb") == 0
     with open_dataset(tmp_path / "f.h5") as dataset:

@@ -14,11 +14,11 @@ from celebahq_builder.hdf5 import open_dataset
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def test_bad_images_become_rows_with_a_reason_on_request(folder, tmp_path, capsys, run, picture, png):
-    (folder / "a/0.png").write_bytes(b"no picture")
-    (folder / "b/small.png").write_bytes(png(picture(9, 8)))
-    (folder / "b/small2.png").write_bytes(png(picture(9, 8)))
-    (folder / "b/gray.png").write_bytes(png(picture(9)[..., 0]))
+def test_bad_images_become_rows_with_a_reason_on_request(folder, tmp_path, capsys, run, noise_image, png):
+    (folder / "a/0.png").write_bytes(b"no image")
+    (folder / "b/small.png").write_bytes(png(noise_image(9, 8)))
+    (folder / "b/small2.png").write_bytes(png(noise_image(9, 8)))
+    (folder / "b/gray.png").write_bytes(png(noise_image(9)[..., 0]))
     output = tmp_path / "f.h5"
     assert run("import", folder, "--output", output, "--bad", "skip", "--labels", "folders") == 0
     out = capsys.readouterr().out
@@ -53,12 +53,12 @@ import_images.import_images(import_images.ImportConfig(sources=(Path(sys.argv[1]
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_an_import_that_was_killed_goes_on_and_ends_the_same(
-    tmp_path, capsys, run, refusal, picture, png, monkeypatch, compression
+    tmp_path, capsys, run, refusal, noise_image, png, monkeypatch, compression
 ):
     source, output = tmp_path / "many", tmp_path / "f.h5"
     source.mkdir()
     for i in range(80):
-        (source / f"{i:03}.png").write_bytes(png(picture(i)))
+        (source / f"{i:03}.png").write_bytes(png(noise_image(i)))
     killed = subprocess.run([sys.executable, "-c", KILLED, source, output, compression], cwd=ROOT, check=False)
     assert killed.returncode == -9 and not output.exists()
     begun = (tmp_path / "f.h5.import.jsonl").read_text().splitlines()
@@ -69,7 +69,7 @@ def test_an_import_that_was_killed_goes_on_and_ends_the_same(
 
     from celebahq_builder.commands import import_images
 
-    (source / "010.png").write_bytes(png(picture(999)))  # changed since: from there on all is done again
+    (source / "010.png").write_bytes(png(noise_image(999)))  # changed since: from there on all is done again
     seen = []
     plain = import_images.load_image
     monkeypatch.setattr(import_images, "load_image", lambda *args: seen.append(args[1]) or plain(*args))
@@ -84,11 +84,11 @@ def test_an_import_that_was_killed_goes_on_and_ends_the_same(
     assert "complete already, 80 images" in capsys.readouterr().out
 
 
-def test_rows_that_a_power_cut_lost_are_written_again(tmp_path, run, picture, png, capsys, refusal):
+def test_rows_that_a_power_cut_lost_are_written_again(tmp_path, run, noise_image, png, capsys, refusal):
     source, output = tmp_path / "many", tmp_path / "f.h5"
     source.mkdir()
     for i in range(6):
-        (source / f"{i}.png").write_bytes(png(picture(i)))
+        (source / f"{i}.png").write_bytes(png(noise_image(i)))
     (source / "7.png").write_bytes(b"")
     refusal(capsys, "import", source, "--output", output)
     with h5py.File(tmp_path / "f.h5.partial", "r+") as file:

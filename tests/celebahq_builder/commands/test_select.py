@@ -13,7 +13,9 @@ from celebahq_builder.hdf5_format.rows import read_rows
 from celebahq_builder.pyramid import pyramid
 
 
-def make(path, seeds, picture, *, masks=True, names=("smiling", "5 o'clock"), side=16, config=None, gray=False, **more):
+def make(
+    path, seeds, noise_image, *, masks=True, names=("smiling", "5 o'clock"), side=16, config=None, gray=False, **more
+):
     """A dataset with labels, masks and provenance; the seed of a face decides about all of it."""
     labels = np.array([[seed % 2, -1.0] for seed in seeds], np.float32)
     attributes = {"config": json.dumps({"geometry": "paper", "restore": "off"} | (config or {}))}
@@ -26,7 +28,7 @@ def make(path, seeds, picture, *, masks=True, names=("smiling", "5 o'clock"), si
                 source=f"p/{seed}.jpg", source_sha256=f"{seed:064x}", pixel_sha256=f"{seed:064x}", scale=float(seed),
                 score=1 - seed / 100, quad=np.full((4, 2), seed), **({"padding": 0.1} | more),
             )  # fmt: skip
-            levels = pyramid(picture(seed, side))
+            levels = pyramid(noise_image(seed, side))
             levels = {r: level[:1] for r, level in levels.items()} if gray else levels
             writer.write(levels, face, mask=np.full((side, side), seed, np.uint8) if masks else None)
     return path
@@ -58,8 +60,8 @@ def seeds_of(path):
         (["--where", "smiling != 1", "--top", "2"], [2, 4]),
     ],
 )
-def test_select_writes_the_rows_that_fulfil_the_condition(tmp_path, picture, run, words, seeds):
-    path = make(tmp_path / "f.h5", range(1, 13), picture)
+def test_select_writes_the_rows_that_fulfil_the_condition(tmp_path, noise_image, run, words, seeds):
+    path = make(tmp_path / "f.h5", range(1, 13), noise_image)
     assert run("select", path, "--output", tmp_path / "g.h5", *words) == 0
     assert seeds_of(tmp_path / "g.h5") == seeds
     assert run("verify", tmp_path / "g.h5") == 0
@@ -83,8 +85,8 @@ def test_select_writes_the_rows_that_fulfil_the_condition(tmp_path, picture, run
         ("score > 2", "got none of its 3 rows left, expected at least one"),
     ],
 )
-def test_condition_that_cannot_be_read_is_one_line(tmp_path, picture, refusal, capsys, condition, message):
-    path = make(tmp_path / "f.h5", range(3), picture)
+def test_condition_that_cannot_be_read_is_one_line(tmp_path, noise_image, refusal, capsys, condition, message):
+    path = make(tmp_path / "f.h5", range(3), noise_image)
     assert message in refusal(capsys, "select", path, "--output", tmp_path / "g.h5", "--where", condition)
     assert not (tmp_path / "g.h5").exists()
 
@@ -101,8 +103,8 @@ def test_unknown_numbers_fulfil_no_comparison():
     assert where("a > 2 or a > 0 and b = ''", columns).tolist() == [False, False, True], "and binds closer"
 
 
-def test_a_label_does_not_hide_the_number_of_its_name(tmp_path, picture, run, capsys):
-    path = make(tmp_path / "f.h5", range(1, 13), picture, names=("score", "row"))
+def test_a_label_does_not_hide_the_number_of_its_name(tmp_path, noise_image, run, capsys):
+    path = make(tmp_path / "f.h5", range(1, 13), noise_image, names=("score", "row"))
     assert (
         run("select", path, "--output", tmp_path / "g.h5", "--where", "score > .93 and label.score = 1 and row < 4")
         == 0
@@ -122,8 +124,8 @@ def test_what_was_not_judged_fulfils_no_comparison(sequence, run, refusal, capsy
     assert run(*words, "not place >= 0") == 0
 
 
-def test_drop_leaves_out_what_the_list_names_and_counts_what_it_does_not_find(tmp_path, picture, run, capsys):
-    path = make(tmp_path / "f.h5", range(1, 6), picture)
+def test_drop_leaves_out_what_the_list_names_and_counts_what_it_does_not_find(tmp_path, noise_image, run, capsys):
+    path = make(tmp_path / "f.h5", range(1, 6), noise_image)
     (tmp_path / "l.txt").write_text("# rejected\np/2.jpg\np/4.jpg#0\np/5.jpg#1\nnobody.jpg\n")
     assert run("drop", path, "--exclude", tmp_path / "l.txt", "--output", tmp_path / "g.h5") == 0
     assert seeds_of(tmp_path / "g.h5") == [1, 3, 5]
@@ -132,8 +134,8 @@ def test_drop_leaves_out_what_the_list_names_and_counts_what_it_does_not_find(tm
     assert seeds_of(tmp_path / "h.h5") == [1, 3, 5]
 
 
-def test_sort_by_any_column_both_ways(tmp_path, picture, run, refusal, capsys):
-    path = make(tmp_path / "f.h5", [5, 1, 4], picture)
+def test_sort_by_any_column_both_ways(tmp_path, noise_image, run, refusal, capsys):
+    path = make(tmp_path / "f.h5", [5, 1, 4], noise_image)
     assert run("sort", path, "--by", "scale", "--output", tmp_path / "g.h5") == 0
     assert seeds_of(tmp_path / "g.h5") == [5, 4, 1]
     assert run("verify", tmp_path / "g.h5") == 0, "its order is no fault"
@@ -143,8 +145,8 @@ def test_sort_by_any_column_both_ways(tmp_path, picture, run, refusal, capsys):
     assert message.startswith("--by: got looks, expected one of 5 o'clock, face_index")
 
 
-def test_merge_takes_the_best_first_and_what_both_have_once(tmp_path, picture, run, capsys):
-    one, other = make(tmp_path / "a.h5", [1, 3, 5], picture), make(tmp_path / "b.h5", [2, 3, 4], picture)
+def test_merge_takes_the_best_first_and_what_both_have_once(tmp_path, noise_image, run, capsys):
+    one, other = make(tmp_path / "a.h5", [1, 3, 5], noise_image), make(tmp_path / "b.h5", [2, 3, 4], noise_image)
     assert run("merge", one, other, "--output", tmp_path / "g.h5") == 0
     assert seeds_of(tmp_path / "g.h5") == [1, 2, 3, 4, 5]
     assert "5 rows of 2 files; 1 that several have are taken once" in capsys.readouterr().out
@@ -163,14 +165,14 @@ def test_merge_takes_the_best_first_and_what_both_have_once(tmp_path, picture, r
     ],
     ids=str,
 )
-def test_files_that_are_not_one_dataset_are_not_merged(tmp_path, picture, refusal, capsys, more, message):
-    one, other = make(tmp_path / "a.h5", [1], picture), make(tmp_path / "b.h5", [2], picture, **more)
+def test_files_that_are_not_one_dataset_are_not_merged(tmp_path, noise_image, refusal, capsys, more, message):
+    one, other = make(tmp_path / "a.h5", [1], noise_image), make(tmp_path / "b.h5", [2], noise_image, **more)
     assert message in refusal(capsys, "merge", one, other, "--output", tmp_path / "g.h5")
     assert not (tmp_path / "g.h5").exists()
 
 
-def test_photos_of_one_name_are_told_apart_by_their_folders(tmp_path, picture, run, refusal, capsys):
-    one, other = make(tmp_path / "a.h5", [1, 2], picture), make(tmp_path / "b.h5", [2, 7], picture)
+def test_photos_of_one_name_are_told_apart_by_their_folders(tmp_path, noise_image, run, refusal, capsys):
+    one, other = make(tmp_path / "a.h5", [1, 2], noise_image), make(tmp_path / "b.h5", [2, 7], noise_image)
     with h5py.File(other, "r+") as file:
         file["faces/source_sha256"][0] = b"f" * 64
     message = refusal(capsys, "merge", one, other, "--output", tmp_path / "g.h5")
@@ -180,8 +182,8 @@ def test_photos_of_one_name_are_told_apart_by_their_folders(tmp_path, picture, r
         assert dataset.faces["source"].tolist() == ["a/p/1.jpg", "a/p/2.jpg", "b/p/2.jpg", "b/p/7.jpg"]
 
 
-def test_columns_that_one_file_lacks_are_left_out_and_told(tmp_path, picture, run, capsys):
-    one, other = make(tmp_path / "a.h5", [1], picture), make(tmp_path / "b.h5", [2], picture, padding=None)
+def test_columns_that_one_file_lacks_are_left_out_and_told(tmp_path, noise_image, run, capsys):
+    one, other = make(tmp_path / "a.h5", [1], noise_image), make(tmp_path / "b.h5", [2], noise_image, padding=None)
     assert run("merge", one, other, "--output", tmp_path / "g.h5") == 0
     assert "columns that not all of them have are left out: padding" in capsys.readouterr().err
     assert seeds_of(tmp_path / "g.h5") == [1, 2]
@@ -204,7 +206,7 @@ def test_rows_go_along_and_a_build_takes_back_what_was_left_out(sequence, run, l
     assert {name for name, row in rows_of(chosen).items() if row["status"] == "kept"} == kept
 
 
-def test_merged_rows_point_to_their_faces(sequence, run, picture):
+def test_merged_rows_point_to_their_faces(sequence, run, noise_image):
     sequence.set(keep=3)
     build(sequence.config)
     one, other, both = sequence.config.output, sequence.folder / "h.h5", sequence.folder / "both.h5"
@@ -241,16 +243,16 @@ def rows_of(path):
     return {f"{row['source']}#{row['face_index']}": row for row in read_rows(path).as_dicts()}
 
 
-def test_persons_are_told_apart_by_the_file_or_by_their_descriptors(tmp_path, picture, run, monkeypatch):
+def test_persons_are_told_apart_by_the_file_or_by_their_descriptors(tmp_path, noise_image, run, monkeypatch):
     from celebahq_builder.commands import identities
 
-    path = make(tmp_path / "f.h5", range(1, 7), picture)
+    path = make(tmp_path / "f.h5", range(1, 7), noise_image)
     places = {seed: np.eye(128, dtype=np.float32)[seed % 2] * (1 + seed / 100) for seed in range(1, 7)}
     calls = iter(range(1, 7))
     monkeypatch.setattr(identities, "descriptor", lambda face: places[next(calls)])
     assert run("select", path, "--per-identity", "2", "--output", tmp_path / "g.h5") == 0
     assert seeds_of(tmp_path / "g.h5") == [1, 2, 3, 4]
-    known = make(tmp_path / "k.h5", range(1, 7), picture, identity=7)
+    known = make(tmp_path / "k.h5", range(1, 7), noise_image, identity=7)
     assert run("select", known, "--per-identity", "1", "--output", tmp_path / "h.h5") == 0
     assert seeds_of(tmp_path / "h.h5") == [1]
 

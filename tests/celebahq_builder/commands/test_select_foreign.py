@@ -11,18 +11,18 @@ from celebahq_builder.marks import MARKS_VERSION, UNMEASURED
 from celebahq_builder.pyramid import pyramid
 
 
-def make(path, picture):
+def make(path, noise_image):
     """A dataset of two faces."""
     with DatasetWriter(path, 16, 2) as writer:
         for seed in (1, 2):
             hashes = {"source_sha256": f"{seed:064x}", "pixel_sha256": f"{seed:064x}"}
-            writer.write(pyramid(picture(seed)), FaceRecord(source=f"{seed}.jpg", score=1 - seed / 100, **hashes))
+            writer.write(pyramid(noise_image(seed)), FaceRecord(source=f"{seed}.jpg", score=1 - seed / 100, **hashes))
 
 
-def test_marks_that_nobody_knows_are_told_where_a_condition_asks_for_them(tmp_path, picture, run, capsys):
+def test_marks_that_nobody_knows_are_told_where_a_condition_asks_for_them(tmp_path, noise_image, run, capsys):
     old, new = tmp_path / "old.h5", tmp_path / "new.h5"
     for path, version in ((old, None), (new, MARKS_VERSION)):
-        make(path, picture)
+        make(path, noise_image)
         with h5py.File(path, "r+") as file:
             marks = file["faces"].create_dataset("marks", (2,), h5py.string_dtype())
             marks[:] = ["gray", UNMEASURED if version else ""]
@@ -72,8 +72,8 @@ def test_marks_of_files_of_one_version_are_merged_as_they_are(sequence, run, cap
         assert merged.attributes["marks_version"] == MARKS_VERSION
 
 
-def test_an_attribute_that_is_no_utf8_goes_along_spelled_out(tmp_path, picture, run):
-    make(tmp_path / "f.h5", picture)
+def test_an_attribute_that_is_no_utf8_goes_along_spelled_out(tmp_path, noise_image, run):
+    make(tmp_path / "f.h5", noise_image)
     kind = h5py.string_dtype()
     with h5py.File(tmp_path / "f.h5", "r+") as file:
         file.attrs.create("note", b"caf\xe9", dtype=kind)

@@ -1,4 +1,4 @@
-"""Makes a small HEIC, which no library of the suite writes: one HEVC picture by PyAV in the boxes of ISO 23008-12."""
+"""Makes a small HEIC, which no library of the suite writes: one HEVC image by PyAV in the boxes of ISO 23008-12."""
 
 import struct
 from fractions import Fraction
@@ -11,7 +11,7 @@ def heic(pixels: np.ndarray, colr: bytes = b"", turns: int = 0) -> bytes:
     """Return a HEIC of (H, W, 3) uint8 pixels, sides even; colr: body of its color box; turns: quarters, left."""
     units = _hevc(pixels)
     sets = [unit for unit in units if unit[0] >> 1 & 63 in (32, 33, 34)]
-    picture = b"".join(struct.pack(">I", len(unit)) + unit for unit in units if unit[0] >> 1 & 63 < 32)
+    image = b"".join(struct.pack(">I", len(unit)) + unit for unit in units if unit[0] >> 1 & 63 < 32)
     height, width = pixels.shape[:2]
     properties = [_box(b"hvcC", _hvcc(sets)), _full(b"ispe", struct.pack(">II", width, height))]
     if colr:
@@ -24,13 +24,13 @@ def heic(pixels: np.ndarray, colr: bytes = b"", turns: int = 0) -> bytes:
     ftyp = _box(b"ftyp", b"heic\0\0\0\0mif1heic")
 
     def meta(offset: int) -> bytes:
-        iloc = struct.pack(">BBHHHHII", 0x44, 0, 1, 1, 0, 1, offset, len(picture))
+        iloc = struct.pack(">BBHHHHII", 0x44, 0, 1, 1, 0, 1, offset, len(image))
         body = _full(b"hdlr", struct.pack(">I4s", 0, b"pict") + bytes(13)) + _full(b"pitm", struct.pack(">H", 1))
         body += _full(b"iloc", iloc) + _full(b"iinf", struct.pack(">H", 1) + infe)
         return _full(b"meta", body + _box(b"iprp", _box(b"ipco", b"".join(properties)) + ipma))
 
     start = len(ftyp) + len(meta(0)) + 8
-    return ftyp + meta(start) + _box(b"mdat", picture)
+    return ftyp + meta(start) + _box(b"mdat", image)
 
 
 def _hevc(pixels: np.ndarray) -> list[bytes]:

@@ -9,8 +9,8 @@ from PIL import Image, ImageCms
 from celebahq_builder.photos import decode_photo
 
 
-def picture(width: int = 48, height: int = 32) -> Image.Image:
-    """A smooth picture whose four corners differ: red to the right, green down, blue on the first diagonal."""
+def sample_image(width: int = 48, height: int = 32) -> Image.Image:
+    """A smooth image whose four corners differ: red to the right, green down, blue on the first diagonal."""
     y, x = np.mgrid[0:height, 0:width]
     channels = [255 * x / (width - 1), 255 * y / (height - 1), 255 * (x + y) / (width + height - 2)]
     return Image.fromarray(np.stack(channels, -1).round().astype(np.uint8))
@@ -87,10 +87,12 @@ def test_profile_is_applied_before_transparency_meets_white():
 
 @pytest.mark.parametrize("profile", [b"not a profile", b"\0" * 200, wide_gamut_profile()[:300]])
 def test_broken_profile_is_ignored(profile):
-    data = encoded(picture(), "PNG", icc_profile=profile)
-    np.testing.assert_array_equal(decode_photo(data), np.asarray(picture()))
+    data = encoded(sample_image(), "PNG", icc_profile=profile)
+    np.testing.assert_array_equal(decode_photo(data), np.asarray(sample_image()))
 
 
 def test_srgb_profile_changes_nothing():
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    np.testing.assert_array_equal(decode_photo(encoded(picture(), "PNG", icc_profile=profile)), np.asarray(picture()))
+    np.testing.assert_array_equal(
+        decode_photo(encoded(sample_image(), "PNG", icc_profile=profile)), np.asarray(sample_image())
+    )

@@ -84,7 +84,7 @@ def test_avif_size_is_refused_by_its_boxes():
         decode_photo(bytes(data))
 
 
-def test_first_picture_of_a_gif_is_taken():
+def test_first_image_of_a_gif_is_taken():
     image = Image.fromarray(smooth()).convert("P")
     data = encoded(image, "GIF", save_all=True, append_images=[Image.new("P", image.size)])
     np.testing.assert_array_equal(decode_photo(data), np.asarray(image.convert("RGB")))

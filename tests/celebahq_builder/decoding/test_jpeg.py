@@ -1,4 +1,4 @@
-"""JPEG photos: whole ones are used, whatever surrounds the picture; damaged ones are refused."""
+"""JPEG photos: whole ones are used, whatever surrounds the image; damaged ones are refused."""
 
 import io
 
@@ -12,14 +12,14 @@ from celebahq_builder.photos import decode_photo
 KINDS = pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 20}])
 
 
-def picture() -> Image.Image:
+def sample_image() -> Image.Image:
     noise = np.random.default_rng(0).integers(0, 256, (100, 150, 3), np.uint8)
     return Image.fromarray(noise).resize((300, 200), Image.Resampling.BICUBIC)
 
 
 def jpeg(image: Image.Image | None = None, **options) -> bytes:
     file = io.BytesIO()
-    (image or picture()).save(file, "JPEG", quality=90, **options)
+    (image or sample_image()).save(file, "JPEG", quality=90, **options)
     return file.getvalue()
 
 
@@ -53,7 +53,7 @@ def test_jpeg_with_a_hole_is_refused(options):
 
 
 @KINDS
-def test_what_lies_behind_the_picture_does_not_count(options):
+def test_what_lies_behind_the_image_does_not_count(options):
     data = jpeg(**options)
     # A telephone's film: it holds what looks like the start of a scan, and ends in zeros.
     film = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\x0c" + bytes(range(256)) * 20 + bytes(300)

@@ -66,7 +66,7 @@ def test_png_without_its_end_is_used_and_one_without_its_last_pixels_is_not():
 
 
 @pytest.mark.parametrize("name", [b"eXIf", b"iCCP", b"gAMA", b"cHRM", b"zTXt", b"tIME", b"fcTL", b"acTL", b"cICP"])
-def test_damage_outside_the_picture_does_not_cost_the_picture(name):
+def test_damage_outside_the_image_does_not_cost_the_image(name):
     for body in (b"", b"\0", b"\xff" * 33, b"Raw profile type exif\0\0garbage"):
         np.testing.assert_array_equal(decode_photo(png(GRAYS, (name, body))), GRAYS)
     flipped = png(GRAYS, (name, b"some body")).replace(b"some body", b"sOme body")
@@ -137,7 +137,7 @@ def test_xmp_orientation_is_never_heeded_and_exif_is():
     np.testing.assert_array_equal(turned, GRAYS[::-1, ::-1])
 
 
-def test_animation_gives_the_picture_that_viewers_without_animations_show():
+def test_animation_gives_the_image_that_viewers_without_animations_show():
     frames = [Image.fromarray(GRAYS), Image.new("RGB", (16, 16), "red")]
     file = io.BytesIO()
     frames[0].save(file, "PNG", save_all=True, append_images=frames[1:])

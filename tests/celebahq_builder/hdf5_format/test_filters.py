@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter, open_dataset
-from celebahq_builder.hdf5_format import gate
+from celebahq_builder.hdf5_format import gate as validation
 from celebahq_builder.pyramid import pyramid
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,7 +59,7 @@ def test_a_chunk_larger_than_what_is_packed_in_it_is_refused(sound):
 
 
 def test_a_column_that_unpacks_beyond_all_bounds_is_refused_without_them(sound, monkeypatch):
-    monkeypatch.setattr(gate, "MEMORY_BYTES", 256 << 20)  # as the file would have it, on a smaller scale
+    monkeypatch.setattr(validation, "MEMORY_BYTES", 256 << 20)  # as the file would have it, on a smaller scale
     with h5py.File(sound, "r+") as file:
         rows = 1 << 22
         file.create_dataset("faces/extra", (4,), np.uint8, chunks=(rows,), maxshape=(None,), compression="gzip")

@@ -1,4 +1,4 @@
-"""The gate: an HDF5 file of somebody else is read or refused in one line; it never reads others, hangs or swells."""
+"""Validation: an HDF5 file of somebody else is read or refused in one line; it never reads others, hangs or swells."""
 
 import importlib.util
 import os
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter, open_dataset
-from celebahq_builder.hdf5_format import gate as hdf5_gate
+from celebahq_builder.hdf5_format import gate as validation
 from celebahq_builder.pyramid import pyramid
 
 COMMANDS = ("info", "verify", "preview", "extract", "compare")
@@ -154,7 +154,7 @@ def _heap_that_never_ends(path: Path) -> None:
 
 
 def test_a_file_that_libhdf5_never_finishes_reading_is_refused(sound, monkeypatch):
-    monkeypatch.setattr(hdf5_gate, "CPU_SECONDS", 1)
+    monkeypatch.setattr(validation, "CPU_SECONDS", 1)
     _heap_that_never_ends(sound)
     started = time.monotonic()
     with pytest.raises(DatasetError, match="a damaged file that cannot be read to its end"):
@@ -163,7 +163,7 @@ def test_a_file_that_libhdf5_never_finishes_reading_is_refused(sound, monkeypatc
 
 
 def test_many_rows_that_all_show_one_long_text_take_no_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(hdf5_gate, "MEMORY_BYTES", 256 << 20)
+    monkeypatch.setattr(validation, "MEMORY_BYTES", 256 << 20)
     path, rows = tmp_path / "many.h5", 4000
     with h5py.File(path, "w") as file:
         file.create_dataset("data1x1", data=np.zeros((rows, 3, 1, 1), np.uint8), chunks=(43, 3, 1, 1))
@@ -272,7 +272,7 @@ def test_a_sound_file_in_other_chunks_is_sound_to_verify(tmp_path, capsys, run):
 
 def test_weird_files_are_one_line_or_read_by_every_command(tmp_path, capsys, run, monkeypatch):
     # benchmarks/fuzz_hdf5.py runs thousands of them through all commands and the trainer.
-    monkeypatch.setattr(hdf5_gate, "CPU_SECONDS", 1)
+    monkeypatch.setattr(validation, "CPU_SECONDS", 1)
     good, path = tmp_path / "good.h5", tmp_path / "weird.h5"
     hdf5_mutations.sound_file(good, np.random.default_rng(0))
     before = None

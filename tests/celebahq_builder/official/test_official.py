@@ -167,11 +167,11 @@ def test_indices_make_a_part_which_a_later_run_completes(celeba, make, tmp_path)
     assert "continuing: 3 of 3 images are done" in make()[1]
 
 
-def test_another_picture_in_the_png_folder_is_not_overwritten(celeba, make, tmp_path):
+def test_another_image_in_the_png_folder_is_not_overwritten(celeba, make, tmp_path):
     (tmp_path / "hq").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "hq" / "imgHQ00000.png")
     code, _, rows = make("--format", "png", output="hq")
-    assert (code, rows[0]["status"]) == (1, "another picture in the way")
+    assert (code, rows[0]["status"]) == (1, "another image in the way")
     assert Image.open(tmp_path / "hq" / "imgHQ00000.png").size == (4, 4)
 
 

@@ -84,7 +84,7 @@ def test_a_cut_short_file_is_refused_by_both(progressive, share):
         decode_libjpeg8d(data)
 
 
-def test_data_that_end_before_the_picture_does_are_damaged():
+def test_data_that_end_before_the_image_does_are_damaged():
     data = jpeg(photo(200, 200))
     with pytest.raises(DamagedJPEGError, match="end too early"):
         by_numpy(data[: len(data) // 2] + b"\xff\xd9")

@@ -19,8 +19,8 @@ from celebahq_builder.released.warp import sample_released
 F = np.float32
 
 
-def md5(picture: np.ndarray) -> str:
-    return hashlib.md5(np.ascontiguousarray(picture).tobytes()).hexdigest()
+def md5(image: np.ndarray) -> str:
+    return hashlib.md5(np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -97,15 +97,15 @@ def plain_resize_line(line: np.ndarray, size: int) -> np.ndarray:
 
 @pytest.mark.parametrize("size", [(40, 24), (7, 5), (23, 12), (3, 30)])
 def test_resizing_equals_single_precision_tap_after_tap(size):
-    picture = noise(12, 20)
-    across = np.stack([[plain_resize_line(row[:, c], size[0]) for c in range(3)] for row in picture])
+    image = noise(12, 20)
+    across = np.stack([[plain_resize_line(row[:, c], size[0]) for c in range(3)] for row in image])
     expected = np.stack([[plain_resize_line(across[:, c, x], size[1]) for c in range(3)] for x in range(size[0])])
-    np.testing.assert_array_equal(resize(picture, size), expected.transpose(2, 0, 1))
+    np.testing.assert_array_equal(resize(image, size), expected.transpose(2, 0, 1))
 
 
-def test_a_part_of_a_resized_picture_is_cut_from_the_whole():
-    picture = noise(60, 90)
-    np.testing.assert_array_equal(resize(picture, (31, 20), (4, 3, 29, 17)), resize(picture, (31, 20))[3:17, 4:29])
+def test_a_part_of_a_resized_image_is_cut_from_the_whole():
+    image = noise(60, 90)
+    np.testing.assert_array_equal(resize(image, (31, 20), (4, 3, 29, 17)), resize(image, (31, 20))[3:17, 4:29])
 
 
 def test_weights_of_an_axis_sum_to_one():
@@ -113,9 +113,9 @@ def test_weights_of_an_axis_sum_to_one():
         np.testing.assert_allclose(lanczos_taps(*sizes).weights.sum(axis=1), 1, atol=1e-6)
 
 
-def plain_extend(picture: np.ndarray, pad: tuple, blur_px: float) -> np.ndarray:
+def plain_extend(photo: np.ndarray, pad: tuple, blur_px: float) -> np.ndarray:
     left, top, right, bottom = pad
-    image = np.pad(F(picture), ((top, bottom), (left, right), (0, 0)), "reflect")
+    image = np.pad(F(photo), ((top, bottom), (left, right), (0, 0)), "reflect")
     h, w = image.shape[:2]
     y, x, _ = np.ogrid[:h, :w, :1]
     across = np.minimum(F(x) / F(left), F(w - 1 - x) / F(right))
@@ -134,7 +134,7 @@ def test_padding_equals_numpy_and_scipy(size, pad):
     np.testing.assert_array_equal(extend_released(noise(*size), pad, 3.7), plain_extend(noise(*size), pad, 3.7))
 
 
-def plain_warp(picture: np.ndarray, quad: np.ndarray, size: int) -> np.ndarray:
+def plain_warp(image: np.ndarray, quad: np.ndarray, size: int) -> np.ndarray:
     nw, sw, se, ne = quad + F(0.5)
     ax, ay = (
         [float(v[k]) for v in (nw, (ne - nw) / size, (sw - nw) / size, (((se - sw) - ne) + nw) / size / size)]
@@ -145,7 +145,7 @@ def plain_warp(picture: np.ndarray, quad: np.ndarray, size: int) -> np.ndarray:
         for x in range(size):
             u, v = (((a[0] + a[1] * x) + a[2] * y) + (a[3] * x) * y - 0.5 for a in (ax, ay))
             i, j = math.floor(u), math.floor(v)
-            p = picture[j : j + 2, i : i + 2].astype(float)
+            p = image[j : j + 2, i : i + 2].astype(float)
             row = p[:, 0] + (p[:, 1] - p[:, 0]) * (u - i)
             out[y, x] = np.trunc(row[0] + (row[1] - row[0]) * (v - j))
     return out
@@ -153,7 +153,7 @@ def plain_warp(picture: np.ndarray, quad: np.ndarray, size: int) -> np.ndarray:
 
 @pytest.mark.parametrize("resolution", [4, 16])
 def test_fused_warp_equals_warping_and_then_resizing(resolution):
-    picture, quad = noise(60, 70), F([[12.3, 9.1], [6.2, 41.7], [38.8, 47.8], [44.9, 15.2]])
+    image, quad = noise(60, 70), F([[12.3, 9.1], [6.2, 41.7], [38.8, 47.8], [44.9, 15.2]])
     quad[2] += F(0.25)  # float32 corners are never quite a square
-    expected = resize(plain_warp(picture, quad, 4 * resolution), (resolution, resolution))
-    np.testing.assert_array_equal(sample_released(picture, quad, resolution), expected)
+    expected = resize(plain_warp(image, quad, 4 * resolution), (resolution, resolution))
+    np.testing.assert_array_equal(sample_released(image, quad, resolution), expected)

@@ -39,9 +39,9 @@ class Page(HTMLParser):
     def handle_data(self, data):
         self.words.append(data)
 
-    def pictures(self):
+    def images(self):
         shown = [attrs["src"] for tag, attrs in self.tags if tag == "img"]
-        return [*shown, *self.data["sheets"]["addresses"], *self.data["pictures"].values()]
+        return [*shown, *self.data["sheets"]["addresses"], *self.data["images"].values()]
 
     def column(self, name):
         column = self.data["columns"][name]
@@ -79,7 +79,7 @@ def test_page_is_whole_and_fetches_nothing(built, page):
     assert text.startswith("<!doctype html>") and text.endswith("</html>\n")
     assert not [tag for tag, _ in page.tags if tag in ("iframe", "object", "embed", "video", "audio")]
     addresses = [attrs[key] for _, attrs in page.tags for key in ("src", "srcset", "data") if key in attrs]
-    addresses += page.data["sheets"]["addresses"] + list(page.data["pictures"].values())
+    addresses += page.data["sheets"]["addresses"] + list(page.data["images"].values())
     assert addresses and all(address.startswith("data:image/webp;base64,") for address in addresses)
     assert [attrs["href"] for _, attrs in page.tags if "href" in attrs] == ["data:,", "#grid"]
     assert "url(" not in text and "@import" not in text and "http://" not in text.replace("http://www.w3.org", "")
@@ -98,8 +98,8 @@ def test_nothing_runs_in_the_page_but_its_own_script(page, built):
     assert "unsafe" not in policy and "connect-src" not in policy and "http" not in policy
 
 
-def test_every_picture_opens(page):
-    for address in page.pictures():
+def test_every_image_opens(page):
+    for address in page.images():
         with Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))) as image:
             image.load()
             assert min(image.size) > 8
@@ -192,7 +192,7 @@ def test_licenses_of_the_models_that_were_used_are_told_and_of_no_others():
         assert "300-W" not in given and "CC BY-NC 4.0" in given and "--restore fast-free or off" in given
     free = told(None, "fast-free")
     assert "BY-NC" not in free and "BSDS500" not in free and "commercial" not in free
-    assert "Apache License 2.0, trained only on pictures in the public domain, CC0 and CC BY" in free
+    assert "Apache License 2.0, trained only on images in the public domain, CC0 and CC BY" in free
     nothing = told(None, "off")
     assert "commercial" not in nothing and "photographs keep the licenses" in nothing
 

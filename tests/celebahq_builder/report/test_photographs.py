@@ -33,7 +33,7 @@ def folder(tmp_path):
     face = np.broadcast_to(np.array(BLUE, np.uint8)[:, None, None], (1, 3, 64, 64))
     thumbnails = Thumbnails(1, (64,), lambda r, rows: face)
     data = {
-        "name": "f.h5", "mark": "0", "columns": page_columns(rows), "rows": len(rows), "pictures": {},
+        "name": "f.h5", "mark": "0", "columns": page_columns(rows), "rows": len(rows), "images": {},
         "sheets": thumbnails.describe(in_page(thumbnails)), "photos": "the%20photos%20%231/",
         "exclude": "e.txt", "include": "i.txt", "command": "celebahq-build",
     }  # fmt: skip

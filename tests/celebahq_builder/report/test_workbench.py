@@ -76,7 +76,7 @@ def small(tmp_path):
     thumbnails = Thumbnails(6, (64, 32), lambda r, rows: np.full((len(rows), 3, r, r), 200, np.uint8))
     data = {
         "name": "f.h5", "mark": fingerprint(shown), "columns": page_columns(shown), "rows": len(shown),
-        "sheets": thumbnails.describe(in_page(thumbnails)), "pictures": {}, "photos": None,
+        "sheets": thumbnails.describe(in_page(thumbnails)), "images": {}, "photos": None,
         "exclude": "f.h5.exclude.txt", "include": "f.h5.include.txt", "command": "celebahq-build --input photos",
     }  # fmt: skip
     path = tmp_path / "report.html"

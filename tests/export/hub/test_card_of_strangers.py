@@ -64,7 +64,7 @@ def test_nothing_of_a_foreign_file_becomes_markup(facts):
     )
     for mark in ("<script", "<img src=x", "</td", "javascript:alert(1))", "<b>"):
         assert mark not in text
-    assert re.findall(r"<\w+", text) == re.findall(r"<\w+", ours)  # our own picture and address
+    assert re.findall(r"<\w+", text) == re.findall(r"<\w+", ours)  # our own image and address
     assert re.findall(r"(?<!\\)\[[^\]]*(?<!\\)\]\(([^)]*)\)", text) == ["https://arxiv.org/abs/1710.10196"]
     assert not re.search(r"(?<!\\)\*\*c", text) and "\n# d" not in text
     headings = re.findall(r"^#+ .*$", text, re.MULTILINE)

@@ -59,12 +59,12 @@ def test_the_license_is_in_config_onnx_and_card(built):
     assert "license: cc-by-nc-4.0\n" in (built[0] / "README.md").read_text()
 
 
-def test_the_folder_is_a_model_folder_whose_samples_are_what_pytorch_generates(built, picture):
+def test_the_folder_is_a_model_folder_whose_samples_are_what_pytorch_generates(built, read_image):
     generator = zoo.load(built[0])
     images = generator(torch.from_numpy(latents(range(32), 32))).numpy()
     wanted = np.clip(np.rint(images * 127.5 + 127.5), 0, 255).transpose(0, 2, 3, 1)
     wanted = wanted.reshape(4, 8, 16, 16, 3).swapaxes(1, 2).reshape(64, 128, 3)
-    assert abs(picture(built[0] / "samples.png") - wanted).max() <= 1
+    assert abs(read_image(built[0] / "samples.png") - wanted).max() <= 1
 
 
 def test_an_onnx_that_is_there_is_checked_and_not_made_anew(copied):

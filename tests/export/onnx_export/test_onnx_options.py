@@ -1,4 +1,4 @@
-"""The options of the export: pictures, half the bytes, any resolution, weights beside the file."""
+"""The options of the export: images, half the bytes, any resolution, weights beside the file."""
 
 import shutil
 
@@ -34,10 +34,10 @@ def fp16_file(model, tmp_path_factory):
 
 
 def test_images_are_the_bits_that_rounding_outside_gives(onnx_file, uint8_file):
-    images, pictures = run(onnx_file), run(uint8_file)
-    assert pictures.dtype == np.uint8 and pictures.shape == (7, 16, 16, 3)
+    images, rounded = run(onnx_file), run(uint8_file)
+    assert rounded.dtype == np.uint8 and rounded.shape == (7, 16, 16, 3)
     assert np.abs(images).max() > 1, "nothing is clipped"
-    np.testing.assert_array_equal(pictures, np.clip(np.rint(images * 127.5 + 127.5), 0, 255).transpose(0, 2, 3, 1))
+    np.testing.assert_array_equal(rounded, np.clip(np.rint(images * 127.5 + 127.5), 0, 255).transpose(0, 2, 3, 1))
 
 
 def test_float16_weights_generate_the_same_within_a_grey_level_from_fewer_bytes(onnx_file, uint8_file, fp16_file):

@@ -127,7 +127,7 @@ def test_the_mean_over_channels_keeps_its_epsilon(graph):
     ]
     assert small and kinds(graph).count("Sqrt") == 7  # z, 4x4 twice, 8x8 twice, 16x16 twice
     assert kinds(graph).count("Add") >= 7 + 1
-    assert kinds(graph).count("Pow") == kinds(graph).count("ReduceMean") == 1  # of z, which is no picture
+    assert kinds(graph).count("Pow") == kinds(graph).count("ReduceMean") == 1  # of z, which is no image
 
 
 def test_weights_as_float16_are_half_the_bytes_and_nothing_else_is_rounded(graph):

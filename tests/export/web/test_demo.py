@@ -95,12 +95,12 @@ def application(outside):
         process.wait(timeout=20)
 
 
-def picture_in(page, label, tmp_path) -> np.ndarray:
-    """The picture that gr.Image holds, as its download button gives it, (H, W, 3) int."""
+def downloaded_image(page, label, tmp_path) -> np.ndarray:
+    """The image that gr.Image holds, as its download button gives it, (H, W, 3) int."""
     with page.expect_download() as download:
         page.locator(f".face-image:visible:has-text('{label}')").get_by_label("Download").click()
-    download.value.save_as(tmp_path / "picture.png")
-    with Image.open(tmp_path / "picture.png") as image:
+    download.value.save_as(tmp_path / "image.png")
+    with Image.open(tmp_path / "image.png") as image:
         return np.asarray(image.convert("RGB")).astype(int)
 
 
@@ -110,21 +110,21 @@ def test_a_click_in_the_demo_generates_what_onnxruntime_generates(
     address = application([python, "-m", "export", "demo", "--model", str(onnx_file)], ROOT, port_option=True)
     page = open_page(address, wait=".face-image:visible img")  # the face of seed 0, before any click
     generator = load_onnx(onnx_file, "cpu")
-    face = picture_in(page, "Face", tmp_path)
+    face = downloaded_image(page, "Face", tmp_path)
     assert np.abs(face - generator.uint8_images(latents([0], 32))[0].astype(int)).max() <= 1
 
     before = page.get_attribute(".face-image:visible img", "src")
     page.get_by_label("Seed").fill("1234")
     page.click("#generate")
     page.wait_for_function("s => document.querySelector('.face-image img').src !== s", arg=before)
-    face = picture_in(page, "Face", tmp_path)
+    face = downloaded_image(page, "Face", tmp_path)
     assert np.abs(face - generator.uint8_images(latents([1234], 32))[0].astype(int)).max() <= 1
 
     page.get_by_role("tab", name="Grid").click()
     page.click("#generate-grid")
     page.wait_for_selector(".face-image:visible:has-text('Faces') img")
     wanted = image_grid(generator.uint8_images(latents(range(16), 32)), 4).astype(int)
-    assert np.abs(picture_in(page, "Faces", tmp_path) - wanted).max() <= 1
+    assert np.abs(downloaded_image(page, "Faces", tmp_path) - wanted).max() <= 1
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert [line for line in page.said if line.startswith("error")] == []
     assert outside[1]() == 0, "the application itself asked somebody"
@@ -137,7 +137,7 @@ def test_the_space_generates_the_way_with_nothing_but_its_requirements(python, s
     page.get_by_role("tab", name="From face to face").click()
     page.click("#generate-way")
     page.wait_for_selector(".face-image:visible:has-text('The way') img")
-    strip = picture_in(page, "The way", tmp_path)
+    strip = downloaded_image(page, "The way", tmp_path)
     generator = load_onnx(space / "model.onnx", "cpu")
     ends = generator.uint8_images(latents([0, 1], 32)).astype(int)
     assert strip.shape == (16, 8 * 16, 3)

@@ -92,7 +92,7 @@ def inception(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-def test_inception_metrics_see_the_pictures_of_the_streams(model, dataset, inception, tmp_path, monkeypatch):
+def test_inception_metrics_see_the_images_of_the_streams(model, dataset, inception, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     options = {"model": model, "dataset": dataset, "num_images": 10, "device": "cpu", "output": tmp_path / "m.json"}
     results = evaluate(MetricsConfig(**options, metrics="fid,is,precision-recall", inception=inception))

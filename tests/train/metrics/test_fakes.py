@@ -14,7 +14,7 @@ def all_of(batches) -> np.ndarray:
     return np.concatenate(list(batches))
 
 
-def test_more_pictures_extend_the_same_stream(small_model):
+def test_more_images_extend_the_same_stream(small_model):
     fakes = Fakes(weights.load(small_model), seed=5)
     many = all_of(fakes.batches(150))
     assert many.shape == (150, 3, 32, 32) and many.dtype == np.uint8
@@ -26,7 +26,7 @@ def test_more_pictures_extend_the_same_stream(small_model):
 
 
 @pytest.mark.parametrize("keep_bytes", [0, 64 * 3 * 32 * 32, 1 << 30])
-def test_kept_pictures_are_those_painted_again(small_model, keep_bytes):
+def test_kept_images_are_those_painted_again(small_model, keep_bytes):
     fakes, once = Fakes(weights.load(small_model), keep_bytes=keep_bytes), Fakes(weights.load(small_model))
     for count in (10, 150, 100):
         assert np.array_equal(all_of(fakes.batches(count)), all_of(once.batches(count)))

@@ -51,7 +51,7 @@ def test_distance_of_samples_converges_to_the_closed_form():
     assert errors[1] < 0.05 and errors[0] < 0.5
 
 
-def test_equal_sets_are_at_zero_even_with_fewer_pictures_than_features():
+def test_equal_sets_are_at_zero_even_with_fewer_images_than_features():
     features = np.random.default_rng(4).standard_normal((20, 64))
     statistics = Statistics.of(features)
     assert np.linalg.matrix_rank(statistics.covariance) == 19
@@ -89,6 +89,6 @@ def test_merged_statistics_equal_one_pass(parts):
     assert fid(merged, whole) < 1e-9
 
 
-def test_one_picture_has_no_covariance():
+def test_one_image_has_no_covariance():
     with pytest.raises(MetricError, match="fakes: got 1 images, expected at least 2"):
         fid(exactly([0.0], [[1.0]]), Statistics.of(np.zeros((1, 1))))

@@ -245,7 +245,7 @@ def test_features_come_from_grey_levels_0_to_255_and_logits_without_the_bias(net
     assert features.dtype == logits.dtype == np.float32
 
 
-def test_grey_pictures_are_three_equal_channels(weights):
+def test_grey_images_are_three_equal_channels(weights):
     gray = np.random.default_rng(3).integers(0, 256, (1, 1, 32, 32)).astype(np.uint8)
     features = InceptionFeatures(weights)
     np.testing.assert_array_equal(features(gray)[0], features(gray.repeat(3, axis=1))[0])
@@ -258,6 +258,6 @@ def test_batches_give_what_one_call_gives(weights):
     np.testing.assert_allclose(together, features(images)[0], rtol=1e-4, atol=1e-4)
 
 
-def test_pictures_of_another_type_are_refused(weights):
+def test_images_of_another_type_are_refused(weights):
     with pytest.raises(ValueError, match="float32, expected \\(N, 3 or 1, R, R\\) uint8"):
         InceptionFeatures(weights)(np.zeros((1, 3, 8, 8), np.float32))

@@ -36,12 +36,12 @@ def test_score_is_the_definition_on_random_predictions():
     assert inception_score(logits) == (pytest.approx(np.mean(scores)), pytest.approx(np.std(scores)))
 
 
-def test_a_constant_added_to_the_logits_of_a_picture_changes_nothing():
+def test_a_constant_added_to_the_logits_of_an_image_changes_nothing():
     logits = np.random.default_rng(1).standard_normal((40, 5))
     shifted = logits + np.arange(40)[:, None]
     assert inception_score(shifted) == pytest.approx(inception_score(logits))
 
 
-def test_too_few_pictures_are_refused():
+def test_too_few_images_are_refused():
     with pytest.raises(MetricError, match="fakes: got 9 images, expected at least 10"):
         inception_score(np.zeros((9, 4)))

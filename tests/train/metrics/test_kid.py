@@ -67,6 +67,6 @@ def test_a_subset_of_everything_is_the_whole_estimate():
     assert deviation == pytest.approx(0, abs=1e-6)  # the order of the sums differs
 
 
-def test_too_few_pictures_are_refused():
+def test_too_few_images_are_refused():
     with pytest.raises(MetricError, match="fakes: got 999 images, expected at least 1000 for KID"):
         kid(np.zeros((1000, 2)), np.zeros((999, 2)))

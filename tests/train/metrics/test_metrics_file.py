@@ -37,7 +37,7 @@ def entry(count=2000, sha="a", **more):
         (entry(5000, mirror=False), "3b773b77)", "3b773b77, mirrored)"),
         (entry(5000, dataset=None), "5000 images,", "faces.h5"),
     ],
-    ids=["fewer pictures", "other data", "more faces", "not mirrored", "no data"],
+    ids=["fewer images", "other data", "more faces", "not mirrored", "no data"],
 )
 def test_a_metric_of_more_images_or_other_data_is_not_replaced(tmp_path, new, found, held):
     path = tmp_path / "metrics.json"

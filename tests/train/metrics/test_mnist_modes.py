@@ -14,7 +14,7 @@ from train.metrics.errors import MetricError
 from train.metrics.mnist import read_mnist, stacked_triples
 from train.metrics.mnist_modes import count_modes, kl_of_sampling, kl_to_uniform
 
-PICTURES = 25_600
+IMAGES = 25_600
 
 
 class ClassInTheCenter(DigitClassifier):
@@ -25,7 +25,7 @@ class ClassInTheCenter(DigitClassifier):
         return torch.nn.functional.one_hot(level, 10).float()
 
 
-def pictures_of(modes: np.ndarray) -> np.ndarray:
+def images_of(modes: np.ndarray) -> np.ndarray:
     digits = np.stack([modes // 100, modes // 10 % 10, modes % 10], 1).astype(np.uint8) * 20
     return np.broadcast_to(digits[:, :, None, None], (len(modes), 3, 32, 32))
 
@@ -51,7 +51,7 @@ def test_triples_stack_the_digits_that_their_mode_names(real_data):
 def test_counts_are_those_of_a_plain_loop():
     modes = np.random.RandomState(0).randint(0, 1000, 700)
     modes[:300] = 123
-    found = count_modes([pictures_of(modes[:256]), pictures_of(modes[256:])], ClassInTheCenter())
+    found = count_modes([images_of(modes[:256]), images_of(modes[256:])], ClassInTheCenter())
     assert found.num_images == 700 and found.modes == len(set(modes.tolist()))
     expected = 0.0
     for mode in set(modes.tolist()):
@@ -61,24 +61,24 @@ def test_counts_are_those_of_a_plain_loop():
 
 
 def test_one_mode_has_the_divergence_of_a_certainty_and_all_alike_have_none():
-    alone = count_modes([pictures_of(np.full(50, 999))], ClassInTheCenter())
+    alone = count_modes([images_of(np.full(50, 999))], ClassInTheCenter())
     assert (alone.modes, alone.kl) == (1, pytest.approx(math.log(1000)))
-    even = count_modes([pictures_of(np.arange(1000))], ClassInTheCenter())
+    even = count_modes([images_of(np.arange(1000))], ClassInTheCenter())
     assert (even.modes, even.kl) == (1000, pytest.approx(0, abs=1e-12))
 
 
 def test_divergence_of_sampling_alone_is_the_closed_form():
     """Against the exact expectation from the binomial law of a cell, and against drawn histograms."""
     n = np.arange(1, 200)  # a cell holds 25.6 of 25,600 on average
-    cell = scipy.stats.binom.pmf(n, PICTURES, 1 / 1000) * n / PICTURES * np.log(n / PICTURES * 1000)
-    assert kl_of_sampling(PICTURES) == pytest.approx(1000 * cell.sum(), rel=0.01)
-    drawn = np.random.RandomState(0).multinomial(PICTURES, [1 / 1000] * 1000, size=200)
+    cell = scipy.stats.binom.pmf(n, IMAGES, 1 / 1000) * n / IMAGES * np.log(n / IMAGES * 1000)
+    assert kl_of_sampling(IMAGES) == pytest.approx(1000 * cell.sum(), rel=0.01)
+    drawn = np.random.RandomState(0).multinomial(IMAGES, [1 / 1000] * 1000, size=200)
     mean = np.mean([kl_to_uniform(counts) for counts in drawn])
-    assert mean == pytest.approx(kl_of_sampling(PICTURES), rel=0.02)
-    assert round(kl_of_sampling(PICTURES), 4) == 0.0195
+    assert mean == pytest.approx(kl_of_sampling(IMAGES), rel=0.02)
+    assert round(kl_of_sampling(IMAGES), 4) == 0.0195
 
 
-def test_pictures_of_another_shape_are_refused():
+def test_images_of_another_shape_are_refused():
     with pytest.raises(MetricError, match=r"modes: got images of 3 channels, 64x64, expected 3 digits of 32x32"):
         count_modes([np.zeros((2, 3, 64, 64), np.uint8)], ClassInTheCenter())
     with pytest.raises(MetricError, match="1 channels"):

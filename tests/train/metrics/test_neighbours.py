@@ -154,7 +154,7 @@ def test_every_layer_of_vgg_weighs_the_same(pairs, dataset, vgg):
 
 
 @pytest.mark.parametrize("with_vgg", [False, True])
-def test_picture_shows_each_fake_and_its_reals(pairs, dataset, vgg, cache, tmp_path, with_vgg):
+def test_image_shows_each_fake_and_its_reals(pairs, dataset, vgg, cache, tmp_path, with_vgg):
     fakes = pairs[0][[5, 2]]
     found = nearest_reals(fakes, dataset, k=3, vgg=vgg if with_vgg else None, cache=cache, workers=1)
     path = tmp_path / "neighbours.png"

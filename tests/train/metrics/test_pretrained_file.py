@@ -116,64 +116,64 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "celebahq" / "weights"
 
 
-def test_without_a_file_it_is_fetched_once_and_kept(network, tmp_path, monkeypatch, cache, drill_server):
+def test_without_a_file_it_is_fetched_once_and_kept(network, tmp_path, monkeypatch, cache, faulty_server):
     source = tmp_path / "published.pth"
     torch.save(network.state_dict(), source)
-    drill_server.content = source.read_bytes()
-    known = PretrainedFile(source.name, sha256(source)[:8], f"{drill_server.url}/good")
+    faulty_server.content = source.read_bytes()
+    known = PretrainedFile(source.name, sha256(source)[:8], f"{faulty_server.url}/good")
     monkeypatch.setattr(module, "INCEPTION_FILE", known)
     first = InceptionFeatures()
     assert (cache / "published.pth").read_bytes() == source.read_bytes()
     assert InceptionFeatures().sha256 == first.sha256 == sha256(source)
-    assert drill_server.count("/good") == 1
+    assert faulty_server.count("/good") == 1
 
 
-def test_what_was_fetched_with_another_hash_is_not_kept(cache, drill_server):
-    drill_server.content = b"another file"
+def test_what_was_fetched_with_another_hash_is_not_kept(cache, faulty_server):
+    faulty_server.content = b"another file"
     with pytest.raises(MetricError, match=r"w.pth: .*\(got sha256 .{8}, expected 01234567\)"):
-        find(PretrainedFile("w.pth", "01234567", f"{drill_server.url}/good"), "--inception")
+        find(PretrainedFile("w.pth", "01234567", f"{faulty_server.url}/good"), "--inception")
     assert not (cache / "w.pth").exists() and not (cache / "w.pth.part").exists()
 
 
-def test_a_web_page_instead_of_the_file_is_called_one(cache, drill_server):
+def test_a_web_page_instead_of_the_file_is_called_one(cache, faulty_server):
     with pytest.raises(MetricError, match=r"w.pth: .* web page"):
-        find(PretrainedFile("w.pth", "01234567", f"{drill_server.url}/page"), "--inception")
+        find(PretrainedFile("w.pth", "01234567", f"{faulty_server.url}/page"), "--inception")
     assert not (cache / "w.pth").exists()
 
 
-def test_a_transfer_that_breaks_off_is_continued(cache, drill_server):
-    drill_server.content = bytes(range(256)) * 2000
-    wanted = hashlib.sha256(drill_server.content).hexdigest()
-    path = find(PretrainedFile("w.pth", wanted[:8], f"{drill_server.url}/truncates"), "--inception")
-    assert path.read_bytes() == drill_server.content
-    assert [begin for _, _, begin in drill_server.requests] == [None, *(f"bytes={n}00000-" for n in (1, 2, 3))]
+def test_a_transfer_that_breaks_off_is_continued(cache, faulty_server):
+    faulty_server.content = bytes(range(256)) * 2000
+    wanted = hashlib.sha256(faulty_server.content).hexdigest()
+    path = find(PretrainedFile("w.pth", wanted[:8], f"{faulty_server.url}/truncates"), "--inception")
+    assert path.read_bytes() == faulty_server.content
+    assert [begin for _, _, begin in faulty_server.requests] == [None, *(f"bytes={n}00000-" for n in (1, 2, 3))]
 
 
-def test_a_part_of_another_version_of_the_file_is_begun_anew(cache, drill_server):
-    drill_server.content = bytes(range(256)) * 2000
+def test_a_part_of_another_version_of_the_file_is_begun_anew(cache, faulty_server):
+    faulty_server.content = bytes(range(256)) * 2000
     known = PretrainedFile(
-        "w.pth", hashlib.sha256(drill_server.content).hexdigest()[:8], f"{drill_server.url}/truncates-without-range"
+        "w.pth", hashlib.sha256(faulty_server.content).hexdigest()[:8], f"{faulty_server.url}/truncates-without-range"
     )
     cache.mkdir(parents=True)
     (cache / "w.pth.part").write_bytes(b"another version")
     (cache / "w.pth.part.json").write_text(f'{{"address": "{known.url}", "etag": null, "last_modified": null}}')
-    assert find(known, "--inception").read_bytes() == drill_server.content
-    known = PretrainedFile("v.pth", known.sha256_prefix, f"{drill_server.url}/good")
+    assert find(known, "--inception").read_bytes() == faulty_server.content
+    known = PretrainedFile("v.pth", known.sha256_prefix, f"{faulty_server.url}/good")
     (cache / "v.pth.part").write_bytes(b"another version")
     (cache / "v.pth.part.json").write_text(f'{{"address": "{known.url}", "etag": null, "last_modified": null}}')
-    assert find(known, "--inception").read_bytes() == drill_server.content
+    assert find(known, "--inception").read_bytes() == faulty_server.content
     assert not list(cache.glob("*.part*"))
 
 
-def test_a_cache_that_takes_no_file_is_one_line_that_says_which_variable_moves_it(tmp_path, monkeypatch, drill_server):
+def test_a_cache_that_takes_no_file_is_one_line_that_says_which_variable_moves_it(tmp_path, monkeypatch, faulty_server):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(MetricError, match=r"w.pth: cannot be written \(Not a directory\), expected XDG_CACHE_HOME"):
-        find(PretrainedFile("w.pth", "01234567", f"{drill_server.url}/good"), "--inception")
-    assert not drill_server.requests
+        find(PretrainedFile("w.pth", "01234567", f"{faulty_server.url}/good"), "--inception")
+    assert not faulty_server.requests
 
 
-def test_without_a_network_the_message_says_what_to_put_where(cache, drill_server):
+def test_without_a_network_the_message_says_what_to_put_where(cache, faulty_server):
     address = "http://127.0.0.1:9/weights.pth"  # the discard port: nobody answers
     with pytest.raises(MetricError) as refusal:
         find(PretrainedFile("weights.pth", "01234567", address), "--inception")
@@ -182,8 +182,8 @@ def test_without_a_network_the_message_says_what_to_put_where(cache, drill_serve
     assert message.endswith(f"download {address} elsewhere and put it there, or give --inception FILE")
 
 
-def test_forbidden_connections_are_not_tried(cache, drill_server, monkeypatch):
+def test_forbidden_connections_are_not_tried(cache, faulty_server, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(MetricError, match=r"cannot be fetched \(HF_HUB_OFFLINE is set\)"):
-        find(PretrainedFile("w.pth", "01234567", f"{drill_server.url}/good"), "--inception")
-    assert not drill_server.requests
+        find(PretrainedFile("w.pth", "01234567", f"{faulty_server.url}/good"), "--inception")
+    assert not faulty_server.requests

@@ -17,12 +17,12 @@ def main(arguments: list[str]) -> int:
 
 
 @pytest.fixture
-def ask(drill_server, entry_of):
+def ask(faulty_server, entry_of):
     """A function: the server's path, and what is known of the file -> (good, what was said)."""
-    drill_server.content = b"\x80\x02" + bytes(SIZE - 2)
+    faulty_server.content = b"\x80\x02" + bytes(SIZE - 2)
 
     def asked(path, **known):
-        source = Source(file="x", layout="ours", **{"url": f"{drill_server.url}/{path}"} | known)
+        source = Source(file="x", layout="ours", **{"url": f"{faulty_server.url}/{path}"} | known)
         (answer,) = check_addresses([entry_of(source)], timeout=2)
         return answer.good, answer.text
 
@@ -50,8 +50,8 @@ def test_used_up_quota_is_no_answer_although_its_status_is_200(ask):
     assert not good and "quota" in text
 
 
-def test_a_page_for_a_person_only_has_to_be_there(ask, drill_server):
-    assert ask("", url=None, manual=f"{drill_server.url}/page") == (True, "a page, for a person")
+def test_a_page_for_a_person_only_has_to_be_there(ask, faulty_server):
+    assert ask("", url=None, manual=f"{faulty_server.url}/page") == (True, "a page, for a person")
 
 
 def test_a_host_that_is_gone_is_said(ask):
@@ -71,10 +71,10 @@ def test_a_host_that_is_gone_is_said(ask):
     ],
 )
 def test_an_address_that_nobody_answers_at_is_unreachable_and_not_wrong(
-    drill_server, entry_of, monkeypatch, capsys, path, known, verdict
+    faulty_server, entry_of, monkeypatch, capsys, path, known, verdict
 ):
-    drill_server.content = b"\x80\x02" + bytes(SIZE - 2)
-    source = Source(file="x", layout="ours", **{"url": f"{drill_server.url}/{path}"} | known)
+    faulty_server.content = b"\x80\x02" + bytes(SIZE - 2)
+    source = Source(file="x", layout="ours", **{"url": f"{faulty_server.url}/{path}"} | known)
     (answer,) = check_addresses([entry_of(source)], timeout=2)
     assert answer.verdict == verdict
     monkeypatch.setattr("zoo.commands.online.check_addresses", lambda entries: iter([answer]))
@@ -85,9 +85,9 @@ def test_an_address_that_nobody_answers_at_is_unreachable_and_not_wrong(
     assert ("1 could not be reached" in printed) is (verdict == "unreachable")
 
 
-def test_no_file_is_downloaded_and_no_address_asked_twice(drill_server, entry_of):
-    drill_server.content = b"\x80\x02" + bytes(10_000_000)
-    source = Source(file="x", layout="ours", url=f"{drill_server.url}/good")
+def test_no_file_is_downloaded_and_no_address_asked_twice(faulty_server, entry_of):
+    faulty_server.content = b"\x80\x02" + bytes(10_000_000)
+    source = Source(file="x", layout="ours", url=f"{faulty_server.url}/good")
     answers = list(check_addresses([entry_of(source, source)], timeout=2))
     assert [answer.good for answer in answers] == [True, True]
-    assert drill_server.requests == [("GET", "/good", "bytes=0-1023")]
+    assert faulty_server.requests == [("GET", "/good", "bytes=0-1023")]

@@ -136,8 +136,8 @@ class Program:
         return image
 
     def score(self, image, group=4):
-        def rgb(picture, here):
-            return self.act(self.bias(self.conv(picture, f"FromRGB_lod{here}"), f"FromRGB_lod{here}"))
+        def rgb(x, here):
+            return self.act(self.bias(self.conv(x, f"FromRGB_lod{here}"), f"FromRGB_lod{here}"))
 
         lod, x = float(self.v["lod"]), rgb(image, 0)
         for i in range(self.count - 1, 0, -1):
