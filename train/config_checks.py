@@ -10,6 +10,9 @@ from zoo.metrics import WHILE_TRAINING
 if TYPE_CHECKING:
     from train.config import TrainConfig
 
+WITHOUT = {"lsgan": ("gp_weight", "gp_target", "drift", "penalty_interval"), "r3gan": ("gp_target", "drift")}
+"""Loss -> options whose terms it has not."""
+
 
 class TrainError(CelebAHQError):
     """A mistake that the user can mend; the message is one line."""
@@ -64,14 +67,17 @@ def check_values(config: "TrainConfig") -> None:
 def check_losses(config: "TrainConfig") -> None:
     """Raise TrainError where an option of the loss or the order of updates would do nothing, or contradicts another."""
     fields = type(config).__dataclass_fields__
-    if config.loss == "lsgan":
-        for name in ("gp_weight", "gp_target", "drift", "penalty_interval"):
-            if getattr(config, name) not in (0, fields[name].default):
-                raise TrainError(
-                    f"--{_flag(name)}: got {getattr(config, name)}, expected nothing: lsgan has no such term"
-                )
-    elif config.lsgan_noise != fields["lsgan_noise"].default:
+    for name in WITHOUT.get(config.loss, ()):
+        if getattr(config, name) not in (0, fields[name].default):
+            raise TrainError(
+                f"--{_flag(name)}: got {getattr(config, name)}, expected nothing: {config.loss} has no such term"
+            )
+    if config.loss != "lsgan" and config.lsgan_noise != fields["lsgan_noise"].default:
         raise TrainError(f"--lsgan-noise: got {config.lsgan_noise} with --loss {config.loss}, expected --loss lsgan")
+    if config.gp_weight == 0 and config.penalty_interval > 1:
+        raise TrainError(
+            f"--penalty-interval: got {config.penalty_interval} with --gp-weight 0, expected 1: there is no penalty"
+        )
     if config.discriminator_divisor > 1 and config.variant != "mnist1k":
         raise TrainError(f"--discriminator-divisor: got it with --variant {config.variant}, expected mnist1k")
     if config.minibatch_discrimination and config.variant == "mnist1k":

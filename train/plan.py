@@ -37,7 +37,7 @@ def make_plan(
         growth: of a resumed run, as its checkpoint has it.
 
     Raises:
-        TrainError: a resolution that the file has not, no images to train on, a minibatch that fills no whole groups.
+        TrainError: a resolution that the file has not, no images to train on, a generator that is never trained.
     """
     resolution = config.resolution or dataset.resolution
     if resolution > dataset.resolution:
@@ -55,6 +55,7 @@ def make_plan(
         raise TrainError(
             f"--metrics {' '.join(config.metrics)}: got a run that ends at {resolution}x{resolution}, expected 16x16"
         )
+    resumes = growth is not None
     growth = growth or {
         "stable_kimg": config.stable_kimg,
         "fade_kimg": config.fade_kimg,
@@ -64,6 +65,12 @@ def make_plan(
     total_kimg = config.total_kimg or schedule_kimg(**growth) + 2 * config.stable_kimg
     if total_kimg <= 0:
         raise TrainError("--total-kimg: got none, and --stable-kimg 0 leaves nothing to do; expected more than 0")
+    alone = config.discriminator_kimg or 0
+    if not resumes and alone >= total_kimg:
+        raise TrainError(
+            f"--total-kimg: got {total_kimg:g}, expected more than {alone:g}, for which the discriminator is trained "
+            f"alone; or give --discriminator-kimg {total_kimg / 4:g}"
+        )
     return Plan(resolution, growth, total_kimg)
 
 

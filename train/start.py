@@ -23,6 +23,7 @@ from train.state.initial import Initial, growth_of_checkpoint, read_initial, sta
 from train.state.run_folder import dataset_fingerprint, lock_run_folder, resume, run_of_the_same_faces, write_options
 from train.state.run_state import RunFacts, RunState
 from train.timing import time_first_levels
+from train.unused_options import check_given
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def _start(
     first = initial.architecture.resolution if initial else 4
     plan = make_plan(config, dataset, first, growth_of_checkpoint(saved) if saved else None)
     config = with_augmentation(config, len(dataset), plan)
+    check_given(config, plan, given)
     if not saved and not initial:
         architecture_of(config, plan.resolution)  # refuses before anything is written
     if ranks.first:
