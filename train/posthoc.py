@@ -55,17 +55,17 @@ def write_posthoc(config: EmaConfig) -> Path:
 
 
 def _generator(state: dict[str, Any], vector: torch.Tensor) -> Generator:
-    """Return the generator whose parameters up to the averaged resolution are those of the vector."""
+    """Return the generator whose parameters up to the averaged resolution are those of the vector, as files hold it."""
     architecture = architecture_of_checkpoint(state)
     if architecture.generator_norm == "batch":
         raise TrainError(
             "got a generator with batch normalization, expected one without (its statistics are of the "
             "average that it was trained with); take the run's own model"
         )
-    whole = FlatParameters(Generator(architecture))
-    resolution = next(r for r in architecture.resolutions if len(whole.prefix(r)) == len(vector))
+    resolution = FlatParameters(Generator(architecture)).resolution_of(vector)
     generator = Generator(architecture.at(resolution))
-    FlatParameters(generator).vector.copy_(vector)
+    flat = FlatParameters(generator)
+    flat.vector.copy_(flat.spread(vector))
     return generator
 
 

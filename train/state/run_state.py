@@ -9,6 +9,7 @@ import torch
 from train.config import TrainConfig
 from train.distributed import ALONE, Ranks
 from train.optimizer import FusedAdam
+from train.parameters import FlatParameters
 from train.power_ema import PowerAverages
 from train.schedule import Growth, growth_at
 from train.state.checkpoint import CheckpointError, DamagedCheckpointError
@@ -106,7 +107,7 @@ class RunState:
         if state.d_average is not None and "d_average" in saved:
             state.d_average.copy_(saved["d_average"])
         if "power_ema" in saved:
-            state.power = PowerAverages.restored(saved["power_ema"], nets.g_flat.vector)
+            state.power = PowerAverages.restored(_spread(saved["power_ema"], nets.g_flat), nets.g_flat.vector)
         return state
 
     def tensors(self) -> list[torch.Tensor]:
@@ -136,7 +137,7 @@ class RunState:
             "seconds": self.seconds,
             **({} if self.ada is None else {"ada": self.ada.cpu().clone()}),
             **({} if self.d_average is None else {"d_average": self.d_average.cpu().clone()}),
-            **({} if self.power is None else {"power_ema": self.power.state_dict()}),
+            **({} if self.power is None else {"power_ema": _dense(self.power.state_dict(), self.nets.g_flat)}),
             **({} if len(statistics) == 1 else {"statistics_of_ranks": statistics.cpu()}),
             **training_state(self.nets, self.active_optimizers, statistics.sum(0)),
         }
@@ -179,8 +180,8 @@ def training_state(nets: Networks, optimizers: tuple[FusedAdam, FusedAdam], stat
     """Return networks, optimizers and the sums of the unfinished tick, as tensors on the CPU."""
     state: dict[str, Any] = {
         "statistics": statistics.cpu().clone(),
-        "g_adam": optimizers[0].state_dict(),
-        "d_adam": optimizers[1].state_dict(),
+        "g_adam": _dense(optimizers[0].state_dict(), nets.g_flat),
+        "d_adam": _dense(optimizers[1].state_dict(), nets.d_flat),
     }
     for name in NETWORKS:
         tensors = getattr(nets, name).state_dict()
@@ -201,12 +202,10 @@ def load_training_state(
         for name in NETWORKS:
             getattr(nets, name).load_state_dict(state[name], strict=True)
         statistics.copy_(_with_squared_scores(state["statistics"]))
-        count = len(state["g_adam"]["mean"])
-        resolution = next(r for r in nets.g_flat.resolutions if len(nets.g_flat.prefix(r)) == count)
-        optimizers = make_optimizers(nets, config, resolution)
-        optimizers[0].load_state_dict(state["g_adam"])
-        optimizers[1].load_state_dict(state["d_adam"])
-    except (KeyError, TypeError, AttributeError, RuntimeError, StopIteration) as error:
+        optimizers = make_optimizers(nets, config, nets.g_flat.resolution_of(state["g_adam"]["mean"]))
+        optimizers[0].load_state_dict(_spread(state["g_adam"], nets.g_flat))
+        optimizers[1].load_state_dict(_spread(state["d_adam"], nets.d_flat))
+    except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:160] or "optimizer of another resolution"
         raise CheckpointError(
             f"checkpoints/checkpoint-{state['nimg'] / 1000:010.3f}.pt: does not fit this run's networks ({reason}); "
@@ -224,3 +223,13 @@ def _with_squared_scores(sums: torch.Tensor) -> torch.Tensor:
         return sums
     iterations = sums[STATISTICS.index("iterations")].clamp(min=1)
     return torch.cat([sums, (sums[STATISTICS.index("real_score")].square() / iterations)[None]])
+
+
+def _dense(state: dict[str, Any], flat: FlatParameters) -> dict[str, Any]:
+    """Return a state whose vectors are laid out like a network's parameters as files hold it."""
+    return {name: flat.dense(x) if isinstance(x, torch.Tensor) and x.ndim else x for name, x in state.items()}
+
+
+def _spread(state: dict[str, Any], flat: FlatParameters) -> dict[str, Any]:
+    """Return the inverse of _dense."""
+    return {name: flat.spread(x) if isinstance(x, torch.Tensor) and x.ndim else x for name, x in state.items()}
