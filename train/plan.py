@@ -66,9 +66,9 @@ def make_plan(
     if total_kimg <= 0:
         raise TrainError("--total-kimg: got none, and --stable-kimg 0 leaves nothing to do; expected more than 0")
     alone = config.discriminator_kimg or 0
-    if not resumes and alone >= total_kimg:
+    if not resumes and alone > total_kimg:  # as long: to be gone on from
         raise TrainError(
-            f"--total-kimg: got {total_kimg:g}, expected more than {alone:g}, for which the discriminator is trained "
+            f"--total-kimg: got {total_kimg:g}, expected {alone:g} or more, for which the discriminator is trained "
             f"alone; or give --discriminator-kimg {total_kimg / 4:g}"
         )
     return Plan(resolution, growth, total_kimg)

@@ -41,10 +41,16 @@ def write_run() -> Callable[..., Path]:
     return _write_run
 
 
-def _write_noise(path: Path, resolution: int = 8, seed: int = 0, labels: np.ndarray | None = None) -> Path:
+def _write_noise(
+    path: Path,
+    resolution: int = 8,
+    seed: int = 0,
+    labels: np.ndarray | None = None,
+    label_names: tuple[str, ...] | None = None,
+) -> Path:
     """Write 20 images of noise, each level drawn by itself."""
     random, levels = np.random.default_rng(seed), [resolution >> i for i in range(resolution.bit_length())]
-    with DatasetWriter(path, resolution, 20, labels=labels) as writer:
+    with DatasetWriter(path, resolution, 20, labels=labels, label_names=label_names) as writer:
         for _ in range(20):
             writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in levels})
     return path
@@ -52,7 +58,7 @@ def _write_noise(path: Path, resolution: int = 8, seed: int = 0, labels: np.ndar
 
 @pytest.fixture(scope="session")
 def write_noise() -> Callable[..., Path]:
-    """The function that writes a dataset of noise: write_noise(path, resolution=8, seed=0, labels=None) -> path."""
+    """The function that writes a dataset of noise: write_noise(path, resolution=8, seed=0, labels=None ...)."""
     return _write_noise
 
 

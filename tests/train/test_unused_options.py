@@ -75,6 +75,6 @@ def test_a_run_refuses_before_anything_is_written(dataset, tmp_path):
     config = preset_config("smoke", **options, metrics_kimg=5.0)
     with pytest.raises(TrainError, match=r"--metrics-kimg: got 5\.0 without --metrics"):
         train(config, frozenset({"dataset", "metrics_kimg"}))
-    with pytest.raises(TrainError, match=r"--total-kimg: got 2, expected more than 3, .* or give --discriminator-kimg"):
+    with pytest.raises(TrainError, match=r"--total-kimg: got 2, expected 3 or more, .* or give --discriminator-kimg"):
         train(preset_config("smoke", **options, total_kimg=2.0, discriminator_kimg=3.0))
     assert not list(tmp_path.rglob("*.json"))

@@ -1,5 +1,6 @@
 """What a run shows and gives away: the model folder, and the latents and reals of its images."""
 
+import shlex
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,7 +64,10 @@ def example_label(dataset: Dataset) -> str:
         return ""
     first = np.asarray(dataset.labels[0])
     if np.isin(first, (0, 1)).all() and first.sum() == 1:
-        return f" --label {int(first.argmax())}"
+        index, names = int(first.argmax()), list(dataset.label_names or ())
+        name = names[index] if index < len(names) else ""
+        usable = name and not name.startswith("-") and names.count(name) == 1
+        return f" --label {shlex.quote(name) if usable else index}"
     return " --label " + ",".join(f"{value:g}" for value in first)
 
 

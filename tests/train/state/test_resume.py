@@ -239,11 +239,16 @@ def test_a_run_that_ends_in_a_fade_says_what_it_publishes(dataset, tmp_path, sai
 
 
 @pytest.mark.parametrize(
-    ("labels", "option"),
-    [(np.eye(2)[np.arange(20) % 2], "--label 0"), (np.tile([[0.5, -1.0]], (20, 1)), "--label 0.5,-1")],
+    ("labels", "names", "option"),
+    [
+        (np.eye(2)[np.arange(20) % 2], None, "--label 0"),
+        (np.eye(2)[np.arange(20) % 2], ("not smiling", "smiling"), "--label 'not smiling'"),
+        (np.eye(2)[np.arange(20) % 2], ("-1", "1"), "--label 0"),
+        (np.tile([[0.5, -1.0]], (20, 1)), ("a", "b"), "--label 0.5,-1"),
+    ],
 )
-def test_a_conditional_run_ends_with_a_command_that_has_its_label(write_noise, tmp_path, labels, option, said):
-    path = write_noise(tmp_path / "labelled.h5", labels=labels.astype(np.float32))
+def test_a_conditional_run_ends_with_a_command_that_has_its_label(write_noise, tmp_path, labels, names, option, said):
+    path = write_noise(tmp_path / "labelled.h5", labels=labels.astype(np.float32), label_names=names)
     train(config(path, tmp_path, total_kimg=0.016))
     assert said[-1].endswith(f"python -m export images --model {tmp_path / 'run'} {option}")
     assert any("20 faces are few" in line for line in said)
