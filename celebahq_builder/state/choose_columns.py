@@ -44,9 +44,11 @@ class Outcomes:
 def rank_order(key: np.ndarray, names: Callable[[np.ndarray], Sequence[tuple[str, int]]]) -> np.ndarray:
     """Return the rows by key, those of equal keys by name: (N,) int64."""
     order = np.argsort(key, kind="stable")
-    equal = np.diff(key[order]) == 0
-    places = np.flatnonzero(np.r_[False, equal] | np.r_[equal, False])
-    groups = np.cumsum(~np.r_[True, equal])[places]
+    ranked = key[order]
+    equal = np.r_[False, ranked[1:] == ranked[:-1], False]
+    del ranked
+    places = np.flatnonzero(equal[1:] | equal[:-1])
+    groups = np.cumsum(~equal[:-1][places])
     start = 0
     while start < len(places):  # by some groups at a time: their names are Python's
         stop = int(np.searchsorted(groups, groups[min(start + _NAMES_AT_ONCE, len(groups)) - 1], "right"))
@@ -97,14 +99,20 @@ def _originals(same: np.ndarray, first: np.ndarray, others: np.ndarray) -> np.nd
     Both are given best first.
     """
     rows = np.concatenate([first[::-1], others])
-    columns = same[rows].T if same.ndim == 2 else same[rows][None]
-    by_pixels = np.lexsort(columns)  # stable: of equal ones, the first of `rows` comes first
-    is_new = np.ones(len(rows), bool)
-    for column in columns:
-        is_new[1:] &= column[by_pixels[1:]] == column[by_pixels[:-1]]
-    is_new[1:] ^= True
-    original = np.empty_like(rows)
-    original[by_pixels] = rows[by_pixels[is_new]][np.cumsum(is_new) - 1]
+    words = same if same.ndim == 2 else same[:, None]
+    word = words[rows, 0]
+    by_pixels = np.argsort(word, kind="stable")  # of equal ones, the first of `rows` comes first
+    word = word[by_pixels]
+    later = np.flatnonzero(word[1:] == word[:-1]) + 1  # by their first word
+    del word
+    if (words[rows[by_pixels[later]]] != words[rows[by_pixels[later - 1]]]).any():  # two words tell them apart
+        by_pixels = np.lexsort(words[rows].T)
+        ordered = words[rows[by_pixels]]
+        later = np.flatnonzero((ordered[1:] == ordered[:-1]).all(1)) + 1
+    begins = np.r_[True, np.diff(later) != 1][: len(later)]  # of equal ones, the second
+    originals = later[begins] - 1
+    original = rows.copy()
+    original[by_pixels[later]] = rows[by_pixels[originals[np.cumsum(begins) - 1]]]
     return original[len(first) :]
 
 

@@ -1,19 +1,28 @@
 """The lines of a manifest into a table of rows, some megabytes at a time: by Arrow where it is, else one by one."""
 
 import json
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
+from celebahq.device import cpu_cores
 from celebahq_builder.config import BuildError
 from celebahq_builder.state.manifest_row import Row, row_of_record
-from celebahq_builder.state.row_columns import arrow_schema, columns_of_lines, columns_of_rows
+from celebahq_builder.state.row_columns import Columns, arrow_schema, columns_of_lines, columns_of_rows
 from celebahq_builder.state.row_table import RowTable
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 8 << 20
+MOST_THREADS = 4
 FEW_BYTES = 1 << 20
 """Of a journal that is read one by one sooner than Arrow is loaded."""
+Block = tuple[bytes, bool]
+"""Lines, and whether they are the last ones."""
+Found = tuple[Columns, np.ndarray]
+"""Of a block, and where each of its lines ends, (n,) int64."""
 
 
 def read_journal(path: Path, file: IO[bytes], table: RowTable) -> None:
@@ -26,19 +35,65 @@ def read_journal(path: Path, file: IO[bytes], table: RowTable) -> None:
     Raises:
         BuildError: a line that is not the last is not a row, or rows are out of order.
     """
-    at, number, left = file.tell(), 2, b""
+    at, number = file.tell(), 2
     schema = arrow_schema() if path.stat().st_size - at > FEW_BYTES else None
+    for (lines, is_last), found in _looked_at(_blocks(file), schema):
+        if found is None:
+            _one_by_one(path, table, at, lines, number, is_last)
+        else:
+            columns, stops = found
+            starts = np.r_[0, stops[:-1]]
+            table.add_journal(at + starts, stops - starts, columns)
+        at += len(lines)
+        number += lines.count(b"\n")
+
+
+def _blocks(file: IO[bytes]) -> Iterator[Block]:
+    """Yield the lines in blocks that end with the last row of a photo, and whether a block is the last one."""
+    held = left = b""
     while data := file.read(BLOCK_BYTES):
+        if held:
+            yield held, False
         data = left + data
-        is_last = len(data) - len(left) < BLOCK_BYTES
-        whole = data[: data.rfind(b"\n") + 1]
-        starts = np.flatnonzero(np.frombuffer(whole, np.uint8) == 10) + 1  # behind each line
-        done = _by_arrow(table, at, whole, starts, schema) if schema is not None else None
-        if done is None:
-            done = _one_by_one(path, table, at, data, number, is_last)
-        number += done
-        taken = int(starts[done - 1]) if done else 0
-        at, left = at + taken, data[taken:]
+        stop = _end_of_a_photo(data)
+        held, left = data[:stop], data[stop:]
+    if held:
+        yield held, not left
+    if left:
+        yield left, True
+
+
+def _end_of_a_photo(data: bytes) -> int:
+    """Return where the last line ends that is the last row of its photo; 0 where there is none."""
+    stop = data.rfind(b"\n") + 1
+    while stop:
+        start = data.rfind(b"\n", 0, stop - 1) + 1
+        try:
+            record = json.loads(data[start:stop])
+            if max(record.get("face_index", 0), 0) + 1 == record.get("rows", 1):
+                return stop
+        except (ValueError, TypeError, AttributeError):
+            pass  # no row: whoever reads it says so
+        stop = start
+    return 0
+
+
+def _looked_at(blocks: Iterator[Block], schema: Any) -> Iterator[tuple[Block, Found | None]]:
+    """Yield each block with what Arrow found in it, in order; by some threads, a few blocks ahead."""
+    if schema is None:
+        yield from ((block, None) for block in blocks)
+        return
+    waiting: deque[tuple[Block, Future[Found | None]]] = deque()
+    threads = min(cpu_cores(), MOST_THREADS)
+    with ThreadPoolExecutor(threads) as pool:
+        for block in blocks:
+            waiting.append((block, pool.submit(_by_arrow, block[0], schema)))
+            if len(waiting) > threads:
+                block, job = waiting.popleft()
+                yield block, job.result()
+        while waiting:
+            block, job = waiting.popleft()
+            yield block, job.result()
 
 
 def not_a_row(path: Path, number: int, what: str = "is not a row") -> BuildError:
@@ -46,30 +101,24 @@ def not_a_row(path: Path, number: int, what: str = "is not a row") -> BuildError
     return BuildError(f"{path}: line {number} {what}; delete {path.parent} to start the build again")
 
 
-def _by_arrow(table: RowTable, at: int, lines: bytes, stops: np.ndarray, schema: object) -> int | None:
-    """Add the photos that are complete in a block; return of how many lines, None where each wants a look."""
-    found = columns_of_lines(lines, schema) if lines else None
+def _by_arrow(lines: bytes, schema: Any) -> Found | None:
+    """Return the columns of a block, and where each line ends; None where each wants a look."""
+    stops = np.flatnonzero(np.frombuffer(lines, np.uint8) == 10) + 1
+    found = columns_of_lines(lines, schema)
     if found is None:
         return None
     columns, ends = found
-    complete = np.flatnonzero(ends)
-    if len(ends) != len(stops) or not len(complete):
-        return None
-    count = int(complete[-1]) + 1
-    starts = np.r_[0, stops[: count - 1]]
-    table.add_journal(at + starts, stops[:count] - starts, columns.first(count))
-    return count
+    whole = len(ends) == len(stops) and stops[-1] == len(lines) and ends[-1]
+    return (columns, stops) if whole else None
 
 
-def _one_by_one(path: Path, table: RowTable, at: int, data: bytes, number: int, is_last: bool) -> int:
-    """Add the photos that are complete in a block; return of how many lines."""
+def _one_by_one(path: Path, table: RowTable, at: int, data: bytes, number: int, is_last: bool) -> None:
+    """Add the photos of a block; of the last one, those that are complete."""
     rows: list[Row] = []
     sizes: list[int] = []
     complete, position = 0, 0
     for line in data.splitlines(keepends=True):
         position += len(line)
-        if not line.endswith(b"\n") and not is_last:
-            break
         try:
             if not line.endswith(b"\n"):
                 raise ValueError("truncated")
@@ -85,7 +134,8 @@ def _one_by_one(path: Path, table: RowTable, at: int, data: bytes, number: int, 
         sizes.append(len(line))
         if unfinished + 1 == row.rows:
             complete = len(rows)
+    if complete < len(rows) and not is_last:
+        raise not_a_row(path, number + len(rows), "is out of order")
     if complete:
         ends = np.cumsum(sizes[:complete])
         table.add_journal(at + np.r_[0, ends[:-1]], np.array(sizes[:complete]), columns_of_rows(rows[:complete]))
-    return complete

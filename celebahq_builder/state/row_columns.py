@@ -5,7 +5,7 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,13 +34,6 @@ class Columns:
     mtimes_ns: np.ndarray
     names: bytes
     name_starts: np.ndarray
-
-    def first(self, count: int) -> "Columns":
-        """Return the columns of the first rows."""
-        if count == len(self.flags):
-            return self
-        cut = {field.name: getattr(self, field.name)[:count] for field in fields(self)}
-        return Columns(**cut | {"names": self.names[: int(self.name_starts[count])]})
 
 
 def columns_of_rows(rows: Sequence[Row]) -> Columns:

@@ -14,6 +14,7 @@ from celebahq_builder.report.sprites import files_folder, is_sheet
 from celebahq_builder.report.summary import BuildResult
 from celebahq_builder.sources.remote import RemoteError, url_of
 from celebahq_builder.stores.fetch import fetch_beside, fetch_set
+from celebahq_builder.stores.owner import Owner
 from celebahq_builder.stores.place import Place, open_place, stamp
 from celebahq_builder.stores.upload import refuse_other_object, upload
 from celebahq_builder.stores.upload_record import UploadRecord, read_record, record_path
@@ -40,7 +41,8 @@ def build_to_store(config: BuildConfig, build: Callable[[BuildConfig], BuildResu
         build: builds on this machine.
 
     Raises:
-        BuildError: as of build; the set in the store is another one, or what was made cannot be sent.
+        BuildError: as of build; the set in the store is another one, somebody else sends one there, or what was made
+            cannot be sent.
         BuildIncompleteError: as of build; what was made has been sent.
     """
     work = config.work or Path(f"{config.output.name}.work")
@@ -49,22 +51,24 @@ def build_to_store(config: BuildConfig, build: Callable[[BuildConfig], BuildResu
     local = LocalPart(**values | {"output": output, "work": None}, url=url_of(config.output), typed_work=config.work)
     try:
         place = open_place(url_of(config.output))
-        there = place.listing()
+        place.listing()  # says at once that there is no such bucket
         record = _record_of(place, output)
-        if not output.exists() and place.name in there:
-            _fetch(place, record, output, there)
-        refuse_other_object(place, record, output, there.get(place.name))
-        _log.info(f"{printable(place.url)}: made in {printable(work)}, then sent")
-        incomplete = None
-        try:
-            result = build(local)
-        except BuildIncompleteError as error:
-            if error.result is None:
-                raise
-            incomplete, result = error, error.result
-        if output.exists():
-            upload(place, record, output, result.report)
-            result = replace(result, url=place.url)
+        with Owner(place, record.work, output.with_name(f"{output.name}.owner.lock")) as owner:
+            there = place.listing()
+            if not output.exists() and place.name in there:
+                _fetch(place, record, output, there)
+            refuse_other_object(place, record, output, there.get(place.name))
+            _log.info(f"{printable(place.url)}: made in {printable(work)}, then sent")
+            incomplete = None
+            try:
+                result = build(local)
+            except BuildIncompleteError as error:
+                if error.result is None:
+                    raise
+                incomplete, result = error, error.result
+            if output.exists():
+                upload(place, record, output, result.report, owner.require)
+                result = replace(result, url=place.url)
     except RemoteError as error:
         raise BuildError(f"--output: {error}") from None
     if incomplete is not None:
@@ -81,9 +85,9 @@ def _record_of(place: Place, output: Path) -> UploadRecord:
             raise BuildError(f"--work: got {found}, expected a folder without it; give another --work")
         record = UploadRecord(record_path(output), place.url)
         output.parent.mkdir(parents=True, exist_ok=True)
-        record.save()
     if record.url != place.url:
         raise BuildError(f"--work: got {output.parent}, where {record.url} is made, expected another folder")
+    record.save()  # with its name, which those of before lack
     return record
 
 

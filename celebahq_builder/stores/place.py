@@ -44,7 +44,7 @@ class Place:
                 try:
                     listed = patiently(partial(self.system.ls, self.of(inner).rstrip("/"), detail=True))
                 except FileNotFoundError:  # which a store says of a folder without objects, too
-                    if not inner and protocols(self.system) & _BUCKETS:
+                    if not inner and has_buckets(self.system):
                         patiently(lambda: self.system.info(self.folder.partition("/")[0]))
                     continue
                 for info in listed:
@@ -53,6 +53,11 @@ class Place:
         except Exception as error:
             raise remote_error(self.url, error, "expected a place that can be listed") from None
         return found
+
+
+def has_buckets(system: Any) -> bool:
+    """Say whether a store has buckets, which must be there, and in them no folders, which need not be made."""
+    return bool(protocols(system) & _BUCKETS)
 
 
 def open_place(url: str) -> Place:

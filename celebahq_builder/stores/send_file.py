@@ -33,7 +33,7 @@ def send_file(system: Any, place: str, path: Path, sent: Callable[[int], None] =
         Exception: whatever the file system's library raises, after several tries.
     """
     for _ in range(_TRIES):
-        if _S3 & protocols(system):
+        if is_s3(system):
             send_to_s3(system, place, path, sent)
         elif _WHOLE_OR_NOT & protocols(system):
             _put(system, place, path, sent)
@@ -46,6 +46,11 @@ def send_file(system: Any, place: str, path: Path, sent: Callable[[int], None] =
         if is_equal(system, place, info, path, read_back=True):
             return info
     raise SendError(f"{place}: got other bytes than those of {path} that were sent, expected the same")
+
+
+def is_s3(system: Any) -> bool:
+    """Say whether a file system is S3, or speaks as it does."""
+    return bool(_S3 & protocols(system))
 
 
 def protocols(system: Any) -> set[str]:

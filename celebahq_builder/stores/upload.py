@@ -5,6 +5,7 @@ that one is replaced, and shards that nobody joins any more are removed.
 """
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -33,12 +34,13 @@ def beside(output: Path, report: Path) -> list[str]:
     return names + [path.name for path in others if path.exists()]
 
 
-def upload(place: Place, record: UploadRecord, output: Path, report: Path) -> None:
+def upload(place: Place, record: UploadRecord, output: Path, report: Path, still_ours: Callable[[], None]) -> None:
     """Send what is missing of a set; what is there already, with the same bytes, is not sent again.
 
     Args:
         output: the dataset on this machine.
         report: the page beside it.
+        still_ours: asked before anything is changed; raises where somebody else has taken the set over.
 
     Raises:
         BuildError: somebody else's file has one of the names, or the store does not take it; the same command goes on.
@@ -57,16 +59,20 @@ def upload(place: Place, record: UploadRecord, output: Path, report: Path) -> No
         first = [name for name in missing if name not in later and name != output.name]
         with progress(f"to {place.url.partition('://')[0]}", sum(sizes.values()), "B") as bar:
             for name in first:
+                still_ours()
                 _send(place, record, output, name, bar)
             if output.name in missing:
+                still_ours()
                 _send(place, record, output, output.name, bar)
             record.joined = shards
             record.save()
             for name in later:
+                still_ours()
                 _send(place, record, output, name, bar)
     elif record.joined != shards:
         record.joined = shards
         record.save()
+    still_ours()
     removed = _sweep(place, record, {*shards, *others, output.name}, there)
     swept = f"; {removed:,} files of the set before are removed" if removed else ""
     what = "is complete, each file checked" if missing else "is complete already"

@@ -1,6 +1,7 @@
 """<output>.upload.json: what of a set is in its store, beside the set on this machine."""
 
 import json
+import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ class UploadRecord:
     """Names that were sent, or were about to be: ours."""
     sent: dict[str, list[int]] = field(default_factory=dict)
     """Name -> size and time of the file here, size and version of the object that was seen to be equal."""
+
+    work: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Names the work folder where others see it."""
 
     def save(self) -> None:
         facts = {name: value for name, value in asdict(self).items() if name != "path"}

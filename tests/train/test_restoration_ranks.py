@@ -16,7 +16,7 @@ from train.restoration.batches import DrawnBatches
 from train.restoration.checkpoint import save_weights
 from train.restoration.config import RestorationConfig
 from train.restoration.errors import RestorationError
-from train.restoration.loop import train
+from train.restoration.loop import make_step, train
 from train.restoration.photos import PhotoStore
 from zoo.restoration.networks import build
 
@@ -112,6 +112,20 @@ def test_a_signal_to_one_rank_stops_all_after_a_checkpoint_and_one_that_dies_is_
     _, errors = process.communicate(timeout=60)
     ours = [line for line in errors.splitlines() if line.startswith("train.restoration: ")]
     assert len(ours) == 1 and f"rank 1 (process {killed} on " in ours[0], errors
+
+
+@pytest.mark.parametrize("which", ["network", "ema", "discriminator", "optimizer_d"])
+def test_ranks_compare_every_network_and_the_moments_of_adam(photos, tmp_path, which):
+    step = make_step(RestorationConfig(**options(photos, tmp_path, "gan"), outdir=tmp_path), torch.device("cpu"))
+    batch = [torch.zeros(shape, dtype=torch.uint8) + 90 for shape in ((3, 8, 8, 3), (3, 32, 32, 3))]
+    step(*batch, 1e-4, 0.0, 0)
+    before = [tensor.clone() for tensor in step.shared_tensors()]
+    part = getattr(step, which)
+    changed = [state["exp_avg"] for state in part.state.values()] if which == "optimizer_d" else [*part.parameters()]
+    with torch.no_grad():
+        changed[0].add_(1)
+    same = [torch.equal(a, b) for a, b in zip(before, step.shared_tensors(), strict=True)]
+    assert same.count(False) == 1
 
 
 def test_a_batch_too_small_for_the_ranks_is_refused(photos, tmp_path):

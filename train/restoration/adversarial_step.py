@@ -47,6 +47,11 @@ class AdversarialStep(Step):
         """Every optimizer of the run."""
         return (self.optimizer, self.optimizer_d)
 
+    @property
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        """As of Step, and the discriminator."""
+        return (*super().networks, self.discriminator)
+
     def __call__(self, inputs: Tensor, targets: Tensor, learning_rate: float, rms_share: float, done: int) -> Tensor:
         """As Step; the projections are drawn here: a captured graph reads them, and a resumed run draws the same."""
         for kept, drawn in zip(self._projections, draw_projections((self._seed, done)), strict=True):

@@ -155,7 +155,7 @@ def train(
     done, seconds = 0, 0.0
     if (folder / "checkpoint.pt").exists():
         done, seconds = load_checkpoint(folder / "checkpoint.pt", step)
-    ranks.check_equal([*step.network.parameters(), *step.ema.parameters(), torch.tensor([done], device=device)])
+    ranks.check_equal([*step.shared_tensors(), torch.tensor([done], device=device)])
     total = f"{config.steps} steps" if config.steps else f"{config.minutes:.2f} min"
     on = f"{ranks.count} ranks, {device.type}" if ranks.count > 1 else device
     _log.info(f"{config.name}: from step {done}, {seconds:.0f} s of {total} done, on {on}")
@@ -176,7 +176,7 @@ def train(
         loss = ranks.add_up(part.clone()).item()
         _refuse_divergence(folder, step, loss, config)
         if validated:
-            ranks.check_equal([*step.network.parameters(), *step.ema.parameters()])
+            ranks.check_equal(step.shared_tensors())
         if not ranks.first:
             return
         metrics = save() if validated else {}

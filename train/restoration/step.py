@@ -60,6 +60,19 @@ class Step(ABC):
         """Every optimizer of the run."""
         return (self.optimizer,)
 
+    @property
+    def networks(self) -> tuple[torch.nn.Module, ...]:
+        """Every network of the run, the moving average too."""
+        return (self.network, self.ema)
+
+    def shared_tensors(self) -> list[Tensor]:
+        """Return what must have the same bits on every rank: networks, with their buffers, and moments of Adam."""
+        tensors = [tensor for network in self.networks for tensor in network.state_dict().values()]
+        for optimizer in self.optimizers:
+            for state in optimizer.state.values():
+                tensors += [state["exp_avg"], state["exp_avg_sq"]]
+        return [*tensors, self.grad_norm_ema]
+
     @abstractmethod
     def _iterate(self) -> Tensor:
         """Train on the static inputs and targets; return the content loss, 0-dim."""

@@ -190,6 +190,8 @@ client = boto3.client("s3")
 client.create_bucket(Bucket="photos")
 for path in pathlib.Path(sys.argv[1]).iterdir():
     client.upload_file(str(path), "photos", f"wild/{path.name}")
+"""
+ONCE = """
 sys.exit(subprocess.run([sys.executable, *sys.argv[2:]]).returncode)
 """
 
@@ -201,10 +203,51 @@ def test_photos_from_a_store_by_nodes_into_shards_give_the_file_of_a_folder(run,
     for path in sorted((ROOT / "examples" / "in-the-wild").glob("*.jpg"))[:4]:
         shutil.copy(path, folder)
     script = tmp_path / "store.py"
-    script.write_text(STORE)
+    script.write_text(STORE + ONCE)
     words = ["-m", "celebahq_builder", "--resolution", 64, "--restore", "off", "--detector", "hog"]
     more = ["--input", "s3://photos/wild", "--output", ray, "--ray", "local", "--workers", 2, "--shards", 2]
     for command in ([*words, "--input", folder, "--output", local], [script, folder, *words, *more]):
         _, errors = run(command).communicate(timeout=200)
     assert sorted(path.name for path in tmp_path.glob("ray-0*")) == [f"ray-0000{k}-of-00002.h5" for k in (0, 1)], errors
     assert contents(ray) == contents(local)
+
+
+KILLED = """
+copy, manifest, command = *map(pathlib.Path, sys.argv[2:4]), [sys.executable, *sys.argv[4:]]
+
+
+def there():
+    return [item["Key"] for item in client.list_objects_v2(Bucket="photos", Prefix="sets/").get("Contents", [])]
+
+
+first = subprocess.Popen(command)
+while not manifest.exists() or manifest.read_bytes().count(b"\\n") < 8:
+    assert first.poll() is None
+    time.sleep(0.02)
+first.kill()
+print("killed", first.wait(), there(), flush=True)
+print(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+copy.mkdir()
+for key in there():
+    client.download_file("photos", key, str(copy / pathlib.Path(key).name))
+print("there", sorted(os.listdir(copy)))
+"""
+
+
+def test_set_made_on_ray_for_a_store_and_killed_in_between_is_the_one_of_a_local_build(run, tmp_path):
+    pytest.importorskip("moto.server")
+    folder, local = photos(tmp_path / "photos", [f"{i}.jpg" for i in range(80)]), tmp_path / "local.h5"
+    work, copy, script = tmp_path / "work", tmp_path / "copy", tmp_path / "store.py"
+    _, errors = run(build(folder, local, "--workers", 2)).communicate(timeout=200)
+    script.write_text(STORE.replace("subprocess, sys", "subprocess, sys, time") + KILLED)
+    words = build(folder, "s3://photos/sets/f.h5", "--work", work, "--ray", "local", "--workers", 2, "--shards", 2)
+    process = run([script, folder, copy, work / "f.h5.build" / "manifest.jsonl", *words], seconds_a_photo=0.1)
+    told, more = process.communicate(timeout=400)
+    assert process.returncode == 0, told + errors + more
+    assert "killed -9 ['sets/f.h5.owner.json']" in told and "continuing: " in told, told
+    assert "s3://photos/sets/f.h5 is complete, each file checked" in told
+    shards = [f"f-0000{k}-of-00002.h5" for k in (0, 1)]
+    assert {*shards, "f.h5", "f.h5.rows.csv", "f-report.html"} <= {path.name for path in copy.iterdir()}
+    assert not (copy / "f.h5.owner.json").exists()
+    assert contents(copy / "f.h5") == contents(local)
+    assert (copy / "f.h5.rows.csv").read_bytes().count(b"\n") == 81
