@@ -6,7 +6,8 @@ A sequence builds from some of the photographs, with dlib. Then it goes on, a st
 replaced or touched; --keep, --dedupe, thresholds, --refuse, --exclude, --include, --labels, --shards, --compression
 change. Each step's command is ended with SIGKILL at random moments before it may finish. Last comes one build from
 scratch, of the same photos with the same options, and everything is compared, byte for byte: levels, columns, rows and
-attributes of the file and of its shards, the tables and labels beside it, and the page but for the paths it names.
+attributes of the file and of its shards, the tables and labels beside it, and the page but for the paths it names. A
+set of shards that replaced another has `-r2` in its names, which is no difference.
 Among the photographs are copies, re-compressed copies, a cut face and a damaged file. Exit code 1 if anything differs.
 """
 
@@ -180,7 +181,7 @@ def contents(output: Path) -> dict[str, object]:
     """Everything that a build leaves, by name; its path is OUTPUT in the page, and --workers is left out."""
     found: dict[str, object] = {}
     for path in sorted(path for path in output.parent.rglob("*") if path.is_file()):
-        name = path.relative_to(output.parent).as_posix()
+        name = re.sub(r"-r\d+\.h5$", ".h5", path.relative_to(output.parent).as_posix())
         if path.suffix == ".h5":
             with h5py.File(path) as file:
                 items: dict[str, h5py.Dataset] = {}
