@@ -145,10 +145,13 @@ def _say_what_is_dropped(config: BuildConfig, before: Mapping[str, object]) -> N
 
 
 def _lacks_page(config: BuildConfig, found: Found) -> bool:
-    """Say whether a finished build ended before the page about it, and its rows can say what belongs there."""
+    """Say whether a finished build ended before the page about it, and its rows tell all that belongs there."""
     from celebahq_builder.report.build_report import report_path
 
-    return found.rows is not None and not (are_tables_of(config.output) and report_path(config.output).exists())
+    versions = (found.options.get("score_version"), found.options.get("marks_version"))
+    if found.rows is None or versions != (SCORE_VERSION, MARKS_VERSION):  # its rows would change, and so the file
+        return False
+    return not (are_tables_of(config.output) and report_path(config.output).exists())
 
 
 def _result_of_before(config: BuildConfig, found: Found, num_photos: int) -> BuildResult:

@@ -48,7 +48,7 @@ def photo_images(config: BuildConfig, tasks: Iterable[PhotoTask], limits: Limits
             else:
                 images[task.row.key] = result
             bar.advance()
-    return images
+    return dict(sorted(images.items()))  # workers end in any order, and the page keeps this one
 
 
 def make_images(task: PhotoTask) -> list[tuple[str, str]]:

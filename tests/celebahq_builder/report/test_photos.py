@@ -7,6 +7,8 @@ from PIL import Image
 
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.photos import decode_with_orientation
+from celebahq_builder.process_photos import limits
+from celebahq_builder.report import photos
 from celebahq_builder.report.images import photo_image
 from celebahq_builder.report.photos import PhotoTask, make_images
 from celebahq_builder.state.manifest import Row
@@ -25,3 +27,16 @@ def test_a_photo_is_shown_by_the_decoder_that_the_build_used(tmp_path):
         [(_, shown[decoder])] = make_images(PhotoTask("a.jpg", config, row, None))
         assert shown[decoder] == photo_image(decode_with_orientation(encoded.getvalue(), decoder=decoder)[0])
     assert shown["default"] != shown["libjpeg8d"]
+
+
+def test_images_come_in_the_order_of_their_rows_whichever_worker_was_first(tmp_path, monkeypatch):
+    facts = {"source_bytes": 1, "source_mtime_ns": 0, "status": "refused", "width": 8, "height": 8}
+    config = BuildConfig(input=tmp_path)
+    rows = [Row(source=name, **facts) for name in ("b.jpg", "c.jpg", "a.jpg")]
+    tasks = [PhotoTask(row.source, config, row, None) for row in rows]
+    for order in (tasks, tasks[::-1]):
+        results = [(task, [("photo", task.name)]) for task in order]
+        monkeypatch.setattr(photos, "run", lambda *args, results=results: results)
+        assert list(photos.photo_images(config, tasks, limits(config))) == [
+            (f"{k}.jpg", rows[0].face_index) for k in "abc"
+        ]
