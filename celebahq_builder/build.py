@@ -103,7 +103,7 @@ def build(config: BuildConfig) -> BuildResult:
         "weights_sha256": weights_sha256,
         **options,
     }
-    if found.kind == "same" and not holds_more(config, names, header, lists, found) and not _lacks_page(config, found):
+    if found.kind == "same" and not holds_more(config, names, header, lists, found):
         return _result_of_before(config, found, len(names))
 
     with _one_line_for_disk_errors(), BuildFolder(config.build_folder) as folder, cluster_of(config) as cluster:
@@ -142,16 +142,6 @@ def _say_what_is_dropped(config: BuildConfig, before: Mapping[str, object]) -> N
     for name in ("labels", "masks"):
         if before.get(f"{name}_sha256") and getattr(config, name) is None:
             _log.warning(f"{flag(name)}: {printable(config.output)} has them; without this option they go")
-
-
-def _lacks_page(config: BuildConfig, found: Found) -> bool:
-    """Say whether a finished build ended before the page about it, and its rows tell all that belongs there."""
-    from celebahq_builder.report.build_report import report_path
-
-    versions = (found.options.get("score_version"), found.options.get("marks_version"))
-    if found.rows is None or versions != (SCORE_VERSION, MARKS_VERSION):  # its rows would change, and so the file
-        return False
-    return not (are_tables_of(config.output) and report_path(config.output).exists())
 
 
 def _result_of_before(config: BuildConfig, found: Found, num_photos: int) -> BuildResult:
