@@ -17,11 +17,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from celebahq.files import lock, printable
+from celebahq.files import PARTIAL, lock, printable
 from celebahq_builder.config import BuildError
 from celebahq_builder.sources.remote import patiently, remote_error
 from celebahq_builder.stores.place import Place, has_buckets
-from celebahq_builder.stores.send_file import is_s3, protocols
+from celebahq_builder.stores.send_file import is_s3, is_whole_or_not, protocols
 
 _log = logging.getLogger("celebahq.build")
 REFRESH, WATCH, EXPIRES = 60.0, 90.0, 600.0
@@ -153,19 +153,24 @@ class Owner:
             version = str(system.info(at).get("ETag") or "")  # before the bytes: a later change is noticed
             return system.cat_file(at), version
 
-        try:
-            data, version = patiently(read)
-        except FileNotFoundError:
-            return None
-        except Exception as error:  # whatever the store's library raises
-            raise remote_error(self._place.url_of(self._name), error, "expected one that can be read") from None
-        try:
-            claim = Claim(**json.loads(data))
-            claim.age()
-        except (ValueError, TypeError):
-            what = f"{self._place.url_of(self._name)}: got something else, expected what a build writes there"
-            raise BuildError(f"{what}; move it away") from None
-        return claim, version
+        end = time.monotonic() + SETTLE
+        while True:
+            try:
+                data, version = patiently(read)
+            except FileNotFoundError:
+                return None
+            except Exception as error:  # whatever the store's library raises
+                raise remote_error(self._place.url_of(self._name), error, "expected one that can be read") from None
+            try:
+                claim = Claim(**json.loads(data))
+                claim.age()
+            except (ValueError, TypeError):
+                if time.monotonic() < end and not is_whole_or_not(system):
+                    time.sleep(SETTLE / 10)  # it may be on its way
+                    continue
+                what = f"{self._place.url_of(self._name)}: got something else, expected what a build writes there"
+                raise BuildError(f"{what}; move it away") from None
+            return claim, version
 
     def _write(self, version: str | None) -> bool:
         """Write our claim in the place of that version, or None: of none; return whether it is there then."""
@@ -181,8 +186,12 @@ class Owner:
                 elif is_s3(system) and version:
                     bucket, key, _ = system.split_path(at)
                     system.call_s3("put_object", Bucket=bucket, Key=key, Body=data, IfMatch=version)
-                else:
+                elif is_whole_or_not(system):
                     system.pipe_file(at, data)
+                else:  # a reader sees the old one or the new one
+                    partial = f"{at}.{self._mine.token}{PARTIAL}"
+                    system.pipe_file(partial, data)
+                    system.mv(partial, at)
             except FileExistsError:
                 pass
             except OSError as error:

@@ -35,7 +35,7 @@ def send_file(system: Any, place: str, path: Path, sent: Callable[[int], None] =
     for _ in range(_TRIES):
         if is_s3(system):
             send_to_s3(system, place, path, sent)
-        elif _WHOLE_OR_NOT & protocols(system):
+        elif is_whole_or_not(system):
             _put(system, place, path, sent)
         else:
             patiently(lambda: system.makedirs(place.rpartition("/")[0], exist_ok=True))
@@ -51,6 +51,11 @@ def send_file(system: Any, place: str, path: Path, sent: Callable[[int], None] =
 def is_s3(system: Any) -> bool:
     """Say whether a file system is S3, or speaks as it does."""
     return bool(_S3 & protocols(system))
+
+
+def is_whole_or_not(system: Any) -> bool:
+    """Say whether an object takes its name only once all of it is there; elsewhere a reader may see a part."""
+    return bool((_S3 | _WHOLE_OR_NOT) & protocols(system))
 
 
 def protocols(system: Any) -> set[str]:

@@ -176,3 +176,26 @@ def test_second_process_with_one_work_folder_ends_and_what_is_no_owner_is_not_ov
     with pytest.raises(BuildError, match=r"owner\.json: got something else, expected what a build writes there"):
         build(config)
     assert place.system.cat_file(place.of(NAME)) == b"[1]"
+
+
+def test_reader_never_sees_a_part_of_what_the_owner_writes(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(owners, "REFRESH", 0.001)
+    seen, end = set(), time.monotonic() + 1
+    other = Owner(place, "other", tmp_path / "other")
+    with Owner(place, "first", tmp_path / "lock"):
+        while time.monotonic() < end:
+            place.system.invalidate_cache()
+            seen.add(claim(place).work)
+    assert seen == {"first"} and other._read() is None and names(place) == set()
+
+
+@pytest.mark.parametrize("place", ["memory://owned/faces.h5", "file://{}/far/faces.h5"], indirect=True)
+def test_owner_that_is_just_written_is_waited_for(place, tmp_path, monkeypatch):
+    monkeypatch.setattr(owners, "SETTLE", 2.0)
+    place.system.makedirs(place.folder, exist_ok=True)
+    place.system.pipe_file(place.of(NAME), b'{"ho')
+    rest = threading.Timer(0.4, put, (place, left(0)))
+    rest.start()
+    with pytest.raises(BuildError, match="a build on elsewhere"), Owner(place, "second", tmp_path / "lock"):
+        pass
+    rest.join()
