@@ -116,7 +116,8 @@ class Sequence:
         other = self.options.get({"exclude": "include", "include": "exclude"}[what])
         taken = {line.split("#")[0] for line in Path(other).read_text().splitlines()} if other else set()
         free = [name for name in self.names() if name not in taken]
-        names = self.rng.sample(free, min(len(free), self.rng.randint(0, 4)))
+        # Not an empty one: it changes nothing, so that a page that does not name it stays.
+        names = self.rng.sample(free, min(len(free), self.rng.randint(1, 4)))
         lines = [f"{name}#{self.rng.choice((0, 0, 1))}" if self.rng.random() < 0.6 else name for name in names]
         self.number += 1
         path = self.folder / f"{what}-{self.number}.txt"

@@ -29,14 +29,14 @@ from celebahq_builder.report.summary import BuildResult, build_result, log_summa
 from celebahq_builder.restore_settings import resolve_auto, restored_here
 from celebahq_builder.sources.input_photos import list_input, origin, photos_sha256
 from celebahq_builder.sources.remote import url_of
-from celebahq_builder.state.best_faces import Choice, with_outcomes, with_refusals
+from celebahq_builder.state.best_faces import Choice, choose, with_outcomes, with_refusals
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.file_rows import file_rows, manifest_rows
 from celebahq_builder.state.manifest import Row, write_manifest
 from celebahq_builder.state.masks import masks_digest
-from celebahq_builder.state.name_lists import read_name_lists, tell_unmatched
+from celebahq_builder.state.name_lists import NameLists, read_name_lists, tell_unmatched
 from celebahq_builder.state.output_file import Found, look_at_output, looked_for, say_finished
 from celebahq_builder.state.photo_changes import photo_digests
 from celebahq_builder.state.photo_labels import labels_digest, read_photo_labels
@@ -47,9 +47,11 @@ from celebahq_builder.state.resume import (
     holds_more,
     load_completed_rows,
 )
+from celebahq_builder.state.row_table import RowTable
 from celebahq_builder.state.write_output import write_output
 
 if TYPE_CHECKING:
+    from celebahq_builder.hdf5 import Dataset
     from celebahq_builder.report.sprites import Thumbnails
 
 _log = logging.getLogger("celebahq.build")
@@ -104,7 +106,7 @@ def build(config: BuildConfig) -> BuildResult:
         **options,
     }
     if found.kind == "same" and not holds_more(config, names, header, lists, found):
-        return _result_of_before(config, found, len(names))
+        return _result_of_before(config, found, len(names), lists)
 
     with _one_line_for_disk_errors(), BuildFolder(config.build_folder) as folder, cluster_of(config) as cluster:
         photos = Photos(seen_by_nodes(config), names, landmarks, places, lists, smallest, cluster)
@@ -144,10 +146,10 @@ def _say_what_is_dropped(config: BuildConfig, before: Mapping[str, object]) -> N
             _log.warning(f"{flag(name)}: {printable(config.output)} has them; without this option they go")
 
 
-def _result_of_before(config: BuildConfig, found: Found, num_photos: int) -> BuildResult:
+def _result_of_before(config: BuildConfig, found: Found, num_photos: int, lists: NameLists) -> BuildResult:
     """What a finished build comes to; what a kill kept from being written or removed at its very end is, now."""
     from celebahq_builder.hdf5 import open_dataset
-    from celebahq_builder.report.build_report import report_path, write_missing_report
+    from celebahq_builder.report.build_report import report_path
 
     if config.build_folder.exists() and not config.keep_build_folder:
         with BuildFolder(config.build_folder) as folder:
@@ -156,13 +158,26 @@ def _result_of_before(config: BuildConfig, found: Found, num_photos: int) -> Bui
     with open_dataset(config.output) as dataset:
         report = report_path(config.output)
         if stale_rows is not None or not report.exists():  # ended between the file and the page about it
-            write_missing_report(report, config, dataset)
+            _write_report_of_before(config, found, lists, dataset)
         if stale_rows is not None:
             write_row_tables(config.output, stale_rows)
         if stale_rows is not None or (dataset.labels is not None and not labels_path(config.output).exists()):
             write_sidecar(config.output, dataset.labels)
         say_finished(config, found, len(dataset))
         return BuildResult(output=config.output, report=report, num_photos=num_photos, num_faces=len(dataset))
+
+
+def _write_report_of_before(config: BuildConfig, found: Found, lists: NameLists, dataset: "Dataset") -> None:
+    """Write the page that a kill came before: the build's own, where this program would make the same of the rows."""
+    from celebahq_builder.report.build_report import report_path, write_missing_report
+
+    if found.rows is not None:
+        rows = RowTable(manifest_rows(found.rows))
+        choice = choose(rows, config.keep, config.dedupe, lists)
+        if are_these_faces(choice, found.faces) and are_these_rows(file_rows(rows, choice), found.rows):
+            _write_report(config, rows, choice)
+            return
+    write_missing_report(report_path(config.output), config, dataset)  # of an earlier version, or edited
 
 
 def _earlier_faces(config: BuildConfig, found: Found) -> EarlierFaces | None:
