@@ -31,7 +31,8 @@ def augment(images: Tensor, draws: Tensor, kind: str, p: Tensor, alpha: Tensor |
     """Return the images transformed, each in its own way; while a block fades in, coarse and fine alike.
 
     At alpha 0 the images are enlarged ones of half the size, and so are the transformed ones: a fade begins with what
-    the discriminator has seen before.
+    the discriminator has seen before. The images come faded, their detail weighted by alpha, and are not faded again:
+    what no transform is applied to comes out to the last bit, at every alpha.
 
     Args:
         images: (N, C, R, R) float32 in [-1, 1], faded as the networks are.
@@ -44,7 +45,11 @@ def augment(images: Tensor, draws: Tensor, kind: str, p: Tensor, alpha: Tensor |
     fine = transform(images, draws, p)
     if images.shape[-1] <= 4 or not is_fading(alpha):
         return fine
-    return torch.lerp(upsample(transform(downsample(images), draws, p)), fine, alpha)
+    # The images are (1 - alpha) * coarse + alpha * full with coarse known and full not. A transform T is affine, so
+    # (1 - alpha) * T(small) enlarged + alpha * T(full) is T(images) with that of the coarse part exchanged.
+    small = downsample(images)
+    exchanged = upsample(transform(small, draws, p)) - transform(upsample(small), draws, p)
+    return fine + (1 - alpha) * exchanged
 
 
 def augmented(

@@ -30,9 +30,15 @@ def images(n: int = 4, size: int = 16, channels: int = 3) -> torch.Tensor:
     return torch.rand(n, channels, size, size, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
-def test_at_probability_0_ada_changes_no_bit():
-    x = images()
-    assert torch.equal(augment(x, draws(4), "ada", torch.tensor(0.0), ONE), x)
+def faded(x: torch.Tensor, alpha: torch.Tensor | float) -> torch.Tensor:
+    """Return images as they are shown in a fade: their detail weighted by alpha."""
+    return torch.lerp(upsample(downsample(x)), x, alpha)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, torch.tensor(0.3), torch.tensor(0.999), ONE, 1.0])
+def test_at_probability_0_ada_changes_no_bit_of_images_that_fade_or_do_not(alpha):
+    x = faded(images(), alpha)
+    assert torch.equal(augment(x, draws(4), "ada", torch.tensor(0.0), alpha), x)
 
 
 @pytest.mark.parametrize("kind", ["diffaug", "ada"])
@@ -62,10 +68,10 @@ def test_a_fade_begins_with_what_the_discriminator_has_seen_before(kind):
     before = augment(small, u, kind, p, ONE)
     torch.testing.assert_close(augment(upsample(small), u, kind, p, torch.tensor(0.0)), upsample(before))
     large = images(5, 16)
-    half = augment(large, u, kind, p, torch.tensor(0.5))
-    ends = augment(large, u, kind, p, torch.tensor(0.0)), augment(large, u, kind, p, ONE)
-    torch.testing.assert_close(half, (ends[0] + ends[1]) / 2)
-    torch.testing.assert_close(ends[0], upsample(augment(downsample(large), u, kind, p, ONE)))
+    coarse, fine = upsample(augment(downsample(large), u, kind, p, ONE)), augment(large, u, kind, p, ONE)
+    for alpha in (0.0, 0.25, 1.0):
+        seen = augment(faded(large, alpha), u, kind, p, torch.tensor(alpha))
+        torch.testing.assert_close(seen, (1 - alpha) * coarse + alpha * fine, atol=1e-5, rtol=1e-5)
 
 
 def test_each_transform_of_ada_is_applied_as_often_as_p_says():
@@ -128,20 +134,33 @@ def test_probability_rises_while_the_critic_is_sure_of_its_reals_and_falls_when_
     assert state[0].item() == 0
 
 
-@pytest.mark.parametrize("kind", [pytest.param("diffaug", marks=pytest.mark.slow), "ada"])
-def test_an_augmented_run_resumes_bit_for_bit(kind, tmp_path):
+def small_run(folder, name: str, augment: str, **options):
+    """Train 8x8 faces through one fade; return the state at the end."""
     random = np.random.default_rng(0)
-    with DatasetWriter(tmp_path / "faces.h5", 8, 12) as writer:
-        for _ in range(12):
-            writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (8, 4, 2, 1)})
+    if not (folder / "faces.h5").exists():
+        with DatasetWriter(folder / "faces.h5", 8, 12) as writer:
+            for _ in range(12):
+                writer.write({r: random.integers(0, 256, (3, r, r), dtype=np.uint8) for r in (8, 4, 2, 1)})
     options = {"fmap_base": 32, "fmap_max": 8, "latent_size": 8, "stable_kimg": 0.032, "fade_kimg": 0.032,
                "minibatch": 8, "tick_kimg": 0.016, "checkpoint_ticks": 1, "image_ticks": 0, "device": "cpu",
-               "preset": "tiny", "augment": kind, "augment_kimg": 0.05}  # fmt: skip
+               "preset": "tiny", "augment": augment} | options  # fmt: skip
+    train(TrainConfig(dataset=folder / "faces.h5", outdir=folder, name=name, **options))
+    return load_checkpoint(checkpoints(folder / name / "checkpoints")[-1])
+
+
+def test_a_run_whose_probability_stays_0_is_the_run_without_to_the_last_bit(tmp_path):
+    never = small_run(tmp_path, "ada", "ada", augment_kimg=1e12, total_kimg=0.096)
+    none = small_run(tmp_path, "none", "none", total_kimg=0.096)
+    assert 0 < never["ada"][0] < 1e-8
+    for name in ("generator", "discriminator", "g_ema"):
+        assert all(torch.equal(value, none[name][key]) for key, value in never[name].items()), name
+
+
+@pytest.mark.parametrize("kind", [pytest.param("diffaug", marks=pytest.mark.slow), "ada"])
+def test_an_augmented_run_resumes_bit_for_bit(kind, tmp_path):
     states = []
     for name, stops in (("whole", [0.096]), ("parts", [0.048, 0.096])):
-        for stop in stops:
-            train(TrainConfig(dataset=tmp_path / "faces.h5", outdir=tmp_path, name=name, total_kimg=stop, **options))
-        states.append(load_checkpoint(checkpoints(tmp_path / name / "checkpoints")[-1]))
+        states.append([small_run(tmp_path, name, kind, augment_kimg=0.05, total_kimg=stop) for stop in stops][-1])
     for name in ("generator", "discriminator", "g_ema"):
         assert all(torch.equal(value, states[1][name][key]) for key, value in states[0][name].items()), name
     if kind == "ada":
