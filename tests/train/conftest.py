@@ -1,7 +1,7 @@
 """What tests of training share: small datasets of noise; a run folder as training leaves it, in small."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +9,25 @@ import pytest
 from PIL import Image
 
 from celebahq_builder.hdf5 import DatasetWriter
+from train.report.curves import panel_svg as _panel_svg
 
 KIMG = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
 RESOLUTIONS = (4, 4, 8, 8, 16, 16)
 SECONDS = (10.0, 20.0, 50.0, 80.0, 180.0, 280.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def undrawn_curves() -> Iterator[None]:
+    """A run's page has empty diagrams: matplotlib took three quarters of a tiny run's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("train.report.curves.panel_svg", lambda panel, run: "<svg></svg>")
+        yield
+
+
+@pytest.fixture
+def drawn_curves(monkeypatch) -> None:
+    """A run's page has its diagrams."""
+    monkeypatch.setattr("train.report.curves.panel_svg", _panel_svg)
 
 
 def _write_run(folder: Path, squared: bool = True, **options) -> Path:

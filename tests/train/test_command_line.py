@@ -76,23 +76,20 @@ def test_ctrl_c_ends_long_work_in_one_line(module, options, tmp_path):
     assert len(lines) == 1 and lines[0].startswith(f"{module}: stopped")
 
 
-def test_metrics_are_named_with_commas_or_as_words(tmp_path, dataset):
+def test_metrics_are_named_with_commas_or_as_words(tmp_path, dataset, monkeypatch, capsys):
+    from train.__main__ import main as train_main
     from train.config import TrainConfig
+    from train.metrics.__main__ import main as metrics_main
     from train.metrics.config import MetricsConfig
 
     for metrics in (("swd", "msssim"), ("swd,msssim",), "swd,msssim", ("swd,", "msssim")):
         assert TrainConfig(dataset=str(dataset), metrics=metrics).metrics == ("swd", "msssim")
         assert MetricsConfig(model=tmp_path, dataset=dataset, metrics=metrics).names == ["swd", "msssim"]
     for words in (["swd", "msssim"], ["swd,msssim"]):
-        for module in ("train", "train.metrics --model x"):
-            program = [
-                sys.executable,
-                "-m",
-                *module.split(),
-                "--dataset",
-                "missing.h5",
-                "--outdir" if module == "train" else "--output",
-                str(tmp_path),
-            ]
-            done = subprocess.run([*program, "--metrics", *words], cwd=ROOT, capture_output=True, text=True)
-            assert done.returncode == 2 and "metrics" not in done.stderr.replace("train.metrics", ""), done.stderr
+        for main, folder in ((train_main, ["--outdir"]), (metrics_main, ["--model", "x", "--output"])):
+            program = ["program", "--dataset", "missing.h5", *folder, str(tmp_path), "--metrics", *words]
+            monkeypatch.setattr(sys, "argv", program)
+            with pytest.raises(SystemExit) as ended:
+                main()
+            said = capsys.readouterr().err  # about missing.h5, or the model
+            assert ended.value.code == 2 and said and "metrics" not in said.replace("train.metrics", ""), said

@@ -74,7 +74,7 @@ def test_a_run_that_stops_between_two_penalties_goes_on_with_the_same(tmp_path):
     options |= {"minibatch": 8, "tick_kimg": 0.016, "image_ticks": 0, "device": "cpu", "preset": "tiny"}
     options |= {"loss": "r3gan", "gp_weight": 1.0, "penalty_interval": 3, "dataset": tmp_path / "faces.h5"}
     states = {}
-    for name, stops in (("whole", (0.128,)), ("stopped", (0.04, 0.088, 0.128)), ("always", (0.128,))):
+    for name, stops in (("whole", (0.096,)), ("stopped", (0.04, 0.08, 0.096)), ("always", (0.096,))):
         for kimg in stops:
             more = {"penalty_interval": 1} if name == "always" else {}
             assert train(TrainConfig(outdir=tmp_path, name=name, total_kimg=kimg, **(options | more)))

@@ -59,6 +59,7 @@ def shipped(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_command_under_torchrun_writes_what_one_process_writes(dataset, tmp_path):
     words = ("-m", "train.metrics", "--model", shipped(tmp_path / "model"), "--dataset", dataset, "--num-images", 24)
     words += ("--metrics", "msssim,swd", "--output")  # of 16 and 8 images, one batch for each of two ranks

@@ -96,11 +96,13 @@ def short_training(real_data):
     return train_classifier(digits[:12_800], labels[:12_800], epochs=1)
 
 
+@pytest.mark.slow
 def test_one_pass_over_a_fifth_of_mnist_errs_on_less_than_one_in_twenty(short_training, real_data):
     """The full training, 8 passes over all of it, is asked for 0.5 % where it is used; it takes minutes."""
     assert error_rate(short_training, *read_mnist(real_data / "mnist", "t10k")) < 0.05
 
 
+@pytest.mark.slow
 def test_real_triples_cover_every_mode(short_training, real_data):
     digits, labels = read_mnist(real_data / "mnist", "t10k")
     images, modes = stacked_triples(digits, labels, 2000)

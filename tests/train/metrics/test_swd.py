@@ -125,7 +125,7 @@ def test_few_directions_at_once_change_nothing(faces, monkeypatch):
 
 
 def test_mirroring_both_sets_moves_swd_by_its_noise_only(faces):
-    reals, fakes = faces[:30], faces[30:60]
+    reals, fakes = faces[:15], faces[15:30]
     turned = [np.ascontiguousarray(images[..., ::-1]) for images in (reals, fakes)]
     straight = [swd(reals, fakes, seed=seed, device="cpu") for seed in range(6)]
     mirrored = [swd(*turned, seed=seed, device="cpu") for seed in range(6)]

@@ -134,23 +134,31 @@ def test_sizes_are_the_models_and_an_option_that_contradicts_them_is_refused(pai
 OURS = {"fmap_base": 32, "fmap_max": 8, "latent_size": 6, "preset": "tiny", "stable_kimg": 0.032, "fade_kimg": 0.032}
 
 
-def a_run(tmp_path, **changes):
-    """A run of ours at 4x4 and 8x8; returns its folder."""
-    config = options(tmp_path, name="first", total_kimg=0.096, **{**OURS, **changes})
-    assert train(config)
-    return tmp_path / "first"
+@pytest.fixture(scope="module")
+def copy_of_run(tmp_path_factory):
+    """A function (folder, **changes) -> a copy, in that folder, of a run of ours at 4x4 and 8x8; trained once."""
+    trained: dict[tuple, Path] = {}
+
+    def copy(folder: Path, **changes) -> Path:
+        key = tuple(sorted(changes.items()))
+        if key not in trained:
+            trained[key] = tmp_path_factory.mktemp("trained")
+            assert train(options(trained[key], name="first", total_kimg=0.096, **{**OURS, **changes}))
+        return shutil.copytree(trained[key] / "first", folder / "first")
+
+    return copy
 
 
-def test_a_run_publishes_its_discriminator_beside_the_generator(tmp_path):
-    folder = a_run(tmp_path)
+def test_a_run_publishes_its_discriminator_beside_the_generator(copy_of_run, tmp_path):
+    folder = copy_of_run(tmp_path)
     state = load_checkpoint(checkpoints(folder / "checkpoints")[-1])
     for key, value in weights.load(folder / "model", "discriminator").state_dict().items():
         assert torch.equal(value, state["discriminator"][key]), key
 
 
 @pytest.mark.parametrize("form", ["run", "model", "checkpoint"])
-def test_training_goes_on_from_a_run_its_model_or_a_checkpoint_with_other_data_and_rates(tmp_path, form):
-    folder = a_run(tmp_path)
+def test_training_goes_on_from_a_run_its_model_or_a_checkpoint_with_other_data_and_rates(copy_of_run, tmp_path, form):
+    folder = copy_of_run(tmp_path)
     init = {"run": folder, "model": folder / "model", "checkpoint": checkpoints(folder / "checkpoints")[-1]}[form]
     before = load_checkpoint(checkpoints(folder / "checkpoints")[-1])
     config = options(tmp_path, init, resolution=16, learning_rate=0.0005, minibatch=4, preset="tiny")
@@ -162,8 +170,8 @@ def test_training_goes_on_from_a_run_its_model_or_a_checkpoint_with_other_data_a
     assert zoo.load(tmp_path / "run").config.resolution == 8
 
 
-def test_a_higher_resolution_fades_in_on_top_of_what_was_trained(tmp_path):
-    folder = a_run(tmp_path)
+def test_a_higher_resolution_fades_in_on_top_of_what_was_trained(copy_of_run, tmp_path):
+    folder = copy_of_run(tmp_path)
     config = options(
         tmp_path, folder, 16, preset="tiny", stable_kimg=0.032, fade_kimg=0.032, total_kimg=0.096, tick_kimg=0.008
     )
@@ -230,8 +238,8 @@ def test_a_generator_without_its_discriminator_gets_a_new_one_that_is_trained_al
     assert start_of(config, read_initial(config.init), None).discriminator_kimg == 10
 
 
-def test_checkpoints_of_earlier_versions_say_their_architecture_by_their_options_and_shapes(tmp_path):
-    folder = a_run(tmp_path)
+def test_checkpoints_of_earlier_versions_say_their_architecture_by_their_options_and_shapes(copy_of_run, tmp_path):
+    folder = copy_of_run(tmp_path)
     path = checkpoints(folder / "checkpoints")[-1]
     state = load_checkpoint(path)
     config, growth = ProGANConfig.from_dict(state.pop("architecture")), state.pop("growth")
@@ -286,8 +294,8 @@ def test_init_takes_a_hub_id_with_a_revision(pair, tmp_path):
 
 @pytest.mark.parametrize("losses", [("lsgan", "wgan-gp"), ("wgan-gp", "lsgan")])
 @pytest.mark.parametrize("form", ["first", "first/model"])
-def test_a_discriminator_of_lsgan_is_turned_round_for_losses_that_want_reals_high(tmp_path, losses, form):
-    folder = a_run(tmp_path, loss=losses[0], variant="released")
+def test_a_discriminator_of_lsgan_is_turned_round_for_losses_that_want_reals_high(copy_of_run, tmp_path, losses, form):
+    folder = copy_of_run(tmp_path, loss=losses[0], variant="released")
     theirs = weights.load(folder / "model", "discriminator")
     config = options(tmp_path, tmp_path / form, loss=losses[1])
     ours, x = networks_of(config).discriminator, torch.randn(8, 3, 8, 8)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -78,21 +79,39 @@ def of_other_networks(path: Path) -> None:
     torch.save(state, path)
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(dataset, tmp_path_factory) -> Path:
+    """The folder of a run to 0.064 kimg; no test may change it."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    train(config(dataset, folder, total_kimg=0.064))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stopped(dataset, tmp_path_factory) -> Path:
+    """The folder of a run that stopped at 0.048 kimg, for tests to copy."""
+    folder = tmp_path_factory.mktemp("stopped")
+    train(config(dataset, folder, total_kimg=0.048))
+    return folder
+
+
 @pytest.mark.parametrize(
     "damage",
     [damage_end, damage_a_bit, empty, without_fields, of_wrong_type, of_other_networks],
     ids=lambda f: f.__name__,
 )
-def test_a_damaged_newest_checkpoint_is_set_aside_and_the_one_before_goes_on(dataset, tmp_path, damage, said):
-    train(config(dataset, tmp_path / "whole", total_kimg=0.064))
-    train(config(dataset, tmp_path, total_kimg=0.048))
+def test_a_damaged_newest_checkpoint_is_set_aside_and_the_one_before_goes_on(
+    dataset, uninterrupted, stopped, tmp_path, damage, said
+):
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
+    said.clear()  # of the fixtures
     before, newest = checkpoints(tmp_path / "run" / "checkpoints")
     damage(newest)
     assert train(config(dataset, tmp_path, total_kimg=0.064))
     (line,) = [line for line in said if newest.name in line]
     assert f"set aside as {newest.name}.damaged, going on from {before.name}" in line and "\n" not in line
     assert newest.with_name(newest.name + ".damaged").exists()
-    whole, parts = weights_of(tmp_path / "whole"), weights_of(tmp_path)
+    whole, parts = weights_of(uninterrupted), weights_of(tmp_path)
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
 
 
