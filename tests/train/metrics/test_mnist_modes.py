@@ -118,26 +118,27 @@ def test_same_seed_trains_the_same_classifier(real_data):
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-def test_kept_classifier_is_used_again_and_a_weak_one_is_never_kept(monkeypatch, tmp_path, short_training, real_data):
+def test_kept_classifier_is_used_again_and_a_weak_one_is_never_kept(monkeypatch, tmp_path, real_data):
     import train.metrics.digit_classifier as module
 
-    monkeypatch.setattr(module, "train_classifier", lambda *_, **__: short_training)
+    digits, labels = read_mnist(real_data / "mnist", "t10k")
+    weak = train_classifier(digits[:512], labels[:512], epochs=1)
+    monkeypatch.setattr(module, "train_classifier", lambda *_, **__: weak)
     mnist, cache = tmp_path / "mnist", tmp_path / "cache"
     mnist.mkdir()
-    digits, labels = read_mnist(real_data / "mnist", "t10k")
     for part in ("train", "t10k"):  # plain idx files, as the archives hold them
         write_idx(mnist / f"{part}-images-idx3-ubyte", digits[:1000, 2:-2, 2:-2])
         write_idx(mnist / f"{part}-labels-idx1-ubyte", labels[:1000])
-    with pytest.raises(MetricError, match=r"got \d\.\d\d% errors on the test digits, expected 0\.5% at most"):
+    with pytest.raises(MetricError, match=r"got \d+\.\d\d% errors on the test digits, expected 0\.5% at most"):
         load_or_train(mnist, cache=cache)
     assert not cache.exists()
 
-    monkeypatch.setattr(module, "MAX_ERROR", 0.05)
+    monkeypatch.setattr(module, "MAX_ERROR", 0.9)
     _, error = load_or_train(mnist, cache=cache)
     monkeypatch.setattr(module, "train_classifier", None)  # a second training would crash
     kept, kept_error = load_or_train(None, cache=cache)
     assert kept_error == error
-    for key, value in short_training.state_dict().items():
+    for key, value in weak.state_dict().items():
         assert torch.equal(value, kept.state_dict()[key]), key
 
 
