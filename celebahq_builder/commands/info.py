@@ -102,8 +102,8 @@ def _table(summary: dict) -> list[str]:
     if summary["photos"]:
         lines += [f"photos      {summary['photos']:,} different"]
     if score:
-        figures = {name: "no number" if value is None else f"{value:.4f}" for name, value in score.items()}
-        lines += [f"score       {figures['max']} best, {figures['median']} median, {figures['min']} worst"]
+        texts = {name: "no number" if value is None else f"{value:.4f}" for name, value in score.items()}
+        lines += [f"score       {texts['max']} best, {texts['median']} median, {texts['min']} worst"]
     for name, value in sorted(summary["attributes"].items()):
         if isinstance(value, dict):
             lines += [f"{name}", *(f"    {_short(key)}: {_short(item)}" for key, item in value.items())]

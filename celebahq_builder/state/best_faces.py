@@ -163,8 +163,8 @@ def choose(rows: Iterable[Row], keep: int, dedupe: str, lists: NameLists | None 
     left_out[list(why)] = True
     chosen = choose_rows(faces, keep, dedupe, included & ~left_out, left_out if why else None)
     ranked = chosen.outcome[chosen.order]
-    twins, below = (chosen.order[ranked == outcome] for outcome in (DUPLICATE, BELOW_CUTOFF))
-    pairs = RowPairs(RowView(table, places[twins]), RowView(table, places[chosen.of[twins]]))
+    duplicates, below = (chosen.order[ranked == outcome] for outcome in (DUPLICATE, BELOW_CUTOFF))
+    pairs = RowPairs(RowView(table, places[duplicates]), RowView(table, places[chosen.of[duplicates]]))
     choice = Choice(RowView(table, places[chosen.kept]), pairs, RowView(table, places[below]))
     for i in chosen.order[ranked == LEFT_OUT].tolist():
         row = table[int(places[i])]

@@ -130,7 +130,7 @@ def test_every_run_finds_the_same():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 500), (200, 200)])
-def test_no_face_is_found_in_grey_and_noise(size):
+def test_no_face_is_found_in_gray_and_noise(size):
     noise = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     for pixels in (noise, np.full_like(noise, 128)):
         with pytest.raises(UnusablePhotoError) as refused:

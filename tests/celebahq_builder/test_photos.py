@@ -81,7 +81,7 @@ def test_broken_exif_is_ignored():
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG"])
-def test_grey_becomes_three_equal_channels(kind):
+def test_gray_becomes_three_equal_channels(kind):
     decoded = decode_photo(encoded(sample_image().convert("L"), kind, **({"quality": 100} if kind == "JPEG" else {})))
     assert (decoded == decoded[..., :1]).all()
     assert np.abs(decoded[..., 0].astype(int) - np.asarray(sample_image().convert("L"))).max() <= 2
@@ -119,13 +119,13 @@ def test_palette_keeps_its_colours_and_its_transparent_entry_turns_white():
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_sixteen_bit_grey_is_scaled_and_not_clipped(kind):
+def test_sixteen_bit_gray_is_scaled_and_not_clipped(kind):
     values = np.array([[0, 128, 129, 257, 32768, 65278, 65535]], np.uint16)
     decoded = decode_photo(encoded(Image.fromarray(values), kind))
     np.testing.assert_array_equal(decoded[0, :, 1], np.round(values[0] / 257))
 
 
-def test_sixteen_bit_grey_tiff_with_white_as_zero_is_not_a_negative():
+def test_sixteen_bit_gray_tiff_with_white_as_zero_is_not_a_negative():
     values = np.array([[0, 32768, 65535]], np.uint16)
     data = encoded(Image.fromarray(values), "TIFF", tiffinfo={262: 0})
     np.testing.assert_array_equal(decode_photo(data)[0, :, 0], [255, 127, 0])

@@ -222,9 +222,9 @@ def test_merged_rows_point_to_their_faces(sequence, run, noise_image):
     assert run("merge", one, other, "--folders", "--output", sequence.folder / "f2.h5") == 0
     assert run("verify", sequence.folder / "f2.h5") == 0
     rows = rows_of(sequence.folder / "f2.h5")
-    twins = {name: row for name, row in rows.items() if row["reason"] == "duplicate" and row["score"] is not None}
-    assert sum(row["duplicate_of"].startswith("f/") for name, row in twins.items() if name.startswith("h/")) >= 2
-    assert all(rows[row["duplicate_of"]]["status"] == "kept" for row in twins.values())
+    duplicates = {name: row for name, row in rows.items() if row["reason"] == "duplicate" and row["score"] is not None}
+    assert sum(row["duplicate_of"].startswith("f/") for name, row in duplicates.items() if name.startswith("h/")) >= 2
+    assert all(rows[row["duplicate_of"]]["status"] == "kept" for row in duplicates.values())
 
 
 def test_a_build_does_not_take_a_merge_of_unlike_files_for_its_own(sequence, run):

@@ -40,7 +40,7 @@ def test_images_are_the_bits_that_rounding_outside_gives(onnx_file, uint8_file):
     np.testing.assert_array_equal(rounded, np.clip(np.rint(images * 127.5 + 127.5), 0, 255).transpose(0, 2, 3, 1))
 
 
-def test_float16_weights_generate_the_same_within_a_grey_level_from_fewer_bytes(onnx_file, uint8_file, fp16_file):
+def test_float16_weights_generate_the_same_within_a_gray_level_from_fewer_bytes(onnx_file, uint8_file, fp16_file):
     full, half = run(uint8_file).astype(int), run(fp16_file).astype(int)
     assert np.abs(full - half).max() == 1
     weights = sum(tensor.ByteSize() for tensor in onnx.load(onnx_file).graph.initializer if len(tensor.dims) > 1)

@@ -231,7 +231,7 @@ def weights(network, tmp_path_factory):
     return path
 
 
-def test_features_come_from_grey_levels_0_to_255_and_logits_without_the_bias(network, weights):
+def test_features_come_from_gray_levels_0_to_255_and_logits_without_the_bias(network, weights):
     images = np.random.default_rng(2).integers(0, 256, (2, 3, 64, 64)).astype(np.uint8)
     features, logits = InceptionFeatures(weights)(images)
     seen = []
@@ -245,7 +245,7 @@ def test_features_come_from_grey_levels_0_to_255_and_logits_without_the_bias(net
     assert features.dtype == logits.dtype == np.float32
 
 
-def test_grey_images_are_three_equal_channels(weights):
+def test_gray_images_are_three_equal_channels(weights):
     gray = np.random.default_rng(3).integers(0, 256, (1, 1, 32, 32)).astype(np.uint8)
     features = InceptionFeatures(weights)
     np.testing.assert_array_equal(features(gray)[0], features(gray.repeat(3, axis=1))[0])
