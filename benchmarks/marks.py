@@ -8,7 +8,7 @@ the sha256 of its name is even: thresholds (celebahq_builder/marks.py) were chos
   at every marked face of these photographs), and which real faces that the eye marks are missed.
 
 FACES.json keeps where the faces are, which takes minutes to find. DIR gets a sheet of real faces a mark (not for
-publication: the photographs are for research only). FILE, alone, gets docs/pictures/marks.jpg.
+publication: the photographs are for research only). FILE, alone, gets docs/images/marks.jpg.
 """
 
 import argparse

@@ -15,7 +15,6 @@ import numpy as np
 
 from celebahq.version import version
 from celebahq_builder.hdf5_format.face_record import FaceRecord, face_columns
-from celebahq_builder.hdf5_format.gate import open_hdf5
 from celebahq_builder.hdf5_format.labels_file import as_labels, labels_path, npy_bytes, write_sidecar
 from celebahq_builder.hdf5_format.levels import (
     FORMAT_VERSION,
@@ -29,6 +28,7 @@ from celebahq_builder.hdf5_format.levels import (
 from celebahq_builder.hdf5_format.partial_file import PartialFile
 from celebahq_builder.hdf5_format.reader import Dataset, open_dataset
 from celebahq_builder.hdf5_format.rows import Rows, write_rows
+from celebahq_builder.hdf5_format.validation import open_hdf5
 
 __all__ = [
     "FORMAT_VERSION",

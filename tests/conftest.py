@@ -41,8 +41,8 @@ def real_data() -> Path:
 
 @pytest.fixture(name="faulty_server")
 def faulty_server_fixture(monkeypatch) -> Iterator[Any]:
-    """A FaultyServer of tests/zoo/drill_server.py; nothing of the user's proxies and settings counts."""
-    spec = importlib.util.spec_from_file_location("faulty_server", ROOT / "tests" / "zoo" / "drill_server.py")
+    """A FaultyServer of tests/zoo/faulty_server.py; nothing of the user's proxies and settings counts."""
+    spec = importlib.util.spec_from_file_location("faulty_server", ROOT / "tests" / "zoo" / "faulty_server.py")
     from zoo.remote import fetch
 
     module = importlib.util.module_from_spec(spec)

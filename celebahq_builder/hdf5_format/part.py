@@ -13,9 +13,9 @@ import numpy as np
 from celebahq.files import printable
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import Dataset, DatasetError, DatasetWriter, level_key, open_dataset
-from celebahq_builder.hdf5_format.gate import open_hdf5
 from celebahq_builder.hdf5_format.rows import Rows, find_rows
 from celebahq_builder.hdf5_format.shards import SET_ATTRIBUTE, SHARD_ATTRIBUTE
+from celebahq_builder.hdf5_format.validation import open_hdf5
 from celebahq_builder.marks import UNMEASURED
 
 _log = logging.getLogger("celebahq.data")

@@ -10,8 +10,8 @@ from pathlib import Path
 import h5py
 
 from celebahq.files import lock, partial_path, sync_folder
-from celebahq_builder.hdf5_format.gate import check_file
 from celebahq_builder.hdf5_format.levels import DatasetError
+from celebahq_builder.hdf5_format.validation import check_file
 
 
 class PartialFile:

@@ -1,4 +1,4 @@
-"""Dataset: the reader of the file format. Every file is checked by gate.py before anything of it is read."""
+"""Dataset: the reader of the file format. Every file is checked by validation.py before anything of it is read."""
 
 import itertools
 import json
@@ -14,7 +14,6 @@ import numpy as np
 
 from celebahq.files import PARTIAL
 from celebahq_builder.hdf5_format.face_record import column_fault
-from celebahq_builder.hdf5_format.gate import check_file, open_hdf5
 from celebahq_builder.hdf5_format.labels_file import as_labels, read_sidecar
 from celebahq_builder.hdf5_format.levels import (
     DatasetError,
@@ -26,6 +25,7 @@ from celebahq_builder.hdf5_format.levels import (
     resolution_of,
 )
 from celebahq_builder.hdf5_format.shards import ShardedData, Shards
+from celebahq_builder.hdf5_format.validation import check_file, open_hdf5
 from celebahq_builder.stores.dataset_cache import local_dataset
 
 _MOST_ENTRIES = 1 << 28  # of a label table, 1 GiB

@@ -9,8 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from celebahq_builder.hdf5_format.gate import check_file, open_hdf5
 from celebahq_builder.hdf5_format.levels import DatasetError, key_text
+from celebahq_builder.hdf5_format.validation import check_file, open_hdf5
 
 GROUP = "rows"
 STATUSES = ("kept", "beaten", "duplicate", "refused", "failed")

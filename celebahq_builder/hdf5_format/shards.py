@@ -191,7 +191,7 @@ class Shards:
         Raises:
             DatasetError: it is missing, damaged, or another one than that of this set.
         """
-        from celebahq_builder.hdf5_format.gate import open_hdf5  # which asks this file about shards
+        from celebahq_builder.hdf5_format.validation import open_hdf5  # which asks this file about shards
 
         if k not in self._open:
             require_shard(self.path, self.spans[k], self.place(k))

@@ -16,7 +16,7 @@ _SCRIPTS = (
     "data.js",
     "decisions.js",
     "filters.js",
-    "pictures.js",
+    "images.js",
     "layout.js",
     "grid.js",
     "histograms.js",

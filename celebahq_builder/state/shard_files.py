@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from celebahq.files import partial_path, write_atomic
-from celebahq_builder.hdf5_format.gate import check_file, open_hdf5
 from celebahq_builder.hdf5_format.levels import DatasetError
 from celebahq_builder.hdf5_format.shards import SET_ATTRIBUTE, joined_spans, shard_names, shard_pattern
+from celebahq_builder.hdf5_format.validation import check_file, open_hdf5
 from celebahq_builder.stores.upload_record import shards_in_store
 
 

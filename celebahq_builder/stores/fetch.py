@@ -10,11 +10,11 @@ from pathlib import Path
 
 from celebahq.files import partial_path, printable, write_atomic
 from celebahq.progress import progress
-from celebahq_builder.hdf5_format.gate import check_file, open_hdf5
 from celebahq_builder.hdf5_format.labels_file import labels_path
 from celebahq_builder.hdf5_format.levels import DatasetError
 from celebahq_builder.hdf5_format.partial_file import require_room
 from celebahq_builder.hdf5_format.shards import joined_spans
+from celebahq_builder.hdf5_format.validation import check_file, open_hdf5
 from celebahq_builder.sources.archives import FileStamp
 from celebahq_builder.sources.remote import RemoteError, words_of
 from celebahq_builder.stores.checksums import PART_BYTES, is_checksum_of, is_equal, read_part, stated_checksum

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter, FaceRecord, chunk_rows, open_dataset
-from celebahq_builder.hdf5_format import gate as validation
+from celebahq_builder.hdf5_format import validation
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,6 +1,6 @@
 """Faces and shards written by nodes: whatever is lost, unseen or killed, the file is that of a build without a cluster.
 
-Simulated: the nodes' tasks run here, one at a time, in any order; Ray itself is in test_drills.py.
+Simulated: the nodes' tasks run here, one at a time, in any order; Ray itself is in test_kills.py.
 """
 
 import contextlib

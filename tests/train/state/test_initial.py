@@ -18,13 +18,7 @@ from train.config import TrainConfig, TrainError
 from train.loop import train
 from train.setup import make_networks
 from train.state.checkpoint import checkpoints, load_checkpoint
-from train.state.initial import (
-    architecture_of_checkpoint,
-    growth_of_checkpoint,
-    read_initial,
-    start_of,
-    told_of,
-)
+from train.state.initial import architecture_of_checkpoint, growth_of_checkpoint, read_initial, start_of, told_of
 from zoo import weights
 from zoo.importers import import_networks
 from zoo.progan import Discriminator, Generator, ProGANConfig
@@ -279,9 +273,7 @@ def test_init_takes_a_hub_id_with_a_revision(pair, tmp_path):
     shutil.copytree(pair, repository / "snapshots" / commit)
     (repository / "refs").mkdir()
     (repository / "refs" / "v1").write_text(commit)
-    program = (
-        "import sys, zoo; from train.state.initial import read_initial; print(read_initial(sys.argv[1]).architecture)"
-    )
+    program = "import sys; from train.state.initial import read_initial; print(read_initial(sys.argv[1]).architecture)"
     environment = os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}  # read at its import
     for name, line in (("me/faces@v1", str(read_initial(str(pair)).architecture)), ("me/faces@v2", None)):
         command = [sys.executable, "-c", program, name]

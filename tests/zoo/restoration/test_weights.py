@@ -88,7 +88,7 @@ def test_what_ships_loads_and_tells_its_license_and_metrics(name):
     card = (folder / "README.md").read_text()
     if "-free" in name:
         assert config["license"] == config["license"] | {"weights": "Apache-2.0", "non_commercial": False}
-        assert "Commercial use is open" in card and "restoration_free_pictures.csv" in card
+        assert "Commercial use is open" in card and "restoration_free_images.csv" in card
         assert not any(word in card + json.dumps(config) for word in ("BSDS", "T91", "BY-NC", "non-commercial use"))
     else:
         assert config["license"]["non_commercial"] is True and "BSDS500" in config["license"]["data"]

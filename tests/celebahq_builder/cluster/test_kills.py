@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[3]
-BUILD = Path(__file__).with_name("drill_build.py")
+BUILD = Path(__file__).with_name("faulty_build.py")
 NAMESPACE = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
 NAMESPACE += ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 pytestmark = pytest.mark.slow
@@ -160,7 +160,7 @@ def test_photos_restored_by_actors_give_the_file_of_one_process_also_when_one_di
             for i in range(count):
                 photo.save(folder / f"{name} {i}.jpg", quality=80)
     words = ["--input", folder, "--resolution", 64, "--restore", "fast", "--device", "cpu", "--detector", "hog"]
-    on_ray = [BUILD.with_name("drill_restore.py")], ("--ray", "local", "--workers", 2)
+    on_ray = [BUILD.with_name("faulty_restore.py")], ("--ray", "local", "--workers", 2)
     killed, told = tmp_path / "killed.h5", {}
     for program, more, output, environment in (
         (["-m", "celebahq_builder"], ("--workers", 1), local, {}),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from celebahq_builder.hdf5 import DatasetError, DatasetWriter, open_dataset
-from celebahq_builder.hdf5_format import gate as validation
+from celebahq_builder.hdf5_format import validation
 from celebahq_builder.pyramid import pyramid
 
 COMMANDS = ("info", "verify", "preview", "extract", "compare")

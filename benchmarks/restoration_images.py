@@ -1,6 +1,6 @@
 """Before/after images of restored faces, for docs/restoration.md and for looking at.
 
-python benchmarks/restoration_pictures.py PHOTOS... --output SHEET.jpg [--restore fast] [--reduce 1] [--quality 0]
+python benchmarks/restoration_images.py PHOTOS... --output SHEET.jpg [--restore fast] [--reduce 1] [--quality 0]
 """
 
 import argparse

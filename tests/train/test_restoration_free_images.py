@@ -14,7 +14,7 @@ FREE = {"public domain", "CC0-1.0", "CC-BY-2.0", "CC-BY-4.0"}
 
 @pytest.fixture(scope="module")
 def script(pytestconfig):
-    path = pytestconfig.rootpath / "benchmarks" / "restoration_free_pictures.py"
+    path = pytestconfig.rootpath / "benchmarks" / "restoration_free_images.py"
     spec = importlib.util.spec_from_file_location("free_images", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
