@@ -29,8 +29,8 @@ from celebahq_builder.photos import decode_photo, find_photos
 from celebahq_builder.process_photo import Task, process_photo
 from celebahq_builder.quality import quality_score
 from celebahq_builder.sources.input_photos import FileStamp
-from celebahq_builder.state.build_folder import decode_face
 from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.waiting_faces import decode_face
 
 
 def faces_of(data: bytes, name: str, config: BuildConfig) -> list[tuple[Row, np.ndarray, float]]:

@@ -48,6 +48,7 @@ from celebahq_builder.state.resume import (
     load_completed_rows,
 )
 from celebahq_builder.state.row_table import RowTable
+from celebahq_builder.state.waiting_faces import is_room_for_plain
 from celebahq_builder.state.write_output import write_output
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def build(config: BuildConfig) -> BuildResult:
         return _result_of_before(config, found, len(names), lists)
 
     with _one_line_for_disk_errors(), BuildFolder(config.build_folder) as folder, cluster_of(config) as cluster:
-        photos = Photos(seen_by_nodes(config), names, landmarks, places, lists, smallest, cluster)
+        packed = not is_room_for_plain(config, len(names))
+        photos = Photos(seen_by_nodes(config), names, landmarks, places, lists, smallest, cluster, packed)
         folder.earlier = _earlier_faces(config, found)
         rows = load_completed_rows(folder, header, names, config, lists, found)
         rows += process_photos(folder, photos, rows)

@@ -13,10 +13,10 @@ from celebahq_builder.detectors import FINDERS
 from celebahq_builder.marks import marks_text
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
 from celebahq_builder.stage_seconds import StageSeconds
-from celebahq_builder.state.build_folder import encode_face
 from celebahq_builder.state.face_files import FacePlace
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.masks import check_mask
+from celebahq_builder.state.waiting_faces import encode_face
 from celebahq_builder.thresholds import MAY_BE_INCLUDED, Thresholds
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Task:
     """Which faces are used though a threshold refuses them; None: all."""
     looked_for: float | None = None
     """Least distance between the eyes that faces are looked for with; None: --min-face."""
+    packed: bool = False
+    """Whether faces wait packed: on their way over a network, or where the disk is small."""
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Result:
 
     rows: list[Row] = field(default_factory=list)
     faces: dict[int, bytes | FacePlace] = field(default_factory=dict)
-    """Face index -> aligned face, losslessly compressed; or where it lies, once a node of a cluster wrote it."""
+    """Face index -> aligned face, as encode_face made it; or where it lies, once a node of a cluster wrote it."""
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
     """Stage -> how long it took."""
 
@@ -171,7 +173,7 @@ def _row_of_face(
         marks = marks_text(measure_marks(photo, crop.quad, resolution))
         look = perceptual_hash(image)
     with clock.of("compress"):
-        data = encode_face(image)
+        data = encode_face(image, task.packed)
     row = Row(
         source=task.name,
         source_bytes=stamp.num_bytes,

@@ -43,6 +43,8 @@ class Photos:
     """Least distance between the eyes that faces are looked for with; None: --min-face."""
     cluster: "RayCluster | None" = None
     """Where --ray works; None: in processes of this machine."""
+    packed: bool = False
+    """Whether faces wait packed; on a cluster they do in any case."""
 
     def outcomes(
         self,
@@ -67,7 +69,8 @@ class Photos:
         """Return what a worker needs to know of one photo."""
         landmarks = None if self.landmarks is None else self.landmarks[name]
         place = None if self.places is None else self.places[name]
-        return Task(name, self.config, landmarks, place, self.lists.include.indices(name), self.looked_for)
+        packed = self.packed or self.cluster is not None
+        return Task(name, self.config, landmarks, place, self.lists.include.indices(name), self.looked_for, packed)
 
 
 def limits(config: BuildConfig) -> Limits:

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import io
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +14,7 @@ from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.face_files import PROBE, FaceFiles, FacePlace, read_face_at
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.shard_files import ShardFiles
+from celebahq_builder.state.waiting_faces import PACKED, PLAIN, decode_face, ending_of, is_complete
 
 _log = logging.getLogger("celebahq.build")
 
@@ -71,10 +71,11 @@ class BuildFolder:
         if self.earlier is not None:
             self.earlier.close()
 
-    def face_path(self, row: Row) -> Path:
+    def face_path(self, row: Row, ending: str) -> Path:
+        """Return the file of a face, PLAIN or PACKED."""
         # A hash, because a photo's name may hold any character, at any length, in any folder.
         name = hashlib.sha256(row.source.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        return self.faces / f"{name}-{row.face_index}.webp"
+        return self.faces / f"{name}-{row.face_index}{ending}"
 
     def arrived(self, faces: Iterable[bytes | FacePlace]) -> None:
         """Take note of the faces of a photo, before add_face says which of them are held."""
@@ -90,8 +91,10 @@ class BuildFolder:
             self.write_face(row, face)
 
     def write_face(self, row: Row, data: bytes) -> None:
-        with write_atomic(self.face_path(row)) as file:
+        ending = ending_of(data)
+        with write_atomic(self.face_path(row, ending)) as file:
             file.write(data)
+        self.face_path(row, PACKED if ending == PLAIN else PLAIN).unlink(missing_ok=True)  # of a run with less room
 
     def has_face(self, row: Row) -> bool:
         """Say whether the face is on the disk: in the file that is extended, or here."""
@@ -101,20 +104,18 @@ class BuildFolder:
         return self.earlier is not None and self.earlier.has(row)
 
     def _is_here(self, row: Row) -> bool:
-        """Say whether the folder has the face, whole: WebP begins with its own length."""
-        try:
-            with self.face_path(row).open("rb") as file:
-                begin = file.read(8)
-                return begin[:4] == b"RIFF" and int.from_bytes(begin[4:], "little") + 8 == file.seek(0, 2)
-        except FileNotFoundError:
-            return False
+        return any(is_complete(self.face_path(row, ending)) for ending in (PLAIN, PACKED))
 
     def read_face(self, row: Row) -> np.ndarray:
         """Return the (R, R, 3) uint8 face of a row; BuildError where the file was damaged since it was written."""
         if self.earlier is not None and self.earlier.has(row):
             return self.earlier.read(row)
         place = self.files.place(row)
-        path = self.face_path(row) if place is None else self.faces / place.file
+        if place is None:
+            plain = self.face_path(row, PLAIN)
+            path = plain if plain.exists() else self.face_path(row, PACKED)
+        else:
+            path = self.faces / place.file
         data = path.read_bytes() if place is None else read_face_at(self.faces, place)
         if row.face_sha256 and hashlib.sha256(data).hexdigest() != row.face_sha256:
             self.files.forget(path.name)
@@ -127,14 +128,15 @@ class BuildFolder:
 
     def remove_face(self, row: Row) -> None:
         self.files.remove(row)
-        self.face_path(row).unlink(missing_ok=True)
+        for ending in (PLAIN, PACKED):
+            self.face_path(row, ending).unlink(missing_ok=True)
 
     def remove_all_faces_but(self, rows: Iterable[Row]) -> None:
         """Remove what a killed build left half written or was about to remove, and files that no row speaks of."""
         self.files.keep_only(rows)
-        wanted = {self.face_path(row).name for row in rows}
+        wanted = {self.face_path(row, ending).name for row in rows for ending in (PLAIN, PACKED)}
         for path in self.faces.iterdir():
-            if path.name not in wanted and path.suffix in (".webp", PARTIAL):
+            if path.name not in wanted and path.suffix in (PLAIN, PACKED, PARTIAL):
                 path.unlink(missing_ok=True)
 
     def remove(self) -> None:
@@ -148,20 +150,3 @@ class BuildFolder:
         for folder in (self.faces, self.path):
             with contextlib.suppress(OSError):  # not empty
                 folder.rmdir()
-
-
-def encode_face(face: np.ndarray) -> bytes:
-    """Compress a face (R, R, 3) uint8 without loss: WebP, a fifth of its size, as fast as the lightest PNG."""
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(face).save(stream, "WEBP", lossless=True, method=0, quality=0)
-    return stream.getvalue()
-
-
-def decode_face(data: bytes) -> np.ndarray:
-    """Return (R, R, 3) uint8. Raises OSError where the data is cut short."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))

@@ -18,9 +18,9 @@ from celebahq_builder.hdf5 import DatasetWriter, FaceRecord
 from celebahq_builder.process_photo import Result
 from celebahq_builder.pyramid import pyramid
 from celebahq_builder.sources.input_photos import file_stamp
-from celebahq_builder.state.build_folder import encode_face
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.photo_changes import content_sha256
+from celebahq_builder.state.waiting_faces import encode_face
 
 
 def cascade(face: np.ndarray) -> dict[int, np.ndarray]:
@@ -146,7 +146,7 @@ def face_of(task):
     """What process_task returns, without a face being looked for: the bytes of the photo decide on pixels and score."""
     stamp, data = file_stamp(task.config.input, task.name), (task.config.input / task.name).read_bytes()
     rng, side = np.random.default_rng(list(data)), task.config.resolution
-    face = encode_face(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
+    face = encode_face(rng.integers(0, 256, (side, side, 3), dtype=np.uint8), task.packed)
     row = Row(
         source=task.name,
         source_bytes=stamp.num_bytes,

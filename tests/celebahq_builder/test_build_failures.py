@@ -232,7 +232,7 @@ def test_face_that_a_power_cut_spoiled_is_made_anew_and_never_read(made_photos, 
     output.rename(tmp_path / "right.h5")
     spoiled = sorted((tmp_path / "f.h5.build" / "faces").iterdir())[1]
     data = spoiled.read_bytes()
-    spoiled.write_bytes(data[:100] + bytes(50) + data[150:])
+    spoiled.write_bytes(data[:200] + bytes(50) + data[250:])
     with pytest.raises(BuildError, match="got other bytes than were written"):
         build(options(made_photos, output))
     assert not output.exists()

@@ -94,7 +94,7 @@ def test_the_row_says_that_the_photo_lies_on_its_side_and_the_face_stands_uprigh
     assert side.detail == "the photo lies on its side: found after 90 degrees to the left" and upright.detail == ""
     quad = np.array(side.quad)
     assert quad[3, 1] > quad[0, 1] + 0.9 * np.hypot(*(quad[3] - quad[0]))  # its top edge runs down the stored photo
-    from celebahq_builder.state.build_folder import decode_face
+    from celebahq_builder.state.waiting_faces import decode_face
 
     faces = [decode_face(results[name].faces[0]).astype(int) for name in results]
     assert np.abs(faces[0] - faces[1]).mean() < 12  # both heads up

@@ -13,7 +13,7 @@ from celebahq_builder.coverage import inside_photo
 from celebahq_builder.process_photo import Task, process_photo
 from celebahq_builder.quality import quality_score
 from celebahq_builder.sources.input_photos import FileStamp
-from celebahq_builder.state.build_folder import decode_face
+from celebahq_builder.state.waiting_faces import decode_face
 
 LANDMARKS = np.array([(60, 60), (100, 60), (80, 82), (63, 101), (97, 101)], np.float32)
 

@@ -14,8 +14,8 @@ import numpy as np
 from celebahq_builder import process_photos
 from celebahq_builder.process_photo import Result
 from celebahq_builder.sources.input_photos import file_stamp
-from celebahq_builder.state.build_folder import encode_face
 from celebahq_builder.state.manifest import Row
+from celebahq_builder.state.waiting_faces import encode_face
 
 
 def process_task(task):
@@ -33,7 +33,7 @@ def process_task(task):
     if task.name.startswith("fail"):
         raise ValueError("a fault")
     rng, side = np.random.default_rng(list(data)), task.config.resolution
-    face = encode_face(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
+    face = encode_face(rng.integers(0, 256, (side, side, 3), dtype=np.uint8), task.packed)
     row = Row(
         source=task.name,
         source_bytes=stamp.num_bytes,
