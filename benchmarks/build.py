@@ -94,7 +94,7 @@ def main() -> None:
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="options of BuildConfig, on both sides"
     )
     parser.add_argument("--commands", type=int, default=0, metavar="TIMES", help="whole commands, so many times each")
-    parser.add_argument("--scaling", action="store_true", help="wall time of one worker over that of two")
+    parser.add_argument("--scaling", action="store_true", help="one worker against two, wall and CPU")
     options = parser.parse_args()
     if options.against is None and not options.scaling:
         parser.error("--against or --scaling: got neither, expected one")
@@ -156,13 +156,13 @@ def scaling(photos: Path, names: list[str], shared: dict[str, object]) -> None:
     """Print how many times as fast two workers are as one; the machine must have nothing else to do."""
     with tempfile.TemporaryDirectory() as folder:
         root = linked(photos, names, Path(folder))
-        seconds: dict[int, list[float]] = {1: [], 2: []}
+        seconds: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
         for workers in (1, 2, 2, 1):
-            wall, cpu = whole_command(ROOT, root, Path(folder) / "out" / "faces.h5", shared, workers)
-            seconds[workers].append(wall)
-            print(f"{workers} workers: {wall:.1f} s, {cpu:.1f} CPU-s", flush=True)
-    one, two = min(seconds[1]), min(seconds[2])
-    print(f"{len(names)} photos: {one:.1f} s with one worker, {two:.1f} with two: {one / two:.2f} times as fast")
+            seconds[workers].append(whole_command(ROOT, root, Path(folder) / "out" / "faces.h5", shared, workers))
+            print("{} workers: {:.1f} s, {:.1f} CPU-s".format(workers, *seconds[workers][-1]), flush=True)
+    one, two = (np.min(seconds[workers], axis=0) for workers in (1, 2))
+    print(f"{len(names)} photos: {one[0]:.1f} s with one worker, {two[0]:.1f} with two, ", end="")
+    print(f"{one[0] / two[0]:.2f} times as fast, {two[1] / one[1]:.2f} times the CPU")
 
 
 def linked(photos: Path, names: list[str], folder: Path) -> Path:

@@ -207,13 +207,17 @@ class Prepared:
     shown: tuple[tuple[str, np.ndarray, np.ndarray], ...] = ()
 
 
-def prepare(photo: np.ndarray, crop: "FaceCrop", config: BuildConfig) -> Prepared:
-    """Take a photo through all stages that change its pixels, in order. (H, W, 3) uint8, and the crop planned in it."""
+def prepare(photo: np.ndarray, crop: "FaceCrop", config: BuildConfig, for_showing: bool = False) -> Prepared:
+    """Take a photo through all stages that change its pixels, in order. (H, W, 3) uint8, and the crop planned in it.
+
+    Args:
+        for_showing: with what the crop keeps but does not look at.
+    """
     if config.restore == "off":
         return Prepared(photo, crop, photo)
     from celebahq_builder.restore_face import restore_for
 
-    restored = restore_for(config, photo, crop)
+    restored = restore_for(config, photo, crop, for_showing)
     found = ("as found", photo, crop.landmarks), ("without JPEG artifacts", restored.clean, crop.landmarks)
     enlarged = (("enlarged 4 times", restored.photo, restored.crop.landmarks),) if restored.enlarged else ()
     return Prepared(restored.photo, restored.crop, restored.clean, (*found, *enlarged))

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 import numpy as np
 
 from celebahq.device import choose_device
-from celebahq_builder.tiles import run_tiled
+from celebahq_builder.tiles import Box, run_tiled
 from celebahq_builder.worker_process import ask, may_ask
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from zoo.restoration.checkerboard import CheckerboardFilter
     from zoo.restoration.networks import ArtifactRemover, SuperResolver
 
@@ -22,7 +24,9 @@ _TILES = {"artifacts": {"cpu": 384, "cuda": 512}, "superres": {"cpu": 192, "cuda
 _BATCH = {"cpu": 1, "cuda": 8}
 
 
-def remove_artifacts(photo: np.ndarray, size: str = "full", device: str | None = None) -> np.ndarray:
+def remove_artifacts(
+    photo: np.ndarray, size: str = "full", device: str | None = None, part: Box | None = None
+) -> np.ndarray:
     """Remove JPEG artifacts from a photo of unknown quality; one that shows no trace of JPEG is left as it is.
 
     Args:
@@ -30,6 +34,7 @@ def remove_artifacts(photo: np.ndarray, size: str = "full", device: str | None =
         size: "full", or "fast" at less than a sixth of the work; "fast-free" is as fast, and was trained on free
             images alone.
         device: "cpu", "cuda" or "cuda:N"; None: "cuda" where there is one.
+        part: what of the photo is wanted; None: all. The rest stays as it is, or becomes darker.
 
     Returns:
         (H, W, 3) uint8 RGB. It does not depend on how the photo is cut into tiles but for roundings of single values,
@@ -49,12 +54,16 @@ def remove_artifacts(photo: np.ndarray, size: str = "full", device: str | None =
     share = correction_weight(photo)
     if not share:
         return photo.copy()
-    restored = _restore(photo, name, device)
+    restored = _restore(photo, name, device, part)
     return cv2.addWeighted(restored, share, photo, 1 - share, 0, dst=restored)
 
 
 def super_resolve(
-    photo: np.ndarray, size: str = "full", kind: Literal["gan", "psnr"] = "gan", device: str | None = None
+    photo: np.ndarray,
+    size: str = "full",
+    kind: Literal["gan", "psnr"] = "gan",
+    device: str | None = None,
+    part: Box | None = None,
 ) -> np.ndarray:
     """Enlarge a photo four times.
 
@@ -64,6 +73,7 @@ def super_resolve(
             images alone.
         kind: "gan" invents texture that looks like the original's; "psnr" only what is certain, which is smoother.
         device: "cpu", "cuda" or "cuda:N"; None: "cuda" where there is one.
+        part: what of the photo is wanted; None: all. The rest of the result is black.
 
     Returns:
         (4H, 4W, 3) uint8 RGB; as for `remove_artifacts`.
@@ -75,7 +85,7 @@ def super_resolve(
     """
     name, device = superres_name(size, kind), _chosen(device)
     _check(photo)
-    return _restore(photo, name, device)
+    return _restore(photo, name, device, part)
 
 
 def _chosen(device: str | None) -> str:
@@ -125,7 +135,7 @@ def _check(photo: np.ndarray) -> None:
         raise ValueError(f"photo: got shape {photo.shape} of {photo.dtype}, expected (H, W, 3) of uint8")
 
 
-def _restore(photo: np.ndarray, name: str, device: str) -> np.ndarray:
+def _restore(photo: np.ndarray, name: str, device: str, part: Box | None) -> np.ndarray:
     elsewhere = may_ask()
     network = load_network(name, "cpu" if elsewhere else device)
     kind = name.partition("-")[0]
@@ -144,6 +154,7 @@ def _restore(photo: np.ndarray, name: str, device: str) -> np.ndarray:
         tile=_TILES[kind][device.partition(":")[0]],
         margin=network.margin,
         batch=_BATCH[device.partition(":")[0]],
+        part=part,
     )
 
 
@@ -155,6 +166,8 @@ def forward(network: "Network", images: np.ndarray, rounded: bool = True) -> np.
     """
     import torch
 
+    from zoo.restoration.checkerboard import CheckerboardFilter
+
     device = next(network.parameters()).device
     dtype = torch.float16 if device.type == "cuda" else torch.bfloat16
     half = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
@@ -162,9 +175,18 @@ def forward(network: "Network", images: np.ndarray, rounded: bool = True) -> np.
         with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=half):
             # (N, h, w, 3) seen as (N, 3, h, w) is channels_last without a copy.
             given = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float().div_(255)
-            made = network(given).permute(0, 2, 3, 1)
+            # The adversarial network is filtered before its subpixels take their places; as bytes they do it faster.
+            filtered = rounded and isinstance(network, CheckerboardFilter)
+            made = (network.subpixels(given) if filtered else network(given)).permute(0, 2, 3, 1)
             if rounded:
                 made = made.mul(255).round_().clamp_(0, 255).to(torch.uint8)
-            return made.cpu().numpy()
+            return _in_their_places(made) if filtered else made.cpu().numpy()
     except torch.OutOfMemoryError as error:
         raise MemoryError(f"GPU: {str(error).splitlines()[0]}") from None
+
+
+def _in_their_places(subpixels: "Tensor") -> np.ndarray:
+    """Return (N, 4h, 4w, 3) of (N, h, w, 48): color, row, column, as pixel_shuffle takes them."""
+    count, height, width, _ = subpixels.shape
+    apart = subpixels.view(count, height, width, 3, SCALE, SCALE).permute(0, 1, 4, 2, 5, 3)
+    return apart.reshape(count, SCALE * height, SCALE * width, 3).cpu().numpy()

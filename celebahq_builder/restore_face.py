@@ -11,7 +11,7 @@ from celebahq_builder.align import FaceCrop, plan_face
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.crop_plan import CropPlan
 from celebahq_builder.restore import SCALE, artifacts_name, margin_of, remove_artifacts, super_resolve, superres_name
-from celebahq_builder.tiles import CELL
+from celebahq_builder.tiles import CELL, Box
 
 SUPER_RESOLVE_BELOW = 0.5
 """A box of at least so much of the output's side is enlarged by interpolation: super-resolution no longer pays there.
@@ -20,14 +20,12 @@ SUPER_RESOLVE_BELOW = 0.5
 """
 
 _LANCZOS_MARGIN = 4  # pixels around one that its interpolation sees
-
-Box = tuple[int, int, int, int]
-"""(left, top, right, bottom), pixels."""
+_SAMPLED_MARGIN = 3  # pixels around a box that its bilinear samples see, and one more
 
 
 @dataclass(frozen=True, eq=False)
 class Restored:
-    """A photo that is restored around one face. Outside of what that face's crop needs it is as it was, or cut off.
+    """A photo that is restored around one face. What that face's crop does not see is as it was, black or cut off.
 
     Attributes:
         clean: (H, W, 3) uint8, the photo without artifacts.
@@ -47,9 +45,9 @@ class Restored:
         return self.crop.landmarks
 
 
-def restore_for(config: BuildConfig, photo: np.ndarray, crop: FaceCrop) -> Restored:
+def restore_for(config: BuildConfig, photo: np.ndarray, crop: FaceCrop, for_showing: bool = False) -> Restored:
     """Restore what a crop needs, as a build's options say; they must be resolved (restore_settings)."""
-    return restore_crop(photo, crop, size=config.restore, device=config.device)
+    return restore_crop(photo, crop, size=config.restore, device=config.device, for_showing=for_showing)
 
 
 def restore_face(
@@ -78,36 +76,71 @@ def restore_face(
         ValueError: as align_face.
     """
     crop = plan_face(photo.shape[1::-1], landmarks, resolution, geometry)
-    return restore_crop(photo, crop, size=size, device=device)
+    return restore_crop(photo, crop, size=size, device=device, for_showing=True)
 
 
-def restore_crop(photo: np.ndarray, crop: FaceCrop, *, size: str, device: str = "cpu") -> Restored:
-    """As restore_face, by a crop that was planned for this photo; crop_face(restored.photo, restored.crop) cuts it."""
+def restore_crop(
+    photo: np.ndarray, crop: FaceCrop, *, size: str, device: str = "cpu", for_showing: bool = False
+) -> Restored:
+    """As restore_face, by a crop that was planned for this photo; crop_face(restored.photo, restored.crop) cuts it.
+
+    Args:
+        for_showing: restore the border around the box, too, which the crop keeps but does not look at.
+    """
     plan, resolution = crop.plan, crop.resolution
     side = plan.side / plan.enlarge
     enlarge, generate = side < resolution, side < SUPER_RESOLVE_BELOW * resolution
     wanted = _needed(plan, photo)
     margin = 0 if not enlarge else margin_of(superres_name(size)) if generate else _LANCZOS_MARGIN
     around = _grown(wanted, margin, photo)
+    large_crop = _crop_of_large(crop, wanted) if enlarge else crop
+    # What the crop looks at. Whether a photo is gray, and how much of the correction it needs, is told by all around.
+    seen = wanted if for_showing else _seen(crop, large_crop, wanted)
+    seen_around = _grown(seen, margin, photo)
 
     with _one_thread(device):
         left, top, right, bottom = _grown(around, margin_of(artifacts_name(size)), photo)
         left, top = left - left % CELL, top - top % CELL  # the network's cells lie as they would for the whole photo
-        cleaned = remove_artifacts(photo[top:bottom, left:right], size, device)
+        part = _moved(seen_around, left, top)
+        cleaned = remove_artifacts(photo[top:bottom, left:right], size, device, part)
         clean = photo.copy()
-        _cut(clean, around)[:] = _cut(cleaned, tuple(np.subtract(around, (left, top, left, top))))
+        _cut(clean, seen_around)[:] = _cut(cleaned, part)
         if not enlarge:
             return Restored(clean, clean, crop, False)
-        small = _cut(clean, around)
-        large = super_resolve(small, size, "gan", device) if generate else _interpolated(small)
+        part = _moved(seen, *around[:2])
+        if generate:
+            large = super_resolve(_cut(clean, around), size, "gan", device, part)
+        else:
+            large = _interpolated(_cut(clean, around), part)
     large = _cut(large, tuple(SCALE * np.subtract(wanted, np.tile(around[:2], 2))))
+    return Restored(clean, large, large_crop, True)
+
+
+def _crop_of_large(crop: FaceCrop, wanted: Box) -> FaceCrop:
+    """The crop of the face in its part of the photo enlarged four times."""
     # Landmarks are indices of pixels, whose centers lie half a pixel further.
     landmarks = (crop.landmarks - np.array(wanted[:2]) + 0.5) * SCALE - 0.5
-    return Restored(clean, large, plan_face(large.shape[1::-1], landmarks, resolution, crop.geometry), True)
+    size = SCALE * (wanted[2] - wanted[0]), SCALE * (wanted[3] - wanted[1])
+    return plan_face(size, landmarks, crop.resolution, crop.geometry)
 
 
-def _interpolated(image: np.ndarray) -> np.ndarray:
-    return cv2.resize(image, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_LANCZOS4)
+def _seen(crop: FaceCrop, large_crop: FaceCrop, wanted: Box) -> Box:
+    """The part of `wanted` that the crop looks at: without the border, where that is not needed for padding."""
+    if crop.geometry != "paper" or any(crop.plan.pad) or any(large_crop.plan.pad):
+        return wanted
+    margin = _SAMPLED_MARGIN * crop.plan.shrink
+    (left, top), (right, bottom) = np.floor(crop.quad.min(axis=0)) - margin, np.ceil(crop.quad.max(axis=0)) + margin
+    box = max(int(left), wanted[0]), max(int(top), wanted[1])
+    return *box, min(int(right), wanted[2]), min(int(bottom), wanted[3])
+
+
+def _interpolated(image: np.ndarray, part: Box) -> np.ndarray:
+    """Enlarge a part of an image; the rest of the result is black. Elsewhere than at its edges it sees beyond them."""
+    left, top, right, bottom = shown = _grown(part, _LANCZOS_MARGIN, image)
+    large = np.zeros((SCALE * image.shape[0], SCALE * image.shape[1], 3), np.uint8)
+    made = cv2.resize(_cut(image, shown), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_LANCZOS4)
+    large[SCALE * top : SCALE * bottom, SCALE * left : SCALE * right] = made
+    return large
 
 
 def _needed(plan: CropPlan, photo: np.ndarray) -> Box:
@@ -125,6 +158,11 @@ def _grown(box: Box, margin: int, photo: np.ndarray) -> Box:
     left, top, right, bottom = box
     height, width = photo.shape[:2]
     return max(left - margin, 0), max(top - margin, 0), min(right + margin, width), min(bottom + margin, height)
+
+
+def _moved(box: Box, left: int, top: int) -> Box:
+    """A box, counted from another corner."""
+    return box[0] - left, box[1] - top, box[2] - left, box[3] - top
 
 
 def _cut(image: np.ndarray, box: Box) -> np.ndarray:

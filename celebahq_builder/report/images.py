@@ -36,7 +36,7 @@ def stage_images(photo: np.ndarray, row: Row, config: BuildConfig, face: np.ndar
     landmarks = np.array(row.landmarks)
     crop = plan_face(photo.shape[1::-1], landmarks, config.resolution, config.geometry)
     images = [("photo", data_address(_with_box(photo, np.array(row.quad), landmarks)))]
-    prepared = prepare(photo, crop, config)
+    prepared = prepare(photo, crop, config, for_showing=True)
     images += [(name, _eyes(pixels, points)) for name, pixels, points in prepared.shown]
     photo, crop = prepared.photo, prepared.crop
     extended, quad_in_extended = extend_as_planned(photo, crop.plan, crop.geometry)

@@ -25,7 +25,7 @@ def test_face_is_scored_without_the_detail_that_super_resolution_invented(tmp_pa
     clean = photo // 2
     enlarged = rng.integers(0, 256, (640, 640, 3), dtype=np.uint8)
 
-    def restore_for(config, photo, crop):
+    def restore_for(config, photo, crop, for_showing):
         in_enlarged = plan_face((640, 640), crop.landmarks * 4, crop.resolution, crop.geometry)
         return SimpleNamespace(photo=enlarged, crop=in_enlarged, clean=clean, enlarged=True)
 

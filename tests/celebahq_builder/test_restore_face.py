@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from celebahq_builder.align import align_face
+from celebahq_builder import restore
+from celebahq_builder.align import align_face, crop_face, plan_face
 from celebahq_builder.quality import quality_score
 from celebahq_builder.restore import remove_artifacts
-from celebahq_builder.restore_face import restore_face
+from celebahq_builder.restore_face import restore_crop, restore_face
 
 ASTRONAUT = Path(__file__).resolve().parents[2] / "examples" / "in-the-wild" / "astronaut.png"
 # By eye, on the image.
@@ -97,3 +98,33 @@ def test_detail_that_super_resolution_painted_is_not_rewarded(enlarged):
     enlarged = quality_score(align_face(reduced.photo, reduced.landmarks)).score
     assert scores[1] < scores[0]
     assert scores[1] < enlarged
+
+
+@pytest.mark.parametrize(
+    ("geometry", "resolution"),  # the network's, interpolated, as it is, shrunk twice
+    [("paper", 1024), ("paper", 256), ("paper", 128), ("paper", 32), ("ffhq", 256)],
+)
+@pytest.mark.parametrize("shift", [(0, 0), (0, -60)])  # or padded
+def test_what_the_crop_does_not_look_at_is_not_restored_and_the_face_is_the_same(
+    photo, geometry, resolution, shift, monkeypatch
+):
+    """By stand-ins for the networks that see as far as these."""
+    worked_on = []
+
+    def stand_in(network, images, rounded=True):
+        worked_on.append(images[..., 0].size)
+        scale = 4 if hasattr(network, "network") else 1
+        made = [cv2.blur(255 - image, (9, 9)).repeat(scale, axis=0).repeat(scale, axis=1) for image in images]
+        return np.stack(made)
+
+    monkeypatch.setattr(restore, "forward", stand_in)
+    photo, landmarks = photo[-shift[1] :], LANDMARKS + shift
+    crop = plan_face(photo.shape[1::-1], landmarks, resolution, geometry)
+    faces, work = [], []
+    for for_showing in (True, False):
+        del worked_on[:]
+        done = restore_crop(photo, crop, size="fast", for_showing=for_showing)
+        faces.append((crop_face(done.photo, done.crop), crop_face(done.clean, crop)))
+        work.append(sum(worked_on))
+    assert all(np.array_equal(shown, made) for shown, made in zip(*faces, strict=True))
+    assert work[1] < work[0] if geometry == "paper" and not any(crop.plan.pad) else work[1] == work[0]

@@ -42,3 +42,21 @@ def test_memory_for_a_tile_does_not_grow_with_the_image():
 
     run_tiled(remember, np.zeros((900, 1300, 3), np.uint8), scale=1, tile=96, margin=12)
     assert max(h * w for _, h, w, _ in seen) <= (1.5 * 96 + CELL + 24) ** 2
+
+
+@pytest.mark.parametrize("part", [(0, 0, 90, 70), (13, 7, 90, 71), (30, 30, 31, 31)])
+@pytest.mark.parametrize("tile", [8, 40, 1000])
+def test_a_part_is_what_the_whole_gives_there_and_no_more_is_worked_on(part, tile):
+    image = np.random.default_rng(0).integers(1, 256, (83, 131, 3), dtype=np.uint8)
+    worked_on = []
+
+    def blur(images):
+        worked_on.append(images[0].size // 3)
+        return np.stack([cv2.blur(image, (9, 9), borderType=cv2.BORDER_CONSTANT) for image in images])
+
+    (left, top, right, bottom), whole = part, blur(image[None])[0]
+    del worked_on[:]
+    made = run_tiled(blur, image, scale=1, tile=tile, margin=4, part=part)
+    assert np.array_equal(made[top:bottom, left:right], whole[top:bottom, left:right])
+    assert not made[bottom:].any() and not made[:, right:].any() and not made[: top - top % CELL].any()
+    assert tile < 1000 or worked_on == [min(sum(worked_on), (right - left + 3 + 8) * (bottom - top + 3 + 8))]

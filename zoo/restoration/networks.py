@@ -136,11 +136,15 @@ class SuperResolver(nn.Module):
 
     def forward(self, photo: Tensor) -> Tensor:
         """Enlarge. photo: (N, 3, H, W) RGB in [0, 1]. Returns (N, 3, 4H, 4W) RGB, nominally in [0, 1]."""
+        return F.pixel_shuffle(self.subpixels(photo), SCALE)
+
+    def subpixels(self, photo: Tensor) -> Tensor:
+        """As forward, but (N, 48, H, W): the 4x4 pixels that each one becomes, not in their places yet."""
         first = x = self.head(photo)
         for block in self.body:
             x = block(x)
         detail = self.tail(x + first).to(photo.dtype)
-        return F.pixel_shuffle(detail + photo.repeat_interleave(SCALE**2, dim=1), SCALE)
+        return detail + photo.repeat_interleave(SCALE**2, dim=1)
 
 
 def build(net: str, size: str) -> ArtifactRemover | SuperResolver:

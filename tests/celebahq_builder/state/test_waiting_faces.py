@@ -36,7 +36,7 @@ def test_both_forms_are_without_loss_and_tell_when_they_are_cut_short(ending, tm
     for length in (0, 7, 60, 127, 128, len(data) - 1):
         path.write_bytes(data[:length])
         assert not is_complete(path), length
-        with pytest.raises(OSError, match="a face: got|cannot identify|truncated|decode|WebP"):
+        with pytest.raises(OSError, match=r"a face: got|cannot identify|truncated|decode|WebP"):
             decode_face(data[:length])
 
 
