@@ -20,7 +20,8 @@ from train.report.report import LOG
 from train.report.wandb_run import wandb_project
 from train.setup import architecture_of, choose_precision, make_networks
 from train.state.initial import Initial, growth_of_checkpoint, read_initial, start_of
-from train.state.run_folder import dataset_fingerprint, lock_run_folder, resume, run_of_the_same_faces, write_options
+from train.state.run_folder import dataset_fingerprint, resume, run_of_the_same_faces, write_options
+from train.state.run_lock import lock_run_folder
 from train.state.run_state import RunFacts, RunState
 from train.timing import time_first_levels
 from train.unused_options import check_given
@@ -73,10 +74,9 @@ def _start(
     config = with_augmentation(config, len(dataset), plan)
     check_given(config, plan, given)
     if not saved and not initial:
-        architecture_of(config, plan.resolution)  # refuses before anything is written
+        architecture_of(config, plan.resolution)  # refuses what cannot be built
     if ranks.first:
-        wandb_project(config.wandb)  # refuses likewise
-        write_options(config.run_folder, config, resumed.history)
+        wandb_project(config.wandb)  # refuses where it cannot be shown
     device = use_device(asked.device, ranks)
     of_run = saved["precision"] if saved else None
     precision = choose_precision(config.precision, device, of_run, config.run_folder)
@@ -109,6 +109,8 @@ def _start(
     cost = Cost(config, architecture, plan)
     if state.nimg < plan.total_kimg * 1000:
         time_first_levels(cost, config, architecture, precision, device, ranks.count)
+    if ranks.first:  # the last of all: what is refused leaves a run as it was
+        write_options(config.run_folder, config, resumed.history)
     return Run(facts, plan, state, dataset, data, cost, initial, saved is not None)
 
 

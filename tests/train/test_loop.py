@@ -19,7 +19,7 @@ from train.config import TrainConfig
 from train.data import RealFaces
 from train.loop import Stopwatch, train
 from train.state.checkpoint import checkpoints, load_checkpoint
-from train.state.run_folder import lock_run_folder
+from train.state.run_lock import lock_run_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {

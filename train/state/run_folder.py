@@ -1,11 +1,11 @@
-"""A run folder: one process at a time, one configuration and its history, and where it stands."""
+"""A run folder: one configuration and its history, and where it stands."""
 
 import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -28,27 +28,6 @@ class Resumed:
     config: TrainConfig
     state: dict[str, Any] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
-
-
-def lock_run_folder(folder: str | Path, info: Callable[[str], None]) -> IO[str]:
-    """Make the folder and lock it; the lock lives as long as the returned file is open.
-
-    Raises:
-        TrainError: it cannot be made or written, or another process trains in it.
-    """
-    folder = Path(folder)
-    try:
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        file = (folder / "lock").open("w")
-    except OSError as error:
-        raise TrainError(f"{folder}: cannot be written ({error.strerror}), expected a writable --outdir") from None
-    try:
-        if not files.lock(file):
-            info(f"{folder}: this file system has no locks; see that no other process trains in it")
-    except BlockingIOError:
-        file.close()
-        raise TrainError(f"{folder}: another process trains in it, wait for it or give --name") from None
-    return file
 
 
 def dataset_fingerprint(dataset: Dataset) -> dict[str, Any]:
