@@ -83,5 +83,5 @@ def with_augmentation(config: TrainConfig, faces: int, plan: Plan) -> TrainConfi
         config = replace(config, augment="ada" if faces < SMALL else "none")
     if config.augment == "ada" and config.augment_kimg is None:
         schedule = schedule_kimg(**plan.growth) + 2 * config.stable_kimg or plan.total_kimg
-        config = replace(config, augment_kimg=min(500.0, schedule / 8))
+        config = replace(config, augment_kimg=min(500.0, float(f"{schedule / 8:.9g}")))
     return config

@@ -24,7 +24,7 @@ from train.state.run_folder import dataset_fingerprint, resume, run_of_the_same_
 from train.state.run_lock import lock_run_folder
 from train.state.run_state import RunFacts, RunState
 from train.timing import time_first_levels
-from train.unused_options import check_given
+from train.unused_options import check_given, check_given_for
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ def _start(
     if ranks.first:
         wandb_project(config.wandb)  # refuses where it cannot be shown
     device = use_device(asked.device, ranks)
+    check_given_for(device, config, given)
     of_run = saved["precision"] if saved else None
     precision = choose_precision(config.precision, device, of_run, config.run_folder)
     if ranks.from_first(lambda: precision) != precision:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import torch
+
 from train.config import TrainConfig, TrainError
 from train.options import flag, typed
 from train.plan import SMALL, Plan
@@ -20,13 +22,22 @@ def check_given(config: TrainConfig, plan: Plan, given: frozenset[str] | None) -
         plan: where it goes.
         given: the fields that were given; None: unknown, nothing is refused.
     """
-    for name, reason, wanted in _unused(config, plan):
+    for name, reason, wanted in _unused(config, plan, given or frozenset()):
         if name in (given or ()):
             option, _, value = typed(name, getattr(config, name)).partition(" ")
             raise TrainError(f"{option}: got {value or 'it'} {reason}, expected {wanted}, or nothing")
 
 
-def _unused(config: TrainConfig, plan: Plan) -> Iterator[tuple[str, str, str]]:
+def check_given_for(device: torch.device, config: TrainConfig, given: frozenset[str] | None) -> None:
+    """Raise TrainError for an option that was given and that only another device looks at.
+
+    Others that are of CUDA hold on a CPU as it is: --deterministic, --no-capture, --kernels fused.
+    """
+    if device.type != "cuda" and config.capture and "capture" in (given or ()):
+        raise TrainError("--capture: got it on a CPU, expected CUDA, or nothing: only CUDA records graphs")
+
+
+def _unused(config: TrainConfig, plan: Plan, given: frozenset[str]) -> Iterator[tuple[str, str, str]]:
     """Yield the options that do nothing here: name, why, what was to be expected instead."""
     if not config.metrics:
         for name in ("metrics_kimg", "metrics_images"):
@@ -44,6 +55,8 @@ def _unused(config: TrainConfig, plan: Plan) -> Iterator[tuple[str, str, str]]:
         yield "fade_kimg", run, "a run that grows"
         if not config.optimizer_reset:
             yield "optimizer_reset", run, "a run that grows"
+        if config.total_kimg is not None and not _derived_from_stable(config, given):
+            yield "stable_kimg", f"{run} with --total-kimg {config.total_kimg:g}", "a run that grows"
     for name in TABLES:
         table = dict(getattr(config, f"{name}_at"))
         if table and not set(table) & set(levels):
@@ -51,3 +64,9 @@ def _unused(config: TrainConfig, plan: Plan) -> Iterator[tuple[str, str, str]]:
         if set(levels) <= set(table):
             own = " ".join(f"{r} {table[r]:g}" for r in levels)
             yield name, f"where {flag(name)}-at says what each resolution has", f"that changed: {flag(name)}-at {own}"
+
+
+def _derived_from_stable(config: TrainConfig, given: frozenset[str]) -> bool:
+    """Whether another option is left to the program, which takes a share of --stable-kimg for it."""
+    of_ada = config.augment == "ada" and "augment_kimg" not in given
+    return of_ada or (config.init is not None and "discriminator_kimg" not in given)

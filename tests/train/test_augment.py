@@ -1,6 +1,7 @@
 """Augmentation: alike for reals and fakes, differentiable, continuous over a fade, and with an inverse: no leak."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -191,4 +192,7 @@ def test_auto_is_ada_for_few_faces_and_none_for_many():
     plan = Plan(8, growth, 80.0)
     few, many = with_augmentation(config, 4999, plan), with_augmentation(config, 5000, plan)
     assert (few.augment, few.augment_kimg, many.augment) == ("ada", 400.0, "none")  # an eighth of 1600 and 2 x 800
+    short = replace(plan, growth=growth | {"stable_kimg": 0.2, "fade_kimg": 0.1})
+    shortest = with_augmentation(replace(config, stable_kimg=0.2), 10, short)
+    assert str(shortest.augment_kimg) == "0.0875"  # and not 0.08750000000000001
     assert with_augmentation(TrainConfig(dataset="faces.h5", augment="none"), 10, plan).augment == "none"

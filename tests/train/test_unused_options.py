@@ -1,12 +1,13 @@
 """Options that were given and would do nothing are refused; those of a preset, or kept by a resume, are not."""
 
 import pytest
+import torch
 
 from train.config import TrainConfig, TrainError
 from train.loop import train
 from train.plan import Plan
 from train.presets import PRESETS, preset_config
-from train.unused_options import check_given
+from train.unused_options import check_given, check_given_for
 
 
 def check(options: dict, *given: str, first: int = 4, top: int = 32) -> None:
@@ -36,6 +37,29 @@ def test_what_would_do_nothing_is_refused_where_it_was_given_and_only_there(opti
         check(options, given, "seed")
     assert message in str(refused.value) and "\n" not in str(refused.value)
     check(options)  # of a preset, or of a run that is resumed
+
+
+def test_stable_kimg_is_refused_where_nothing_is_left_that_asks_for_it():
+    options = {"stable_kimg": 5.0, "total_kimg": 9.0}
+    message = r"^--stable-kimg: got 5.0 in a run of 32x32 with --total-kimg 9, expected a run that grows, or nothing$"
+    with pytest.raises(TrainError, match=message):
+        check(options, "stable_kimg", "total_kimg", first=32)
+    check(options, "stable_kimg", "total_kimg")
+    check({"stable_kimg": 5.0, "total_kimg": None}, "stable_kimg", first=32)  # twice that is how long the run is
+    check(options | {"augment": "ada", "augment_kimg": 1.0}, "stable_kimg", first=32)  # a share of it was taken
+    check(options | {"init": "runs/a"}, "stable_kimg", first=32)
+    with pytest.raises(TrainError, match=r"^--stable-kimg: got 5.0"):
+        check(options | {"augment": "ada", "augment_kimg": 1.0}, "stable_kimg", "augment_kimg", first=32)
+
+
+def test_capture_asked_for_on_a_cpu_is_refused_and_what_holds_there_anyway_is_not():
+    config, cpu = TrainConfig(dataset="f.h5", capture=True, deterministic=True), torch.device("cpu")
+    with pytest.raises(TrainError, match=r"^--capture: got it on a CPU, expected CUDA, or nothing"):
+        check_given_for(cpu, config, frozenset({"capture"}))
+    check_given_for(torch.device("cuda"), config, frozenset({"capture"}))
+    check_given_for(cpu, TrainConfig(dataset="f.h5", capture=False), frozenset({"capture"}))
+    for given in (None, frozenset({"deterministic"})):
+        check_given_for(cpu, config, given)
 
 
 @pytest.mark.parametrize("name", ["fade_kimg", "optimizer_reset"])

@@ -204,4 +204,13 @@ def _size(row: dict[str, Any] | None) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(_as_written(value))
+
+
+def _as_written(value: Any) -> Any:
+    """Return a value with its floats as people write them: 0.1 + 0.2 is 0.3."""
+    if isinstance(value, list | tuple):
+        return [_as_written(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _as_written(item) for key, item in value.items()}
+    return float(f"{value:.12g}") if isinstance(value, float) else value

@@ -73,3 +73,13 @@ def test_hardware_names_device_processor_and_pytorch():
     found = hardware("CPU, 1 thread", "fp32")
     assert found["device"] == "CPU, 1 thread" and found["precision"] == "fp32"
     assert all(found.values()) and json.dumps(found)
+
+
+def test_numbers_stand_on_the_page_as_people_write_them(tmp_path, write_run):
+    options = {"augment_kimg": 0.1 + 0.2, "learning_rate_at": [[8, 0.1 + 0.2]], "epsilon": 1e-8, "fade_kimg": 1 / 3}
+    folder = write_run(tmp_path / "a", **options)
+    (folder / "history.json").write_text(json.dumps([{"kimg": 3.0, "changed": {"drift": [0.1 + 0.2, 0.001]}}]))
+    page = page_of(read_run(folder), {}, {})
+    for shown in ("<td>0.3<", "<td>[[8, 0.3]]<", "<td>1e-08<", "<td>0.333333333333<", "drift: 0.3 → 0.001"):
+        assert shown in page, shown
+    assert "0.30000" not in page
