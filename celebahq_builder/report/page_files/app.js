@@ -69,8 +69,14 @@ function withLists(command, takesIncluded) {
   return [command, ...lists].join(" ");
 }
 
+// Browsers break a line after any hyphen, and `--keep` into `-` and `-keep`. An option stays in one piece.
+function commandWords(command) {
+  const words = command.split(" ").map((word) => (word.startsWith("--") ? make("span", { className: "option", textContent: word }) : word));
+  return words.flatMap((word, i) => (i ? [" ", word] : [word]));
+}
+
 function stepWithCommand(text, command, takesIncluded) {
-  const code = make("code", { textContent: withLists(command, takesIncluded) });
+  const code = make("code", {}, ...commandWords(withLists(command, takesIncluded)));
   const copy = make("button", { type: "button", textContent: "Copy" });
   copy.addEventListener("click", async () => {
     try {

@@ -13,9 +13,12 @@ const filters = {
 
 const NOT_FACETS = new Set(["source", "status", "detail", "duplicate_of"]);
 const NOT_BRUSHED = new Set(["row", "face_index", "identity"]);
+const FIRST_NUMBERS = ["score", "invented", "padding", "eye_distance", "scale", "breadth", "isotropy", "width", "height"];
 const MOST_WORDS = 60;
 
 const numbersOf = [...columns].filter(([, column]) => column.kind === "number").map(([name]) => name);
+const placeOf = (name) => (FIRST_NUMBERS.includes(name) ? FIRST_NUMBERS.indexOf(name) : FIRST_NUMBERS.length + NOT_BRUSHED.has(name));
+numbersOf.sort((a, b) => placeOf(a) - placeOf(b));
 const sortable = [...numbersOf.filter((name) => name !== "row"), "source", ...facetColumns().filter((n) => n !== "marks")];
 
 // Texts of few different words each: reasons, marks. A mark is one word of several.

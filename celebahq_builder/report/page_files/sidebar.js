@@ -1,6 +1,5 @@
 // The filters beside the faces: status, decision, histograms, and a list of words for every text that repeats.
 
-const FIRST_NUMBERS = ["score", "invented", "padding", "eye_distance", "scale", "breadth", "isotropy", "width", "height"];
 const DECIDED = [["all", "all"], ["undecided", "undecided"], ["reject", "rejected"], ["keep", "kept by you"], ["marked", "marked by you"]];
 let filtersChanged = () => {};
 const painters = [];
@@ -59,10 +58,7 @@ function makeDecided() {
 }
 
 function makeHistograms() {
-  const names = numbersOf.filter((name) => !NOT_BRUSHED.has(name));
-  const place = (name) => (FIRST_NUMBERS.includes(name) ? FIRST_NUMBERS.indexOf(name) : FIRST_NUMBERS.length);
-  names.sort((a, b) => place(a) - place(b));
-  for (const name of names) {
+  for (const name of numbersOf.filter((name) => !NOT_BRUSHED.has(name))) {
     const histogram = makeHistogram(name, () => filtersChanged());
     if (!histogram) continue;
     $("histograms").append(histogram.element);

@@ -91,6 +91,23 @@ def test_face_that_was_refused_is_asked_for_by_the_other_list(open_page, trouble
         assert asked in [source.decode() for source in file["faces/source"]] and len(file["faces/source"]) == 3
 
 
+def test_options_of_the_command_to_run_next_stay_in_one_piece_and_numbers_are_sorted_by_score_first(
+    open_page, trouble, made_photos, tmp_path
+):
+    build(BuildConfig(input=made_photos, output=tmp_path / "f.h5", resolution=32, workers=0, restore="off"))
+    page = open_page((tmp_path / "report.html").as_uri(), viewport={"width": 390, "height": 844})
+    page.wait_for_selector("body[data-ready]")
+    sorts = page.evaluate("[...document.querySelectorAll('#sort option')].map((option) => option.value)")
+    assert sorts[:2] == ["", "score"] and sorts.index("face_index") > sorts.index("height")
+    page.click("#next")
+    pieces = "(code) => [...code.children].map((word) => [word.textContent, word.getClientRects().length])"
+    words = page.eval_on_selector("#next-dialog code", pieces)
+    assert ["--resolution", 1] in words and all(count == 1 for _, count in words), words
+    assert page.evaluate("(c => c.scrollWidth - c.clientWidth)(document.getElementById('next-dialog'))") <= 0
+    shown = shlex.split(page.inner_text("#next-dialog code"))
+    assert tyro.cli(BuildConfig, args=shown[1:]).input == made_photos
+
+
 def test_curate_shows_the_build_that_takes_its_list_and_else_what_drops_rows(trouble, made_photos, dataset, tmp_path):
     output = tmp_path / "my f.h5"
     config = BuildConfig(input=made_photos, output=output, resolution=32, workers=0, restore="off", keep=3)
