@@ -68,7 +68,7 @@ class Sequence:
         return sorted(path.relative_to(self.photos).as_posix() for path in self.photos.rglob("*.jpg"))
 
     def change(self, last: bool) -> None:
-        """Change something, and log what. In the last step no photograph is touched: alone that leaves the file alone."""
+        """Change something, and log what. No photograph is touched last: where only that is new, the file stays."""
         rng, names = self.rng, self.names()
         absent = sorted(self.there.keys() - set(names))
         kinds = ["add", "add", "remove", "replace", "touch", "exclude", "exclude", "include", "include", "keep"]
