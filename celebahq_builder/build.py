@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ from celebahq_builder.cluster.node_facts import node_facts
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError, flag
 from celebahq_builder.hdf5_format.labels_file import labels_path, write_sidecar
 from celebahq_builder.hdf5_format.row_tables import are_tables_of, write_row_tables
-from celebahq_builder.hdf5_format.rows import Rows
 from celebahq_builder.landmark_lists.match import read_landmarks
 from celebahq_builder.marks import MARKS_VERSION
 from celebahq_builder.official.places import read_places
@@ -29,14 +28,15 @@ from celebahq_builder.report.summary import BuildResult, build_result, log_summa
 from celebahq_builder.restore_settings import resolve_auto, restored_here
 from celebahq_builder.sources.input_photos import list_input, origin, photos_sha256
 from celebahq_builder.sources.remote import url_of
-from celebahq_builder.state.best_faces import Choice, choose, with_outcomes, with_refusals
+from celebahq_builder.state.best_faces import Choice, choose
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.failure import is_failure
-from celebahq_builder.state.file_rows import file_rows, manifest_rows
+from celebahq_builder.state.file_rows import FileRows, file_rows, manifest_rows
 from celebahq_builder.state.manifest import Row, write_manifest
 from celebahq_builder.state.masks import masks_digest
 from celebahq_builder.state.name_lists import NameLists, read_name_lists, tell_unmatched
+from celebahq_builder.state.outcomes import with_outcomes
 from celebahq_builder.state.output_file import Found, look_at_output, looked_for, say_finished
 from celebahq_builder.state.photo_changes import photo_digests
 from celebahq_builder.state.photo_labels import labels_digest, read_photo_labels
@@ -47,7 +47,7 @@ from celebahq_builder.state.resume import (
     holds_more,
     load_completed_rows,
 )
-from celebahq_builder.state.row_table import RowTable
+from celebahq_builder.state.row_table import RowTable, keys_of
 from celebahq_builder.state.waiting_faces import is_room_for_plain
 from celebahq_builder.state.write_output import write_output
 
@@ -116,28 +116,28 @@ def build(config: BuildConfig) -> BuildResult:
         rows = load_completed_rows(folder, header, names, config, lists, found)
         rows += process_photos(folder, photos, rows)
         rows, choice = process_missing(folder, photos, header, rows)
-        tell_unmatched(lists, (row.key for row in rows))
+        tell_unmatched(lists, keys_of(rows))
 
         failed = [row for row in rows.looked if is_failure(row.reason)]
-        every_row = file_rows(rows, choice)
+        every_row = file_rows(rows, choice, config.build_folder)
         if choice.kept and not _is_written(found, choice, every_row):
-            attributes |= photo_digests(rows)
+            attributes |= photo_digests(every_row.rows)
             replace = found.kind != "nothing"
-            write_output(folder, config, choice, every_row, attributes, labels, replace=replace, cluster=cluster)
+            write_output(folder, config, choice, every_row.rows, attributes, labels, replace=replace, cluster=cluster)
         # The page about a file that stays as it was stays, too.
         from celebahq_builder.report.build_report import report_path
 
         stays = not choice.kept and found.kind != "nothing"
-        report = report_path(config.output) if stays else _write_report(config, rows, choice)
+        report = report_path(config.output) if stays else _write_report(config, every_row, choice)
         if choice.kept:
-            write_row_tables(config.output, every_row)
-            log_summary(config, listing, build_result(config, len(names), rows, choice, report))
+            write_row_tables(config.output, every_row.rows)
+            log_summary(config, listing, build_result(config, len(names), every_row, choice, report))
         if config.keep_build_folder or failed:
             write_manifest(folder.manifest, header, with_outcomes(rows, choice))
         else:
             folder.remove()
-    result = build_result(config, len(names), rows, choice, report)
-    _raise_what_is_left(config, result, with_refusals(rows, choice))
+    result = build_result(config, len(names), every_row, choice, report)
+    _raise_what_is_left(config, result)
     return result
 
 
@@ -176,8 +176,9 @@ def _write_report_of_before(config: BuildConfig, found: Found, lists: NameLists,
     if found.rows is not None:
         rows = RowTable(manifest_rows(found.rows))
         choice = choose(rows, config.keep, config.dedupe, lists)
-        if are_these_faces(choice, found.faces) and are_these_rows(file_rows(rows, choice), found.rows):
-            _write_report(config, rows, choice)
+        every_row = file_rows(rows, choice)
+        if are_these_faces(choice, found.faces) and are_these_rows(every_row.rows, found.rows):
+            _write_report(config, every_row, choice)
             return
     write_missing_report(report_path(config.output), config, dataset)  # of an earlier version, or edited
 
@@ -211,11 +212,11 @@ def _attributes(
     }
 
 
-def _raise_what_is_left(config: BuildConfig, result: BuildResult, rows: Sequence[Row]) -> None:
+def _raise_what_is_left(config: BuildConfig, result: BuildResult) -> None:
     """Raise BuildIncompleteError where photos failed, and BuildError where none has a face that can be used."""
     failed, total = result.faults, result.num_photos
-    aligned = sum(row.status == "aligned" for row in rows)
-    reasons = ", ".join(filter(None, [_reasons(rows), f"{aligned} excluded" if aligned else ""]))
+    refused = [f"{count} {reason}" for reason, count in (result.refused or {}).items()]
+    reasons = ", ".join([*refused, *([f"{result.num_excluded} excluded"] if result.num_excluded else [])])
     why = f"--input: no face in the {total} photos of {url_of(config.input) or config.input} ({reasons})"
     why += f"; see {result.report}" if not config.output.exists() else f"; {config.output} stays as it was"
     if failed:
@@ -226,21 +227,20 @@ def _raise_what_is_left(config: BuildConfig, result: BuildResult, rows: Sequence
         raise BuildError(why)
 
 
-def _write_report(config: BuildConfig, rows: Sequence[Row], choice: Choice) -> Path:
+def _write_report(config: BuildConfig, found: FileRows, choice: Choice) -> Path:
     """Write the page about what was made; the file is there already, and small faces are read from its levels."""
     from celebahq_builder.report.build_report import report_path, shown_photos, write_fault, write_report
     from celebahq_builder.report.photos import PhotoTask, photo_images
 
     path = report_path(config.output)
-    rows = with_refusals(rows, choice)
     _log.info(f"writing {printable(path)}")
     try:
-        kept, refused = shown_photos(rows, choice)
-        with _kept_faces(config, choice) as (thumbnails, read_face):
+        kept, refused = shown_photos(found, choice)
+        with _kept_faces(config, found, choice) as (thumbnails, read_face):
             here = restored_here(config)
-            tasks = [PhotoTask(row.source, here, row, read_face(row)) for row in kept]
+            tasks = [PhotoTask(row.source, here, row, read_face(i)) for i, row in kept]
             tasks += [PhotoTask(row.source, here, row, None) for row in refused]
-            write_report(path, config, rows, choice, thumbnails, photo_images(config, tasks, limits(config)))
+            write_report(path, config, found, choice, thumbnails, photo_images(config, tasks, limits(config)))
     except (OSError, BuildError):
         raise
     except Exception as error:  # the faces are worth more than the page about them
@@ -251,24 +251,24 @@ def _write_report(config: BuildConfig, rows: Sequence[Row], choice: Choice) -> P
 
 @contextlib.contextmanager
 def _kept_faces(
-    config: BuildConfig, choice: Choice
-) -> Iterator[tuple["Thumbnails | None", Callable[[Row], np.ndarray]]]:
+    config: BuildConfig, found: FileRows, choice: Choice
+) -> Iterator[tuple["Thumbnails | None", Callable[[int], np.ndarray]]]:
     """Give the thumbnails of the file and what reads a face (R, R, 3) uint8 from it; none where nothing was kept."""
     from celebahq_builder.hdf5 import open_dataset
+    from celebahq_builder.report.shown_rows import num_shown_faces
     from celebahq_builder.report.sprites import Thumbnails
 
-    places = {row.key: i for i, row in enumerate(choice.kept)}
-    if not places:
-        yield None, lambda row: np.empty((0, 0, 3), np.uint8)
+    if not choice.kept:
+        yield None, lambda place: np.empty((0, 0, 3), np.uint8)
         return
     with open_dataset(config.output) as dataset:
-        thumbnails = Thumbnails(len(dataset), dataset.resolutions, dataset.read)
-        yield thumbnails, lambda row: dataset.read(dataset.resolution, [places[row.key]])[0].transpose(1, 2, 0)
+        thumbnails = Thumbnails(num_shown_faces(len(found.rows), len(dataset)), dataset.resolutions, dataset.read)
+        yield thumbnails, lambda place: dataset.read(dataset.resolution, [place])[0].transpose(1, 2, 0)
 
 
-def _is_written(found: Found, choice: Choice, rows: Rows) -> bool:
+def _is_written(found: Found, choice: Choice, every_row: FileRows) -> bool:
     """Say whether the file that is there is the one that would be written."""
-    return found.kind == "same" and are_these_faces(choice, found.faces) and are_these_rows(rows, found.rows)
+    return found.kind == "same" and are_these_faces(choice, found.faces) and are_these_rows(every_row.rows, found.rows)
 
 
 def _reasons(rows: Iterable[Row]) -> str:

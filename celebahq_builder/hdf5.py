@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 from celebahq.version import version
-from celebahq_builder.hdf5_format.face_record import FaceRecord, face_columns
+from celebahq_builder.hdf5_format.face_record import FaceColumns, FaceRecord
 from celebahq_builder.hdf5_format.labels_file import as_labels, labels_path, npy_bytes, write_sidecar
 from celebahq_builder.hdf5_format.levels import (
     FORMAT_VERSION,
@@ -27,6 +27,7 @@ from celebahq_builder.hdf5_format.levels import (
 )
 from celebahq_builder.hdf5_format.partial_file import PartialFile
 from celebahq_builder.hdf5_format.reader import Dataset, open_dataset
+from celebahq_builder.hdf5_format.row_slices import RowSlices
 from celebahq_builder.hdf5_format.rows import Rows, write_rows
 from celebahq_builder.hdf5_format.validation import open_hdf5
 
@@ -81,7 +82,7 @@ class DatasetWriter:
         replace: bool = False,
         label_names: Sequence[str] | None = None,
         channels: int = 3,
-        rows: Rows | None = None,
+        rows: Rows | RowSlices | None = None,
         columns: Mapping[str, np.ndarray] | None = None,
         masks: bool = False,
     ) -> None:
@@ -93,7 +94,7 @@ class DatasetWriter:
         self._num_faces = num_faces
         self._replace = replace
         self._written = 0
-        self._records: list[FaceRecord] = []
+        self._records = FaceColumns()
         self._labels = None if labels is None else as_labels(labels, num_faces, f"{self._path}: labels")
         self._label_names = label_names
         if label_names is not None and (self._labels is None or len(label_names) != self._labels.shape[1]):
@@ -178,7 +179,7 @@ class DatasetWriter:
         """Complete the file, make it durable, publish it. The order of the steps is what a kill cannot break."""
         if self._written != self._num_faces:
             raise ValueError(f"{self._path}: got {self._written} faces, expected {self._num_faces}")
-        columns = self._columns or face_columns(self._records, self._num_faces)
+        columns = self._columns or self._records.whole(self._num_faces)
         file = self._file.hdf5
         for name, values in columns.items():
             file.create_dataset(f"faces/{name}", data=values)

@@ -1,6 +1,10 @@
 """The provenance of one row of the dataset, and how rows become the columns of the group `faces`."""
 
+import itertools
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import h5py
 import numpy as np
@@ -45,7 +49,8 @@ class FaceRecord:
     """CelebA's number of the person."""
 
 
-_COLUMNS = {
+_RECORDS_AT_ONCE = 4096
+_COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "source": (h5py.string_dtype("utf-8"), ()),
     "source_sha256": (np.dtype("S64"), ()),
     "pixel_sha256": (np.dtype("S64"), ()),
@@ -67,29 +72,62 @@ _COLUMNS = {
 }
 
 
-def face_columns(records: list[FaceRecord], num_faces: int) -> dict[str, np.ndarray]:
+def face_columns(records: Iterable[FaceRecord], num_faces: int) -> dict[str, np.ndarray]:
     """Turn rows into columns, leaving out what no row knows."""
-    if not records:
-        return {}
-    if len(records) != num_faces:
-        raise ValueError(f"faces: got {len(records)} records for {num_faces} rows, expected one a row or none")
-    columns = {}
-    for field in fields(FaceRecord):
-        values = [getattr(record, field.name) for record in records]
-        unknown = sum(value is None for value in values)
-        if unknown == num_faces:
-            continue
-        if unknown:
-            raise ValueError(
-                f"faces/{field.name}: got unknown in {unknown} of {num_faces} rows, expected in all or none"
-            )
-        if field.name == "source":  # names of files are bytes: those that are no UTF-8 come back unchanged
-            values = [value.encode("utf-8", "surrogateescape") for value in values]
-        dtype, shape = _COLUMNS[field.name]
-        columns[field.name] = np.array(values, dtype)
-        if columns[field.name].shape[1:] != shape:
-            raise ValueError(f"faces/{field.name}: got {columns[field.name].shape[1:]} a row, expected {shape}")
-    return columns
+    table = FaceColumns()
+    for record in records:
+        table.append(record)
+    return table.whole(num_faces)
+
+
+class FaceColumns:
+    """Rows that become columns as they come: of a million, some thousands are objects at a time."""
+
+    def __init__(self) -> None:
+        self._waiting: list[FaceRecord] = []
+        self._parts: dict[str, list[np.ndarray]] = {field.name: [] for field in fields(FaceRecord)}
+        self._unknown: Counter[str] = Counter()
+        self._count = 0
+
+    def append(self, record: FaceRecord) -> None:
+        """Add a row."""
+        self._waiting.append(record)
+        self._count += 1
+        if len(self._waiting) == _RECORDS_AT_ONCE:
+            self._convert()
+
+    def whole(self, num_faces: int) -> dict[str, np.ndarray]:
+        """Return the columns, without what no row knows; none without rows."""
+        if not self._count:
+            return {}
+        if self._count != num_faces:
+            raise ValueError(f"faces: got {self._count} records for {num_faces} rows, expected one a row or none")
+        self._convert()
+        columns = {}
+        for name, parts in self._parts.items():
+            unknown = self._unknown[name]
+            if 0 < unknown < num_faces:
+                raise ValueError(f"faces/{name}: got unknown in {unknown} of {num_faces} rows, expected in all or none")
+            if not unknown:
+                columns[name] = np.empty((num_faces, *parts[0].shape[1:]), _COLUMNS[name][0])
+                for part, first in zip(parts, itertools.count(0, _RECORDS_AT_ONCE)):
+                    columns[name][first : first + len(part)] = part
+        return columns
+
+    def _convert(self) -> None:
+        for name, parts in self._parts.items():
+            values: list[Any] = [getattr(record, name) for record in self._waiting]
+            self._unknown[name] += sum(value is None for value in values)
+            if self._unknown[name]:
+                continue
+            if name == "source":  # names of files are bytes: those that are no UTF-8 come back unchanged
+                values = [value.encode("utf-8", "surrogateescape") for value in values]
+            dtype, shape = _COLUMNS[name]
+            part = np.array(values, dtype)
+            if len(values) and part.shape[1:] != shape:
+                raise ValueError(f"faces/{name}: got {part.shape[1:]} a row, expected {shape}")
+            parts.append(part)
+        self._waiting = []
 
 
 def column_fault(name: str, column: object) -> str | None:

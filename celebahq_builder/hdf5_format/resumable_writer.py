@@ -36,7 +36,8 @@ class ResumableWriter(DatasetWriter):
 
     def go_on(self, records: Sequence[FaceRecord]) -> None:
         """Take the first len(records) rows as written."""
-        self._records = list(records)
+        for record in records:
+            self._records.append(record)
         self._written = len(records)
         self._stored = dict.fromkeys(self._buffers, self._written)
 

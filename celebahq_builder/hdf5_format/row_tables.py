@@ -4,12 +4,14 @@ import csv
 import importlib.util
 import io
 import math
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from celebahq.files import write_atomic
+from celebahq_builder.hdf5_format.row_slices import RowSlices
 from celebahq_builder.hdf5_format.rows import Rows
 
 
@@ -29,8 +31,8 @@ def are_tables_of(dataset: Path) -> bool:
         return False
 
 
-def write_row_tables(dataset: Path, rows: Rows) -> None:
-    """Write the tables of a dataset; those of before are replaced.
+def write_row_tables(dataset: Path, rows: Rows | RowSlices) -> None:
+    """Write the tables of a dataset, slice by slice; those of before are replaced.
 
     In the CSV, points are numbers with spaces between them, and what is not known is empty. Names keep their bytes
     (surrogateescape) in it; in parquet, bytes that are no UTF-8 are spelled out.
@@ -38,20 +40,46 @@ def write_row_tables(dataset: Path, rows: Rows) -> None:
     if importlib.util.find_spec("pyarrow") is None:
         parquet_path(dataset).unlink(missing_ok=True)  # of before, which would tell of other rows
     else:
-        import pyarrow
-        import pyarrow.parquet
-
-        table = pyarrow.table({name: pyarrow.array(_plain(column)) for name, column in rows.columns.items()})
         with write_atomic(parquet_path(dataset)) as file:
-            pyarrow.parquet.write_table(table, file)
+            _write_parquet(file, rows.slices())
     with write_atomic(csv_path(dataset)) as file:  # the last one: are_tables_of looks at it
-        file.write(_csv(rows))
+        for i, some in enumerate(rows.slices()):
+            file.write(_csv(some, header=i == 0))
 
 
-def _csv(rows: Rows) -> bytes:
+def _write_parquet(file: IO[bytes], slices: Iterable[Rows]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    writer = None
+    for some in slices:
+        schema = pyarrow.schema([(name, _arrow_type(column)) for name, column in some.columns.items()])
+        arrays = [pyarrow.array(_plain(some[name]), schema.field(name).type) for name in schema.names]
+        writer = writer or pyarrow.parquet.ParquetWriter(file, schema)
+        writer.write_table(pyarrow.table(arrays, schema=schema))
+    if writer is not None:
+        writer.close()
+
+
+def _arrow_type(column: np.ndarray) -> Any:
+    """Return the type of a column, points as lists of lists; the same for every slice."""
+    import pyarrow
+
+    if column.dtype == object:
+        return pyarrow.string()
+    kind = pyarrow.float64() if column.dtype.kind == "f" else pyarrow.int64()
+    if column.dtype.kind == "b":
+        kind = pyarrow.bool_()
+    for _ in column.shape[1:]:
+        kind = pyarrow.list_(kind)
+    return kind
+
+
+def _csv(rows: Rows, header: bool) -> bytes:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["id", *rows.columns])
+    if header:
+        table.writerow(["id", *rows.columns])
     columns = [map(_cell, column.reshape(len(rows), -1).tolist()) for column in rows.columns.values()]
     table.writerows(zip(rows.ids, *columns, strict=True))
     return text.getvalue().encode("utf-8", "surrogateescape")

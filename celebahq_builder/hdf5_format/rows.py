@@ -1,10 +1,10 @@
 """The group `rows`: every photo and face that a build looked at, kept or not, with its reason and all its numbers."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -12,7 +12,12 @@ import numpy as np
 from celebahq_builder.hdf5_format.levels import DatasetError, key_text
 from celebahq_builder.hdf5_format.validation import check_file, open_hdf5
 
+if TYPE_CHECKING:
+    from celebahq_builder.hdf5_format.row_slices import RowSlices
+
 GROUP = "rows"
+ROWS_AT_ONCE = 1 << 16
+"""Of many, that are texts and objects at the same time: some 60 MB."""
 STATUSES = ("kept", "beaten", "duplicate", "refused", "failed")
 _TEXT, _SHA256 = h5py.string_dtype("utf-8"), np.dtype("S64")
 
@@ -66,6 +71,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.columns["source"])
 
+    def slices(self) -> Iterator["Rows"]:
+        """Yield the rows, some at a time; without any, one slice of none."""
+        for first in range(0, max(len(self), 1), ROWS_AT_ONCE):
+            yield Rows({name: column[first : first + ROWS_AT_ONCE] for name, column in self.columns.items()})
+
     @property
     def ids(self) -> list[str]:
         """Return `source#face_index` of each row: what --exclude and --include name."""
@@ -89,26 +99,37 @@ def row_id(source: str, face_index: int) -> str:
 def rows_of_dicts(rows: Iterable[Mapping[str, Any]]) -> Rows:
     """Return the columns of rows that are given as dicts; a value that is None or absent is unknown or empty."""
     listed = sorted(rows, key=lambda row: (row["source"], row["face_index"]))
-    columns = {}
+    return columns_of_dicts(listed, len(listed))
+
+
+def columns_of_dicts(rows: Iterable[Mapping[str, Any]], count: int) -> Rows:
+    """Return the columns of `count` dicts that are in order already; each may be gone once it was read."""
+    columns, empty = {}, {}
     for name, (dtype, shape) in COLUMNS.items():
-        column = np.empty((len(listed), *shape), object if dtype in (_TEXT, _SHA256) else dtype)
-        empty = "" if column.dtype == object else np.nan if column.dtype.kind == "f" else -1
-        for i, row in enumerate(listed):
-            value = row.get(name)
-            column[i] = empty if value is None else value
+        column = np.empty((count, *shape), object if dtype in (_TEXT, _SHA256) else dtype)
         columns[name] = column
+        empty[name] = "" if column.dtype == object else np.nan if column.dtype.kind == "f" else -1
+    for i, row in enumerate(rows):
+        for name, column in columns.items():
+            value = row.get(name)
+            column[i] = empty[name] if value is None else value
     return Rows(columns)
 
 
-def write_rows(file: h5py.File, rows: Rows) -> None:
-    """Write the group into an open file."""
-    for name, column in rows.columns.items():
-        if column.dtype != object:
-            file.create_dataset(f"{GROUP}/{name}", data=column)
-            continue
-        is_digest = COLUMNS.get(name, (_TEXT,))[0] == _SHA256
-        data = [text.encode("utf-8", "surrogateescape") for text in column]
-        file.create_dataset(f"{GROUP}/{name}", data=np.array(data, _SHA256 if is_digest else _TEXT))
+def write_rows(file: h5py.File, rows: "Rows | RowSlices") -> None:
+    """Write the group into an open file, slice by slice."""
+    first = 0
+    for some in rows.slices():
+        for name, column in some.columns.items():
+            kind: Any = column.dtype
+            if column.dtype == object:
+                kind = _SHA256 if COLUMNS.get(name, (_TEXT,))[0] == _SHA256 else _TEXT
+                column = np.array([text.encode("utf-8", "surrogateescape") for text in column], kind)
+            if first == 0:
+                file.create_dataset(f"{GROUP}/{name}", (len(rows), *column.shape[1:]), kind)
+            if len(column):
+                file[f"{GROUP}/{name}"][first : first + len(column)] = column
+        first += len(some)
 
 
 def find_rows(path: str | Path) -> Rows | None:

@@ -3,11 +3,10 @@
 import hashlib
 import itertools
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -15,23 +14,26 @@ import numpy as np
 from celebahq.files import write_atomic
 from celebahq_builder.config import BuildConfig, BuildError, flag
 from celebahq_builder.hdf5 import Dataset
+from celebahq_builder.hdf5_format.row_tables import csv_path
 from celebahq_builder.hdf5_format.rows import row_id
 from celebahq_builder.report.decisions import exclude_path, include_path
 from celebahq_builder.report.file_page import dataset_rows, file_page, thumbnails_of
 from celebahq_builder.report.licenses import licenses
 from celebahq_builder.report.page import Page, Section, render, text
-from celebahq_builder.report.page_data import fingerprint, in_order, page_columns
+from celebahq_builder.report.page_data import PageRow, fingerprint, page_columns
 from celebahq_builder.report.photos import Images
+from celebahq_builder.report.shown_rows import shown_rows
 from celebahq_builder.report.sprites import MOST_IN_PAGE, Thumbnails, in_page, remove_other_sheets, write_sheets
 from celebahq_builder.sources.input_photos import origin
 from celebahq_builder.sources.remote import url_of
 from celebahq_builder.state.best_faces import Choice
-from celebahq_builder.state.file_rows import file_rows
+from celebahq_builder.state.file_rows import FileRows
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.name_lists import NameLists, read_name_lists
+from celebahq_builder.state.row_counts import RowCounts
+from celebahq_builder.state.row_table import keys_of
 from celebahq_builder.stores.upload_record import is_sent_away
 
-Item = TypeVar("Item")
 _STRIPS = 6
 _REJECTS_A_REASON = 6
 
@@ -56,48 +58,50 @@ def _is_report_of(output: Path, path: Path) -> bool:
     return f'<meta name="celebahq-build" content="{text(output.name)}">' in begin
 
 
-def shown_photos(rows: Sequence[Row], choice: Choice) -> tuple[list[Row], list[Row]]:
-    """Return the rows whose photos the report holds: kept ones, for their stages, and refused ones."""
-    refused = [row for some in _by_reason(rows).values() for row in _spread(some, _REJECTS_A_REASON)]
-    return _strip_rows(choice), refused
+def shown_photos(found: FileRows, choice: Choice) -> tuple[list[tuple[int, Row]], list[Row]]:
+    """Return the rows whose photos the report holds: kept ones, with their places, and refused ones."""
+    refused = [row for some in _refused(found, choice).values() for row in some]
+    return [(i, choice.kept[i]) for i in _strip_places(found.counts.leaves)], refused
 
 
 def write_report(
-    path: Path, config: BuildConfig, rows: Sequence[Row], choice: Choice, thumbnails: Thumbnails | None, images: Images
+    path: Path, config: BuildConfig, found: FileRows, choice: Choice, thumbnails: Thumbnails | None, images: Images
 ) -> None:
     """Write the report; an older one is replaced only by a whole one.
 
     Up to 500 faces it is one self-contained file; the thumbnails of more lie in `report-files/` beside it.
 
     Args:
-        rows: every row of the manifest, in any order.
-        thumbnails: of the kept rows; None without any.
+        found: every row. Where these are more than a page holds, it says how many it shows.
+        thumbnails: of the kept rows that it shows; None without any.
         images: of the photos in shown_photos().
     """
-    rows = sorted(rows, key=lambda row: row.key)
-    shown = in_order(file_rows(rows, choice).as_dicts())
+    shown = shown_rows(found.rows, len(choice.kept))
     mark = fingerprint(shown)
     sheets = [] if thumbnails is None else _sheets(thumbnails, path, mark)
-    kept = {row.key for row in choice.kept}
+    refused = _refused(found, choice)
+    first = found.table.key(int(found.order[0]))[0] if len(found.order) else ""
+    photos = {row.key for some in refused.values() for row in some}
     data = {
         "name": config.output.name,
         "columns": page_columns(shown),
         "rows": len(shown),
         "sheets": thumbnails.describe(sheets) if thumbnails is not None else None,
-        "images": {row_id(*key): image[0][1] for key, image in images.items() if key not in kept and image},
-        "photos": _photos_address(config.input, path, rows[0].source if rows else ""),
-    } | _to_decide(config, (row.source for row in rows))
+        "images": {row_id(*key): image[0][1] for key, image in images.items() if key in photos and image},
+        "photos": _photos_address(config.input, path, first),
+    } | _to_decide(config, (source for source, _ in keys_of(found.table)))
     detector = config.detector if config.landmarks is None else None
     sections = [
-        _stages(choice, images),
-        _reasons(rows),
+        _left_out(config, found, shown),
+        _stages(found, choice, images),
+        _reasons(found, refused),
         _settings(config),
         licenses(detector, config.landmarks_from, config.restore),
     ]
     page = Page(
         title=config.output.name,
         about=f"made by celebahq-build from {url_of(config.input) or config.input}",
-        numbers=_numbers(config, rows, choice),
+        numbers=_numbers(config, found.counts, choice),
         data=data,
         sections=[section for section in sections if section],
     )
@@ -135,14 +139,12 @@ def _write(path: Path, page: Page) -> None:
         file.write(html.encode())
 
 
-def _numbers(config: BuildConfig, rows: Sequence[Row], choice: Choice) -> list[tuple[str, str]]:
-    num_photos = len({row.source for row in rows})
-    used = len({row.source for row in choice.kept})
+def _numbers(config: BuildConfig, counts: RowCounts, choice: Choice) -> list[tuple[str, str]]:
     return [
-        (f"{num_photos:,}", "photos"),
-        (f"{len(choice.kept):,}", f"faces kept, from {used:,} photos"),
+        (f"{counts.photos:,}", "photos"),
+        (f"{len(choice.kept):,}", f"faces kept, from {counts.used:,} photos"),
         (f"{config.resolution}²", "pixels a face"),
-        (f"{sum(row.status == 'refused' for row in rows):,}", "photos and faces refused"),
+        (f"{sum(map(len, counts.refused.values())):,}", "photos and faces refused"),
         (f"{len(choice.duplicates):,}", "duplicates left out"),
         (f"{len(choice.below_cutoff):,}", f"not among the best {config.keep:,}"),
     ]
@@ -184,19 +186,26 @@ def _photos_address(source: Path, page: Path, name: str) -> str | None:
     return quote(Path(relative).as_posix().encode("utf-8", "surrogateescape")) + "/"
 
 
-def _strip_rows(choice: Choice) -> list[Row]:
+def _left_out(config: BuildConfig, found: FileRows, shown: Sequence[PageRow]) -> Section | None:
+    if len(shown) == len(found.rows):
+        return None
+    faces = sum(row["row"] >= 0 for row in shown)
+    about = f"This page shows the best {faces:,} faces and {len(shown) - faces:,} of the other rows, evenly spread by "
+    about += f"name: a browser does not hold all {len(found.rows):,}. They are in {csv_path(config.output).name}."
+    return Section(title="Not on this page", about=about)
+
+
+def _strip_places(leaves: np.ndarray) -> list[int]:
     # Half of them where the box leaves the photo, which is where the stages differ most to the eye.
-    outside = [_box_leaves(row) for row in choice.kept]
-    leaves = [i for i, leaves in enumerate(outside) if leaves]
-    inside = [i for i, leaves in enumerate(outside) if not leaves]
-    chosen = _spread(leaves, max(_STRIPS // 2, _STRIPS - len(inside)))
+    outside, inside = np.flatnonzero(leaves), np.flatnonzero(~leaves)
+    chosen = _spread(outside, max(_STRIPS // 2, _STRIPS - len(inside)))
     chosen += _spread(inside, _STRIPS - len(chosen))
-    return [choice.kept[i] for i in sorted(chosen)]
+    return sorted(map(int, chosen))
 
 
-def _stages(choice: Choice, images: Images) -> Section | None:
+def _stages(found: FileRows, choice: Choice, images: Images) -> Section | None:
     strips = []
-    for row in _strip_rows(choice):
+    for row in (choice.kept[i] for i in _strip_places(found.counts.leaves)):
         stages = images.get(row.key)
         if not stages:
             continue
@@ -208,22 +217,21 @@ def _stages(choice: Choice, images: Images) -> Section | None:
     return Section(title="Stages", about=about, stages=strips) if strips else None
 
 
-def _by_reason(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Refused rows by their reason, the most frequent reason first."""
-    found = defaultdict(list)
-    for row in rows:
-        if row.status == "refused":
-            found[row.reason].append(row)
-    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+def _refused(found: FileRows, choice: Choice) -> dict[str, list[Row]]:
+    """Some refused rows of each reason, the most frequent reason first."""
+    marked = {row.key: row for row in choice.marked}
+    picked = {}
+    for reason, places in found.counts.refused.items():
+        rows = (found.table[int(found.order[place])] for place in _spread(places, _REJECTS_A_REASON))
+        picked[reason] = [marked.get(row.key, row) for row in rows]
+    return picked
 
 
-def _reasons(rows: Sequence[Row]) -> Section | None:
+def _reasons(found: FileRows, refused: dict[str, list[Row]]) -> Section | None:
     reasons = []
-    for reason, refused in _by_reason(rows).items():
-        examples = [
-            f"{row.source}: {row.detail}" if row.detail else row.source for row in _spread(refused, _REJECTS_A_REASON)
-        ]
-        reasons.append((f"{len(refused):,}", reason, examples))
+    for reason, rows in refused.items():
+        examples = [f"{row.source}: {row.detail}" if row.detail else row.source for row in rows]
+        reasons.append((f"{len(found.counts.refused[reason]):,}", reason, examples))
     about = "Photos and faces that were not used, by reason, with a few of each."
     return Section(title="Refused", about=about, reasons=reasons) if reasons else None
 
@@ -237,12 +245,7 @@ def _settings(config: BuildConfig) -> Section:
     return Section(title="How it was made", about=about, lines=[config.command()], table=table)
 
 
-def _box_leaves(row: Row) -> bool:
-    quad = np.array(row.quad)
-    return bool((quad < 0).any() or (quad > (row.width, row.height)).any())
-
-
-def _spread(rows: Sequence[Item], count: int) -> list[Item]:
+def _spread(rows: Any, count: int) -> list[Any]:
     """Return up to `count` of them, evenly spread from first to last."""
     count = min(count, len(rows))
     return [rows[round(i * (len(rows) - 1) / max(count - 1, 1))] for i in range(count)]

@@ -43,12 +43,17 @@ def page_columns(rows: Sequence[PageRow]) -> dict[str, dict[str, Any]]:
     """
     columns = {}
     for name in dict.fromkeys(name for row in rows for name in row):
-        if name in _NOT_SHOWN or name.endswith(_NOT_SHOWN_ENDS):
+        if not is_shown(name):
             continue
         column = _column([row.get(name) for row in rows], name in _POINTS)
         if column is not None:
             columns[name] = column
     return columns
+
+
+def is_shown(name: str) -> bool:
+    """Say whether a column is worth showing."""
+    return name not in _NOT_SHOWN and not name.endswith(_NOT_SHOWN_ENDS)
 
 
 def json_for_html(value: object) -> str:

@@ -2,21 +2,18 @@
 
 import logging
 import shlex
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from celebahq.files import printable
 from celebahq_builder.config import BuildConfig
-from celebahq_builder.process_photos import count_reasons
 from celebahq_builder.report.training_time import training_estimate
 from celebahq_builder.sources.input_photos import left_out
 from celebahq_builder.sources.listing import Listing
-from celebahq_builder.state.best_faces import Choice, with_refusals
+from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.failure import is_failure
+from celebahq_builder.state.file_rows import FileRows
 from celebahq_builder.state.manifest import Row
-from celebahq_builder.state.row_table import RowTable
 from celebahq_builder.state.shard_files import ShardFiles
 
 _log = logging.getLogger("celebahq.build")
@@ -49,11 +46,11 @@ class BuildResult:
     """Rows of the photos that failed, which the same command tries again."""
 
 
-def build_result(config: BuildConfig, num_photos: int, rows: RowTable, choice: Choice, report: Path) -> BuildResult:
+def build_result(config: BuildConfig, num_photos: int, found: FileRows, choice: Choice, report: Path) -> BuildResult:
     """Return what a build comes to.
 
     Args:
-        rows: of all photos.
+        found: the rows of all photos.
     """
     return BuildResult(
         output=config.output,
@@ -63,16 +60,10 @@ def build_result(config: BuildConfig, num_photos: int, rows: RowTable, choice: C
         num_duplicates=len(choice.duplicates),
         num_below_cutoff=len(choice.below_cutoff),
         num_excluded=len(choice.excluded),
-        refused=dict(count_reasons(with_refusals(rows, choice))),
-        marks=count_marks(choice.kept),
-        faults=tuple(row for row in rows.looked if is_failure(row.reason)),
+        refused={reason: len(places) for reason, places in found.counts.refused.items()},
+        marks=found.counts.marks,
+        faults=tuple(row for row in found.table.looked if is_failure(row.reason)),
     )
-
-
-def count_marks(rows: Iterable[Row]) -> dict[str, int]:
-    """Return how many rows have each mark, the most frequent first."""
-    counts = Counter(mark for row in rows for mark in row.marks.split())
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def log_summary(config: BuildConfig, listing: Listing, result: BuildResult) -> None:

@@ -1,7 +1,7 @@
 """Which faces to keep: the best N by score, one of several equal ones."""
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -173,18 +173,3 @@ def choose(rows: Iterable[Row], keep: int, dedupe: str, lists: NameLists | None 
         else:
             choice.marked.append(replace(row, status="refused", reason=why[i], detail=f"its marks: {row.marks}"))
     return choice
-
-
-def with_refusals(rows: Sequence[Row], choice: Choice) -> Sequence[Row]:
-    """Return the rows with those as refused whose marks --refuse names."""
-    marked = {row.key: row for row in choice.marked}
-    return RowTable(marked.get(row.key, row) for row in rows) if marked else rows
-
-
-def with_outcomes(rows: Iterable[Row], choice: Choice) -> Iterator[Row]:
-    """Yield the rows with what became of each aligned face written into them."""
-    outcomes = {row.key: f"row {i}" for i, row in enumerate(choice.kept)}
-    outcomes |= {row.key: f"duplicate of {kept.source}" for row, kept in choice.duplicates}
-    outcomes |= {row.key: "not among the best" for row in choice.below_cutoff}
-    outcomes |= {row.key: EXCLUDED for row in choice.excluded} | {row.key: row.reason for row in choice.marked}
-    return (replace(row, outcome=outcomes.get(row.key, "")) for row in rows)

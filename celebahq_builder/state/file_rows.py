@@ -2,19 +2,22 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from celebahq_builder.hdf5_format.rows import Rows, row_id, rows_of_dicts
+from celebahq_builder.hdf5_format.row_slices import RowSlices
+from celebahq_builder.hdf5_format.rows import ROWS_AT_ONCE, Rows, columns_of_dicts
 from celebahq_builder.landmarks import eye_distance
 from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.manifest import Row
-from celebahq_builder.state.name_lists import EXCLUDED
-from celebahq_builder.state.row_table import keys_of
+from celebahq_builder.state.outcomes import Outcomes
+from celebahq_builder.state.row_counts import RowCounts, count_rows
+from celebahq_builder.state.row_table import RowTable, RowView
 
-BEATEN, DUPLICATE = "not among the best", "duplicate"
 _SAME = (
     *("source", "source_sha256", "pixel_sha256", "source_bytes", "source_mtime_ns", "face_index", "place"),
     *("landmarks", "quad", "turned", "scale", "padding", "invented", "score", "breadth", "isotropy"),
@@ -23,26 +26,34 @@ _SAME = (
 """Names that mean the same in both."""
 
 
-def file_rows(rows: Iterable[Row], choice: Choice) -> Rows:
-    """Return what the finished file says of every row.
+@dataclass(frozen=True, eq=False)
+class FileRows:
+    """What the finished file says of every row, on the disk, and the rows that it says it of.
+
+    rows: by name and face_index. table: as they came. order: (N,) int64, where each of `rows` is in `table`.
+    """
+
+    rows: RowSlices
+    table: RowTable
+    order: np.ndarray
+    counts: RowCounts
+
+
+def file_rows(rows: Iterable[Row], choice: Choice, folder: Path | None = None) -> FileRows:
+    """Return what the finished file says of every row; some ten thousand of them are in memory at a time.
 
     Args:
         rows: of all photos, in any order.
         choice: among them.
+        folder: with room for a temporary file of 0.7 kB a row; None: the system's.
     """
-    became: dict[tuple[str, int], dict[str, Any]] = {}
-    for i, row in enumerate(choice.kept):
-        became[row.key] = {"status": "kept", "row": i}
-    beaten = {"status": "beaten", "reason": BEATEN}
-    for key in keys_of(choice.below_cutoff):
-        became[key] = beaten
-    for row in choice.excluded:
-        became[row.key] = {"reason": EXCLUDED}
-    for row in choice.marked:
-        became[row.key] = {"reason": row.reason}
-    for row, kept in choice.duplicates:
-        became[row.key] = {"status": "duplicate", "reason": DUPLICATE, "duplicate_of": row_id(*kept.key)}
-    return rows_of_dicts(_facts(row) | became.get(row.key, {}) for row in rows)
+    table = rows if isinstance(rows, RowTable) else RowTable(rows)
+    outcomes, order, found = Outcomes(table, choice), table.by_name(), RowSlices(folder)
+    for first in range(0, max(len(order), 1), ROWS_AT_ONCE):
+        places = order[first : first + ROWS_AT_ONCE]
+        pairs = zip(RowView(table, places), places.tolist(), strict=True)
+        found.append(columns_of_dicts((_facts(row) | outcomes.of_file(place) for row, place in pairs), len(places)))
+    return FileRows(found, table, order, count_rows(found.slices(), len(choice.kept)))
 
 
 def manifest_rows(rows: Rows) -> list[Row]:

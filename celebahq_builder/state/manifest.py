@@ -64,7 +64,8 @@ def _header(path: Path, file: IO[bytes]) -> dict:
 def write_manifest(path: Path, header: dict, rows: Iterable[Row]) -> None:
     """Write a complete manifest; the old one stays in place until the new one is complete."""
     with write_atomic(path, durable=True) as file:
-        file.writelines([_line(header), *(_line(asdict(row)) for row in rows)])
+        file.write(_line(header))
+        file.writelines(_line(asdict(row)) for row in rows)
 
 
 class ManifestWriter:

@@ -94,7 +94,7 @@ def read_name_lists(
     Raises:
         BuildError: a list cannot be read, or a face or photo is in both.
     """
-    known = frozenset(photos)
+    known = frozenset(() if exclude is None and include is None else photos)
     lists = NameLists(
         NameList() if exclude is None else read_name_list("--exclude", exclude, known),
         NameList() if include is None else read_name_list("--include", include, known),

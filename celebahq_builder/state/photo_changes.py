@@ -2,7 +2,7 @@
 
 import hashlib
 from array import array
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from celebahq.progress import progress
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
+from celebahq_builder.hdf5_format.row_slices import RowSlices
 from celebahq_builder.process_photo import LARGEST_FILE_BYTES
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
 from celebahq_builder.sources.listing import read_photo
@@ -57,13 +58,30 @@ def _has_sha256(root: Path, name: str, digest: str) -> bool:
     return digest != "" and content_sha256(root, name) == digest
 
 
-def photo_digests(rows: Iterable[Row]) -> dict[str, str]:
-    """Return root attributes of the dataset by which a later run sees whether any photo changed."""
-    times, contents = {}, {}
-    for row in rows:
-        times[row.source] = FileStamp(row.source_bytes, row.source_mtime_ns)
-        contents[row.source] = row.source_sha256
-    return {"photos_times_sha256": _times_digest(times), "photos_contents_sha256": _digest(contents)}
+def photo_digests(rows: RowSlices) -> dict[str, str]:
+    """Return root attributes of the dataset by which a later run sees whether any photo changed.
+
+    Args:
+        rows: of all photos, by name.
+    """
+    times, contents = _Digest(), _Digest()
+    for name, num_bytes, mtime_ns, sha256 in _each_photo(rows):
+        times.add(name, _stamp_words(FileStamp(num_bytes, mtime_ns)))
+        contents.add(name, sha256)
+    return {"photos_times_sha256": times.hex(), "photos_contents_sha256": contents.hex()}
+
+
+def _each_photo(rows: RowSlices) -> Iterator[tuple[str, int, int, str]]:
+    """Yield name, size, time and hash of each photo; its rows stand one behind the other."""
+    photo = None
+    for some in rows.slices():
+        columns = (some[name].tolist() for name in ("source", "source_bytes", "source_mtime_ns", "source_sha256"))
+        for facts in zip(*columns, strict=True):
+            if photo is not None and facts[0] != photo[0]:
+                yield photo
+            photo = facts
+    if photo is not None:
+        yield photo
 
 
 def changed_since(root: Path, names: list[str], attributes: dict, kept: dict[str, str]) -> str:
@@ -88,11 +106,28 @@ def changed_since(root: Path, names: list[str], attributes: dict, kept: dict[str
 
 
 def _times_digest(stamps: dict[str, FileStamp]) -> str:
-    return _digest({name: f"{stamp.num_bytes} {stamp.mtime_ns}" for name, stamp in stamps.items()})
+    return _digest({name: _stamp_words(stamp) for name, stamp in stamps.items()})
+
+
+def _stamp_words(stamp: FileStamp) -> str:
+    return f"{stamp.num_bytes} {stamp.mtime_ns}"
 
 
 def _digest(facts: dict[str, str]) -> str:
-    digest = hashlib.sha256()
+    digest = _Digest()
     for name in sorted(facts):
-        digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + facts[name].encode() + b"\n")
-    return digest.hexdigest()
+        digest.add(name, facts[name])
+    return digest.hex()
+
+
+class _Digest:
+    """Of facts about names that are given in order."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+
+    def add(self, name: str, fact: str) -> None:
+        self._sha256.update(name.encode("utf-8", "surrogateescape") + b"\0" + fact.encode() + b"\n")
+
+    def hex(self) -> str:
+        return self._sha256.hexdigest()

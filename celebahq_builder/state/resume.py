@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from celebahq_builder.config import BuildConfig, BuildError
+from celebahq_builder.hdf5_format.row_slices import RowSlices
 from celebahq_builder.hdf5_format.rows import Rows
 from celebahq_builder.state.best_faces import Choice, choose
 from celebahq_builder.state.build_folder import BuildFolder
@@ -52,20 +53,28 @@ def are_these_faces(choice: Choice, faces: dict[str, np.ndarray]) -> bool:
     Args:
         faces: columns of the group `faces`.
     """
-    columns = [list(faces.get(name, [])) for name in ("source", "face_index", "score")]
-    there = [(str(source), int(index), float(score)) for source, index, score in zip(*columns, strict=False)]
-    return there == [(row.source, row.face_index, row.score) for row in choice.kept]
-
-
-def are_these_rows(rows: Rows, there: Rows | None) -> bool:
-    """Say whether the rows of a file are just these."""
-    if there is None or rows.columns.keys() - there.columns.keys() or len(rows) != len(there):
+    columns = [faces.get(name, []) for name in ("source", "face_index", "score")]
+    if any(len(column) != len(choice.kept) for column in columns):
         return False
-    return all(
-        np.array_equal(column, there[name], equal_nan=column.dtype.kind == "f")
-        for name, column in rows.columns.items()
-        if name not in ("source_mtime_ns", "traceback")  # no news
-    )
+    there = ((str(source), int(index), float(score)) for source, index, score in zip(*columns, strict=True))
+    return all(row == (kept.source, kept.face_index, kept.score) for row, kept in zip(there, choice.kept, strict=True))
+
+
+def are_these_rows(rows: RowSlices, there: Rows | None) -> bool:
+    """Say whether the rows of a file are just these."""
+    if there is None or len(rows) != len(there):
+        return False
+    first = 0
+    for some in rows.slices():
+        if some.columns.keys() - there.columns.keys():
+            return False
+        for name, column in some.columns.items():
+            of_file = there[name][first : first + len(some)]
+            news = name not in ("source_mtime_ns", "traceback")
+            if news and not np.array_equal(column, of_file, equal_nan=column.dtype.kind == "f"):
+                return False
+        first += len(some)
+    return True
 
 
 def load_completed_rows(
@@ -93,8 +102,8 @@ def load_completed_rows(
         changed = rows.num_photos() - rows.num_photos(places)
         _log.info(f"photos gone or changed since the last run: {changed}, what came of them is dropped")
     # What became of them is to be decided anew, with the photos and options of this run.
-    stays = set(places.tolist()) if len(rows.looked) else set()
-    looked = {place: other.get(place, rows[place]) for place in rows.looked.places.tolist() if place in stays}
+    looked_at = np.intersect1d(rows.looked.places, places).tolist()
+    looked = {place: other[place] if place in other else rows[place] for place in looked_at}
     failed = {row.source for row in looked.values() if is_failure(row.reason)}
     other |= {place: replace(row, outcome="") for place, row in looked.items()}
     if rows is journal and before == header and len(places) == len(rows) and not other:

@@ -14,11 +14,13 @@ import numpy as np
 
 from celebahq_builder.sources.archives import FileStamp
 from celebahq_builder.state.manifest_row import FIELDS, Row, row_of_record
+from celebahq_builder.state.name_order import name_order
 from celebahq_builder.state.row_columns import ALIGNED, LOOKED, Columns, columns_of_rows
 
 _values = attrgetter(*FIELDS)
 _IN_MEMORY = 64 << 20
 _ROWS_AT_ONCE, _BYTES_AT_ONCE = 4096, 1 << 22
+_VIEWED_AT_ONCE = 512
 
 
 class RowTable(Sequence[Row]):
@@ -135,6 +137,30 @@ class RowTable(Sequence[Row]):
         stop = self._name_starts[index + 1] if index + 1 < len(self) else len(self._names)
         return self._names[self._name_starts[index] : stop].decode("utf-8", "surrogatepass"), self._faces[index]
 
+    def keys(self) -> Iterator[tuple[str, int]]:
+        """Yield the key of each row, without reading the rows."""
+        return map(self.key, range(len(self)))
+
+    def by_name(self) -> np.ndarray:
+        """Return the places of the rows by name and face_index: (N,) int64."""
+        names, starts = np.frombuffer(self._names, np.uint8), np.frombuffer(self._name_starts, np.int64)
+        return name_order(names, starts, np.frombuffer(self._faces, np.int32))
+
+    def at(self, places: np.ndarray) -> list[Row]:
+        """Return the rows at some places, in that order; those that lie one behind the other are read at once."""
+        starts = np.frombuffer(self._starts, np.int64)[places]
+        sizes = np.frombuffer(self._sizes, np.int32)[places].astype(np.int64)
+        begins = np.where(starts < 0, -1 - starts, starts)
+        by = np.lexsort((begins, starts < 0))
+        follows = (begins[by][1:] == (begins + sizes)[by][:-1]) & ((starts < 0)[by][1:] == (starts < 0)[by][:-1])
+        found: list[Any] = [None] * len(places)
+        for run in np.split(by, np.flatnonzero(~follows) + 1) if len(by) else ():
+            data, at = self._read(int(starts[run[0]]), int(sizes[run].sum())), 0
+            for i, size in zip(run.tolist(), sizes[run].tolist(), strict=True):
+                found[i] = _unpacked(data[at : at + size])
+                at += size
+        return found
+
     def sources(self) -> set[str]:
         """Return the names of all photos."""
         return {self.key(i)[0] for i in range(len(self))}
@@ -186,7 +212,8 @@ class RowView(Sequence[Row]):
         return self.table[int(self.places[index])]
 
     def __iter__(self) -> Iterator[Row]:
-        return (self.table[int(place)] for place in self.places)
+        for first in range(0, len(self.places), _VIEWED_AT_ONCE):
+            yield from self.table.at(self.places[first : first + _VIEWED_AT_ONCE])
 
     def __reduce__(self) -> tuple[type, tuple[list[Row]]]:
         return list, (list(self),)  # what another process gets
@@ -202,8 +229,8 @@ class RowView(Sequence[Row]):
 
 
 def keys_of(rows: Iterable[Row]) -> Iterator[tuple[str, int]]:
-    """Yield the key of each row; of those of a table without reading them."""
-    return rows.keys() if isinstance(rows, RowView) else (row.key for row in rows)
+    """Yield the key of each row; of a table and of its views without reading them."""
+    return rows.keys() if isinstance(rows, RowTable | RowView) else (row.key for row in rows)
 
 
 class RowPairs(Sequence[tuple[Row, Row]]):

@@ -14,12 +14,13 @@ from celebahq_builder.hdf5 import DatasetWriter, level_resolutions
 from celebahq_builder.hdf5_format.face_record import face_columns
 from celebahq_builder.hdf5_format.join_shards import JoiningWriter, ShardWriter, set_digest, shard_attributes
 from celebahq_builder.hdf5_format.partial_file import require_room
-from celebahq_builder.hdf5_format.rows import Rows
+from celebahq_builder.hdf5_format.row_slices import RowSlices
 from celebahq_builder.hdf5_format.shards import SHARD_ATTRIBUTE, bounds
 from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.photo_labels import PhotoLabels
+from celebahq_builder.state.row_table import keys_of
 from celebahq_builder.state.shards_on_cluster import shard_job, write_on_cluster
 from celebahq_builder.state.write_shard import record_of, write_faces
 
@@ -33,7 +34,7 @@ def write_output(
     folder: BuildFolder,
     config: BuildConfig,
     choice: Choice,
-    rows: Rows,
+    rows: RowSlices,
     attributes: dict[str, str | int],
     labels: PhotoLabels | None,
     *,
@@ -50,7 +51,7 @@ def write_output(
         BuildError: a face is damaged, or a node failed.
     """
     path = config.output.resolve() if config.output.is_symlink() else config.output  # a link to another disk stays one
-    table = None if labels is None else labels.of([row.source for row in choice.kept])
+    table = None if labels is None else labels.of([source for source, _ in keys_of(choice.kept)])
     options: dict[str, Any] = {
         "label_names": None if labels is None else labels.names,
         "masks": config.masks is not None,
@@ -61,7 +62,7 @@ def write_output(
             options |= {"attributes": attributes, "labels": table, "rows": rows, "replace": replace}
             write_faces(path, folder, config, choice.kept, bar, DatasetWriter, **options)
         else:
-            columns = face_columns([record_of(row) for row in choice.kept], len(choice.kept))
+            columns = face_columns(map(record_of, choice.kept), len(choice.kept))
             digest = set_digest(attributes, columns, table, config.compression, config.shards_of(len(choice.kept)))
             names = _write_shards(folder, config, choice.kept, bar, attributes, table, digest, options, cluster)
             options |= {"labels": table, "rows": rows, "replace": replace, "columns": columns}

@@ -72,7 +72,7 @@ def small(tmp_path):
     rows += [row("x.jpg", reason="no face found"), row("y.jpg", reason="no face found")]
     rows += [row("z.jpg", reason="<i>odd</i>"), row("t.jpg", reason="took longer than 300 s")]
     choice = choose(rows, 6, "exact")
-    shown = in_order(file_rows(rows, choice).as_dicts())
+    shown = in_order(file_rows(rows, choice).rows.whole().as_dicts())
     thumbnails = Thumbnails(6, (64, 32), lambda r, rows: np.full((len(rows), 3, r, r), 200, np.uint8))
     data = {
         "name": "f.h5", "mark": fingerprint(shown), "columns": page_columns(shown), "rows": len(shown),

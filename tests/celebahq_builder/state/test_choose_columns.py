@@ -65,3 +65,26 @@ def test_choice_on_columns_is_the_choice_one_by_one(dedupe, seed, monkeypatch):
         assert found == one_by_one(rows, keep, dedupe, lists)
     rng.shuffle(rows)
     assert choose(rows, 30, dedupe, lists) == choose(sorted(rows, key=lambda row: row.key), 30, dedupe, lists)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_first_words_that_collide_do_not_join_other_faces(seed, monkeypatch):
+    real, looked = choose_columns._originals, []
+
+    def weak(same, first, others):
+        weakened = same.copy()
+        weakened[:, 0] = same[:, 0] % 2 if seed % 2 else 7  # many different faces, one word
+        looked.append(len(others))
+        return real(weakened, first, others)
+
+    monkeypatch.setattr(choose_columns, "_originals", weak)
+    rng = random.Random(seed)
+    rows = [random_row(rng, i, placed=False) for i in range(200)]
+    named = NameList(frozenset(row.source for row in rng.sample(rows, 9)), frozenset())
+    lists = NameLists(include=named)
+    for keep in (5, 150):
+        choice = choose(rows, keep, "exact", lists)
+        kept, duplicates, below, _ = one_by_one(rows, keep, "exact", lists)
+        assert (list(choice.kept), list(choice.below_cutoff)) == (kept, below)
+        assert sorted(choice.duplicates, key=str) == sorted(duplicates, key=str)
+    assert looked and duplicates

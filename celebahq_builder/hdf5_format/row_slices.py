@@ -1,0 +1,49 @@
+"""Any number of rows in slices on the disk: one slice of them is in memory at a time."""
+
+import pickle
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from celebahq_builder.hdf5_format.rows import Rows
+
+_IN_MEMORY = 32 << 20
+
+
+class RowSlices:
+    """Rows that were added slice by slice, and are read so, any number of times.
+
+    They lie in a temporary file that has no name once they are more than 32 MB.
+
+    Args:
+        folder: with room for them, some 0.7 kB a row; None: the system's for temporary files.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=folder)  # noqa: SIM115  # as long as this
+        self._starts: list[int] = []
+        self._end = self._count = 0
+
+    def append(self, rows: Rows) -> None:
+        """Add rows, of the same columns each time."""
+        self._file.seek(self._end)
+        pickle.dump(rows.columns, self._file, protocol=5)
+        self._starts.append(self._end)
+        self._end = self._file.tell()
+        self._count += len(rows)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def slices(self) -> Iterator[Rows]:
+        """Yield the rows as they were added, at least one slice."""
+        for start in self._starts:
+            self._file.seek(start)
+            yield Rows(pickle.load(self._file))  # of this process
+
+    def whole(self) -> Rows:
+        """Return all rows at once, where they are few."""
+        import numpy as np
+
+        slices = list(self.slices())
+        return Rows({name: np.concatenate([some[name] for some in slices]) for name in slices[0].columns})

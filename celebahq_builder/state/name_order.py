@@ -1,0 +1,61 @@
+"""Many names in order without an object each: eight of their bytes at a time, and only those that are equal so far."""
+
+import numpy as np
+
+_AT_ONCE = 1 << 18
+_MASKS = np.array([0, *((1 << 64) - (1 << (64 - 8 * n)) for n in range(1, 9))], np.uint64)
+
+
+def name_order(names: np.ndarray, starts: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return the places of rows by name, those of equal names by number: (n,) int64.
+
+    The order is that of Python's str: UTF-8 keeps the order of code points, surrogates among them.
+
+    Args:
+        names: (B,) uint8, UTF-8 (surrogatepass), one name behind the other.
+        starts: (n,) int64, where each begins.
+        numbers: (n,) integers.
+    """
+    lengths = np.diff(starts, append=len(names))
+    order = np.arange(len(starts))
+    rows, places, group = order.copy(), order.copy(), None  # those that are equal to another so far, and where they go
+    depth = 0
+    while len(rows) and 8 * depth < lengths[rows].max():
+        word = _words(names, starts, lengths, rows, depth)
+        depth += 1
+        if group is None and (word == word[0]).all():  # the folder of all
+            continue
+        by = np.argsort(word, kind="stable") if group is None else np.lexsort((word, group))
+        rows, word = rows[by], word[by]
+        same = word[1:] == word[:-1]
+        if group is not None:
+            group = group[by]
+            same &= group[1:] == group[:-1]
+        order[places] = rows
+        equal = np.r_[same, False] | np.r_[False, same]
+        group = np.cumsum(~np.r_[False, same])[equal]
+        rows, places = rows[equal], places[equal]
+    if len(rows):  # the same name, or the same but for zeros at its end
+        keys = [numbers[rows], lengths[rows]]
+        order[places] = rows[np.lexsort(keys if group is None else [*keys, group])]
+    return order
+
+
+def _words(names: np.ndarray, starts: np.ndarray, lengths: np.ndarray, rows: np.ndarray, depth: int) -> np.ndarray:
+    """Return eight bytes of some names as one number that is in their order, (m,) uint64; zeros behind the end."""
+    padded_end = np.r_[names[-8:], np.zeros(16, np.uint8)]  # of the whole, where a name may end sooner than a word
+    at_end = len(names) - len(names[-8:])
+    windows = np.lib.stride_tricks.sliding_window_view(names, 8) if len(names) >= 8 else None
+    words = np.empty(len(rows), np.uint64)
+    for first in range(0, len(rows), _AT_ONCE):
+        some = rows[first : first + _AT_ONCE]
+        left = np.clip(lengths[some] - 8 * depth, 0, 8)
+        begin = np.where(left > 0, starts[some] + 8 * depth, 0)
+        inside = begin + 8 <= len(names)
+        data = np.zeros((len(some), 8), np.uint8)
+        if windows is not None:
+            data[inside] = windows[begin[inside]]
+        for i in np.flatnonzero(~inside).tolist():  # a few at the very end
+            data[i] = padded_end[begin[i] - at_end : begin[i] - at_end + 8]
+        words[first : first + _AT_ONCE] = data.view(">u8")[:, 0].astype(np.uint64) & _MASKS[left]
+    return words
