@@ -20,7 +20,8 @@ class RowSlices:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=folder)  # noqa: SIM115  # as long as this
+        where = None if folder is None else str(folder)
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=where)  # noqa: SIM115  # as long as this
         self._starts: list[int] = []
         self._end = self._count = 0
 

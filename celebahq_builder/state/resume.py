@@ -53,7 +53,7 @@ def are_these_faces(choice: Choice, faces: dict[str, np.ndarray]) -> bool:
     Args:
         faces: columns of the group `faces`.
     """
-    columns = [faces.get(name, []) for name in ("source", "face_index", "score")]
+    columns: list[Any] = [faces.get(name, []) for name in ("source", "face_index", "score")]
     if any(len(column) != len(choice.kept) for column in columns):
         return False
     there = ((str(source), int(index), float(score)) for source, index, score in zip(*columns, strict=True))
