@@ -47,7 +47,8 @@ class Restored:
 
 def restore_for(config: BuildConfig, photo: np.ndarray, crop: FaceCrop, for_showing: bool = False) -> Restored:
     """Restore what a crop needs, as a build's options say; they must be resolved (restore_settings)."""
-    return restore_crop(photo, crop, size=config.restore, device=config.device, for_showing=for_showing)
+    size, device, ensemble = config.restore, config.device, config.self_ensemble
+    return restore_crop(photo, crop, size=size, device=device, for_showing=for_showing, ensemble=ensemble)
 
 
 def restore_face(
@@ -58,6 +59,7 @@ def restore_face(
     resolution: int = 1024,
     geometry: str = "paper",
     device: str = "cpu",
+    ensemble: bool = False,
 ) -> Restored:
     """Restore a photo around one face, so that align_face(restored.photo, restored.landmarks, ...) crops it.
 
@@ -71,16 +73,24 @@ def restore_face(
         size: "full", "fast" or "fast-free" networks.
         resolution, geometry: of the crop.
         device: "cpu" or "cuda".
+        ensemble: of artifact removal, as for remove_artifacts. Super-resolution takes no part in it: the average of
+            what its network invents is smoother than any of it.
 
     Raises:
         ValueError: as align_face.
     """
     crop = plan_face(photo.shape[1::-1], landmarks, resolution, geometry)
-    return restore_crop(photo, crop, size=size, device=device, for_showing=True)
+    return restore_crop(photo, crop, size=size, device=device, for_showing=True, ensemble=ensemble)
 
 
 def restore_crop(
-    photo: np.ndarray, crop: FaceCrop, *, size: str, device: str = "cpu", for_showing: bool = False
+    photo: np.ndarray,
+    crop: FaceCrop,
+    *,
+    size: str,
+    device: str = "cpu",
+    for_showing: bool = False,
+    ensemble: bool = False,
 ) -> Restored:
     """As restore_face, by a crop that was planned for this photo; crop_face(restored.photo, restored.crop) cuts it.
 
@@ -101,8 +111,11 @@ def restore_crop(
     with _one_thread(device):
         left, top, right, bottom = _grown(around, margin_of(artifacts_name(size)), photo)
         left, top = left - left % CELL, top - top % CELL  # the network's cells lie as they would for the whole photo
+        if ensemble:  # they lie so in a mirrored photo, too
+            height, width = photo.shape[:2]
+            right, bottom = right + (width - right) % CELL, bottom + (height - bottom) % CELL
         part = _moved(seen_around, left, top)
-        cleaned = remove_artifacts(photo[top:bottom, left:right], size, device, part)
+        cleaned = remove_artifacts(photo[top:bottom, left:right], size, device, part, ensemble)
         clean = photo.copy()
         _cut(clean, seen_around)[:] = _cut(cleaned, part)
         if not enlarge:

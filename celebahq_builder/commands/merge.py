@@ -19,7 +19,7 @@ from celebahq_builder.hdf5_format.row_tables import write_row_tables
 from celebahq_builder.hdf5_format.rows import Rows, row_id, rows_of_dicts
 
 _log = logging.getLogger("celebahq.data")
-_ALIKE = ("geometry", "restore", "decoder")
+_ALIKE = ("geometry", "restore", "self_ensemble", "decoder")
 
 
 @dataclass(frozen=True)

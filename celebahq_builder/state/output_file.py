@@ -25,7 +25,7 @@ _REMEDY = "move it away or choose another --output"
 _LONGEST_NAME = 255
 """Bytes, of most file systems."""
 _LISTS = ("exclude_sha256", "include_sha256", "labels_sha256", "masks_sha256", "edited")
-_SOMETIMES = ("decoder", "landmarks_from", "image_list_sha256", "shards", *_LISTS)
+_SOMETIMES = ("decoder", "landmarks_from", "self_ensemble", "image_list_sha256", "shards", *_LISTS)
 """Options that a file records only where they are given."""
 _MAY_CHANGE = {*THRESHOLD_OPTIONS, *CHOOSING_OPTIONS, "shards", *_LISTS}
 

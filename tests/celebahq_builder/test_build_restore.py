@@ -17,6 +17,8 @@ from PIL import Image
 from celebahq.errors import DeviceError
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError
+from celebahq_builder.hdf5 import open_dataset
+from celebahq_builder.report.file_page import build_command
 from celebahq_builder.restore_settings import resolve_auto, restored_here
 from zoo.detector import checked_sha256, detector_folder
 from zoo.restoration.weights import shipped_folder
@@ -125,6 +127,27 @@ def test_the_free_networks_restore_a_build_and_are_refused_where_the_others_bega
     output.unlink()
     with pytest.raises(BuildError, match="--restore: this build was begun with fast-free, now it is fast; "):
         build(options(one, output, detector="centerface", landmarks_from="detector"))
+
+
+def test_self_ensemble_changes_the_faces_is_recorded_and_is_not_mixed_with_its_absence(photos, tmp_path):
+    one, output = tmp_path / "one", tmp_path / "f.h5"
+    one.mkdir()
+    Image.open(photos / "astronaut.png").convert("RGB").save(one / "astronaut.jpg", quality=30)
+    usual = {"detector": "hog", "resolution": 64}
+    build(options(one, tmp_path / "plain.h5", **usual))
+    build(options(one, output, self_ensemble=True, **usual))
+    with h5py.File(output) as file, h5py.File(tmp_path / "plain.h5") as plain:
+        assert json.loads(file.attrs["config"])["self_ensemble"] is True
+        assert "self_ensemble" not in json.loads(plain.attrs["config"])
+        difference = np.abs(file["data64x64"][:].astype(int) - plain["data64x64"][:])
+        assert 0 < difference.mean() < 1
+    with open_dataset(output) as dataset:
+        assert "--self-ensemble" in (build_command(dataset, one) or "").split()
+    with pytest.raises(BuildError) as caught:
+        build(options(one, output, **usual))
+    assert str(caught.value).startswith(f"--self-ensemble: {output} was made with True, this command says ")
+    with pytest.raises(BuildError, match="--self-ensemble: got it with --restore off, expected auto, full, fast"):
+        options(one, output, self_ensemble=True, restore="off")
 
 
 def test_other_weights_are_refused_on_resume(photos, tmp_path):

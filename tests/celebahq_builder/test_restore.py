@@ -112,6 +112,25 @@ def test_nonsense_is_refused_by_name(call, text):
         call(np.zeros((8, 8, 3), np.uint8))
 
 
+@pytest.mark.parametrize("restore", [remove_artifacts, super_resolve])
+def test_self_ensemble_of_a_mirrored_or_turned_photo_is_the_mirrored_or_turned_result(original, restore):
+    damaged = jpeg(original, 10)[40:93, 20:89]  # the network alone has its cells elsewhere in a mirrored one
+    whole = restore(damaged, "fast", ensemble=True)
+    for moved in (lambda image: image[:, ::-1], np.rot90):
+        given = np.ascontiguousarray(moved(damaged))
+        assert np.array_equal(restore(given, "fast", ensemble=True), moved(whole))
+        assert not np.array_equal(restore(given, "fast"), moved(restore(damaged, "fast")))
+
+
+def test_self_ensemble_is_nearer_to_the_original_but_for_texture(original):
+    damaged = jpeg(original, 20)
+    alone, together = (remove_artifacts(damaged, "fast", ensemble=ensemble) for ensemble in (False, True))
+    assert psnr(original, together) > psnr(original, alone) + 0.03
+    small = np.asarray(Image.fromarray(original).resize((48, 48), Image.Resampling.BICUBIC))
+    alone, together = (super_resolve(small, "fast", "psnr", ensemble=ensemble) for ensemble in (False, True))
+    assert psnr(original, together) > psnr(original, alone)
+
+
 @pytest.mark.gpu
 def test_cuda_agrees_with_the_cpu_within_one_level(original):
     damaged = jpeg(original, 30)

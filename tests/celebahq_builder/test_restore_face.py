@@ -42,6 +42,18 @@ def test_part_around_the_face_is_what_restoring_the_whole_photo_gives(photo, enl
     assert changed[rows[0] : rows[-1], columns[0] : columns[-1]].mean() > 0.5
 
 
+def test_part_around_the_face_is_what_restoring_the_whole_photo_with_self_ensemble_gives(photo):
+    photo = photo[:398, :401]  # whose cells lie elsewhere from the right and from below
+    whole = remove_artifacts(photo, "fast", "cpu", ensemble=True).astype(int)
+    done = restore_face(photo, LANDMARKS, size="fast", resolution=128, ensemble=True)
+    changed = (done.clean != photo).any(axis=2)
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    assert np.abs(done.clean[part] - whole[part]).max() <= 1 and changed.mean() < 0.9
+    alone = restore_face(photo, LANDMARKS, size="fast", resolution=128)
+    assert np.abs(alone.clean[part] - whole[part]).max() > 1
+
+
 @pytest.mark.parametrize("geometry", ["paper", "released", "ffhq"])
 def test_restored_face_lies_where_it_lay(photo, geometry):
     done = restore_face(photo, LANDMARKS, size="fast", geometry=geometry)

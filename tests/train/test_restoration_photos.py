@@ -14,6 +14,7 @@ from train.restoration.config import RestorationConfig
 from train.restoration.faces import around_face, read_faces
 from train.restoration.loop import open_photos, train
 from train.restoration.photos import PhotoStore, held_out_names, middle
+from train.restoration.protocol import ensembled, restorer, superres_psnr
 from train.restoration.publish import PublishConfig, _training
 from train.restoration.validate import ValidateConfig, validate_weights
 from zoo.restoration.networks import build
@@ -196,3 +197,19 @@ def test_validation_compares_weights_by_what_they_make_of_the_held_out_photos(re
     artifacts, superres = (metrics[str(path)] for path in paths)
     assert artifacts["held-out Q10"] < artifacts["held-out Q20"] < artifacts["held-out Q40"]
     assert 15 < superres["held-out"] < 35 and superres["texture"] > 0
+
+
+def test_validation_with_self_ensemble_is_of_the_mean_of_eight(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    network = build("superres", "fast")
+    torch.nn.init.normal_(network.tail.weight, std=0.05)
+    path = tmp_path / "superres-fast-psnr.safetensors"
+    save_weights(path, network, "superres", "fast")
+    config = ValidateConfig(weights=(path,), photos=tmp_path)
+    alone, together = (
+        validate_weights(dataclasses.replace(config, self_ensemble=x8))[str(path)]["held-out"] for x8 in (False, True)
+    )
+    restore = restorer(load_weights(path))  # rounded to half precision
+    assert alone == superres_psnr(restore, [pixels])
+    assert together == superres_psnr(ensembled(restore), [pixels]) > alone

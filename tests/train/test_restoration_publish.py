@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 
 import zoo
 from train.restoration.average import AverageConfig, average
-from train.restoration.checkpoint import save_weights
+from train.restoration.checkpoint import load_weights, save_weights
 from train.restoration.errors import RestorationError
 from train.restoration.evaluate import BEGIN, END, EvaluateConfig, evaluate, find_weights, verdict
-from train.restoration.protocol import artifacts_psnr, clean_psnr, superres_psnr, where_needed
+from train.restoration.photos import read_testset
+from train.restoration.protocol import artifacts_psnr, clean_psnr, ensembled, restorer, superres_psnr, where_needed
 from train.restoration.publish import PublishConfig, publish
 from zoo.check_image import check_difference, load_network
 from zoo.commands.verify import verify_folder
@@ -76,6 +77,16 @@ def test_faces_are_measured_apart_and_halved_first(trained, testsets, tmp_path):
     assert rows["artifacts: JPEG"][0] == f"{artifacts_psnr(None, [small], 10):.2f}"
     assert rows["superres: bicubic"][3] == f"{superres_psnr(None, [small]):.2f}"
     assert all(rows["artifacts-fast"][:3]) and all(rows["superres-fast-gan"][3:5])
+
+
+def test_rows_x8_are_of_the_same_weights_with_self_ensemble(trained, testsets):
+    table = evaluate(EvaluateConfig(weights=trained, testsets=testsets, self_ensemble=True))
+    rows = {cells[1]: cells[2] for line in table.splitlines() if len(cells := [c.strip() for c in line.split("|")]) > 2}
+    assert {"artifacts-fast x8", "superres-fast-gan", "superres-fast-gan x8"} <= rows.keys()
+    restore = restorer(load_weights(find_weights(trained)["artifacts-fast"]))
+    photos = list(read_testset(testsets, "Classic5").values())
+    for name, way in (("artifacts-fast", restore), ("artifacts-fast x8", ensembled(restore))):
+        assert rows[name].split()[0] == f"{artifacts_psnr(where_needed(way), photos, 10):.2f}"
 
 
 @pytest.mark.parametrize(

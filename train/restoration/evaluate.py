@@ -16,6 +16,7 @@ from train.restoration.protocol import (
     Restore,
     artifacts_psnr,
     clean_psnr,
+    ensembled,
     halved,
     reduced_pair,
     restorer,
@@ -32,6 +33,7 @@ _log = logging.getLogger("celebahq.train")
 BEGIN, END = "<!-- evaluate: begin -->", "<!-- evaluate: end -->"
 SETS = ("Classic5", "Set5", "Set14")
 QUALITIES = (10, 20, 30, 40)
+X8 = " x8"
 # Published by the DnCNN, SwinIR and SRGAN papers. TARGETS: of our networks, trained on a CPU, and on a GPU.
 PUBLISHED: dict[str, dict[str, tuple[float, ...]]] = {
     "Classic5": {
@@ -72,6 +74,8 @@ class EvaluateConfig:
     """Folder, or zip, with Classic5, Set5 and Set14."""
     faces: Path | None = None
     """Folder of photographs of faces to measure on as well, each halved; a table of its own."""
+    self_ensemble: bool = False
+    """Measure each network with self-ensemble as well, in a row NAME x8, at eight times the work."""
     device: str = "cpu"
     """auto, cpu, cuda or cuda:1."""
     output: Path | None = None
@@ -97,13 +101,17 @@ def find_weights(folder: Path) -> dict[str, Path]:
 
 def _restorer(name: str, path: Path, device: str) -> Restore:
     network: nn.Module = load_restoration(path.parent) if path.name == WEIGHTS_NAME else load_weights(path)
-    if isinstance(network, SuperResolver) and name.endswith("gan"):  # as the builder uses it
+    if isinstance(network, SuperResolver) and name.removesuffix(X8).endswith("gan"):  # as the builder uses it
         network = CheckerboardFilter(network)
-    return restorer(network.to(use_device(device)))
+    restore = restorer(network.to(use_device(device)))
+    return ensembled(restore) if name.endswith(X8) else restore
 
 
 def measure(name: str, path: Path | None, sets: dict[str, list[np.ndarray]], device: str) -> dict[str, float]:
-    """Metrics of one network by column, dB and texture distance; path None measures doing nothing, or bicubic."""
+    """Metrics of one network by column, dB and texture distance; path None measures doing nothing, or bicubic.
+
+    A name that ends in X8 is of a network with self-ensemble.
+    """
     restore = None if path is None else _restorer(name, path, device)
     if name.startswith("artifacts"):
         gated = None if restore is None else where_needed(restore)
@@ -117,7 +125,7 @@ def measure(name: str, path: Path | None, sets: dict[str, list[np.ndarray]], dev
         pairs = [reduced_pair(photo) for photo in sets["Set14"]]
         originals, restored = [original for original, _ in pairs], [restore(small) for _, small in pairs]
         metrics["texture"] = texture_distance(originals, restored)
-        if name.endswith("psnr"):
+        if name.removesuffix(X8).endswith("psnr"):
             metrics["texture with noise"] = texture_distance(originals, _with_noise(originals, restored))
     return metrics
 
@@ -136,6 +144,8 @@ def evaluate(config: EvaluateConfig) -> str:
     """Print, and return, the tables of every network of config.weights; see EvaluateConfig."""
     sets = {name: list(read_testset(config.testsets, name).values()) for name in SETS}
     found = find_weights(config.weights)
+    if config.self_ensemble:
+        found = {f"{name}{x8}": path for name, path in found.items() for x8 in ("", X8)}
     tables = []
     for kind, nothing, columns, published in (
         ("artifacts", "JPEG", [*(f"Q{q}" for q in QUALITIES), "clean", "clean, alone"], PUBLISHED["Classic5"]),
