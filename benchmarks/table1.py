@@ -71,6 +71,7 @@ def train_row(options: argparse.Namespace, row: str, seed: int) -> bool:
         name=folder.name,
         seed=seed,
         device="cpu",
+        precision="fp32",  # as the rows measured so far
         resolution=32,
         stable_kimg=kimg / 10,  # 4x4 to 32x32 in three growths of 600 + 600 kimg, and four tenths at the end
         fade_kimg=kimg / 10,

@@ -34,8 +34,8 @@ class TrainConfig:
     device: str = "auto"
     """Where to train: cpu, cuda, cuda:1 ...; auto takes CUDA when there is one."""
     precision: Literal["auto", "fp32", "tf32", "bf16"] = "auto"
-    """Arithmetic of the convolutions; auto is bf16 on CUDA and fp32 on a CPU. Statistics, scores, penalties, Adam and
-    the moving average are always float32."""
+    """Arithmetic of the convolutions; auto is bf16 where the device multiplies it (CUDA from 8.0, processors with
+    AVX512-BF16 or AMX), else fp32. Statistics, scores, penalties, Adam and the moving average are always float32."""
     deterministic: bool = False
     """On CUDA, allow only convolution algorithms that repeat bit for bit (a resume is then exact there too); slower.
     A CPU repeats in any case."""

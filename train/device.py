@@ -35,5 +35,11 @@ def use_device(name: str, ranks: Ranks = ALONE) -> torch.device:
 
 
 def multiplies_bf16(device: torch.device) -> bool:
-    """Whether a CUDA device has units for bf16 and TF32: from compute capability 8.0; older ones emulate bf16."""
-    return torch.cuda.get_device_capability(device) >= (8, 0)
+    """Whether a device multiplies bf16 itself; others emulate it, slower than float32.
+
+    CUDA from compute capability 8.0 (TF32 too), processors with AVX512-BF16 or AMX where PyTorch has oneDNN.
+    """
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    asked = (getattr(torch.cpu, f"_is_{unit}_supported", None) for unit in ("avx512_bf16", "amx_tile"))
+    return torch.backends.mkldnn.is_available() and any(ask is not None and ask() for ask in asked)

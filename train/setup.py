@@ -52,16 +52,18 @@ def choose_precision(name: str, device: torch.device, of_run: str | None = None,
             f"{where} {name}, expected fp32: {torch.cuda.get_device_name(device)} has compute capability "
             f"{_capability(device)}, bf16 and TF32 begin at 8.0"
         )
+    if name == "bf16" and not multiplies_bf16(device):
+        LOG.info("bf16: this processor only emulates it, slower than fp32")
     # In bf16 the discriminator's 4x4 layers stay float32, and so do their products.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
     return name
 
 
 def _best_precision(device: torch.device) -> str:
-    if device.type != "cuda":
-        return "fp32"
     if multiplies_bf16(device):
         return "bf16"
+    if device.type != "cuda":
+        return "fp32"
     told = f"{torch.cuda.get_device_name(device)} has compute capability {_capability(device)}"
     LOG.info("%s: it trains in fp32, because bf16 and TF32 begin at 8.0", told)
     return "fp32"

@@ -30,6 +30,7 @@ from launch import ranks_of, start, wait_for
 TINY = {
     "stable_kimg": 0.096, "fade_kimg": 0.064, "minibatch": 8, "fmap_base": 32, "fmap_max": 8, "latent_size": 8,
     "tick_kimg": 0.032, "checkpoint_ticks": 1, "ema_kimg": 0.1, "image_ticks": 0, "device": "cpu", "augment": "ada",
+    "precision": "fp32",
 }  # fmt: skip
 
 

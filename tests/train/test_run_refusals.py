@@ -38,10 +38,11 @@ def test_changed_option_is_refused_with_both_values(dataset, tmp_path):
 
 
 def test_precision_that_turns_out_otherwise_is_refused_and_the_same_by_name_is_not(dataset, tmp_path):
-    train(config(dataset, tmp_path, total_kimg=0.04))
+    train(config(dataset, tmp_path, precision="fp32", total_kimg=0.04))
     with pytest.raises(TrainError, match=r"got --precision bf16, expected fp32, as it was trained"):
         train(config(dataset, tmp_path, precision="bf16", total_kimg=0.08))
-    assert train(config(dataset, tmp_path, precision="fp32", total_kimg=0.08))
+    assert train(config(dataset, tmp_path, precision="auto", total_kimg=0.08))
+    assert train(config(dataset, tmp_path, precision="fp32", total_kimg=0.12))
 
 
 def test_other_data_is_refused(dataset, write_noise, tmp_path):

@@ -28,7 +28,7 @@ def headlines(run: Run) -> list[str]:
     size = f"{plan.resolution}x{plan.resolution}"
     lines = [
         f"{facts.config.run_folder}: {'resumes' if nimg else 'starts'} at {nimg / 1000:g} kimg",
-        f"{faces} faces up to {size}, {plan.total_kimg:g} kimg, {facts.device}, {facts.precision}",
+        f"{faces} faces up to {size}, {plan.total_kimg:g} kimg, {facts.device}, {_precision(run)}",
     ]
     if seconds := run.cost.seconds_left(nimg):
         lines.append(f"about {duration(seconds)}{' more' if nimg else ''}: {levels_text(run.cost, nimg)}")
@@ -47,6 +47,19 @@ def headlines(run: Run) -> list[str]:
     if run.initial:
         lines.append(told_of(facts.config, run.initial))
     return lines
+
+
+def _precision(run: Run) -> str:
+    """Return what a run computes in and, where that was left to the program, why."""
+    facts = run.facts
+    if facts.config.precision != "auto":
+        return facts.precision
+    if run.resumed:
+        return f"{facts.precision} as it began"
+    machine = "processor" if facts.device.startswith("CPU") else "GPU"
+    if facts.precision == "bf16":
+        return f"bf16, which this {machine} multiplies (--precision fp32 for float32)"
+    return f"{facts.precision}, for this {machine} does not multiply bf16"
 
 
 def show_result(run: Run, report: Report) -> None:
