@@ -187,14 +187,19 @@ def forward(network: "Network", images: np.ndarray, rounded: bool = True) -> np.
         with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=half):
             # (N, h, w, 3) seen as (N, 3, h, w) is channels_last without a copy.
             given = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float().div_(255)
-            # The adversarial network is filtered before its subpixels take their places; as bytes they do it faster.
-            filtered = rounded and isinstance(network, CheckerboardFilter)
-            made = (network.subpixels(given) if filtered else network(given)).permute(0, 2, 3, 1)
-            if rounded:
-                made = made.mul(255).round_().clamp_(0, 255).to(torch.uint8)
-            return _in_their_places(made) if filtered else made.cpu().numpy()
+            if rounded and isinstance(network, CheckerboardFilter):
+                # Filtered before its subpixels take their places; as bytes they do it faster.
+                return _in_their_places(_as_bytes(network.subpixels(given).permute(0, 2, 3, 1)))
+            made = network(given).permute(0, 2, 3, 1)
+            return (_as_bytes(made) if rounded else made).cpu().numpy()
     except torch.OutOfMemoryError as error:
         raise MemoryError(f"GPU: {str(error).splitlines()[0]}") from None
+
+
+def _as_bytes(made: "Tensor") -> "Tensor":
+    import torch
+
+    return made.mul(255).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def _in_their_places(subpixels: "Tensor") -> np.ndarray:
