@@ -1,12 +1,12 @@
 """Choose the best N of ten million faces: seconds and memory, on synthetic columns.
 
     python benchmarks/selection.py --faces 10000000 --keep 1000000
-    python benchmarks/selection.py --faces 10000000 --keep 1000000 --journal
+    python benchmarks/selection.py --faces 10000000 --keep 1000000 --journal --end
 
 The columns are those that the choice reads: scores (with ties, as rounded ones have), names of photos in Arrow, hashes
 of pixels (a tenth of them equal). The memory is the peak of the whole process, columns included. Exit code 1 where it
 takes more than a minute or 2 GiB. With --journal a manifest of that many rows is written, read and chosen from, in two
-minutes and 2 GiB.
+minutes and 2 GiB; --end goes on through what the end of a build writes of all rows: 3 kB of disk a row.
 """
 
 import argparse
@@ -20,13 +20,21 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from celebahq_builder.state.best_faces import choose
+from celebahq_builder.config import BuildConfig
+from celebahq_builder.hdf5_format.row_tables import csv_path, write_row_tables
+from celebahq_builder.hdf5_format.rows import write_rows
+from celebahq_builder.report.build_report import write_report
+from celebahq_builder.state.best_faces import Choice, choose
 from celebahq_builder.state.choose_columns import BELOW_CUTOFF, DUPLICATE, Faces, choose_rows
+from celebahq_builder.state.file_rows import file_rows
 from celebahq_builder.state.manifest import Row, read_manifest
+from celebahq_builder.state.photo_changes import photo_digests
+from celebahq_builder.state.row_table import RowTable
 
 GIB, SECONDS = 2.0, 60.0
 
@@ -71,18 +79,44 @@ def journal_lines(count: int, seed: int = 0) -> Iterator[bytes]:
         yield "".join(pattern % (i, n, p, s, n, n) for i, n, p, s in zip(*columns, strict=True)).encode()
 
 
-def through_the_journal(count: int, keep: int, folder: Path | None) -> None:
+def through_the_journal(count: int, keep: int, folder: Path | None, end: bool) -> None:
     """Write a journal, then read it and choose in a process of its own, and print what that took."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         path = Path(place) / "manifest.jsonl"
         with path.open("wb") as file:
             file.writelines(journal_lines(count))
         print(f"journal of {count:,} rows, {path.stat().st_size / 1e9:.1f} GB", flush=True)
-        command = [sys.executable, __file__, "--read", str(path), "--keep", str(keep)]
+        command = [sys.executable, __file__, "--read", str(path), "--keep", str(keep), *(["--end"] if end else [])]
         sys.exit(subprocess.run(command, check=False).returncode)
 
 
-def read_and_choose(path: Path, keep: int) -> None:
+def through_the_end(rows: RowTable, choice: Choice, folder: Path) -> None:
+    """Write what the end of a build writes of all rows: group, tables and page; print what each step took."""
+    config = BuildConfig(input=folder, output=folder / "faces.h5")
+    began, cpu = time.monotonic(), time.process_time()
+
+    def tell(step: str) -> None:
+        nonlocal began, cpu
+        now, now_cpu = time.monotonic(), time.process_time()
+        print(f"{step}: {now - began:.1f} s ({now_cpu - cpu:.1f} CPU-s), peak {peak_gib():.2f} GiB", flush=True)
+        began, cpu = now, now_cpu
+
+    found = file_rows(rows, choice, folder)
+    tell("rows in slices, by name")
+    digests = photo_digests(found.rows)
+    tell(f"digests of photos ({digests['photos_times_sha256'][:16]})")
+    with h5py.File(config.output, "w") as file:
+        write_rows(file, found.rows)
+    size = config.output.stat().st_size
+    config.output.unlink()  # a disk need not hold all at once
+    tell(f"the group rows, {size / 1e9:.2f} GB")
+    write_row_tables(config.output, found.rows)
+    tell(f"tables, {csv_path(config.output).stat().st_size / 1e9:.2f} GB of csv")
+    write_report(folder / "report.html", config, found, choice, None, {})
+    tell(f"page, {(folder / 'report.html').stat().st_size / 1e6:.0f} MB")
+
+
+def read_and_choose(path: Path, keep: int, end: bool) -> None:
     """Read a journal and choose; exit code 1 where it takes more than two minutes or 2 GiB."""
     before, began, cpu = peak_gib(), time.monotonic(), time.process_time()
     _, rows = read_manifest(path)
@@ -95,6 +129,9 @@ def read_and_choose(path: Path, keep: int) -> None:
     print(f"chosen in {seconds:.1f} s ({cpu:.1f} CPU-s): {counts}")
     print(f"peak of the process {peak:.2f} GiB; {before:.2f} before, {held:.2f} with the rows")
     print(f"memory a row: {(held - before) * (1 << 30) / len(rows):.0f} bytes; best: {choice.kept[0].source}")
+    sys.stdout.flush()
+    if end:
+        through_the_end(rows, choice, path.parent)
     sys.exit(0 if read + seconds <= 2 * SECONDS and peak <= GIB else f"selection: more than 120 s or {GIB:g} GiB")
 
 
@@ -104,12 +141,13 @@ def main() -> None:
     parser.add_argument("--keep", type=int, default=1_000_000)
     parser.add_argument("--journal", action="store_true", help="from a manifest on the disk, as a resumed build")
     parser.add_argument("--folder", type=Path, help="where that is written; 1.3 kB a row")
+    parser.add_argument("--end", action="store_true", help="with --journal: then through the end of the build, too")
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.read:
-        read_and_choose(options.read, options.keep)
+        read_and_choose(options.read, options.keep, options.end)
     if options.journal:
-        through_the_journal(options.faces, options.keep, options.folder)
+        through_the_journal(options.faces, options.keep, options.folder, options.end)
     before, began = peak_gib(), time.monotonic()
     faces = synthetic(options.faces)
     made, columns = time.monotonic() - began, peak_gib()

@@ -6,8 +6,10 @@ from celebahq_builder.hdf5_format.row_slices import RowSlices
 from celebahq_builder.hdf5_format.rows import Rows
 from celebahq_builder.report.page_data import PageRow, in_order, is_shown
 
-MOST_ROWS, MOST_FACES = 250_000, 100_000
-"""Of a page. CelebA with its 202,599 photos is shown whole; a row takes some 400 bytes of the page."""
+MOST_ROWS = 250_000
+"""That are shown whole, as CelebA with its 202,599 photos is; a row takes some 200 bytes of the page."""
+SHOWN_ROWS, MOST_FACES = 100_000, 50_000
+"""Of more."""
 
 
 def num_shown_faces(rows: int, kept: int) -> int:
@@ -18,7 +20,7 @@ def num_shown_faces(rows: int, kept: int) -> int:
 def shown_rows(rows: RowSlices, kept: int) -> list[PageRow]:
     """Return the rows of a page in its order; beyond MOST_ROWS, the best faces, and others evenly spread by name."""
     faces, others = num_shown_faces(len(rows), kept), len(rows) - kept
-    room = min(others, MOST_ROWS - faces) if len(rows) > MOST_ROWS else others
+    room = min(others, SHOWN_ROWS - faces) if len(rows) > MOST_ROWS else others
     picked = np.zeros(others, bool)
     picked[np.linspace(0, others - 1, room).round().astype(np.int64)] = True
     found: list[PageRow] = []
