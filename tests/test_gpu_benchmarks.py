@@ -1,5 +1,6 @@
 """The jobs of benchmarks/gpu/README.md where there is no GPU: each starts, and says so in one line."""
 
+import importlib
 import re
 import shlex
 import subprocess
@@ -8,6 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from train.__main__ import _config
+from train.options import given_options
+from train.plan import Plan
+from train.unused_options import check_given, check_given_for
 
 ROOT = Path(__file__).resolve().parents[1]
 JOBS = re.findall(r"`python (benchmarks/[^`]*)`", (ROOT / "benchmarks" / "gpu" / "README.md").read_text())
@@ -24,6 +30,15 @@ def test_every_job_refuses_a_machine_without_cuda_in_one_line(job, tmp_path):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1 and "CUDA device" in done.stderr, done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_options_that_ranks_gives_the_trainer_are_all_of_use(monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(ROOT / "benchmarks" / "gpu"), *sys.path])
+    words = ["--dataset", "f.h5", "--total-kimg", "24", *importlib.import_module("ranks").OPTIONS]
+    config, given = _config(words), given_options(words)
+    growth = {"stable_kimg": 8, "fade_kimg": 8, "max_resolution": 16, "first_resolution": 4}
+    check_given(config, Plan(16, growth, 24), given)
+    check_given_for(torch.device("cuda"), config, given)
 
 
 def test_the_readme_lists_every_job():

@@ -4,6 +4,7 @@ Never run. One process and as many as there are GPUs, captured and eager, train 
 ticks: the schedules must be the same, the networks equal but for rounding, a resume exact. Prints a table last.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def differ(a: dict, b: dict) -> float:
 
 def main() -> None:
     """Train in all ways, and compare."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     gpus = min(torch.cuda.device_count(), 8)
     if gpus < 2:
         print(f"ranks.py: got {gpus} CUDA devices, expected two or more", file=sys.stderr)
