@@ -1,6 +1,8 @@
 """Restoration of a photo by the networks that ship: better than before, whatever the tiles, the batch and the size."""
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -137,3 +139,10 @@ def test_cuda_agrees_with_the_cpu_within_one_level(original):
     for name, restore in (("artifacts", remove_artifacts), ("superres", super_resolve)):
         cpu, cuda = (restore(damaged, "fast", device=device).astype(int) for device in ("cpu", "cuda"))
         assert (np.abs(cpu - cuda) > 1).mean() < 1e-3, name
+
+
+def test_loading_a_network_does_not_import_the_compiler():
+    """It did, to draw weights that are loaded in the next line: a CPU second of every worker."""
+    code = "import sys\nfrom celebahq_builder.restore import load_network\nload_network('superres-fast-gan', 'cpu')\n"
+    code += "load_network('artifacts-fast', 'cpu')\nassert 'torch._dynamo' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=EXAMPLES.parents[1])

@@ -41,7 +41,8 @@ def _conv(inputs: int, outputs: int, bias: bool = False, scale: float = 1.0) -> 
     damage, and two passes over memory a layer are saved in training.
     """
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    if not conv.weight.is_meta:  # where weights are loaded; drawing there imports PyTorch's compiler, a CPU second
+        nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     with torch.no_grad():
         conv.weight.mul_(scale)
         if conv.bias is not None:
