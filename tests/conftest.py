@@ -1,5 +1,6 @@
 """Where the tests find real photographs, how many threads they may take, and what may skip; a server, a browser."""
 
+import gc
 import importlib.util
 import os
 import re
@@ -111,6 +112,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected is no garbage: a collection looked through it for half a second each time."""
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,6 +1,9 @@
 """What tests of training share: small datasets of noise; a run folder as training leaves it, in small."""
 
+import importlib
 import json
+import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from celebahq import progress
 from celebahq_builder.hdf5 import DatasetWriter
 from train.report.curves import panel_svg as _panel_svg
 
@@ -22,6 +26,27 @@ def undrawn_curves() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("train.report.curves.panel_svg", lambda panel, run: "<svg></svg>")
         yield
+
+
+@pytest.fixture
+def typed(monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, str]]]:
+    """The function that runs a command in this process: typed("train.metrics", *words) -> (exit code, its stderr).
+
+    A process of its own would import torch first, which takes longer than most refusals.
+    """
+    logger, shown = logging.getLogger("celebahq"), progress.is_progress_shown()
+    before = logger.handlers[:], logger.level, logger.propagate
+
+    def run(module: str, *words: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [module, *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            importlib.import_module(f"{module}.__main__").main()
+        return ended.value.code, capsys.readouterr().err
+
+    yield run
+    logger.handlers[:], logger.level, logger.propagate = before
+    progress.show_progress(shown)
 
 
 @pytest.fixture

@@ -30,8 +30,17 @@ def dataset(tmp_path_factory) -> Path:
         (["--dataset", "missing.h5"], "missing.h5"),
     ],
 )
-def test_mistake_on_the_command_line_is_one_line_and_exit_code_2(tmp_path, dataset, options, message):
-    command = [sys.executable, "-m", "train", "--dataset", str(dataset), "--outdir", str(tmp_path), *options]
+def test_mistake_on_the_command_line_is_one_line_and_exit_code_2(tmp_path, dataset, typed, options, message):
+    code, said = typed("train", "--dataset", dataset, "--outdir", tmp_path, *options)
+    assert code == 2 and message in said
+    assert len(said.strip().splitlines()) == 1, said
+
+
+@pytest.mark.parametrize("module", ["train", "train.metrics"])
+def test_mistake_is_one_line_from_a_process_of_its_own_too(tmp_path, module):
+    """Nothing that is imported on the way, torch for one, has anything to say."""
+    options = ["--outdir", str(tmp_path)] if module == "train" else ["--model", "faces-32", "--metrics", "swd"]
+    command, message = [sys.executable, "-m", module, "--dataset", "missing.h5", *options], "missing.h5"
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert message in done.stderr

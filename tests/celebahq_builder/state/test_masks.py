@@ -14,6 +14,12 @@ from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.masks import OTHER_SIZE, face_mask, mask_path, masks_digest
 
 
+@pytest.fixture(autouse=True)
+def no_page(rebuilding, monkeypatch):
+    """The page is not what this is about."""
+    rebuilding.without_page(monkeypatch)
+
+
 def write_masks(sequence, side=48):
     """A label map for every photo: 1 to 4, by quarters."""
     folder = sequence.folder / "masks"

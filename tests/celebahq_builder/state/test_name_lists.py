@@ -11,6 +11,12 @@ from celebahq_builder.report.decisions import list_lines, read_list
 from celebahq_builder.state.name_lists import read_name_list
 
 
+@pytest.fixture(autouse=True)
+def no_page(rebuilding, monkeypatch):
+    """The page is not what this is about."""
+    rebuilding.without_page(monkeypatch)
+
+
 def test_excluded_faces_leave_and_everything_else_stays(sequence, looked_at, logged):
     sequence.set(keep=20)
     sequence.rebuild(looked_at)

@@ -10,6 +10,12 @@ from celebahq_builder.config import BuildError
 from celebahq_builder.hdf5 import open_dataset
 
 
+@pytest.fixture(autouse=True)
+def no_page(rebuilding, monkeypatch):
+    """The page is not what this is about."""
+    rebuilding.without_page(monkeypatch)
+
+
 def labels_of(path):
     with open_dataset(path) as dataset:
         np.testing.assert_array_equal(np.load(path.with_name(path.stem + "-labels.npy")), dataset.labels)

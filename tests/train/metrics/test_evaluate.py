@@ -251,12 +251,10 @@ def test_what_model_or_data_cannot_have_is_refused_before_any_work(model, datase
         (["--metrics", "swd", "--dataset", "no.h5"], "no.h5: no such file"),
     ],
 )
-def test_mistake_on_the_command_line_is_one_line_and_exit_code_2(model, options, message):
-    command = [sys.executable, "-m", "train.metrics", "--model", str(model), "--device", "cpu", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+def test_mistake_on_the_command_line_is_one_line_and_exit_code_2(model, typed, options, message):
+    code, said = typed("train.metrics", "--model", model, "--device", "cpu", *options)
+    assert code == 2 and message in said
+    assert len(said.strip().splitlines()) == 1, said
 
 
 def test_help_teaches_without_importing_torch():
