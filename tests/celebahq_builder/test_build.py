@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
+from celebahq_builder import build as module
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.state.manifest import read_manifest
@@ -71,11 +72,8 @@ def contents(path):
         def visit(name, item):
             if isinstance(item, h5py.Dataset):
                 values = item[:]
-                found[name] = (
-                    str(item.dtype),
-                    values.shape,
-                    values.tolist() if item.dtype.kind == "O" else values.tobytes(),
-                )
+                data = values.tolist() if item.dtype.kind == "O" else values.tobytes()
+                found[name] = (str(item.dtype), values.shape, data)
 
         file.visititems(visit)
     return found
@@ -90,6 +88,23 @@ def uninterrupted(photos, tmp_path_factory):
     return output, done
 
 
+@pytest.fixture(scope="session")
+def left_behind(photos, tmp_path_factory):
+    """The folder of a finished build that was told to keep its build folder."""
+    folder = tmp_path_factory.mktemp("left")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_write_report", lambda config, rows, choice: config.output.with_name("none.html"))
+        build(options(photos, folder / "f.h5", keep_build_folder=True))
+    (folder / "f.h5").unlink()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_page(rebuilding, monkeypatch):
+    """A page takes as long as all else; those of commands are written, and report/ is about what stands on them."""
+    rebuilding.without_page(monkeypatch)
+
+
 def test_every_photo_becomes_a_row_or_a_reason(uninterrupted, photos):
     output, done = uninterrupted
     with h5py.File(output) as file:
@@ -99,14 +114,9 @@ def test_every_photo_becomes_a_row_or_a_reason(uninterrupted, photos):
     assert (np.diff(scores) <= 0).all()
     # Of the two equal photos the first by name is kept: f before n.
     assert sorted(Path(source).name for source in sources) == sorted(PHOTOS)
-    for line in (
-        "15  photos",
-        "12  faces in",
-        "1  duplicates",
-        "1  refused: not an image",
-        "1  refused: no face found",
-    ):
-        assert f"{line}" in done.stdout
+    refused = ("1  refused: not an image", "1  refused: no face found")
+    for line in ("15  photos", "12  faces in", "1  duplicates", *refused):
+        assert line in done.stdout
     assert f"python -m train --dataset {output}" in done.stdout
 
 
@@ -152,12 +162,8 @@ def test_build_killed_again_and_again_ends_with_the_same_bytes(uninterrupted, ph
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     before = []
     for moment in moments:
-        process = subprocess.Popen(
-            command(photos, output, "--workers", "2"),
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(command(photos, output, "--workers", "2"), env=environment, **silent)
         kill_when(process, moment)
         assert not output.exists()
         after = read_manifest(manifest)[1] if lines() else []
@@ -236,21 +242,17 @@ def test_photos_that_came_went_and_changed_are_seen(photos, tmp_path):
     assert contents(tmp_path / "f.h5") == contents(tmp_path / "fresh.h5")
 
 
-def test_torn_last_line_is_done_again(uninterrupted, photos, tmp_path):
-    output = tmp_path / "f.h5"
-    build(options(photos, output, keep_build_folder=True))
-    output.unlink()
-    manifest = tmp_path / "f.h5.build" / "manifest.jsonl"
+def test_torn_last_line_is_done_again(uninterrupted, left_behind, photos, tmp_path):
+    output = shutil.copytree(left_behind, tmp_path / "build") / "f.h5"
+    manifest = output.with_name("f.h5.build") / "manifest.jsonl"
     manifest.write_bytes(manifest.read_bytes()[:-40])
     build(options(photos, output))
     assert contents(output) == contents(uninterrupted[0])
 
 
-def test_face_that_was_cut_short_is_aligned_again(uninterrupted, photos, tmp_path):
-    output = tmp_path / "f.h5"
-    build(options(photos, output, keep_build_folder=True))
-    output.unlink()
-    faces = sorted((tmp_path / "f.h5.build" / "faces").iterdir())
+def test_face_that_was_cut_short_is_aligned_again(uninterrupted, left_behind, photos, tmp_path):
+    output = shutil.copytree(left_behind, tmp_path / "build") / "f.h5"
+    faces = sorted((output.with_name("f.h5.build") / "faces").iterdir())
     faces[0].write_bytes(faces[0].read_bytes()[:100])
     faces[1].write_bytes(b"")
     faces[2].unlink()

@@ -31,13 +31,13 @@ NETWORKS = ("artifacts-fast", "superres-fast-gan")
 def photos(tmp_path_factory):
     root = tmp_path_factory.mktemp("photos")
     examples = ROOT / "examples" / "in-the-wild"
-    shutil.copy(examples / "grace_hopper.jpg", root / "grace_hopper.jpg")  # a box of 337 pixels
-    Image.open(examples / "astronaut.png").resize((360, 360)).save(root / "astronaut.png")  # of 122: for the network
+    Image.open(examples / "grace_hopper.jpg").reduce(2).save(root / "grace_hopper.jpg")  # a box of 168 pixels
+    Image.open(examples / "astronaut.png").reduce(2).save(root / "astronaut.png")  # of 87: for the network
     return root
 
 
 def options(photos, output, **more):
-    base = {"input": photos, "output": output, "resolution": 256, "workers": 0, "restore": "fast", "device": "cpu"}
+    base = {"input": photos, "output": output, "resolution": 128, "workers": 0, "restore": "fast", "device": "cpu"}
     return BuildConfig(**base | more)
 
 
@@ -45,7 +45,7 @@ def options(photos, output, **more):
 def built(photos, tmp_path_factory):
     """A build by two workers, from the command line, with whatever the defaults are here but the device."""
     output = tmp_path_factory.mktemp("built") / "f.h5"
-    words = ["--input", photos, "--output", output, "--resolution", "256", "--workers", "2", "--device", "cpu"]
+    words = ["--input", photos, "--output", output, "--resolution", "128", "--workers", "2", "--device", "cpu"]
     done = subprocess.run(
         [sys.executable, "-m", "celebahq_builder", *map(str, words)],
         capture_output=True,
@@ -76,20 +76,20 @@ def test_this_process_makes_the_same_faces_as_two_workers_and_other_than_without
     assert torch.get_num_threads() == threads
     build(options(photos, tmp_path / "off.h5", restore="off"))
     with h5py.File(built[0]) as one, h5py.File(tmp_path / "here.h5") as here, h5py.File(tmp_path / "off.h5") as off:
-        assert np.array_equal(one["data256x256"][:], here["data256x256"][:])
+        assert np.array_equal(one["data128x128"][:], here["data128x128"][:])
         assert np.array_equal(one["faces/score"][:], here["faces/score"][:])
         assert list(json.loads(off.attrs["weights_sha256"])) == ["centerface"]
         # Where the face lies is told in pixels of the photo as it is, restored or not.
         order = [list(off["faces/source"]).index(source) for source in here["faces/source"]]
         for column in ("landmarks", "quad", "scale"):
             assert np.array_equal(here[f"faces/{column}"][:], off[f"faces/{column}"][:][order])
-        difference = np.abs(here["data256x256"][:].astype(int) - off["data256x256"][:][order]).mean()
+        difference = np.abs(here["data128x128"][:].astype(int) - off["data128x128"][:][order]).mean()
         assert 0.5 < difference < 10
 
 
 def test_report_shows_the_restored_stages(built):
     html = (built[0].parent / "report.html").read_text()
-    # grace_hopper's box has more than 256 pixels a side; the astronaut's has fewer and is enlarged.
+    # grace_hopper's box has more than 128 pixels a side; the astronaut's has fewer and is enlarged.
     assert html.count("without JPEG artifacts</figcaption>") == 2
     assert html.count("enlarged 4 times</figcaption>") == 1
 

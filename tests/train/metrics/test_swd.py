@@ -127,12 +127,12 @@ def test_few_directions_at_once_change_nothing(faces, monkeypatch):
 def test_mirroring_both_sets_moves_swd_by_its_noise_only(faces):
     reals, fakes = faces[:15], faces[15:30]
     turned = [np.ascontiguousarray(images[..., ::-1]) for images in (reals, fakes)]
-    straight = [swd(reals, fakes, seed=seed, device="cpu") for seed in range(6)]
-    mirrored = [swd(*turned, seed=seed, device="cpu") for seed in range(6)]
+    straight = [swd(reals, fakes, seed=seed, device="cpu") for seed in range(4)]
+    mirrored = [swd(*turned, seed=seed, device="cpu") for seed in range(4)]
     for level in straight[0]:
         a, b = ([values[level] for values in runs] for runs in (straight, mirrored))
         noise = np.std(a + b, ddof=1)
-        assert abs(np.mean(a) - np.mean(b)) < 4 * noise * np.sqrt(2 / 6)
+        assert abs(np.mean(a) - np.mean(b)) < 4 * noise * np.sqrt(2 / 4)
         assert noise < 0.2 * np.mean(a)  # else the line above says nothing
 
 
@@ -171,9 +171,9 @@ def test_directions_are_unit_and_uniform():
 
 
 def test_halves_of_the_reals_are_farther_apart_than_their_patches(faces):
-    halves, patches = (noise_floor(faces[:100], device="cpu", between=b) for b in ("halves", "patches"))
-    assert halves == pytest.approx(swd(faces[:100:2], faces[1:100:2], device="cpu"), rel=1e-6)
-    assert patches == pytest.approx(swd(faces[:100], faces[:100], device="cpu"), rel=1e-6)
+    halves, patches = (noise_floor(faces[:40], device="cpu", between=b) for b in ("halves", "patches"))
+    assert halves == pytest.approx(swd(faces[:40:2], faces[1:40:2], device="cpu"), rel=1e-6)
+    assert patches == pytest.approx(swd(faces[:40], faces[:40], device="cpu"), rel=1e-6)
     assert 0 < patches["average"] < halves["average"]
 
 
