@@ -143,6 +143,7 @@ def test_cnn_detector_finds_the_same_face():
     np.testing.assert_array_less(distance(face(pixels, detector="cnn").landmarks, face(pixels).landmarks), 0.05)
 
 
+@pytest.mark.slow
 def test_real_profiles_are_refused(real_data):
     found = find_faces(decode_photo((real_data / "in_the_wild" / "human__stock-group-2.jpg").read_bytes()), faces="all")
     assert all(isinstance(one, UnusablePhotoError) for one in found)

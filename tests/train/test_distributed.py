@@ -66,7 +66,8 @@ def rows(folder: Path) -> list[tuple]:
     return [tuple(row[name] for name in names) for row in read_rows(folder / "run" / "log.jsonl")]
 
 
-@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
 def test_gradients_of_several_processes_are_those_of_one_with_the_whole_minibatch(tmp_path, count):
     process = start(count, Path(__file__).parent / "ranks.py", tmp_path)
     _, errors = process.communicate(timeout=120)
@@ -166,6 +167,7 @@ def test_a_signal_to_one_rank_stops_all_after_a_checkpoint(dataset, tmp_path):
     assert load_checkpoint(checkpoints(tmp_path / "run" / "checkpoints")[-1])["nimg"] > 0
 
 
+@pytest.mark.slow
 def test_a_rank_that_dies_ends_the_others_with_one_line_that_names_it(dataset, tmp_path):
     process = start_training(4, dataset, tmp_path, total_kimg=1000)
     wait_for(tmp_path / "run" / "log.jsonl")
@@ -188,6 +190,7 @@ def test_torchrun_starts_again_from_the_last_checkpoint(dataset, tmp_path):
     assert said.count("starts at 0 kimg") == 1 and re.search(r"resumes at 0\.\d+ kimg", said) and "done: " in said
 
 
+@pytest.mark.slow
 def test_divergence_is_told_once(dataset, tmp_path):
     process = start_training(2, dataset, tmp_path, total_kimg=1, learning_rate=1e30)
     _, errors = process.communicate(timeout=60)

@@ -177,6 +177,7 @@ def test_blur_is_further_from_the_texture_of_the_original_than_a_slight_change(f
 # The loop and its files.
 
 
+@pytest.mark.slow
 def test_training_raises_psnr_over_the_damaged_photo(real_data, tmp_path):
     """A hundred tiny steps on four real photographs, measured on another one."""
     for source in sorted((real_data / "photos" / "t91").glob("*.png"))[:40:10]:

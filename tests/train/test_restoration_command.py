@@ -26,6 +26,7 @@ main()
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_full_disk_and_files_that_are_no_photos_are_one_line(tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()

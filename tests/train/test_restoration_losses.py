@@ -37,6 +37,7 @@ def test_its_levels_are_opencv_s_laplacian_pyramid(photos):
         np.testing.assert_allclose(level[0].permute(1, 2, 0).numpy(), wanted[4:-4, 4:-4], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_its_value_is_the_sliced_wasserstein_distance_written_out_in_numpy(photos, monkeypatch):
     monkeypatch.setattr(module, "PLACES", 20_000)
     monkeypatch.setattr(module, "DIRECTIONS", 192)

@@ -56,7 +56,8 @@ def state_of(outdir: Path) -> tuple[dict, list[dict]]:
     return torch.load(path, weights_only=True), rows
 
 
-@pytest.mark.parametrize("kind", ["psnr", pytest.param("gan", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["psnr", "gan"])
 def test_gradients_and_loss_of_two_processes_are_those_of_one(photos, tmp_path, kind):
     """Adam's mean is a tenth of the clipped gradient. Sums in float32 in another order: 1e-5 of the largest."""
     chosen = options(photos, tmp_path, kind)

@@ -80,6 +80,7 @@ def test_a_run_under_nohup_outlives_its_terminal():
     assert process.stdout.read() == "saved\n" and process.wait() == 0
 
 
+@pytest.mark.slow
 def test_closed_terminal_saves_and_the_same_command_resumes(dataset, tmp_path):
     options = [f"--{k.replace('_', '-')}={v}" for k, v in TINY.items() if k != "preset"]
     command = [sys.executable, "-m", "train", f"--dataset={dataset}", f"--outdir={tmp_path}", "--name=run", *options]

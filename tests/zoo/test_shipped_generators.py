@@ -51,6 +51,7 @@ def fakes(name) -> np.ndarray:
         return to_uint8(zoo.load(name)(torch.from_numpy(latents)))
 
 
+@pytest.mark.slow
 def test_it_is_a_third_as_far_from_real_faces_as_the_best_that_half_as_many_pixels_can_hold(reals, fakes):
     compared, others = reals
     coarse = halved(others).repeat(2, axis=2).repeat(2, axis=3)  # a perfect stage before, enlarged
@@ -66,6 +67,7 @@ def test_its_faces_are_nearly_as_varied_as_real_ones(reals, fakes):
     assert of_fakes < of_reals + 0.03  # a generator that generates one face has 1
 
 
+@pytest.mark.slow
 def test_the_commands_of_its_card_generate_the_grid_on_it(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
     card = (PRETRAINED / name / "README.md").read_text(encoding="utf-8")

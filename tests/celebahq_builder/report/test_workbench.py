@@ -105,6 +105,7 @@ def center(page, cell):
     )
 
 
+@pytest.mark.slow
 def test_30000_faces_open_scroll_filter_and_three_are_rejected_into_a_list(open_page, large, serve_folder):
     folder, colors = large
     began = time.perf_counter()

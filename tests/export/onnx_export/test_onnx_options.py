@@ -91,6 +91,7 @@ def test_a_precision_that_there_is_not_is_refused_before_anything_is_loaded(tmp_
         export_onnx(tmp_path / "nowhere", precision="fp8")
 
 
+@pytest.mark.slow
 def test_weights_beside_the_file_belong_to_it(model, tmp_path, onnx_file, monkeypatch):
     """Asked for, or because one file cannot hold them, which is imagined here at 10 kB instead of 2 GB."""
     asked, needed = tmp_path / "asked.onnx", tmp_path / "needed.onnx"

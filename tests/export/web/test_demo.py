@@ -130,6 +130,7 @@ def test_a_click_in_the_demo_generates_what_onnxruntime_generates(
     assert outside[1]() == 0, "the application itself asked somebody"
 
 
+@pytest.mark.slow
 def test_the_space_generates_the_way_with_nothing_but_its_requirements(python, space, application, open_page, tmp_path):
     phone = {"viewport": {"width": 390, "height": 844}}
     page = open_page(application([python, "app.py"], space, port_option=False), wait="#generate", **phone)
@@ -148,6 +149,7 @@ def test_the_space_generates_the_way_with_nothing_but_its_requirements(python, s
     page.wait_for_selector("text=/whole number|less than minimum/i")
 
 
+@pytest.mark.slow
 def test_a_conditional_space_takes_a_class_its_number_its_name_and_all_numbers(python, save_model, tmp_path):
     model = save_model(tmp_path / "model", label_size=2)
     facts = json.loads((model / "config.json").read_text()) | {"label_names": ["Male", "Smiling"]}

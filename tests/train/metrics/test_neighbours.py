@@ -113,6 +113,7 @@ def test_descriptors_are_kept_and_belong_to_their_data_set(pairs, dataset, tmp_p
     np.testing.assert_array_equal(again, first)
 
 
+@pytest.mark.slow
 def test_blocks_in_several_processes_are_those_of_one(dataset, tmp_path, monkeypatch):
     one = face_descriptor.describe_dataset(dataset, 128, 5, folder=tmp_path / "one", workers=1)
     monkeypatch.setattr(face_descriptor, "_ROWS_A_BLOCK", 3)

@@ -73,7 +73,7 @@ def plain_swd(reals: np.ndarray, fakes: np.ndarray, seed: int) -> dict:
     return distances | {"average": np.mean(list(distances.values()))}
 
 
-@pytest.mark.parametrize(("count", "seed"), [(40, 0), (130, 7)])
+@pytest.mark.parametrize(("count", "seed"), [(40, 0), pytest.param(130, 7, marks=pytest.mark.slow)])
 def test_swd_is_the_written_definition(faces, count, seed):
     # 130 images are 16,640 descriptors, whose distance is binned; 40 images' are sorted
     reals, fakes = faces[:count], faces[count : 2 * count]

@@ -267,6 +267,7 @@ def test_init_takes_the_generator_that_ships_by_its_name(tmp_path):
     assert any(not torch.equal(value, shipped.state_dict()[key]) for key, value in published.state_dict().items())
 
 
+@pytest.mark.slow
 def test_init_takes_a_hub_id_with_a_revision(pair, tmp_path):
     commit = "0123456789abcdef0123456789abcdef01234567"
     repository = tmp_path / "hub" / "models--me--faces"
