@@ -1,3 +1,4 @@
+# Not built yet: there was no Docker at hand.
 # On a CPU: docker build -t celebahq . && docker run --rm -v "$PWD:/data" celebahq celebahq-build --input examples/in-the-wild
 FROM python:3.11-slim
 COPY . /celebahq

@@ -43,9 +43,12 @@ def options(photos, output, **more):
 
 @pytest.fixture(scope="module")
 def built(photos, tmp_path_factory):
-    """A build by two workers, from the command line, with whatever the defaults are here but the device."""
-    output = tmp_path_factory.mktemp("built") / "f.h5"
-    words = ["--input", photos, "--output", output, "--resolution", "128", "--workers", "2", "--device", "cpu"]
+    """A build from the command line, with whatever the defaults are here but the device and processes."""
+    return build_by_command(photos, tmp_path_factory.mktemp("built") / "f.h5", 0)
+
+
+def build_by_command(photos, output, workers):
+    words = ["--input", photos, "--output", output, "--resolution", "128", "--workers", workers, "--device", "cpu"]
     done = subprocess.run(
         [sys.executable, "-m", "celebahq_builder", *map(str, words)],
         capture_output=True,
@@ -70,7 +73,15 @@ def test_file_records_the_hash_of_the_weights(built):
     } | {"centerface": checked_sha256(detector_folder())}
 
 
-def test_this_process_makes_the_same_faces_as_two_workers_and_other_than_without(built, photos, tmp_path):
+@pytest.mark.slow
+def test_two_workers_make_the_same_faces_as_one_process(built, photos, tmp_path):
+    two, _ = build_by_command(photos, tmp_path / "two.h5", 2)
+    with h5py.File(built[0]) as one, h5py.File(two) as other:
+        for name in ("data128x128", "faces/score", "faces/source"):
+            assert np.array_equal(one[name][:], other[name][:]), name
+
+
+def test_this_process_makes_the_same_faces_as_the_command_and_other_than_without(built, photos, tmp_path):
     threads = torch.get_num_threads()
     build(options(photos, tmp_path / "here.h5"))
     assert torch.get_num_threads() == threads
