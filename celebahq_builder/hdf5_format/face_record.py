@@ -102,7 +102,8 @@ class FaceColumns:
             return {}
         if self._count != num_faces:
             raise ValueError(f"faces: got {self._count} records for {num_faces} rows, expected one a row or none")
-        self._convert()
+        if self._waiting:  # of a multiple of _RECORDS_AT_ONCE, none are
+            self._convert()
         columns = {}
         for name, parts in self._parts.items():
             unknown = self._unknown[name]
@@ -124,7 +125,7 @@ class FaceColumns:
                 values = [value.encode("utf-8", "surrogateescape") for value in values]
             dtype, shape = _COLUMNS[name]
             part = np.array(values, dtype)
-            if len(values) and part.shape[1:] != shape:
+            if part.shape[1:] != shape:
                 raise ValueError(f"faces/{name}: got {part.shape[1:]} a row, expected {shape}")
             parts.append(part)
         self._waiting = []
