@@ -1,13 +1,26 @@
 """Any number of rows in slices on the disk: one slice of them is in memory at a time."""
 
+import contextlib
 import pickle
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from celebahq_builder.hdf5_format.rows import Rows
 
 _IN_MEMORY = 32 << 20
+
+
+@contextlib.contextmanager
+def naming(file: "tempfile.SpooledTemporaryFile[bytes]", folder: Callable[[], str]) -> Iterator[None]:
+    """Write into a file without a name; where its disk is full, say which: OSError with the folder as its filename."""
+    try:
+        yield
+        file.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):  # or it is tried again, and told, when the file goes
+            file.close()
+        raise OSError(error.errno, error.strerror, folder()) from error
 
 
 class RowSlices:
@@ -20,15 +33,16 @@ class RowSlices:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        where = None if folder is None else str(folder)
+        where = self._folder = None if folder is None else str(folder)
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY, dir=where)  # noqa: SIM115  # as long as this
         self._starts: list[int] = []
         self._end = self._count = 0
 
     def append(self, rows: Rows) -> None:
         """Add rows, of the same columns each time."""
-        self._file.seek(self._end)
-        pickle.dump(rows.columns, self._file, protocol=5)
+        with naming(self._file, lambda: self._folder or tempfile.gettempdir()):
+            self._file.seek(self._end)
+            pickle.dump(rows.columns, self._file, protocol=5)
         self._starts.append(self._end)
         self._end = self._file.tell()
         self._count += len(rows)

@@ -12,6 +12,7 @@ from typing import IO, Any, overload
 
 import numpy as np
 
+from celebahq_builder.hdf5_format.row_slices import naming
 from celebahq_builder.sources.archives import FileStamp
 from celebahq_builder.state.manifest_row import FIELDS, Row, row_of_record
 from celebahq_builder.state.name_order import name_order
@@ -53,13 +54,14 @@ class RowTable(Sequence[Row]):
         """Add rows."""
         left = iter(rows)
         while some := list(islice(left, _ROWS_AT_ONCE)):
-            self._packed.seek(self._end)
-            for row in some:
-                data = pickle.dumps(_values(row), protocol=5)
-                self._packed.write(data)
-                self._starts.append(self._end)
-                self._sizes.append(len(data))
-                self._end += len(data)
+            with naming(self._packed, tempfile.gettempdir):
+                self._packed.seek(self._end)
+                for row in some:
+                    data = pickle.dumps(_values(row), protocol=5)
+                    self._packed.write(data)
+                    self._starts.append(self._end)
+                    self._sizes.append(len(data))
+                    self._end += len(data)
             self._add(columns_of_rows(some))
 
     def add_journal(self, starts: np.ndarray, sizes: np.ndarray, columns: Columns) -> None:

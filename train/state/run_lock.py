@@ -25,8 +25,11 @@ def lock_run_folder(folder: str | Path, info: Callable[[str], None]) -> Iterator
         TrainError: it cannot be made or written, or another process trains in it.
     """
     folder = Path(folder)
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    before = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        before = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    except OSError as error:  # a name that is too long, a folder closed to us
+        raise _not_writable(folder, error) from None
     with _locked(folder, info):
         try:
             yield
@@ -43,7 +46,7 @@ def _locked(folder: Path, info: Callable[[str], None]) -> IO[str]:
             (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
             file = (folder / "lock").open("w")
         except OSError as error:
-            raise TrainError(f"{folder}: cannot be written ({error.strerror}), expected a writable --outdir") from None
+            raise _not_writable(folder, error) from None
         try:
             if not files.lock(file):
                 info(f"{folder}: this file system has no locks; see that no other process trains in it")
@@ -55,6 +58,10 @@ def _locked(folder: Path, info: Callable[[str], None]) -> IO[str]:
             if os.path.samestat(os.fstat(file.fileno()), (folder / "lock").stat()):
                 return file
         file.close()  # of a refused start, which removed it in between: a lock that nobody else would meet
+
+
+def _not_writable(folder: Path, error: OSError) -> TrainError:
+    return TrainError(f"{folder}: cannot be written ({error.strerror}), expected a writable --outdir")
 
 
 def _take_back(folder: Path, before: set[str], missing: list[Path]) -> None:

@@ -3,7 +3,9 @@
 import contextlib
 import pickle
 import random
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from celebahq_builder import process_photos
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildError
+from celebahq_builder.hdf5_format.row_slices import RowSlices
+from celebahq_builder.hdf5_format.rows import rows_of_dicts
 from celebahq_builder.state import read_journal, row_table
 from celebahq_builder.state.best_faces import choose
 from celebahq_builder.state.failure import NOT_FETCHED
@@ -155,3 +159,14 @@ def test_build_that_was_killed_before_its_first_photo_keeps_the_header(made_phot
         with contextlib.suppress(KeyboardInterrupt):
             build(config)
     assert trouble["worked on"] == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"] and config.output.exists()
+
+
+def test_full_disk_of_temporary_files_says_where_they_lie(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", lambda **options: Path("/dev/full").open("r+b"))  # noqa: SIM115
+    row = Row(source="a.jpg", source_bytes=1, source_mtime_ns=1, status="refused")
+    rows = rows_of_dicts([{"source": "a.jpg", "face_index": 0}])
+    writes = {tempfile.gettempdir(): lambda: RowTable([row]), str(tmp_path): lambda: RowSlices(tmp_path).append(rows)}
+    for folder, write in writes.items():
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            write()
+        assert caught.value.filename == folder

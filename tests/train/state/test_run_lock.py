@@ -83,3 +83,9 @@ def test_a_lock_that_a_refused_start_removed_in_between_is_taken_anew(tmp_path, 
         with pytest.raises(TrainError, match="another process trains in it"), lock_run_folder(tmp_path / "run", print):
             pass
     assert (tmp_path / "run" / "lock").is_file()
+
+
+def test_a_name_that_no_folder_can_have_is_refused_in_one_line(dataset, tmp_path):
+    name = "a" * 300
+    with pytest.raises(TrainError, match=rf"/{name}: cannot be written \(File name too long\), expected a writable"):
+        train(TrainConfig(dataset=dataset, outdir=tmp_path, **TINY | {"name": name}))
