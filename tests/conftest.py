@@ -5,6 +5,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,9 @@ DATA = Path(os.environ.get("CELEBAHQ_TEST_DATA", ROOT.parent / "shared" / "data"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest-xdist runs a process a core
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # no network but loopback, and onnxruntime calls home
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on shared cores, threads that spin at barriers crawl
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # behind `pytest &`: all that the tests start would ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # What a machine may lack. Any other skip fails a run with --strict-skips, and all are counted at the end.
