@@ -82,7 +82,8 @@ def _start(
     of_run = saved["precision"] if saved else None
     precision = choose_precision(config.precision, device, of_run, config.run_folder)
     if ranks.from_first(lambda: precision) != precision:
-        raise TrainError(f"--precision: got {precision} on rank {ranks.rank} and another on rank 0, expected the same")
+        found = f"--precision: got {precision} on rank {ranks.rank} and another on rank 0, expected the same"
+        raise TrainError(f"{found}; where processors or GPUs differ, give --precision fp32")
     named, labels = _device_name(device, ranks), dataset.label_names
     facts = RunFacts(config, precision, named, fingerprint, resumed.history, plan.growth, labels, ranks)
 
