@@ -14,7 +14,7 @@ from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.face_files import PROBE, FaceFiles, FacePlace, read_face_at
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.shard_files import ShardFiles
-from celebahq_builder.state.waiting_faces import PACKED, PLAIN, decode_face, ending_of, is_complete
+from celebahq_builder.state.waiting_faces import PACKED, PLAIN, decode_face, ending_of, is_complete, is_of_sha256
 
 _log = logging.getLogger("celebahq.build")
 
@@ -117,7 +117,7 @@ class BuildFolder:
         else:
             path = self.faces / place.file
         data = path.read_bytes() if place is None else read_face_at(self.faces, place)
-        if row.face_sha256 and hashlib.sha256(data).hexdigest() != row.face_sha256:
+        if row.face_sha256 and not is_of_sha256(data, row.face_sha256):
             self.files.forget(path.name)
             path.unlink(missing_ok=True)
             raise BuildError(

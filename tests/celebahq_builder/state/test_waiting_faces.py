@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from unittest.mock import Mock
 
 import h5py
 import numpy as np
 import pytest
 
 from celebahq_builder import build as build_module
+from celebahq_builder import process_photos
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.state.waiting_faces import (
@@ -38,6 +40,16 @@ def test_both_forms_are_without_loss_and_tell_when_they_are_cut_short(ending, tm
         assert not is_complete(path), length
         with pytest.raises(OSError, match=r"a face: got|cannot identify|truncated|decode|WebP"):
             decode_face(data[:length])
+
+
+@pytest.mark.parametrize(("at", "byte"), [(8, 0), (10, 10), (20, 40), (21, 92)])
+def test_a_damaged_header_is_no_face(at, byte, tmp_path):
+    data = bytearray(FORMS[PLAIN])
+    data[at] = byte
+    (tmp_path / "face").write_bytes(data)
+    assert not is_complete(tmp_path / "face")
+    with pytest.raises(OSError, match="a face: got"):
+        decode_face(bytes(data))
 
 
 def test_plain_form_is_what_numpy_reads(tmp_path):
@@ -83,3 +95,25 @@ def test_faces_wait_packed_where_the_disk_is_small_for_them_and_the_file(tmp_pat
     for free, num_photos, room in ((needed + 1, 5000, True), (needed - 1, 5000, False), (needed / 9, 100, True)):
         monkeypatch.setattr(shutil, "disk_usage", lambda folder, free=free: shutil._ntuple_diskusage(0, 0, free))
         assert is_room_for_plain(config, num_photos) is room
+
+
+@pytest.mark.parametrize("room", [True, False])
+def test_faces_that_are_made_again_in_the_other_form_may_be_interrupted(
+    made_photos, tmp_path, trouble, monkeypatch, room
+):
+    """A larger --keep than before an update: killed while the faces of before are made again, it is gone on with."""
+
+    def options(name, **others):
+        return BuildConfig(input=made_photos, output=tmp_path / name, resolution=16, workers=0, restore="off", **others)
+
+    build(options("right.h5"))
+    monkeypatch.setattr(build_module, "is_room_for_plain", lambda config, num_photos: not room)
+    build(options("f.h5", keep=1, keep_build_folder=True))
+    (tmp_path / "f.h5").unlink()
+
+    monkeypatch.setattr(build_module, "is_room_for_plain", lambda config, num_photos: room)
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(process_photos, "write_manifest", Mock(side_effect=KeyboardInterrupt))
+        build(options("f.h5"))
+    build(options("f.h5"))
+    assert datasets(tmp_path / "f.h5") == datasets(tmp_path / "right.h5")
