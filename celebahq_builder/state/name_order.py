@@ -35,10 +35,17 @@ def name_order(names: np.ndarray, starts: np.ndarray, numbers: np.ndarray) -> np
         equal = np.r_[same, False] | np.r_[False, same]
         group = np.cumsum(~np.r_[False, same])[equal]
         rows, places = rows[equal], places[equal]
-    if len(rows):  # the same name, or the same but for zeros at its end
-        keys = [numbers[rows], lengths[rows]]
-        order[places] = rows[np.lexsort(keys if group is None else [*keys, group])]
+        goes_on = np.bincount(group, lengths[rows] > 8 * depth)[group] > 0
+        ended = ~goes_on  # or one long name would have all faces of photos with several looked at to its end
+        order[places[ended]] = _by_number(rows[ended], group[ended], lengths, numbers)
+        rows, places, group = rows[goes_on], places[goes_on], group[goes_on]
+    order[places] = _by_number(rows, np.zeros(len(rows)) if group is None else group, lengths, numbers)
     return order
+
+
+def _by_number(rows: np.ndarray, group: np.ndarray, lengths: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Return rows whose names are the same in each group, or the same but for zeros at their ends, in order."""
+    return rows[np.lexsort([numbers[rows], lengths[rows], group])]
 
 
 def _words(names: np.ndarray, starts: np.ndarray, lengths: np.ndarray, rows: np.ndarray, depth: int) -> np.ndarray:

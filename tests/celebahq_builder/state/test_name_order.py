@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from celebahq_builder.state import name_order as module
 from celebahq_builder.state.name_order import name_order
 
 
@@ -37,3 +38,11 @@ def test_more_names_than_are_read_at_once_are_in_order(monkeypatch):
     monkeypatch.setattr("celebahq_builder.state.name_order._AT_ONCE", 5)
     keys = [(f"photos/{i * 7919 % 1000}.jpg", i % 3) for i in range(200)]
     assert sorted_by_words(keys) == sorted(range(len(keys)), key=keys.__getitem__)
+
+
+def test_one_long_name_does_not_have_the_others_looked_at_to_its_end(monkeypatch):
+    looked, words = [], module._words
+    monkeypatch.setattr(module, "_words", lambda *given: looked.append(len(given[3])) or words(*given))
+    keys = [(f"{i:03d}.jpg", k) for i in range(100) for k in (1, 0)] + [("d/" * 2000, k) for k in (1, 0)]
+    assert sorted_by_words(keys) == sorted(range(len(keys)), key=keys.__getitem__)
+    assert sum(looked) < 2000, "two rows of 500 words, 200 of one"
