@@ -17,6 +17,7 @@ from celebahq.version import version
 from celebahq_builder.cluster.build_cluster import cluster_of, seen_by_nodes, tell_other_machine
 from celebahq_builder.cluster.node_facts import node_facts
 from celebahq_builder.config import BuildConfig, BuildError, BuildIncompleteError, flag
+from celebahq_builder.executors import Kept, keep_workers, stop_large
 from celebahq_builder.hdf5_format.labels_file import labels_path, write_sidecar
 from celebahq_builder.hdf5_format.row_tables import are_tables_of, write_row_tables
 from celebahq_builder.landmark_lists.match import read_landmarks
@@ -109,13 +110,15 @@ def build(config: BuildConfig) -> BuildResult:
     if found.kind == "same" and not holds_more(config, names, header, lists, found):
         return _result_of_before(config, found, len(names), lists)
 
-    with _one_line_for_disk_errors(), BuildFolder(config.build_folder) as folder, cluster_of(config) as cluster:
+    disk_errors, build_folder = _one_line_for_disk_errors(), BuildFolder(config.build_folder)
+    with disk_errors, build_folder as folder, cluster_of(config) as cluster, keep_workers() as kept:
         packed = not is_room_for_plain(config, len(names))
-        photos = Photos(seen_by_nodes(config), names, landmarks, places, lists, smallest, cluster, packed)
+        photos = Photos(seen_by_nodes(config), names, landmarks, places, lists, smallest, cluster, packed, kept)
         folder.earlier = _earlier_faces(config, found)
         rows = load_completed_rows(folder, header, names, config, lists, found)
         rows += process_photos(folder, photos, rows)
         rows, choice = process_missing(folder, photos, header, rows)
+        stop_large(kept)
         tell_unmatched(lists, keys_of(rows))
 
         failed = [row for row in rows.looked if is_failure(row.reason)]
@@ -128,7 +131,7 @@ def build(config: BuildConfig) -> BuildResult:
         from celebahq_builder.report.build_report import report_path
 
         stays = not choice.kept and found.kind != "nothing"
-        report = report_path(config.output) if stays else _write_report(config, every_row, choice)
+        report = report_path(config.output) if stays else _write_report(config, every_row, choice, kept)
         if choice.kept:
             write_row_tables(config.output, every_row.rows)
             log_summary(config, listing, build_result(config, len(names), every_row, choice, report))
@@ -227,7 +230,7 @@ def _raise_what_is_left(config: BuildConfig, result: BuildResult) -> None:
         raise BuildError(why)
 
 
-def _write_report(config: BuildConfig, found: FileRows, choice: Choice) -> Path:
+def _write_report(config: BuildConfig, found: FileRows, choice: Choice, kept: Kept | None = None) -> Path:
     """Write the page about what was made; the file is there already, and small faces are read from its levels."""
     from celebahq_builder.report.build_report import report_path, shown_photos, write_fault, write_report
     from celebahq_builder.report.photos import PhotoTask, photo_images
@@ -235,12 +238,13 @@ def _write_report(config: BuildConfig, found: FileRows, choice: Choice) -> Path:
     path = report_path(config.output)
     _log.info(f"writing {printable(path)}")
     try:
-        kept, refused = shown_photos(found, choice)
+        faces, refused = shown_photos(found, choice)
         with _kept_faces(config, found, choice) as (thumbnails, read_face):
             here = restored_here(config)
-            tasks = [PhotoTask(row.source, here, row, read_face(i)) for i, row in kept]
+            tasks = [PhotoTask(row.source, here, row, read_face(i)) for i, row in faces]
             tasks += [PhotoTask(row.source, here, row, None) for row in refused]
-            write_report(path, config, found, choice, thumbnails, photo_images(config, tasks, limits(config)))
+            images = photo_images(config, tasks, limits(config), kept)
+            write_report(path, config, found, choice, thumbnails, images)
     except (OSError, BuildError):
         raise
     except Exception as error:  # the faces are worth more than the page about them

@@ -5,6 +5,7 @@ is free to work on it, so that memory does not grow with the number of photos. I
 """
 
 import contextlib
+import itertools
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -18,11 +19,16 @@ from celebahq_builder.worker_process import Question, WorkerNotStartedError, Wor
 SLOW_SECONDS = 10.0
 """From here on an item is reported as slow, once a second."""
 
+IDLE_GIB = 4.0
+"""What workers may hold together that wait for another use; the largest end first."""
+
 _TICK = 0.2  # seconds between two looks at clocks and memory
 _STARTS = 3  # that may fail in a row: a machine short of memory ends young processes first
 _NO_MORE = object()
 _NO_LIMITS = Limits()
 
+Kept = list[WorkerProcess]
+"""Idle workers, from one use to the next."""
 OnSlow = Callable[[list[tuple[str, float]]], None]
 """Takes (name, seconds so far) of what is slow just now, the slowest first; an empty list once nothing is."""
 
@@ -33,6 +39,7 @@ def run(
     workers: int,
     limits: Limits = _NO_LIMITS,
     on_slow: OnSlow = lambda slow: None,
+    kept: Kept | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Yield (item, function(item)) for every item, from `workers` processes, or from this one when workers is 0.
 
@@ -43,12 +50,13 @@ def run(
         function: of a module's top level; must depend on nothing but its item.
         limits: of one item; kept in processes only, because a call into a library cannot be stopped from within.
         on_slow: called about once a second while an item takes longer than SLOW_SECONDS.
+        kept: of keep_workers: idle workers, which are used first, and to which those of this call are added.
 
     Raises:
         WorkerNotStartedError: several workers in a row ended before they could begin.
     """
     if workers:
-        return run_in_processes(function, items, workers, limits, on_slow)
+        return run_in_processes(function, items, workers, limits, on_slow, kept)
     return run_here(function, items, on_slow)
 
 
@@ -59,6 +67,30 @@ def run_here(
         with _told_when_slow(item.name, on_slow):
             result = call_here(function, item)
         yield item, result
+
+
+@contextlib.contextmanager
+def keep_workers() -> Iterator[Kept]:
+    """Give a list for run(kept=...): processes go on from call to call, whatever the functions, and end with the block.
+
+    A process takes seconds to load its libraries.
+    """
+    kept: Kept = []
+    try:
+        yield kept
+    finally:
+        for worker in kept:
+            worker.stop()
+
+
+def stop_large(kept: Kept, most_gib: float = IDLE_GIB) -> None:
+    """Stop those of the idle workers, the largest first, that hold more than this together."""
+    by_size = sorted(((worker.memory_gib(), worker) for worker in kept), key=lambda pair: pair[0])
+    sizes = itertools.accumulate(gib for gib, _ in by_size)
+    for size, (_, worker) in zip(sizes, by_size, strict=True):
+        if size > most_gib:
+            kept.remove(worker)
+            worker.stop()
 
 
 @dataclass
@@ -79,14 +111,14 @@ def run_in_processes(
     workers: int,
     limits: Limits = _NO_LIMITS,
     on_slow: OnSlow = lambda slow: None,
-    kept: list[WorkerProcess] | None = None,
+    kept: Kept | None = None,
     answer: Callable[[Any], Any] | None = None,
 ) -> Generator[tuple[Any, Any], None, None]:
     """Yield (item, result) from processes. An item whose process dies is tried once more in a fresh one.
 
     Args:
-        kept: idle workers of this function from an earlier call, used first; left in it are those of this one, for the
-            next. None: all are stopped at the end.
+        kept: idle workers of an earlier call, used first; left in it are those of this one, for the next. All of them
+            may ask, or none. None: all are stopped at the end.
         answer: to what workers ask; called in a thread of its own. None: they cannot ask.
     """
     items = iter(items)
@@ -98,6 +130,15 @@ def run_in_processes(
     def fresh() -> WorkerProcess:
         return WorkerProcess(function, may_ask=answer is not None)
 
+    def next_worker() -> WorkerProcess:
+        while idle:
+            worker = idle.pop()
+            if worker.is_alive():
+                worker.change_to(function)
+                return worker
+            worker.stop()  # ended while it had nothing to do, which is no item's fault
+        return fresh()
+
     def give(worker: WorkerProcess, item: Any, second_try: bool) -> None:
         busy[worker.connection] = _Job(worker, item, second_try, time.monotonic() if worker.is_ready else None)
         worker.start(item)
@@ -105,7 +146,7 @@ def run_in_processes(
     try:
         while True:
             while len(busy) < workers and (item := next(items, _NO_MORE)) is not _NO_MORE:
-                give(idle.pop() if idle else fresh(), item, False)
+                give(next_worker(), item, False)
             if not busy:
                 return
             for connection in cast(list[Connection], wait(list(busy), _TICK)):

@@ -11,7 +11,7 @@ from celebahq.progress import progress
 from celebahq_builder.cluster.face_delivery import share_folder
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
-from celebahq_builder.executors import OnSlow, run
+from celebahq_builder.executors import Kept, OnSlow, run
 from celebahq_builder.landmark_lists.match import Listed
 from celebahq_builder.process_photo import Result, Task, process_task, refused
 from celebahq_builder.sources.input_photos import file_stamp
@@ -45,6 +45,8 @@ class Photos:
     """Where --ray works; None: in processes of this machine."""
     packed: bool = False
     """Whether faces wait packed; on a cluster they do in any case."""
+    kept: Kept | None = None
+    """Processes of this machine from one use to the next (executors.keep_workers); None: they end with each."""
 
     def outcomes(
         self,
@@ -63,7 +65,7 @@ class Photos:
         if self.cluster is not None:
             faces = share_folder(folder.faces)
             return self.cluster.run(process_task, tasks, limits(self.config), faces, cutoff, restores=True)
-        return run(process_task, tasks, self.config.workers, limits(self.config), say_slow(note))
+        return run(process_task, tasks, self.config.workers, limits(self.config), say_slow(note), self.kept)
 
     def task(self, name: str) -> Task:
         """Return what a worker needs to know of one photo."""

@@ -67,10 +67,18 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
-        self._function = f"{function.__module__}:{function.__qualname__}"
+        self._function = _name_of(function)
         self._pages = Path(f"/proc/{self._process.pid}/statm")
         self.is_ready = False
         """Whether it has loaded what it needs. Death before that is no item's fault."""
+
+    def change_to(self, function: Callable[[Any], Any]) -> None:
+        """Let an idle worker work on items of this function from now on; what it has loaded stays loaded."""
+        if self._function != _name_of(function):
+            self._function, self.is_ready = _name_of(function), False
+
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
 
     def start(self, item: Any) -> None:
         with contextlib.suppress(ConnectionError):  # a process that died since its last item is noticed by receive()
@@ -118,6 +126,10 @@ class WorkerProcess:
         self._process.wait()
 
 
+def _name_of(function: Callable[[Any], Any]) -> str:
+    return f"{function.__module__}:{function.__qualname__}"
+
+
 def call(function: Callable[[Any], Any], item: Any) -> Any:
     """Return function(item), or a Failure with the traceback when it raises.
 
@@ -162,13 +174,13 @@ def serve(descriptor: int, parent: int, asks: bool = False) -> None:
     """Work off what comes through the pipe until it is closed; the body of a worker process."""
     global _asks
     _end_with(parent)
-    connection, function = Connection(descriptor), None
+    connection, loaded = Connection(descriptor), ""
     _asks = connection if asks else None
     with contextlib.suppress(EOFError, ConnectionError):  # the build ended
         while True:
             name, item = connection.recv()
-            if function is None:
-                function = _import(name, connection)
+            if name != loaded:
+                function, loaded = _import(name, connection), name
             try:
                 result = call(function, item)
             except MemoryError:

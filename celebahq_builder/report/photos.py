@@ -10,7 +10,7 @@ from celebahq.files import printable
 from celebahq.progress import progress
 from celebahq_builder.config import BuildConfig
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
-from celebahq_builder.executors import run
+from celebahq_builder.executors import Kept, run
 from celebahq_builder.state.failure import Failure, Limits, is_failure
 from celebahq_builder.state.manifest import Row
 
@@ -36,12 +36,16 @@ def may_be_decoded(row: Row) -> bool:
     return row.width > 0 and not is_failure(row.reason)
 
 
-def photo_images(config: BuildConfig, tasks: Iterable[PhotoTask], limits: Limits) -> Images:
-    """Make the images, within the limits of the build. A photo that fails has none, and stderr says so."""
+def photo_images(config: BuildConfig, tasks: Iterable[PhotoTask], limits: Limits, kept: Kept | None = None) -> Images:
+    """Make the images, within the limits of the build. A photo that fails has none, and stderr says so.
+
+    Args:
+        kept: workers that have nothing to do any more, as for executors.run.
+    """
     tasks = [task for task in tasks if may_be_decoded(task.row)]
     images: Images = {}
     with progress("photos into the report", len(tasks)) as bar:
-        for task, result in run(make_images, tasks, min(config.workers, len(tasks)), limits):
+        for task, result in run(make_images, tasks, min(config.workers, len(tasks)), limits, kept=kept):
             if isinstance(result, Failure):
                 what = f"no image of {printable(task.name)}: {result.reason}, {printable(result.detail)}"
                 _log.warning(f"report.html: {what}")

@@ -153,7 +153,7 @@ class Sequence:
 def without_page(patch: pytest.MonkeyPatch) -> None:
     """Have builds write a line in the place of a page, which takes longer than all else where photos are small."""
 
-    def write(config, rows, choice):
+    def write(config, rows, choice, *kept):
         page = report_path(config.output)
         page.write_text(f'<meta name="celebahq-build" content="{config.output.name}">{len(choice.kept)}')
         return page

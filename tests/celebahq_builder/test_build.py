@@ -93,7 +93,7 @@ def left_behind(photos, tmp_path_factory):
     """The folder of a finished build that was told to keep its build folder."""
     folder = tmp_path_factory.mktemp("left")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_write_report", lambda config, rows, choice: config.output.with_name("none.html"))
+        patch.setattr(module, "_write_report", lambda config, rows, choice, *kept: config.output.with_name("none.html"))
         build(options(photos, folder / "f.h5", keep_build_folder=True))
     (folder / "f.h5").unlink()
     return folder

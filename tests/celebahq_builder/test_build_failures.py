@@ -171,7 +171,7 @@ def test_time_and_memory_of_a_photo_are_limited_as_the_options_say_in_the_report
 
     found = []
 
-    def run(function, items, workers, limits, *more):
+    def run(function, items, workers, limits, *more, **named):
         found.append((limits.seconds, limits.memory_gib))
         return run_here(function, items)
 
@@ -195,7 +195,7 @@ def test_report_decodes_no_photo_that_was_never_decoded(made_photos, tmp_path, t
 
     shown = []
 
-    def remember(function, items, *more):
+    def remember(function, items, *more, **named):
         items = list(items)
         shown.extend(task.name for task in items)
         return run_here(function, items)

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from celebahq_builder import executors
-from celebahq_builder.executors import run
+from celebahq_builder.executors import keep_workers, run, stop_large
 from celebahq_builder.state.failure import FAULT, WORKER_DIED, Failure, Limits, is_failure
 from celebahq_builder.worker_process import WorkerNotStartedError
 
@@ -31,6 +32,9 @@ def square(item):
     return item.number ** 2
 
 def who(item):
+    return os.getpid()
+
+def who_again(item):
     return os.getpid()
 
 def die_on_three(item):
@@ -248,3 +252,47 @@ def test_a_worker_computes_with_one_thread(functions):
 
 def test_what_a_library_prints_does_not_disturb_the_results(functions):
     assert results(functions.print_noise, items(functions, 3), 1) == {0: 0, 1: 1, 2: 2}
+
+
+def test_kept_workers_go_on_with_another_function_and_end_with_the_block(functions):
+    with keep_workers() as kept:
+        first = {pid for _, pid in run(functions.who, items(functions, 6), 2, kept=kept)}
+        assert dict(run(functions.fail_on_two, items(functions, 3)[2:], 2, kept=kept)).popitem()[1].reason == FAULT
+        assert {pid for _, pid in run(functions.who_again, items(functions, 6), 2, kept=kept)} <= first
+        found = run(functions.die_on_three, items(functions, 6), 2, kept=kept)
+        assert {item.number: getattr(result, "reason", result) for item, result in found} == {
+            0: 0, 1: 1, 2: 4, 3: WORKER_DIED, 4: 16, 5: 25
+        }  # fmt: skip
+        last = {pid for _, pid in run(functions.who, items(functions, 6), 2, kept=kept)}
+        assert len(kept) == 2
+    assert not any(map(is_running, first | last))
+
+
+def test_kept_workers_that_end_while_idle_cost_no_item_anything(functions):
+    with keep_workers() as kept:
+        pids = {pid for _, pid in run(functions.who, items(functions, 40), 4, kept=kept)}
+        assert len(kept) == 4
+        for worker in kept:
+            os.kill(worker._process.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while any(worker.is_alive() for worker in kept):
+            assert time.monotonic() < deadline
+        found = {item.number: result for item, result in run(functions.square, items(functions, 3), 1, kept=kept)}
+        assert found == {0: 0, 1: 1, 2: 4} and len(kept) == 1
+    assert not any(map(is_running, pids))
+
+
+def test_idle_workers_hold_no_more_than_they_may_together_and_the_largest_end(functions):
+    class Idle:
+        stopped = False
+
+        def __init__(self, gib):
+            self.memory_gib = lambda: gib
+
+        def stop(self):
+            self.stopped = True
+
+    workers = [Idle(gib) for gib in (3.0, 0.5, 1.0, 0.5)]
+    kept = list(workers)
+    stop_large(kept, 2.0)
+    assert kept == workers[1:] and [worker.stopped for worker in workers] == [True, False, False, False]

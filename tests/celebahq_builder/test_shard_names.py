@@ -13,7 +13,9 @@ from celebahq_builder.config import BuildError
 
 @pytest.fixture(autouse=True)
 def no_page(monkeypatch):
-    monkeypatch.setattr(module, "_write_report", lambda config, rows, choice: config.output.with_name("report.html"))
+    monkeypatch.setattr(
+        module, "_write_report", lambda config, rows, choice, *kept: config.output.with_name("report.html")
+    )
 
 
 def files(folder):

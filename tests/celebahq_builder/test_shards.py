@@ -24,7 +24,9 @@ from celebahq_builder.hdf5_format.shards import bounds
 @pytest.fixture(autouse=True)
 def no_page(monkeypatch):
     """A page takes longer than all else here, and is the same."""
-    monkeypatch.setattr(module, "_write_report", lambda config, rows, choice: config.output.with_name("report.html"))
+    monkeypatch.setattr(
+        module, "_write_report", lambda config, rows, choice, *kept: config.output.with_name("report.html")
+    )
 
 
 @pytest.fixture

@@ -86,7 +86,9 @@ class SimulatedCluster:
 @pytest.fixture
 def simulated(monkeypatch):
     """A function that puts a cluster under the builds from now on; None takes it away."""
-    monkeypatch.setattr(module, "_write_report", lambda config, rows, choice: config.output.with_name("report.html"))
+    monkeypatch.setattr(
+        module, "_write_report", lambda config, rows, choice, *kept: config.output.with_name("report.html")
+    )
     here = lambda function, items, workers, limits, kept, answer: (pair for pair in run_here(function, items))  # noqa: E731
     monkeypatch.setattr(node_task, "run_in_processes", here)
     real = module.cluster_of

@@ -36,7 +36,7 @@ def test_images_come_in_the_order_of_their_rows_whichever_worker_was_first(tmp_p
     tasks = [PhotoTask(row.source, config, row, None) for row in rows]
     for order in (tasks, tasks[::-1]):
         results = [(task, [("photo", task.name)]) for task in order]
-        monkeypatch.setattr(photos, "run", lambda *args, results=results: results)
+        monkeypatch.setattr(photos, "run", lambda *args, kept, results=results: results)
         assert list(photos.photo_images(config, tasks, limits(config))) == [
             (f"{k}.jpg", rows[0].face_index) for k in "abc"
         ]

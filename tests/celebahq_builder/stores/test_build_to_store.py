@@ -37,7 +37,7 @@ def config(flaky, store, made_photos, trouble, tmp_path, monkeypatch):
 def no_page(monkeypatch):
     """A page takes longer than all else here."""
 
-    def write(config, rows, choice):
+    def write(config, rows, choice, *kept):
         from celebahq_builder.report.build_report import report_path
 
         page = report_path(config.output)

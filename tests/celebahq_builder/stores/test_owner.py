@@ -29,7 +29,9 @@ def place(request, tmp_path, monkeypatch):
         request.getfixturevalue("flaky"), request.getfixturevalue("store")
     monkeypatch.setattr(owners, "SETTLE", 0.05)
     monkeypatch.setattr(owners, "WATCH", 0.5)
-    monkeypatch.setattr(module, "_write_report", lambda config, rows, choice: config.output.with_name("none.html"))
+    monkeypatch.setattr(
+        module, "_write_report", lambda config, rows, choice, *kept: config.output.with_name("none.html")
+    )
     monkeypatch.setenv("CELEBAHQ_DATASET_CACHE", str(tmp_path / "cache"))
     place = open_place(request.param.format(tmp_path))
     yield place
@@ -158,7 +160,7 @@ def test_owner_gives_signs_of_life_and_notices_that_it_was_taken_over(place, tmp
 
 
 def test_nothing_is_sent_once_it_was_taken_over(place, config, monkeypatch, tmp_path):
-    def write(config, rows, choice):
+    def write(config, rows, choice, *kept):
         put(place, left(0))
         return config.output.with_name("none.html")
 
