@@ -33,12 +33,12 @@ class Failure:
 
 def took_too_long(seconds: float) -> Failure:
     """Return what stands for a photo that passed --photo-seconds."""
-    return Failure(f"{_TOO_LONG}{seconds:g} s", "its process was replaced")
+    return Failure(f"{_TOO_LONG}{seconds:g} s", "its process was replaced; --photo-seconds gives more time")
 
 
 def took_too_much(gib: float) -> Failure:
     """Return what stands for a photo that passed --photo-gib."""
-    return Failure(f"{_TOO_MUCH}{gib:g} GiB of memory", "its process was replaced")
+    return Failure(f"{_TOO_MUCH}{gib:g} GiB of memory", "its process was replaced; --photo-gib gives more memory")
 
 
 def is_failure(reason: str) -> bool:
