@@ -132,7 +132,8 @@ def test_kept_worker_that_dies_or_takes_too_long_in_the_page_costs_that_image_al
     warnings = {record.getMessage() for record in logged if record.levelname == "WARNING"}
     assert warnings == {
         "report.html: no image of page dies.jpg: worker died, its process was ended by SIGKILL (out of memory?), twice",
-        "report.html: no image of page hangs.jpg: took longer than 2 s, its process was replaced; --photo-seconds gives more time",
+        "report.html: no image of page hangs.jpg: took longer than 2 s, its process was replaced; "
+        "--photo-seconds gives more time",
     }
     assert not any(worker.is_alive() for worker in started)
     killed = {pid for stage, pid, name in told(tmp_path) if (stage, name) == ("page", "page dies.jpg")}
