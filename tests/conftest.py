@@ -7,7 +7,7 @@ import re
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,20 @@ def real_data() -> Path:
             pytest.fail(f"{DATA}: the real data is missing, and CI must not pass without it")
         pytest.skip(f"{DATA}: no real data here; set CELEBAHQ_TEST_DATA")
     return DATA
+
+
+@pytest.fixture
+def is_running() -> Callable[[int], bool]:
+    """A function (pid): whether that process is there and no zombie."""
+
+    def look(pid: int) -> bool:
+        try:
+            os.kill(pid, 0)
+            return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+
+    return look
 
 
 @pytest.fixture(name="faulty_server")

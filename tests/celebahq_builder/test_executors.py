@@ -194,7 +194,7 @@ def test_failures_are_told_from_refusals():
     assert not any(map(is_failure, ("no face found", "too many pixels", "not an image", "")))
 
 
-def test_workers_end_with_their_parent_even_within_a_call_that_never_returns(functions, tmp_path):
+def test_workers_end_with_their_parent_even_within_a_call_that_never_returns(functions, tmp_path, is_running):
     code = (
         "import sys; sys.path[:0] = [sys.argv[1], sys.argv[2]]\n"
         "import functions_of_a_test as f\nfrom celebahq_builder.executors import run\n"
@@ -211,14 +211,6 @@ def test_workers_end_with_their_parent_even_within_a_call_that_never_returns(fun
     while any(map(is_running, pids)):
         assert time.monotonic() < deadline, "a worker outlived its parent"
         time.sleep(0.02)
-
-
-def is_running(pid):
-    try:
-        os.kill(pid, 0)
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
 
 
 def test_a_module_of_ours_that_lies_in_the_current_folder_too_does_not_reach_the_workers(
@@ -254,7 +246,7 @@ def test_what_a_library_prints_does_not_disturb_the_results(functions):
     assert results(functions.print_noise, items(functions, 3), 1) == {0: 0, 1: 1, 2: 2}
 
 
-def test_kept_workers_go_on_with_another_function_and_end_with_the_block(functions):
+def test_kept_workers_go_on_with_another_function_and_end_with_the_block(functions, is_running):
     with keep_workers() as kept:
         first = {pid for _, pid in run(functions.who, items(functions, 6), 2, kept=kept)}
         assert dict(run(functions.fail_on_two, items(functions, 3)[2:], 2, kept=kept)).popitem()[1].reason == FAULT
@@ -268,7 +260,7 @@ def test_kept_workers_go_on_with_another_function_and_end_with_the_block(functio
     assert not any(map(is_running, first | last))
 
 
-def test_kept_workers_that_end_while_idle_cost_no_item_anything(functions):
+def test_kept_workers_that_end_while_idle_cost_no_item_anything(functions, is_running):
     with keep_workers() as kept:
         pids = {pid for _, pid in run(functions.who, items(functions, 40), 4, kept=kept)}
         assert len(kept) == 4

@@ -141,7 +141,7 @@ def test_kept_worker_that_dies_or_takes_too_long_in_the_page_costs_that_image_al
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
-def test_no_worker_outlives_a_build_that_is_ended_while_it_makes_its_page(stages, tmp_path, name):
+def test_no_worker_outlives_a_build_that_is_ended_while_it_makes_its_page(stages, tmp_path, name, is_running):
     options = config(tmp_path, ["a.jpg", "b.jpg", "page hangs.jpg"])
     words = ("--input", options.input, "--output", options.output, "--resolution", 16, "--restore", "off")
     process = subprocess.Popen(
@@ -162,11 +162,3 @@ def test_no_worker_outlives_a_build_that_is_ended_while_it_makes_its_page(stages
         assert time.monotonic() < deadline, "a worker outlived its build"
         time.sleep(0.02)
     assert len(workers) <= 2
-
-
-def is_running(pid):
-    try:
-        os.kill(pid, 0)
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
