@@ -1,12 +1,12 @@
 """The pipeline, top to bottom: photos -> faces, rows and scores -> the best N -> report.html and HDF5."""
 
 import contextlib
-import errno
 import json
 import logging
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from celebahq_builder.sources.input_photos import list_input, origin, photos_sha
 from celebahq_builder.sources.remote import url_of
 from celebahq_builder.state.best_faces import Choice, choose
 from celebahq_builder.state.build_folder import BuildFolder
+from celebahq_builder.state.disk_errors import one_line_for_disk_errors
 from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.file_rows import FileRows, file_rows, manifest_rows
@@ -57,8 +58,6 @@ if TYPE_CHECKING:
     from celebahq_builder.report.sprites import Thumbnails
 
 _log = logging.getLogger("celebahq.build")
-_REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space")
-_REMEDIES |= dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable")
 
 
 def build(config: BuildConfig) -> BuildResult:
@@ -108,9 +107,10 @@ def build(config: BuildConfig) -> BuildResult:
         **options,
     }
     if found.kind == "same" and not holds_more(config, names, header, lists, found):
-        return _result_of_before(config, found, len(names), lists)
+        with one_line_for_disk_errors():
+            return _result_of_before(config, found, len(names), lists)
 
-    disk_errors, build_folder = _one_line_for_disk_errors(), BuildFolder(config.build_folder)
+    disk_errors, build_folder = one_line_for_disk_errors(), BuildFolder(config.build_folder)
     with disk_errors, build_folder as folder, cluster_of(config) as cluster, keep_workers() as kept:
         packed = not is_room_for_plain(config, len(names))
         photos = Photos(seen_by_nodes(config), names, landmarks, places, lists, smallest, cluster, packed, kept)
@@ -122,21 +122,24 @@ def build(config: BuildConfig) -> BuildResult:
         tell_unmatched(lists, keys_of(rows))
 
         failed = [row for row in rows.looked if is_failure(row.reason)]
-        every_row = file_rows(rows, choice, config.build_folder)
+        every_row = folder.room.for_work(partial(file_rows, rows, choice, config.build_folder))
         if choice.kept and not _is_written(found, choice, every_row):
             attributes |= photo_digests(every_row.rows)
             replace = found.kind != "nothing"
-            write_output(folder, config, choice, every_row.rows, attributes, labels, replace=replace, cluster=cluster)
+            write = partial(write_output, folder, config, choice, every_row.rows, attributes, labels)
+            folder.room.for_work(partial(write, replace=replace, cluster=cluster), pack_all=True)
         # The page about a file that stays as it was stays, too.
         from celebahq_builder.report.build_report import report_path
 
         stays = not choice.kept and found.kind != "nothing"
-        report = report_path(config.output) if stays else _write_report(config, every_row, choice, kept)
+        page = partial(_write_report, config, every_row, choice, kept)
+        report = report_path(config.output) if stays else folder.room.for_work(page)
         if choice.kept:
-            write_row_tables(config.output, every_row.rows)
+            folder.room.for_work(partial(write_row_tables, config.output, every_row.rows))
             log_summary(config, listing, build_result(config, len(names), every_row, choice, report))
         if config.keep_build_folder or failed:
-            write_manifest(folder.manifest, header, with_outcomes(rows, choice))
+            again = partial(write_manifest, folder.manifest, header)
+            folder.room.for_work(lambda: again(with_outcomes(rows, choice)))
         else:
             folder.remove()
     result = build_result(config, len(names), every_row, choice, report)
@@ -277,21 +280,3 @@ def _is_written(found: Found, choice: Choice, every_row: FileRows) -> bool:
 
 def _reasons(rows: Iterable[Row]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in count_reasons(rows))
-
-
-@contextlib.contextmanager
-def _one_line_for_disk_errors() -> Iterator[None]:
-    """Where the disk is full, cannot be written to or has gone, say so in one line; what is done stays done."""
-    try:
-        yield
-    except BrokenPipeError:  # of the terminal
-        raise
-    except OSError as error:
-        ours = error.strerror is None and (isinstance(error, FileExistsError) or error.errno == errno.EWOULDBLOCK)
-        if ours:  # the writer's own words: something came to lie there, or another program is writing there
-            raise BuildError(str(error)) from error
-        if error.errno is None:
-            raise
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        remedy = _REMEDIES.get(error.errno, "put that right")
-        raise BuildError(f"{what}; {remedy} and run the same command again to continue") from error

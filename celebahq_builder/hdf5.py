@@ -115,8 +115,8 @@ class DatasetWriter:
         try:
             self._lay_out(attributes or {}, compression)
             self._file.check()
-        except BaseException:
-            self._file.discard()
+        except BaseException as error:
+            self._discard(error)
             raise
 
     def write(
@@ -167,13 +167,20 @@ class DatasetWriter:
 
     def __exit__(self, exc_type, exc, traceback) -> None:
         if exc_type is not None:
-            self._file.discard()
+            self._discard(exc)
             return
         try:
             self._finish()
-        except BaseException:
-            self._file.discard()
+        except BaseException as error:
+            self._discard(error)
             raise
+
+    def _discard(self, error: BaseException | None) -> None:
+        """Remove what there is of the file; OSError where an error comes from a write that failed before it."""
+        try:
+            self._file.check_after(error)
+        finally:
+            self._file.discard()
 
     def _finish(self) -> None:
         """Complete the file, make it durable, publish it. The order of the steps is what a kill cannot break."""

@@ -3,7 +3,8 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from celebahq.files import printable
@@ -65,7 +66,9 @@ class Photos:
         if self.cluster is not None:
             faces = share_folder(folder.faces)
             return self.cluster.run(process_task, tasks, limits(self.config), faces, cutoff, restores=True)
-        return run(process_task, tasks, self.config.workers, limits(self.config), say_slow(note), self.kept)
+        # Asked when a worker takes it: the disk may be full by then.
+        as_room_is = (replace(task, packed=task.packed or folder.room.is_short) for task in tasks)
+        return run(process_task, as_room_is, self.config.workers, limits(self.config), say_slow(note), self.kept)
 
     def task(self, name: str) -> Task:
         """Return what a worker needs to know of one photo."""
@@ -110,7 +113,7 @@ def process_photos(folder: BuildFolder, photos: Photos, before: RowTable) -> Row
                     folder.remove_face(other)
                 if entered:
                     folder.add_face(row, result.faces.get(row.face_index))
-            manifest.append(result.rows)
+            folder.room.for_work(partial(manifest.append, result.rows))
             rows += result.rows
             where = ""
             if photos.cluster is not None:
@@ -155,7 +158,7 @@ def process_missing(folder: BuildFolder, photos: Photos, header: dict, rows: Row
         again = _process_again(folder, photos, missing, choice)
         done = {row.source for row in again}
         rows = RowTable(itertools.chain((row for row in rows if row.source not in done), again))
-        write_manifest(folder.manifest, header, rows)
+        folder.room.for_work(partial(write_manifest, folder.manifest, header, rows))
 
 
 def _process_again(folder: BuildFolder, photos: Photos, missing: list[Row], choice: Choice) -> list[Row]:

@@ -36,7 +36,7 @@ class PartialFile:
             raise self._failure(error) from None
         self._lock()
         if readable:
-            self.hdf5 = h5py.File(self._sink, "r+")
+            self.hdf5 = self._open("r+")
             return
         self._sink.truncate(0)  # of a run that was killed
         try:
@@ -45,7 +45,14 @@ class PartialFile:
             self._sink.close()
             self.partial.unlink()
             raise
-        self.hdf5 = h5py.File(self._sink, "w")
+        self.hdf5 = self._open("w")
+
+    def _open(self, mode: str) -> h5py.File:
+        try:
+            return h5py.File(self._sink, mode)
+        except OSError as error:
+            self.check_after(error)
+            raise
 
     def _is_readable(self) -> bool:
         """Say whether an earlier run left a sound HDF5 file."""
@@ -65,6 +72,11 @@ class PartialFile:
         """Raise OSError, in one line, if anything that was written did not reach the file."""
         if self._sink.error is not None:
             raise self._failure(self._sink.error)
+
+    def check_after(self, error: BaseException | None) -> None:
+        """Raise what check() would in place of an error: HDF5 stumbles over what it did not find written."""
+        if isinstance(error, Exception):
+            self.check()
 
     def publish(self, before=lambda: None) -> None:
         """Complete the file, call `before`, and give it its name once its bytes are on the disk."""

@@ -66,7 +66,10 @@ class ResumableWriter(DatasetWriter):
         if exc_type is None or not self._written:
             super().__exit__(exc_type, exc, traceback)
             return
-        self._file.suspend()
+        try:
+            self._file.check_after(exc)
+        finally:
+            self._file.suspend()
 
     def discard(self) -> None:
         """Remove the file; for a caller that has put its rows elsewhere."""

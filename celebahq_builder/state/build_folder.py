@@ -12,6 +12,7 @@ from celebahq.files import PARTIAL, lock, partial_path, printable, write_atomic
 from celebahq_builder.config import BuildError
 from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.face_files import PROBE, FaceFiles, FacePlace, read_face_at
+from celebahq_builder.state.make_room import MakeRoom
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.shard_files import ShardFiles
 from celebahq_builder.state.waiting_faces import PACKED, PLAIN, decode_face, ending_of, is_complete, is_of_sha256
@@ -32,6 +33,8 @@ class BuildFolder:
         self.faces = path / "faces"
         self.files = FaceFiles(self.faces)
         """What tasks of a cluster wrote there."""
+        self.room = MakeRoom(self.faces)
+        """For what finds the disk full."""
         self._lock_path = path / "lock"
         self.shards = ShardFiles(path.with_name(path.name.removesuffix(".build")))
         """Of the output."""
@@ -91,6 +94,10 @@ class BuildFolder:
             self.write_face(row, face)
 
     def write_face(self, row: Row, data: bytes) -> None:
+        """Write a face as it comes; packed where the disk has no room for it so."""
+        self.room.for_face(data, lambda face: self._write(row, face))
+
+    def _write(self, row: Row, data: bytes) -> None:
         ending = ending_of(data)
         with write_atomic(self.face_path(row, ending)) as file:
             file.write(data)

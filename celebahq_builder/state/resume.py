@@ -4,6 +4,7 @@ import itertools
 import logging
 import os
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def load_completed_rows(
     else:
         good = (other[place] if place in other else rows[place] for place in places.tolist())
         rows = RowTable(row for row in good if row.source not in failed)
-        write_manifest(folder.manifest, header, rows)
+        folder.room.for_work(partial(write_manifest, folder.manifest, header, rows))
     again_words = f"; {len(failed)} that failed are tried again" if failed else ""
     _log.info(f"continuing: {rows.num_photos()} of {len(names)} photos are done{again_words}")
     return rows

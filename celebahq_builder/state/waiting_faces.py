@@ -19,8 +19,8 @@ _MAGIC, _HEADER = b"\x93NUMPY", 128  # bytes before the pixels
 def is_room_for_plain(config: BuildConfig, num_photos: int) -> bool:
     """Say whether the disk has room for all faces as they are, beside the finished file.
 
-    Packing takes a fifth of a build's CPU without restoration, and spares four fifths of the room. A build that
-    found room and is then crowded out by other programs packs what it still makes when it is run again.
+    Packing takes a fifth of a build's CPU without restoration, and spares four fifths of the room. What a build does
+    that found room and then has none, because of a quota or of other programs, make_room.py says.
 
     Args:
         num_photos: that may give a face each; with --faces all, more.
