@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from celebahq_builder.hdf5 import DatasetWriter
-from train.augment import DRAWS, LARGEST_P, _ada, _colors, adapt, augment
+from train import step_gradients
+from train.augment import DRAWS, LARGEST_P, _ada, _colors, _steps, adapt, augment, augmented
 from train.config import TrainConfig
 from train.loop import train
 from train.plan import Plan, with_augmentation
@@ -73,6 +74,54 @@ def test_a_fade_begins_with_what_the_discriminator_has_seen_before(kind):
     for alpha in (0.0, 0.25, 1.0):
         seen = augment(faded(large, alpha), u, kind, p, torch.tensor(alpha))
         torch.testing.assert_close(seen, (1 - alpha) * coarse + alpha * fine, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("resolution", [8, 16, 32, 64, 128, 256, 512, 1024])
+def test_in_a_fade_coarse_and_fine_are_moved_by_whole_pixels_of_their_own_at_most_half_a_coarse_one_apart(resolution):
+    uniform = torch.arange(5000, dtype=torch.float64) / 5000
+    pixel = 2 / resolution
+    fine, coarse = _steps(uniform, resolution) / pixel, _steps(uniform, resolution // 2) / pixel
+    torch.testing.assert_close(fine, fine.round(), rtol=0, atol=1e-5)
+    torch.testing.assert_close(coarse, 2 * (coarse / 2).round(), rtol=0, atol=1e-5)
+    assert (fine - coarse).abs().max() < 1.001  # neither can be nearer and whole
+    assert torch.equal(fine.max(), -fine.min()) and torch.equal(coarse.max(), -coarse.min())
+
+
+@pytest.mark.parametrize("alpha", [0.25, 0.5, 0.75])
+def test_nothing_leaks_in_a_fade_where_coarse_and_fine_are_moved_differently(alpha):
+    """Mirror and whole pixels at 8x8, whose shifts are of other sizes than those of the 4x4 below: the mean image as
+    the discriminator sees it is a linear function of the mean image, and that function has an inverse."""
+    p, basis = 0.3, torch.eye(64).view(64, 1, 8, 8).expand(-1, 3, -1, -1)
+    seen = torch.zeros(64, 64, dtype=torch.float64)
+    for mirror in (0.25, 0.75):  # which half of the draws mirrors; one of three shifts each, across and down
+        for across in range(3):
+            for down in range(3):
+                for applied in range(4):
+                    u = torch.ones(64, DRAWS)
+                    u[:, 0], u[:, 1] = applied % 2 == 0, mirror
+                    u[:, 4], u[:, 5], u[:, 6] = applied < 2, (across + 0.5) / 3, (down + 0.5) / 3
+                    u[:, 0], u[:, 4] = 1 - u[:, 0], 1 - u[:, 4]  # below p: applied
+                    share = (p if applied % 2 == 0 else 1 - p) * (p if applied < 2 else 1 - p) / 18
+                    image = augment(faded(basis, alpha), u, "ada", torch.tensor(p), torch.tensor(alpha))
+                    seen += share * image[:, 0].reshape(64, 64).double()
+    shown = faded(basis, alpha)[:, 0].reshape(64, 64).double()
+    undone = torch.linalg.lstsq(shown, seen).solution  # of what is shown without augmentation
+    assert torch.linalg.matrix_rank(seen) == torch.linalg.matrix_rank(shown)
+    assert torch.linalg.cond(undone) < 20
+
+
+def test_reals_and_fakes_of_an_iteration_go_through_the_same_transforms_in_a_fade(monkeypatch):
+    seen = []
+    monkeypatch.setattr(step_gradients, "augmented", lambda x, *rest: seen.append(rest) or augmented(x, *rest))
+    config = TrainConfig(dataset="faces.h5", fmap_base=64, fmap_max=12, latent_size=8, augment="ada")
+    nets = make_networks(config, resolution=8, image_channels=3, label_size=0, device=CPU, precision="fp32")
+    reals = Batch(torch.arange(4 * 192).remainder(251).view(4, 3, 8, 8).to(torch.uint8))
+    noise, state = draw_noise(torch.Generator(), 0, 8, 4, 8, augmented=True), torch.tensor([0.5, 0.0])
+    alpha, sums = torch.tensor(0.5), torch.zeros(len(STATISTICS))
+    train_step(nets, make_optimizers(nets, config, 8), reals, noise, alpha, sums, step_settings(config), state)
+    of_reals, of_fakes, of_generator = seen
+    assert all(a is b for a, b in zip(of_reals, of_fakes, strict=True)) and of_reals[-2:] == (alpha, state)
+    assert (of_reals[1], of_generator[1]) == (0, 1)  # G's step draws its own
 
 
 def test_each_transform_of_ada_is_applied_as_often_as_p_says():

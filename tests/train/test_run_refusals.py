@@ -48,8 +48,11 @@ def test_precision_that_turns_out_otherwise_is_refused_and_the_same_by_name_is_n
 def test_other_data_is_refused(dataset, write_noise, tmp_path):
     train(config(dataset, tmp_path, total_kimg=0.04))
     write_noise(tmp_path / "other.h5", 16, seed=1)
-    with pytest.raises(TrainError, match=r"got other data than .* was trained on"):
+    with pytest.raises(TrainError, match=r"got other images, expected the data that .*: 20 faces, 16x16"):
         train(config(tmp_path / "other.h5", tmp_path))
+    write_noise(tmp_path / "labelled.h5", 16, labels=np.ones((20, 1), np.float32))
+    with pytest.raises(TrainError, match=r"got 20 faces, 16x16, with labels, expected .*: 20 faces, 16x16, without"):
+        train(config(tmp_path / "labelled.h5", tmp_path))
 
 
 def test_other_labels_of_the_same_images_are_refused(write_noise, tmp_path):
@@ -57,7 +60,7 @@ def test_other_labels_of_the_same_images_are_refused(write_noise, tmp_path):
     write_noise(tmp_path / "labelled.h5", 16, labels=labels)
     train(config(tmp_path / "labelled.h5", tmp_path, total_kimg=0.04))
     write_noise(tmp_path / "other.h5", 16, labels=labels[::-1])
-    with pytest.raises(TrainError, match=r"got other data than .* was trained on"):
+    with pytest.raises(TrainError, match=r"got other labels, expected the data that .* was trained on"):
         train(config(tmp_path / "other.h5", tmp_path))
 
 

@@ -33,8 +33,10 @@ body { margin: 0 auto; max-width: 76rem; padding: 1rem; background: var(--paper)
   font: 15px/1.5 system-ui, sans-serif }
 h1 { font-size: 1.4rem; margin: 0; overflow-wrap: anywhere } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem }
 p { margin: .25rem 0; color: var(--soft) } a { color: var(--link) }
-.strip { display: flex; gap: .75rem; overflow-x: auto; padding-bottom: .5rem; scroll-snap-type: x proximity }
-figure { margin: 0; flex: 0 0 auto; width: min(26rem, 82vw); scroll-snap-align: start }
+.strip { display: flex; flex-direction: row-reverse; gap: .75rem; overflow-x: auto; padding-bottom: .5rem;
+  scroll-snap-type: x proximity }
+figure { margin: 0; flex: 0 0 auto; width: min(26rem, 82vw); scroll-snap-align: end }
+figure:first-child { margin-right: auto }
 figure img { display: block; width: 100%; height: auto; border-radius: 4px }
 figcaption { color: var(--soft); font-size: .85rem }
 .curves { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)) }
@@ -142,7 +144,7 @@ def _strip(run: RunLog, thumbnails: dict[str, str]) -> str:
     shown = [run.grids[i] for i in spread(len(run.grids), MOST_GRIDS)]
     images = [(f"{kimg:g} kimg{_size(sizes.get(kimg))}", path) for kimg, path in shown]
     if (run.folder / "reals.png").exists():
-        images.append(("reals", run.folder / "reals.png"))
+        images.insert(0, ("reals", run.folder / "reals.png"))
     figures = []
     for caption, path in images:
         if path.name not in thumbnails:
@@ -154,7 +156,10 @@ def _strip(run: RunLog, thumbnails: dict[str, str]) -> str:
     for name in thumbnails.keys() - {path.name for _, path in images}:
         del thumbnails[name]
     left_out = f"<p>{len(shown)} of {len(run.grids)} grids, evenly spread.</p>" if len(run.grids) > len(shown) else ""
-    return f'<div class="strip">{"".join(figures)}</div>{left_out}' if figures else "<p>No grid yet.</p>"
+    if not figures:
+        return "<p>No grid yet.</p>"
+    # The newest first, shown from right to left: the strip begins scrolled to what was learnt last.
+    return f'<div class="strip" tabindex="0">{"".join(reversed(figures))}</div>{left_out}'
 
 
 def _thumbnail(path: Path) -> str:

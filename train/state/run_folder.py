@@ -137,11 +137,11 @@ def _check_same_run(folder: Path, state: dict[str, Any], config: TrainConfig, fa
             f"{folder}: got {now}, expected {before}, as it was trained; "
             f"give --name for a run of its own, with --init {folder} one that goes on from this one's networks"
         )
-    if _content(state["dataset"]) != _content(facts):
-        before = state["dataset"]
+    before = state["dataset"]
+    if _content(before) != _content(facts):
         raise TrainError(
-            f"{config.dataset}: got other data than {folder} was trained on, expected {before['faces']} faces, "
-            f"{before['resolution']}x{before['resolution']}, {_with_labels(before)}; give that file, "
+            f"{config.dataset}: got {_difference(facts, before)}, expected the data that {folder} was trained on: "
+            f"{_in_words(before)}; give that file, "
             f"or --name for a new run, with --init {folder} one that goes on from this one's networks"
         )
 
@@ -150,8 +150,17 @@ def _content(facts: dict[str, Any]) -> dict[str, Any]:
     return {"sha256_labels": None} | {key: value for key, value in facts.items() if key != "file"}
 
 
-def _with_labels(facts: dict[str, Any]) -> str:
-    return f"{'with' if facts.get('sha256_labels') else 'without'} labels"
+def _difference(facts: dict[str, Any], before: dict[str, Any]) -> str:
+    """Return what a file holds as far as it differs from that of before."""
+    now = _in_words(facts)
+    if now != _in_words(before):
+        return now
+    return f"other {'labels' if facts['sha256_4x4'] == before['sha256_4x4'] else 'images'}"
+
+
+def _in_words(facts: dict[str, Any]) -> str:
+    labels = "with" if facts.get("sha256_labels") else "without"
+    return f"{facts['faces']} faces, {facts['resolution']}x{facts['resolution']}, {labels} labels"
 
 
 def _write_json(path: Path, content: Any) -> None:

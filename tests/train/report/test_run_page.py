@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 
 from train.report import run_page
@@ -42,6 +43,16 @@ def test_page_tells_curves_time_per_resolution_changes_options_and_hardware(tmp_
     assert "at 3 kimg</th><td>minibatch: 8 → 4" in page
     assert "&lt;b&gt;tiny&lt;/b&gt;" in page and "<b>tiny" not in page
     assert "CPU, 2 threads" in page and "6 of 6 kimg, 16x16" in page and "5 kimg, 16x16" in page
+
+
+def test_the_strip_begins_with_what_was_learnt_last_and_ends_with_the_reals(tmp_path, write_run):
+    folder = write_run(tmp_path / "a")
+    shutil.copy(next(folder.glob("fakes-*.png")), folder / "reals.png")
+    page = page_of(read_run(folder), {"device": "CPU"}, {})
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    shown = [float(caption.split()[0]) for caption in captions[:-1]]
+    assert captions[-1] == "reals" and shown == sorted(shown, reverse=True) and len(shown) == 6
+    assert "row-reverse" in page  # from right to left: the oldest stands leftmost
 
 
 def test_a_long_run_shows_grids_spread_over_all_of_it():
