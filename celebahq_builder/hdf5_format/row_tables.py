@@ -1,9 +1,6 @@
 """The rows of a dataset as tables beside it: <output>.rows.csv for people, .rows.parquet where pyarrow is installed."""
 
-import csv
 import importlib.util
-import io
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +8,7 @@ from typing import IO, Any
 import numpy as np
 
 from celebahq.files import write_atomic
+from celebahq_builder.hdf5_format.row_csv import csv_header, csv_lines
 from celebahq_builder.hdf5_format.row_slices import RowSlices
 from celebahq_builder.hdf5_format.rows import Rows
 
@@ -44,7 +42,9 @@ def write_row_tables(dataset: Path, rows: Rows | RowSlices) -> None:
             _write_parquet(file, rows.slices())
     with write_atomic(csv_path(dataset)) as file:  # the last one: are_tables_of looks at it
         for i, some in enumerate(rows.slices()):
-            file.write(_csv(some, header=i == 0))
+            if i == 0:
+                file.write(csv_header(some))
+            file.write(csv_lines(some))
 
 
 def _write_parquet(file: IO[bytes], slices: Iterable[Rows]) -> None:
@@ -54,7 +54,7 @@ def _write_parquet(file: IO[bytes], slices: Iterable[Rows]) -> None:
     writer = None
     for some in slices:
         schema = pyarrow.schema([(name, _arrow_type(column)) for name, column in some.columns.items()])
-        arrays = [pyarrow.array(_plain(some[name]), schema.field(name).type) for name in schema.names]
+        arrays = [_array(some[name], schema.field(name).type) for name in schema.names]
         writer = writer or pyarrow.parquet.ParquetWriter(file, schema)
         writer.write_table(pyarrow.table(arrays, schema=schema))
     if writer is not None:
@@ -75,22 +75,20 @@ def _arrow_type(column: np.ndarray) -> Any:
     return kind
 
 
-def _csv(rows: Rows, header: bool) -> bytes:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    if header:
-        table.writerow(["id", *rows.columns])
-    columns = [map(_cell, column.reshape(len(rows), -1).tolist()) for column in rows.columns.values()]
-    table.writerows(zip(rows.ids, *columns, strict=True))
-    return text.getvalue().encode("utf-8", "surrogateescape")
+def _array(column: np.ndarray, kind: Any) -> Any:
+    """Return a column as Arrow's array of _arrow_type."""
+    import pyarrow
 
-
-def _cell(values: list[Any]) -> str:
-    known = [str(value) for value in values if not (isinstance(value, float) and math.isnan(value))]
-    return " ".join(known)
-
-
-def _plain(column: np.ndarray) -> list[Any]:
-    if column.dtype != object:
-        return column.tolist()
-    return [text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for text in column]
+    if column.dtype == object:
+        try:
+            return pyarrow.array(column, kind)
+        except UnicodeEncodeError:
+            escaped = (text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for text in column)
+            return pyarrow.array(list(escaped), kind)
+    found, inner = column.ravel(), kind
+    while pyarrow.types.is_list(inner):
+        inner = inner.value_type
+    found = pyarrow.array(found).cast(inner)
+    for size in column.shape[:0:-1]:
+        found = pyarrow.ListArray.from_arrays(np.arange(len(found) // size + 1, dtype=np.int32) * size, found)
+    return found

@@ -1,0 +1,71 @@
+"""Tables by columns: the same bytes and values as cell by cell, whatever a cell holds."""
+
+import io
+
+import numpy as np
+import pytest
+
+from celebahq_builder.hdf5_format import row_tables
+from celebahq_builder.hdf5_format.row_csv import by_cells, by_columns, csv_header, csv_lines
+from celebahq_builder.hdf5_format.rows import COLUMNS, Rows, columns_of_dicts
+
+parquet = pytest.importorskip("pyarrow.parquet")
+TEXTS = ["", "plain", "a, b", 'says "so"', "two\nlines", "cr\rhere", "é 雪", "f/\udcff.jpg", " led", "#", "-1", "nan"]
+NUMBERS = [
+    *(0.0, -0.0, 1.0, -3.25, 0.1, 1e-4, 9.999e-5, 1e-5, 1e-7, 5e-324, 9999999999.5, 1e10, 12345678901.5, 1e15, 1e16),
+    *(1e22, 1e300, 2**53 + 1.0, np.inf, -np.inf, np.nan),
+]
+
+
+def random_rows(count, seed=0):
+    rng = np.random.default_rng(seed)
+    numbers = np.r_[NUMBERS, rng.random(200) * 10.0 ** rng.integers(-8, 18, 200), rng.random(50).astype(np.float32)]
+    columns = {}
+    for name, (kind, shape) in COLUMNS.items():
+        size = (count, *shape)
+        if np.dtype(kind).kind in "OS":
+            columns[name] = rng.choice(np.array(TEXTS, object), size)
+        elif np.dtype(kind).kind == "f":
+            with np.errstate(over="ignore"):
+                columns[name] = rng.choice(numbers, size).astype(kind)
+        else:
+            columns[name] = rng.integers(-(2**31), 2**31, size).astype(kind)
+    columns["of another program"] = rng.random(count) < 0.5
+    columns["counts"] = rng.integers(0, 255, (count, 3)).astype(np.uint8)
+    return Rows(columns)
+
+
+@pytest.mark.parametrize("count", [0, 1, 700])
+def test_lines_by_columns_are_those_by_cells(count):
+    rows = random_rows(count)
+    assert by_columns(rows) == by_cells(rows) == csv_lines(rows)
+    if count > 1:
+        assert all(text in by_cells(rows) for text in (b'"two\nlines"', b'"says ""so"""', b"f/\xff.jpg#", b" -0.0 "))
+
+
+def test_lines_without_arrow_are_the_same(monkeypatch):
+    rows = random_rows(30)
+    wanted = csv_lines(rows)
+    monkeypatch.setattr("celebahq_builder.hdf5_format.row_csv.by_columns", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert csv_lines(rows) == wanted
+
+
+def test_rows_of_which_nothing_is_known_are_commas():
+    rows = columns_of_dicts([{"source": "a.jpg", "face_index": 0}], 1)
+    assert csv_header(rows) == b"id," + ",".join(COLUMNS).encode() + b"\n"
+    assert by_columns(rows) == by_cells(rows)
+    assert by_columns(rows).startswith(b"a.jpg#0,a.jpg,,0,,,,,,,,")
+
+
+def test_columns_of_parquet_are_those_of_plain_lists():
+    rows = random_rows(200)
+    file = io.BytesIO()
+    row_tables._write_parquet(file, [rows, random_rows(0)])
+    table = parquet.read_table(io.BytesIO(file.getvalue()))
+    assert table.num_rows == 200
+    for name, column in rows.columns.items():
+        wanted = column.tolist()
+        if column.dtype == object:
+            wanted = [text.replace("\udcff", "\\xff") for text in wanted]
+        assert str(table[name].to_pylist()) == str(wanted), name
