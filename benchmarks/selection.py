@@ -10,6 +10,7 @@ minutes and 2 GiB; --end goes on through what the end of a build writes of all r
 """
 
 import argparse
+import contextlib
 import json
 import resource
 import subprocess
@@ -59,6 +60,14 @@ def peak_gib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
 
 
+def peak_of_stage() -> float:
+    """Return the most memory since the last call, in GiB; where the kernel does not forget it, since the start."""
+    found = peak_gib()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return found
+
+
 def journal_lines(count: int, seed: int = 0) -> Iterator[bytes]:
     """Yield the manifest of that many photographs of one face, as a build writes it: a header, then a line each."""
     rng, at = np.random.default_rng(seed), 1 << 16
@@ -98,9 +107,11 @@ def through_the_end(rows: RowTable, choice: Choice, folder: Path) -> None:
     def tell(step: str) -> None:
         nonlocal began, cpu
         now, now_cpu = time.monotonic(), time.process_time()
-        print(f"{step}: {now - began:.1f} s ({now_cpu - cpu:.1f} CPU-s), peak {peak_gib():.2f} GiB", flush=True)
+        peak = peak_of_stage()
+        print(f"{step}: {now - began:.1f} s ({now_cpu - cpu:.1f} CPU-s), peak {peak:.2f} GiB", flush=True)
         began, cpu = now, now_cpu
 
+    peak_of_stage()
     found = file_rows(rows, choice, folder)
     tell("rows in slices, by name")
     digests = photo_digests(found.rows)

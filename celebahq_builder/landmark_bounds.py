@@ -83,9 +83,15 @@ def eye_distance(landmarks: np.ndarray) -> float:
     Args:
         landmarks: (5, 2) float pixels (x, y).
     """
-    left_eye, right_eye, _, left_mouth, right_mouth = np.asarray(landmarks, np.float64)
-    eye_to_mouth = (left_mouth + right_mouth) / 2 - (left_eye + right_eye) / 2
-    return max(float(np.linalg.norm(right_eye - left_eye)), 0.9 * float(np.linalg.norm(eye_to_mouth)))
+    return float(eye_distances(np.asarray(landmarks, np.float64)[None])[0])
+
+
+def eye_distances(landmarks: np.ndarray) -> np.ndarray:
+    """Return the same of n faces: (n, 5, 2) float64 -> (n,) float64."""
+    left_eye, right_eye, _, left_mouth, right_mouth = landmarks.transpose(1, 0, 2)
+    eye_to_eye, eye_to_mouth = right_eye - left_eye, (left_mouth + right_mouth) / 2 - (left_eye + right_eye) / 2
+    across, down = (np.sqrt(np.vecdot(axis, axis)) for axis in (eye_to_eye, eye_to_mouth))
+    return np.maximum(across, 0.9 * down)
 
 
 def check_size(landmarks: np.ndarray, min_face: float) -> None:

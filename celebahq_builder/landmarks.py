@@ -13,12 +13,12 @@ from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.detections import Detection, box_around, is_new
 from celebahq_builder.detectors import FINDERS, Detector
 from celebahq_builder.dlib_faces import SEEN_EYES_PX, detect, detect_finer, five_points
-from celebahq_builder.landmark_bounds import check_landmarks, check_size, eye_distance
+from celebahq_builder.landmark_bounds import check_landmarks, check_size, eye_distance, eye_distances
 
 Faces = Literal["largest", "all", "center"]
 LandmarksFrom = Literal["dlib68", "detector"]
 When = Literal["always", "no face", "nothing"]
-__all__ = ["Face", "check_landmarks", "check_size", "eye_distance", "find_faces"]
+__all__ = ["Face", "check_landmarks", "check_size", "eye_distance", "eye_distances", "find_faces"]
 
 MIN_FACE_PX = 20.0  # a crop of 80 pixels, to be enlarged 13 times
 

@@ -9,21 +9,13 @@ from typing import Any
 import numpy as np
 
 from celebahq_builder.hdf5_format.row_slices import RowSlices
-from celebahq_builder.hdf5_format.rows import ROWS_AT_ONCE, Rows, columns_of_dicts
-from celebahq_builder.landmarks import eye_distance
+from celebahq_builder.hdf5_format.rows import ROWS_AT_ONCE, Rows
 from celebahq_builder.state.best_faces import Choice
-from celebahq_builder.state.failure import is_failure
+from celebahq_builder.state.file_columns import SAME, file_columns
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.outcomes import Outcomes
 from celebahq_builder.state.row_counts import RowCounts, count_rows
-from celebahq_builder.state.row_table import RowTable, RowView
-
-_SAME = (
-    *("source", "source_sha256", "pixel_sha256", "source_bytes", "source_mtime_ns", "face_index", "place"),
-    *("landmarks", "quad", "turned", "scale", "padding", "invented", "score", "breadth", "isotropy"),
-    *("marks", "overridden", "perceptual_hash", "num_judged", "traceback"),
-)
-"""Names that mean the same in both."""
+from celebahq_builder.state.row_table import RowTable
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +43,9 @@ def file_rows(rows: Iterable[Row], choice: Choice, folder: Path | None = None) -
     outcomes, order, found = Outcomes(table, choice), table.by_name(), RowSlices(folder)
     for first in range(0, max(len(order), 1), ROWS_AT_ONCE):
         places = order[first : first + ROWS_AT_ONCE]
-        pairs = zip(RowView(table, places), places.tolist(), strict=True)
-        found.append(columns_of_dicts((_facts(row) | outcomes.of_file(place) for row, place in pairs), len(places)))
+        columns = file_columns(table, places)
+        outcomes.write_into(columns, places)
+        found.append(columns)
     return FileRows(found, table, order, count_rows(found.slices(), len(choice.kept)))
 
 
@@ -61,21 +54,8 @@ def manifest_rows(rows: Rows) -> list[Row]:
     return [_manifest_row(row) for row in rows.as_dicts()]
 
 
-def _facts(row: Row) -> dict[str, Any]:
-    facts = {name: getattr(row, name) for name in _SAME}
-    return facts | {
-        "status": "failed" if is_failure(row.reason) else "refused",
-        "reason": row.reason,
-        "detail": row.detail,
-        "width": row.width or None,
-        "height": row.height or None,
-        "eye_distance": None if row.landmarks is None else eye_distance(np.array(row.landmarks)),
-        "num_rows": row.rows,
-    }
-
-
 def _manifest_row(row: dict[str, Any]) -> Row:
-    facts = {name: row[name] for name in _SAME}
+    facts = {name: row[name] for name in SAME}
     for name in ("place", "num_judged"):
         facts[name] = None if row[name] == -1 else row[name]
     for name in ("landmarks", "quad"):

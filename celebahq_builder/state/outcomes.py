@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from celebahq_builder.hdf5_format.rows import row_id
+from celebahq_builder.hdf5_format.rows import Rows, row_id
 from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.manifest_row import Row
 from celebahq_builder.state.name_lists import EXCLUDED
@@ -14,6 +13,11 @@ from celebahq_builder.state.row_table import RowPairs, RowTable, RowView, keys_o
 
 BEATEN, DUPLICATE = "not among the best", "duplicate"
 _OTHER, _IS_KEPT, _IS_BEATEN, _IS_DUPLICATE = range(4)
+_WORDS = {
+    _IS_KEPT: {"status": "kept"},
+    _IS_BEATEN: {"status": "beaten", "reason": BEATEN},
+    _IS_DUPLICATE: {"status": "duplicate", "reason": DUPLICATE},
+}
 
 
 class Outcomes:
@@ -42,17 +46,20 @@ class Outcomes:
         for row, place in zip(choice.marked, self._places(choice.marked).tolist(), strict=True):
             self._reasons[place] = row.reason
 
-    def of_file(self, place: int) -> dict[str, Any]:
-        """Return what the finished file says of a row besides its facts."""
-        code, number = self._codes[place], int(self._numbers[place])
-        if code == _IS_KEPT:
-            return {"status": "kept", "row": number}
-        if code == _IS_BEATEN:
-            return {"status": "beaten", "reason": BEATEN}
-        if code == _IS_DUPLICATE:
-            equal = row_id(*self._table.key(number))
-            return {"status": "duplicate", "reason": DUPLICATE, "duplicate_of": equal}
-        return {"reason": self._reasons[place]} if place in self._reasons else {}
+    def write_into(self, rows: Rows, places: np.ndarray) -> None:
+        """Write what became of some rows into their columns of the finished file."""
+        codes, numbers = self._codes[places], self._numbers[places]
+        for code, words in _WORDS.items():
+            for name, word in words.items():
+                rows[name][codes == code] = word
+        is_kept, is_duplicate = codes == _IS_KEPT, codes == _IS_DUPLICATE
+        rows["row"][is_kept] = numbers[is_kept]
+        rows["duplicate_of"][is_duplicate] = [
+            row_id(*self._table.key(place)) for place in numbers[is_duplicate].tolist()
+        ]
+        for i in np.flatnonzero(codes == _OTHER).tolist() if self._reasons else ():
+            if reason := self._reasons.get(int(places[i])):
+                rows["reason"][i] = reason
 
     def of_manifest(self, place: int) -> str:
         """Return what a manifest that is kept says of a row."""

@@ -1,7 +1,6 @@
 """What a choice among faces reads of each row, as columns: of row objects, or of lines of a journal by Arrow."""
 
 import hashlib
-import io
 import itertools
 import re
 from collections.abc import Callable, Sequence
@@ -67,18 +66,11 @@ def columns_of_lines(lines: bytes, schema: Any) -> tuple[Columns, np.ndarray] | 
         schema: of arrow_schema().
     """
     import pyarrow
-    import pyarrow.json
 
-    try:
-        table = pyarrow.json.read_json(
-            io.BytesIO(lines),
-            pyarrow.json.ReadOptions(block_size=len(lines) + 1, use_threads=False),
-            pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
-        ).combine_chunks()
-    except (pyarrow.ArrowException, ValueError):
+    table = read_lines(lines, schema)
+    if table is None:
         return None
     found = {name: table.column(name).combine_chunks() for name in schema.names}
-    found = {name: part.chunk(0) if isinstance(part, pyarrow.ChunkedArray) else part for name, part in found.items()}
     needed = ("source", "source_bytes", "source_mtime_ns", "status")
     if any(found[name].null_count for name in needed):
         return None
@@ -88,7 +80,7 @@ def columns_of_lines(lines: bytes, schema: Any) -> tuple[Columns, np.ndarray] | 
     pixels = _pixels(texts)
     if pixels is None:
         return None
-    quads = _quads(found["quad"])
+    quads = points_of(found["quad"], 4)
     if quads is None:
         return None
     faces = _filled(found["face_index"], 0, np.int64)
@@ -108,9 +100,24 @@ def columns_of_lines(lines: bytes, schema: Any) -> tuple[Columns, np.ndarray] | 
         return None
     flags = ALIGNED * _where(found["status"], lambda word: word in ("aligned", "rendered"))
     looked = _where(found["reason"], _wants_a_look) | _where(found["outcome"], bool) | _where(found["overridden"], bool)
-    same = _hashes(pixels, quads, _known(found["quad"]), faces)
+    same = _hashes(pixels, quads.reshape(-1, 8), _known(found["quad"]), faces)
     num_bytes, mtimes_ns = (found[name].to_numpy(zero_copy_only=False) for name in ("source_bytes", "source_mtime_ns"))
     return Columns(flags + LOOKED * looked, keys, same, faces, num_bytes, mtimes_ns, names, starts[:-1]), ends
+
+
+def read_lines(lines: bytes, schema: Any) -> Any:
+    """Return the table that Arrow reads of lines, of a schema's columns alone; None where it does not take one."""
+    import pyarrow
+    import pyarrow.json
+
+    try:
+        return pyarrow.json.read_json(
+            pyarrow.BufferReader(lines),
+            pyarrow.json.ReadOptions(block_size=len(lines) + 1, use_threads=False),
+            pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+        )
+    except (pyarrow.ArrowException, ValueError):
+        return None
 
 
 def arrow_schema() -> Any:
@@ -206,15 +213,15 @@ def _pixels(column: Any) -> np.ndarray | None:
     return pixels
 
 
-def _quads(column: Any) -> np.ndarray | None:
-    """Return (n, 8) float64, zeros where there is none; None where one has another shape."""
+def points_of(column: Any, count: int) -> np.ndarray | None:
+    """Return (n, count, 2) float64 of lists, zeros where there is none; None where one has another shape."""
     known = _known(column)
     pairs = column.flatten()
     values = pairs.flatten()
     lengths = pairs.value_lengths().to_numpy(zero_copy_only=False)
     counts = column.value_lengths().to_numpy(zero_copy_only=False)[known]
-    if values.null_count or (lengths != 2).any() or (counts != 4).any():
+    if values.null_count or (lengths != 2).any() or (counts != count).any():
         return None
-    quads = np.zeros((len(known), 8))
-    quads[known] = values.to_numpy(zero_copy_only=False).reshape(-1, 8)
-    return quads
+    points = np.zeros((len(known), count, 2))
+    points[known] = values.to_numpy(zero_copy_only=False).reshape(-1, count, 2)
+    return points

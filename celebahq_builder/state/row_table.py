@@ -163,6 +163,14 @@ class RowTable(Sequence[Row]):
                 at += size
         return found
 
+    def lines(self, places: np.ndarray) -> Iterator[bytes] | None:
+        """Return the lines of some rows, in that order; None where one is not in the journal."""
+        starts = np.frombuffer(self._starts, np.int64)[places]
+        if len(starts) == 0 or starts.max() >= 0:
+            return None
+        sizes = np.frombuffer(self._sizes, np.int32)[places]
+        return (self._read(start, size) for start, size in zip(starts.tolist(), sizes.tolist(), strict=True))
+
     def sources(self) -> set[str]:
         """Return the names of all photos."""
         return {self.key(i)[0] for i in range(len(self))}

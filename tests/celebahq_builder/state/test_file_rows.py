@@ -2,8 +2,10 @@
 
 import csv
 import hashlib
+import json
 import random
 import tracemalloc
+from dataclasses import asdict, replace
 
 import h5py
 import numpy as np
@@ -11,16 +13,19 @@ import pytest
 
 from celebahq_builder.hdf5_format import rows as rows_module
 from celebahq_builder.hdf5_format.row_tables import csv_path, parquet_path, write_row_tables
-from celebahq_builder.hdf5_format.rows import read_rows, row_id, rows_of_dicts, write_rows
+from celebahq_builder.hdf5_format.rows import columns_of_dicts, read_rows, row_id, rows_of_dicts, write_rows
 from celebahq_builder.report import shown_rows as shown_module
 from celebahq_builder.report.shown_rows import num_shown_faces, shown_rows
 from celebahq_builder.state import file_rows as module
 from celebahq_builder.state.best_faces import choose
-from celebahq_builder.state.file_rows import _facts, file_rows
+from celebahq_builder.state.file_columns import _of_lines, facts, file_columns
+from celebahq_builder.state.file_rows import file_rows
 from celebahq_builder.state.manifest import Row, read_manifest, write_manifest
+from celebahq_builder.state.manifest_row import row_of_record
 from celebahq_builder.state.name_lists import NameList, NameLists
 from celebahq_builder.state.outcomes import with_outcomes
 from celebahq_builder.state.photo_changes import photo_digests
+from celebahq_builder.state.row_columns import columns_of_rows
 from celebahq_builder.state.row_table import RowTable
 
 EXCLUDED = NameList(frozenset(begin + f"{i}.jpg" for begin in ("", "é") for i in range(20)), frozenset())
@@ -63,7 +68,7 @@ def at_once(rows, choice):
     became |= {row.key: {"reason": row.reason} for row in choice.marked}
     for row, kept in choice.duplicates:
         became[row.key] = {"status": "duplicate", "reason": "duplicate", "duplicate_of": row_id(*kept.key)}
-    return rows_of_dicts(_facts(row) | became.get(row.key, {}) for row in rows)
+    return rows_of_dicts(facts(row) | became.get(row.key, {}) for row in rows)
 
 
 @pytest.fixture(params=["journal", "packed", "list"])
@@ -99,6 +104,46 @@ def test_rows_in_slices_are_those_at_once_in_file_and_tables(made, tmp_path, mon
     parquet = pytest.importorskip("pyarrow.parquet")
     one, other = (parquet.read_table(parquet_path(tmp_path / name)) for name in ("a.h5", "b.h5"))
     assert one.schema == other.schema and str(one.to_pylist()) == str(other.to_pylist())
+
+
+def test_lines_of_a_journal_become_the_columns_that_their_rows_have(tmp_path):
+    pytest.importorskip("pyarrow")
+    rows = [replace(row, source=row.source.replace("\udcff", "ÿ")) for row in random_rows(60)]
+    rows[3:5] = (replace(rows[i], width=0, height=0, place=7, num_judged=2, turned=90, overridden="x") for i in (3, 4))
+    path = tmp_path / "manifest.jsonl"
+    write_manifest(path, {"resolution": 16}, rows)
+    table = read_manifest(path)[1]
+    places = np.random.default_rng(0).permutation(len(rows))
+    found = _of_lines(table.lines(places))
+    wanted = columns_of_dicts((facts(rows[i]) for i in places), len(rows)).columns
+    assert list(found) == list(wanted)
+    for name, column in wanted.items():
+        np.testing.assert_array_equal(found[name], column, err_msg=name)
+        assert found[name].dtype == column.dtype
+    assert np.isnan(wanted["eye_distance"]).any() and set(wanted["status"]) == {"failed", "refused"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: row.pop("turned"),
+        lambda row: row.update(source="f/\udcff.jpg"),
+        lambda row: row.update(width=1.5),
+    ],
+    ids=["early version", "no UTF-8", "half a pixel"],
+)
+def test_lines_that_arrow_does_not_take_as_they_are_go_row_by_row(tmp_path, change):
+    row = asdict(Row(source="a.jpg", source_bytes=1, source_mtime_ns=2, status="refused", width=5))
+    change(row)
+    path = tmp_path / "manifest.jsonl"
+    path.write_text("{}\n" + json.dumps(row) + "\n")
+    file = path.open("rb")
+    table = RowTable(journal=file)
+    size = len(json.dumps(row)) + 1
+    table.add_journal(np.array([3]), np.array([size]), columns_of_rows([row_of_record(dict(row))]))
+    assert _of_lines(table.lines(np.array([0]))) is None
+    columns = file_columns(table, np.array([0]))
+    assert columns["source"][0] == row["source"] and columns["turned"][0] == 0 and columns["width"][0] == row["width"]
 
 
 def test_digests_of_photos_in_slices_are_those_of_sorted_names(made):
