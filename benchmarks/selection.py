@@ -34,6 +34,7 @@ from celebahq_builder.state.best_faces import Choice, choose
 from celebahq_builder.state.choose_columns import BELOW_CUTOFF, DUPLICATE, Faces, choose_rows
 from celebahq_builder.state.file_rows import file_rows
 from celebahq_builder.state.manifest import Row, read_manifest
+from celebahq_builder.state.name_order import name_order
 from celebahq_builder.state.photo_changes import photo_digests
 from celebahq_builder.state.row_table import RowTable
 
@@ -50,10 +51,14 @@ def synthetic(count: int, seed: int = 0) -> Faces:
     numbers = pa.array(rng.permutation(count).astype(np.int32)).cast(pa.string())
     names = pc.binary_join_element_wise("in-the-wild/", numbers, ".jpg", "")
 
-    def called(rows: np.ndarray) -> list[tuple[str, int]]:
-        return [(name, 0) for name in names.take(pa.array(rows)).to_pylist()]
+    _, ends, data = names.buffers()
+    starts = np.frombuffer(ends, np.int32)[: count + 1]
+    text, starts, faces = np.frombuffer(data, np.uint8)[: starts[-1]], starts[:-1], np.zeros(count, np.int32)
 
-    return Faces(np.negative(score, out=score), called, same)
+    def by_name(rows: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        return name_order(text, starts, faces, rows, groups)
+
+    return Faces(np.negative(score, out=score), by_name, same)
 
 
 def peak_gib() -> float:

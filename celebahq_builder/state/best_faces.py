@@ -148,7 +148,7 @@ def choose(rows: Iterable[Row], keep: int, dedupe: str, lists: NameLists | None 
     places = table.aligned
     faces = Faces(
         table.keys_of(places),
-        lambda some: [table.key(place) for place in places[some].tolist()],
+        lambda some, groups: table.by_name(places[some], groups),
         table.same_of(places),
         lambda some: table[int(places[some])].perceptual_hash,
     )

@@ -1,6 +1,6 @@
 """The best N of any number of faces, on columns: which are kept, equal to a better one, beaten or left out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from celebahq_builder.hash_index import HashIndex
 
 KEPT, DUPLICATE, BELOW_CUTOFF, LEFT_OUT = range(4)
-_NAMES_AT_ONCE = 1 << 17
+_NAMES_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,13 +16,14 @@ class Faces:
     """What a choice among N faces needs to know, column by column: 50 bytes a face, and its name.
 
     key: (N,) float64, the best first: the place in a list, or -score.
-    names: gives (source, face_index) of some rows; asked only for faces of equal keys.
+    by_name: of some rows and the group of each, never falling, says which come one after the other: by name and
+        face_index within their group; asked only for faces of equal keys.
     same: (N,) integers or (N, 2) uint64, equal for faces with the same pixels.
     hashes: gives the perceptual hash of a row; for near duplicates.
     """
 
     key: np.ndarray
-    names: Callable[[np.ndarray], Sequence[tuple[str, int]]]
+    by_name: Callable[[np.ndarray, np.ndarray], np.ndarray]
     same: np.ndarray
     hashes: Callable[[int], str] = lambda row: ""
 
@@ -41,20 +42,19 @@ class Outcomes:
     order: np.ndarray
 
 
-def rank_order(key: np.ndarray, names: Callable[[np.ndarray], Sequence[tuple[str, int]]]) -> np.ndarray:
+def rank_order(key: np.ndarray, by_name: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
     """Return the rows by key, those of equal keys by name: (N,) int64."""
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key)
     ranked = key[order]
     equal = np.r_[False, ranked[1:] == ranked[:-1], False]
     del ranked
     places = np.flatnonzero(equal[1:] | equal[:-1])
     groups = np.cumsum(~equal[:-1][places])
     start = 0
-    while start < len(places):  # by some groups at a time: their names are Python's
+    while start < len(places):  # by some groups at a time, or their words take as much as all keys
         stop = int(np.searchsorted(groups, groups[min(start + _NAMES_AT_ONCE, len(groups)) - 1], "right"))
         rows = order[places[start:stop]]
-        called = list(zip(groups[start:stop].tolist(), names(rows), strict=True))
-        order[places[start:stop]] = rows[sorted(range(stop - start), key=called.__getitem__)]
+        order[places[start:stop]] = rows[by_name(rows, groups[start:stop])]
         start = stop
     return order
 
@@ -70,7 +70,7 @@ def choose_rows(
         left_out: (N,) bool, faces that are not in the running.
     """
     num = len(faces.key)
-    order = rank_order(faces.key, faces.names)
+    order = rank_order(faces.key, faces.by_name)
     outcome, of = np.full(num, BELOW_CUTOFF, np.uint8), np.full(num, -1, np.int64)
     always = np.zeros(num, bool) if included is None else included
     ranked = order

@@ -6,8 +6,14 @@ _AT_ONCE = 1 << 18
 _MASKS = np.array([0, *((1 << 64) - (1 << (64 - 8 * n)) for n in range(1, 9))], np.uint64)
 
 
-def name_order(names: np.ndarray, starts: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    """Return the places of rows by name, those of equal names by number: (n,) int64.
+def name_order(
+    names: np.ndarray,
+    starts: np.ndarray,
+    numbers: np.ndarray,
+    rows: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the places of rows by name, those of equal names by number: (m,) int64.
 
     The order is that of Python's str: UTF-8 keeps the order of code points, surrogates among them.
 
@@ -15,31 +21,39 @@ def name_order(names: np.ndarray, starts: np.ndarray, numbers: np.ndarray) -> np
         names: (B,) uint8, UTF-8 (surrogatepass), one name behind the other.
         starts: (n,) int64, where each begins.
         numbers: (n,) integers.
+        rows: (m,) int64, of these alone, as places in it; None: of all.
+        groups: (m,) integers, never falling: a row stays among those of its group.
     """
-    lengths = np.diff(starts, append=len(names))
-    order = np.arange(len(starts))
-    rows, places, group = order.copy(), order.copy(), None  # those that are equal to another so far, and where they go
+    if rows is None:
+        begins, lengths = starts, np.diff(starts, append=len(names))
+    else:
+        begins, numbers = starts[rows], numbers[rows]
+        is_last = rows + 1 == len(starts)
+        lengths = np.where(is_last, len(names), starts[np.where(is_last, 0, rows + 1)]) - begins
+    group = None if groups is None else np.cumsum(np.diff(groups, prepend=groups[:1]) != 0)
+    order = np.arange(len(begins))
+    left, places = order.copy(), order.copy()  # those that are equal to another so far, and where they go
     depth = 0
-    while len(rows) and 8 * depth < lengths[rows].max():
-        word = _words(names, starts, lengths, rows, depth)
+    while len(left) and 8 * depth < lengths[left].max():
+        word = _words(names, begins, lengths, left, depth)
         depth += 1
-        if group is None and (word == word[0]).all():  # the folder of all
+        if len(left) == len(order) and (word == word[0]).all():  # the folder of all
             continue
         by = np.argsort(word, kind="stable") if group is None else np.lexsort((word, group))
-        rows, word = rows[by], word[by]
+        left, word = left[by], word[by]
         same = word[1:] == word[:-1]
         if group is not None:
             group = group[by]
             same &= group[1:] == group[:-1]
-        order[places] = rows
+        order[places] = left
         equal = np.r_[same, False] | np.r_[False, same]
         group = np.cumsum(~np.r_[False, same])[equal]
-        rows, places = rows[equal], places[equal]
-        goes_on = np.bincount(group, lengths[rows] > 8 * depth)[group] > 0
+        left, places = left[equal], places[equal]
+        goes_on = np.bincount(group, lengths[left] > 8 * depth)[group] > 0
         ended = ~goes_on  # or one long name would have all faces of photos with several looked at to its end
-        order[places[ended]] = _by_number(rows[ended], group[ended], lengths, numbers)
-        rows, places, group = rows[goes_on], places[goes_on], group[goes_on]
-    order[places] = _by_number(rows, np.zeros(len(rows)) if group is None else group, lengths, numbers)
+        order[places[ended]] = _by_number(left[ended], group[ended], lengths, numbers)
+        left, places, group = left[goes_on], places[goes_on], group[goes_on]
+    order[places] = _by_number(left, np.zeros(len(left)) if group is None else group, lengths, numbers)
     return order
 
 
@@ -48,7 +62,7 @@ def _by_number(rows: np.ndarray, group: np.ndarray, lengths: np.ndarray, numbers
     return rows[np.lexsort([numbers[rows], lengths[rows], group])]
 
 
-def _words(names: np.ndarray, starts: np.ndarray, lengths: np.ndarray, rows: np.ndarray, depth: int) -> np.ndarray:
+def _words(names: np.ndarray, begins: np.ndarray, lengths: np.ndarray, rows: np.ndarray, depth: int) -> np.ndarray:
     """Return eight bytes of some names as one number that is in their order, (m,) uint64; zeros behind the end."""
     padded_end = np.r_[names[-8:], np.zeros(16, np.uint8)]  # of the whole, where a name may end sooner than a word
     at_end = len(names) - len(names[-8:])
@@ -57,7 +71,7 @@ def _words(names: np.ndarray, starts: np.ndarray, lengths: np.ndarray, rows: np.
     for first in range(0, len(rows), _AT_ONCE):
         some = rows[first : first + _AT_ONCE]
         left = np.clip(lengths[some] - 8 * depth, 0, 8)
-        begin = np.where(left > 0, starts[some] + 8 * depth, 0)
+        begin = np.where(left > 0, begins[some] + 8 * depth, 0)
         inside = begin + 8 <= len(names)
         data = np.zeros((len(some), 8), np.uint8)
         if windows is not None:

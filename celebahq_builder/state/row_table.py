@@ -143,10 +143,14 @@ class RowTable(Sequence[Row]):
         """Yield the key of each row, without reading the rows."""
         return map(self.key, range(len(self)))
 
-    def by_name(self) -> np.ndarray:
-        """Return the places of the rows by name and face_index: (N,) int64."""
+    def by_name(self, places: np.ndarray | None = None, groups: np.ndarray | None = None) -> np.ndarray:
+        """Return the places of the rows by name and face_index: (N,) int64; of some rows, the places among these.
+
+        Args:
+            groups: (M,) integers, never falling: a row stays among those of its group.
+        """
         names, starts = np.frombuffer(self._names, np.uint8), np.frombuffer(self._name_starts, np.int64)
-        return name_order(names, starts, np.frombuffer(self._faces, np.int32))
+        return name_order(names, starts, np.frombuffer(self._faces, np.int32), places, groups)
 
     def at(self, places: np.ndarray) -> list[Row]:
         """Return the rows at some places, in that order; those that lie one behind the other are read at once."""

@@ -9,11 +9,11 @@ from celebahq_builder.state import name_order as module
 from celebahq_builder.state.name_order import name_order
 
 
-def sorted_by_words(keys):
+def sorted_by_words(keys, rows=None, groups=None):
     data = [name.encode("utf-8", "surrogatepass") for name, _ in keys]
     starts = np.cumsum([0, *map(len, data)])[: len(data)].astype(np.int64)
     names = np.frombuffer(b"".join(data), np.uint8)
-    return name_order(names, starts, np.array([number for _, number in keys], np.int32)).tolist()
+    return name_order(names, starts, np.array([number for _, number in keys], np.int32), rows, groups).tolist()
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -27,6 +27,19 @@ def test_order_of_names_is_that_of_texts(seed):
         for _ in range(rng.choice([0, 1, 2, 7, 300]))
     ]
     assert sorted_by_words(keys) == sorted(range(len(keys)), key=keys.__getitem__)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_some_names_are_in_order_within_their_groups(seed):
+    rng = random.Random(seed)
+    begin = rng.choice(["", "in-the-wild/", "x" * 17])
+    keys = [(begin + "".join(rng.choices("ab\0é", k=rng.randrange(12))), rng.randrange(3)) for _ in range(200)]
+    rows = rng.sample(range(200), rng.choice([0, 1, 150, 200]))
+    groups = sorted(rng.choices([3, 4, 9, 10, 1000], k=len(rows)))
+    wanted = sorted(range(len(rows)), key=lambda i: (groups[i], keys[rows[i]]))
+    assert sorted_by_words(keys, np.array(rows, np.int64), np.array(groups, np.int64)) == wanted
+    by_name = sorted(range(len(rows)), key=lambda i: keys[rows[i]])
+    assert sorted_by_words(keys, np.array(rows, np.int64)) == by_name
 
 
 def test_order_of_names_that_begin_alike_word_for_word():
