@@ -1,6 +1,7 @@
 """The lines of a manifest into a table of rows, some megabytes at a time: by Arrow where it is, else one by one."""
 
 import json
+import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,8 +20,10 @@ BLOCK_BYTES = 8 << 20
 MOST_THREADS = 4
 FEW_BYTES = 1 << 20
 """Of a journal that is read one by one sooner than Arrow is loaded."""
-Block = tuple[bytes, bool]
-"""Lines, and whether they are the last ones."""
+_WINDOW_BYTES = 1 << 16
+"""That are looked at before the end of a block for the last row of a photo; more where there is none."""
+Block = tuple[int, int, bool]
+"""Where some lines begin and end in the file, and whether they are the last ones."""
 Found = tuple[Columns, np.ndarray]
 """Of a block, and where each of its lines ends, (n,) int64."""
 
@@ -35,50 +38,68 @@ def read_journal(path: Path, file: IO[bytes], table: RowTable) -> None:
     Raises:
         BuildError: a line that is not the last is not a row, or rows are out of order.
     """
-    at, number = file.tell(), 2
-    schema = arrow_schema() if path.stat().st_size - at > FEW_BYTES else None
-    for (lines, is_last), found in _looked_at(_blocks(file), schema):
+    descriptor, at, number = file.fileno(), file.tell(), 2
+    size = os.fstat(descriptor).st_size
+    schema = arrow_schema() if size - at > FEW_BYTES else None
+    for (start, stop, is_last), found in _looked_at(descriptor, _blocks(descriptor, at, size), schema):
         if found is None:
-            _one_by_one(path, table, at, lines, number, is_last)
+            lines = _read(descriptor, start, stop)
+            _one_by_one(path, table, start, lines, number, is_last)
+            number += lines.count(b"\n")
         else:
             columns, stops = found
             starts = np.r_[0, stops[:-1]]
-            table.add_journal(at + starts, stops - starts, columns)
-        at += len(lines)
-        number += lines.count(b"\n")
+            table.add_journal(start + starts, stops - starts, columns)
+            number += len(stops)
 
 
-def _blocks(file: IO[bytes]) -> Iterator[Block]:
-    """Yield the lines in blocks that end with the last row of a photo, and whether a block is the last one."""
-    held = left = b""
-    while data := file.read(BLOCK_BYTES):
-        if held:
-            yield held, False
-        data = left + data
-        stop = _end_of_a_photo(data)
-        held, left = data[:stop], data[stop:]
-    if held:
-        yield held, not left
-    if left:
-        yield left, True
+def _blocks(descriptor: int, start: int, size: int) -> Iterator[Block]:
+    """Yield the lines in blocks that end with the last row of a photo, but for what is left at the end."""
+    stop = start
+    while stop < size:
+        stop = min(stop + BLOCK_BYTES, size)
+        end = _end_of_a_photo(descriptor, start, stop)
+        if end > start:
+            yield start, end, end == size
+            start = end
+    if start < size:
+        yield start, size, True
 
 
-def _end_of_a_photo(data: bytes) -> int:
-    """Return where the last line ends that is the last row of its photo; 0 where there is none."""
-    stop = data.rfind(b"\n") + 1
-    while stop:
-        start = data.rfind(b"\n", 0, stop - 1) + 1
-        try:
-            record = json.loads(data[start:stop])
-            if max(record.get("face_index", 0), 0) + 1 == record.get("rows", 1):
-                return stop
-        except (ValueError, TypeError, AttributeError):
-            pass  # no row: whoever reads it says so
-        stop = start
-    return 0
+def _end_of_a_photo(descriptor: int, start: int, stop: int) -> int:
+    """Return where the last line of a part of the file ends that is the last row of its photo; start where none is."""
+    begin, window = stop, _WINDOW_BYTES
+    while begin > start:
+        begin, window = max(start, stop - window), 8 * window
+        data = _read(descriptor, begin, stop)
+        end = data.rfind(b"\n") + 1
+        while end:
+            line = data.rfind(b"\n", 0, end - 1) + 1
+            if line == 0 and begin > start:  # it may begin before the window
+                break
+            if _ends_a_photo(data[line:end]):
+                return begin + end
+            end = line
+    return start
 
 
-def _looked_at(blocks: Iterator[Block], schema: Any) -> Iterator[tuple[Block, Found | None]]:
+def _ends_a_photo(line: bytes) -> bool:
+    try:
+        record = json.loads(line)
+        return max(record.get("face_index", 0), 0) + 1 == record.get("rows", 1)
+    except (ValueError, TypeError, AttributeError):
+        return False  # no row: whoever reads it says so
+
+
+def _read(descriptor: int, start: int, stop: int) -> bytes:
+    """Return a part of a file, whatever its position; threads read at the same time."""
+    data = os.pread(descriptor, stop - start, start)
+    while 0 < len(data) < stop - start and (more := os.pread(descriptor, stop - start - len(data), start + len(data))):
+        data += more
+    return data
+
+
+def _looked_at(descriptor: int, blocks: Iterator[Block], schema: Any) -> Iterator[tuple[Block, Found | None]]:
     """Yield each block with what Arrow found in it, in order; by some threads, a few blocks ahead."""
     if schema is None:
         yield from ((block, None) for block in blocks)
@@ -87,7 +108,7 @@ def _looked_at(blocks: Iterator[Block], schema: Any) -> Iterator[tuple[Block, Fo
     threads = min(cpu_cores(), MOST_THREADS)
     with ThreadPoolExecutor(threads) as pool:
         for block in blocks:
-            waiting.append((block, pool.submit(_by_arrow, block[0], schema)))
+            waiting.append((block, pool.submit(_by_arrow, descriptor, block, schema)))
             if len(waiting) > threads:
                 block, job = waiting.popleft()
                 yield block, job.result()
@@ -101,8 +122,9 @@ def not_a_row(path: Path, number: int, what: str = "is not a row") -> BuildError
     return BuildError(f"{path}: line {number} {what}; delete {path.parent} to start the build again")
 
 
-def _by_arrow(lines: bytes, schema: Any) -> Found | None:
+def _by_arrow(descriptor: int, block: Block, schema: Any) -> Found | None:
     """Return the columns of a block, and where each line ends; None where each wants a look."""
+    lines = _read(descriptor, *block[:2])
     stops = np.flatnonzero(np.frombuffer(lines, np.uint8) == 10) + 1
     found = columns_of_lines(lines, schema)
     if found is None:

@@ -1,5 +1,6 @@
 """What a choice among faces reads of each row, as columns: of row objects, or of lines of a journal by Arrow."""
 
+import binascii
 import hashlib
 import itertools
 import re
@@ -16,8 +17,6 @@ from celebahq_builder.state.masks import NO_MASK, OTHER_SIZE
 ALIGNED, LOOKED = np.uint8(1), np.uint8(2)
 """Flags: an aligned face; a row that a resumed build looks at whatever else: failed, overridden, with an outcome."""
 _HEX = re.compile(r"[0-9a-f]{64}")
-_NIBBLES = np.full(256, 255, np.uint8)
-_NIBBLES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,11 +204,17 @@ def _pixels(column: Any) -> np.ndarray | None:
     known = lengths == 64
     if not (known | (lengths == 0)).all():  # a photo that cannot be decoded has none
         return None
-    nibbles = _NIBBLES[data.reshape(-1, 64)]
-    if (nibbles == 255).any():
+    try:
+        digests = binascii.unhexlify(data)
+    except ValueError:
         return None
+    if binascii.hexlify(digests) != data.tobytes():  # it takes capital letters, too
+        return None
+    found = np.frombuffer(digests, np.uint64).reshape(-1, 4)
+    if known.all():
+        return found
     pixels = np.tile(np.frombuffer(_digest(""), np.uint64), (len(known), 1))
-    pixels[known] = np.ascontiguousarray(nibbles[:, ::2] << 4 | nibbles[:, 1::2]).view(np.uint64)
+    pixels[known] = found
     return pixels
 
 
