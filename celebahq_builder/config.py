@@ -133,7 +133,8 @@ class BuildConfig:
     its head; or local, a Ray of this machine's own with --workers cores. All nodes see --input under one path, or as a
     URL; where they see --output too, faces and shards are written by them."""
     photo_seconds: float = 300.0
-    """Longest time for one photo; after that its process is replaced and the photo is left for another run."""
+    """Longest time for one photo: what it computes and waits for a disk or a network, not for a busy processor (on
+    Linux; elsewhere by the clock). After that its process is replaced and the photo is left for another run."""
     photo_gib: float = 8.0
     """Most memory of the process that works on a photo, in GiB; likewise. Watched on Linux only."""
     keep_build_folder: bool = False

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, cast
 
 from celebahq_builder.state.failure import WORKER_DIED, Failure, Limits, took_too_long, took_too_much
+from celebahq_builder.work_clock import WorkClock
 from celebahq_builder.worker_process import Question, WorkerNotStartedError, WorkerProcess, call_here
 
 SLOW_SECONDS = 10.0
@@ -98,11 +99,8 @@ class _Job:
     worker: WorkerProcess
     item: Any
     second_try: bool
-    began: float | None
-    """None while the worker is still loading what it needs, or waits for an answer, which is not the item's time."""
-
-    def seconds(self, now: float) -> float:
-        return 0.0 if self.began is None else now - self.began
+    clock: WorkClock
+    """Stands while the worker is still loading what it needs, or waits for an answer, which is not the item's time."""
 
 
 def run_in_processes(
@@ -124,7 +122,7 @@ def run_in_processes(
     items = iter(items)
     idle: list[WorkerProcess] = [] if kept is None else kept
     busy: dict[Connection, _Job] = {}
-    told = looked = time.monotonic()
+    told = time.monotonic()
     failed_starts = 0
 
     def fresh() -> WorkerProcess:
@@ -140,7 +138,9 @@ def run_in_processes(
         return fresh()
 
     def give(worker: WorkerProcess, item: Any, second_try: bool) -> None:
-        busy[worker.connection] = _Job(worker, item, second_try, time.monotonic() if worker.is_ready else None)
+        job = busy[worker.connection] = _Job(worker, item, second_try, WorkClock(worker.pid))
+        if worker.is_ready:
+            job.clock.start()
         worker.start(item)
 
     try:
@@ -171,30 +171,27 @@ def run_in_processes(
                         give(fresh(), job.item, True)
                     continue
                 if not was_ready:
-                    job.began, failed_starts = time.monotonic(), 0
+                    job.clock.start()
+                    failed_starts = 0
                     continue
                 if isinstance(result, Question):
                     assert answer is not None
+                    job.clock.pause()  # here: this thread looks at it
                     threading.Thread(target=_answer, args=(answer, job, result.asked), daemon=True).start()
                     continue
                 del busy[connection]
                 idle.append(job.worker)
                 yield job.item, result
 
-            now = time.monotonic()
-            if now - looked > 5:  # this process was stopped (Ctrl-Z, a sleeping laptop), or busy with a result
-                for job in busy.values():
-                    job.began = None if job.began is None else job.began + now - looked
-            looked = now
             for connection, job in list(busy.items()):
-                if (failure := _passed(job, limits, now)) and not connection.poll():
+                if (failure := _passed(job, limits)) and not connection.poll():
                     del busy[connection]
                     job.worker.stop()
                     yield job.item, failure
-            if now - told >= 1:
+            if (now := time.monotonic()) - told >= 1:
                 told = now
-                slow = [(job.item.name, job.seconds(now)) for job in busy.values() if job.seconds(now) > SLOW_SECONDS]
-                on_slow(sorted(slow, key=lambda pair: -pair[1]))
+                seconds = [(job.item.name, job.clock.look()) for job in busy.values()]
+                on_slow(sorted((pair for pair in seconds if pair[1] > SLOW_SECONDS), key=lambda pair: -pair[1]))
     finally:
         for worker in [*(idle if kept is None else []), *(job.worker for job in busy.values())]:
             worker.stop()
@@ -202,18 +199,17 @@ def run_in_processes(
 
 def _answer(answer: Callable[[Any], Any], job: _Job, asked: Any) -> None:
     """Send a worker the answer to its question; the time until then is not its item's."""
-    spent, job.began = job.seconds(time.monotonic()), None
     try:
         found = answer(asked)
     except Exception as error:
         found = error if isinstance(error, MemoryError) else RuntimeError(f"{type(error).__name__}: {error}")
-    job.began = time.monotonic() - spent
+    job.clock.start()
     with contextlib.suppress(OSError):  # it was stopped meanwhile
         job.worker.connection.send(found)
 
 
-def _passed(job: _Job, limits: Limits, now: float) -> Failure | None:
-    if job.seconds(now) > limits.seconds:
+def _passed(job: _Job, limits: Limits) -> Failure | None:
+    if job.clock.look() > limits.seconds:
         return took_too_long(limits.seconds)
     if job.worker.memory_gib() > limits.memory_gib:
         return took_too_much(limits.memory_gib)

@@ -67,6 +67,7 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
+        self.pid = self._process.pid
         self._function = _name_of(function)
         self._pages = Path(f"/proc/{self._process.pid}/statm")
         self.is_ready = False

@@ -16,6 +16,7 @@ class Limits:
     """What one photo may take in a worker; beyond it, the process is replaced and the photo gets a row."""
 
     seconds: float = float("inf")
+    """Of its work, as WorkClock counts it."""
     memory_gib: float = float("inf")
     """Of the worker's resident memory. Watched on Linux only."""
 
