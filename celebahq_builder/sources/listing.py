@@ -46,7 +46,8 @@ def list_photos(root: Path, but: Path | None = None) -> Listing:
     """
     root = Path(root)
     if url := url_of(root):
-        return _by_extension(list_remote(url), Listing([]))
+        listing = Listing([])
+        return _by_extension(list_remote(url, listing.left_out), listing)
     mode = root.stat().st_mode
     if stat.S_ISDIR(mode):
         return _list_folder(root, but)

@@ -42,7 +42,7 @@ class Place:
             found = {}
             for inner in ("", *(f"{folder}/" for folder in folders)):
                 try:
-                    listed = patiently(partial(self.system.ls, self.of(inner).rstrip("/"), detail=True))
+                    listed = patiently(partial(self.system.ls, self.of(inner).rstrip("/"), detail=True), self.url)
                 except FileNotFoundError:  # which a store says of a folder without objects, too
                     if not inner and has_buckets(self.system):
                         patiently(lambda: self.system.info(self.folder.partition("/")[0]))

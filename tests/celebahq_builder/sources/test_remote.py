@@ -3,6 +3,9 @@
 import shutil
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -70,6 +73,30 @@ def test_a_worker_that_listed_nothing_sees_the_stamp_that_the_listing_gave(bucke
     assert file_stamp(Path(URL), name) != listed
 
 
+def test_any_key_is_a_name_and_one_that_is_no_path_is_counted(bucket):
+    names = [
+        "a b.jpg",
+        "a%20b.jpg",
+        "100%.jpg",
+        "A.jpg",
+        "a.jpg",
+        "\u00fc.jpg",
+        "u\u0308.jpg",
+        "\u65e5\u672c.jpg",
+        "q?x=1.jpg",
+    ]
+    names += ["h#1.jpg", "star*.jpg", "br[1].jpg", "plus+.jpg", "amp&.jpg", "folder.jpg", "folder.jpg/inner.jpg"]
+    for name in names:
+        bucket.put_object(Bucket="photos", Key=f"odd/{name}", Body=name.encode())
+    for key in ("odd/", "odd/sub/", "odd/.hidden.jpg", "odd//double.jpg"):
+        bucket.put_object(Bucket="photos", Key=key, Body=b"")
+    for url in ("s3://photos/odd", "s3://photos/odd/", "S3://photos/odd"):
+        listing = list_photos(Path(url))
+        assert listing.names == sorted(names)
+        assert listing.left_out == {"of a name that is no path": 1}
+        assert [read_photo(Path(url), name).decode() for name in listing.names] == listing.names
+
+
 def test_resets_and_refusals_of_a_busy_store_pass_unseen(bucket, flaky):
     names = list_photos(Path(URL)).names
     flaky.faults.update({Path(name).name: 3 for name in names})
@@ -134,6 +161,9 @@ def test_a_url_with_a_secret_is_refused_and_not_repeated(tmp_path, url):
         ("s3://no-such-bucket/x", "got s3://no-such-bucket/x"),
         ("s3://photos/empty", "got no photo in s3://photos/empty"),
         ("nosuchscheme://host/x", "got nosuchscheme://host/x"),
+        ("file:///no/such/folder", "got file:///no/such/folder (FileNotFoundError: "),
+        ("memory://nothing", "got memory://nothing (FileNotFoundError"),
+        ("http://127.0.0.1:9/x.jpg", "got http://127.0.0.1:9/x.jpg ("),
     ],
 )
 def test_a_url_that_cannot_be_used_is_one_line(store, tmp_path, url, words):
@@ -141,6 +171,50 @@ def test_a_url_that_cannot_be_used_is_one_line(store, tmp_path, url, words):
         build(BuildConfig(input=url, output=tmp_path / "x.h5"))
     assert words in str(error.value) and "\n" not in str(error.value) and "expected" in str(error.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_credentials_are_asked_for_once_and_the_line_says_where_they_go():
+    class NoCredentialsError(Exception):
+        pass
+
+    asked = []
+
+    def ask():
+        asked.append(1)
+        raise NoCredentialsError("Unable to locate credentials")
+
+    with pytest.raises(NoCredentialsError) as error:
+        remote.patiently(ask)
+    assert asked == [1]
+    assert str(remote.remote_error("s3://b/x", error.value, "expected one that can be read")) == (
+        "got s3://b/x (NoCredentialsError: Unable to locate credentials), expected one that can be read; "
+        "docs/photos.md says where credentials go"
+    )
+
+
+def test_extra_is_named_for_the_packages_that_it_has():
+    error = ImportError("Please install it")
+    assert str(remote.remote_error("gs://b/x", error, "")).endswith("; pip install 'celebahq[cloud]'")
+    assert str(remote.remote_error("sftp://h/x", error, "")).endswith("(Please install it); install it")
+
+
+def test_listing_that_has_to_be_asked_for_again_says_so(bucket, flaky, logged):
+    flaky.faults["photos"] = flaky.faults[""] = 2
+    assert len(list_photos(Path(URL)).names) == 3
+    assert [line.getMessage().partition(" (")[0].partition(": ")[0] for line in logged] == [URL]
+    assert "asked again, 5 times in all" in logged[0].getMessage()
+
+
+def test_page_of_links_is_listed(tmp_path):
+    shutil.copy(EXAMPLES / "henner.jpg", tmp_path / "one.jpg")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert list_photos(Path(url)).names == list_photos(Path(f"{url}/one.jpg")).names == ["one.jpg"]
+        assert read_photo(Path(url), "one.jpg") == (EXAMPLES / "henner.jpg").read_bytes()
+        (tmp_path / "one.jpg").unlink()
+        assert list_photos(Path(url)).names == [] and list_photos(Path(url)).left_out == {}
+        server.shutdown()
 
 
 def test_bucket_alone_is_no_output(tmp_path, monkeypatch):
