@@ -7,8 +7,8 @@ from torch import Tensor
 from train.compiled import compiled
 from zoo.architecture import ProGANConfig
 from zoo.fading import fades, weighted
-from zoo.fused import unfade, unpool
-from zoo.fused_blocks import FusedDiscriminatorBlock, fused_blend
+from zoo.fused import MOST_COLORS, to_rgb, unfade, unpool
+from zoo.fused_blocks import FusedConv2d, FusedDiscriminatorBlock, fused_blend
 from zoo.layers import Across, EqualizedConv2d, mean_over_group, stddev_groups, ungrouped, upsample
 from zoo.progan import Discriminator
 
@@ -52,9 +52,7 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
         if r > resolution:
             break
         if r == resolution and fades(config, resolution, alpha):
-            coarse = tape.pop().detach()
-            g_coarse, g = _through_blend(discriminator, g, alpha)
-            g_coarse = _through_leaky_relu(g_coarse, coarse, config.input_slope)
+            g_coarse, g = _through_blend(discriminator, g, tape.pop().detach(), alpha)
             coarse_gradient = _through_pool(_through_conv(g_coarse, discriminator.rgb(r // 2)))
         block = discriminator.block(r)
         activation, hidden = tape.pop().detach(), tape.pop().detach()
@@ -68,8 +66,7 @@ def input_gradient(discriminator: Discriminator, tape: list[Tensor], count: int,
             g = _through_leaky_relu(_through_pool(g), activation, slope)
         g = _through_leaky_relu(_through_conv(g, block.conv1), hidden, slope)
         g = _through_conv(g, block.conv0)
-    g = _through_leaky_relu(g, tape.pop().detach(), config.input_slope)
-    g = _through_conv(g, discriminator.rgb(resolution))
+    g = _through_rgb(g, tape.pop().detach(), discriminator.rgb(resolution), config.input_slope)
     return g if coarse_gradient is None else g + coarse_gradient
 
 
@@ -85,7 +82,8 @@ def input_gradient_by_double_backward(
 
 
 def _through_leaky_relu(g: Tensor, activation: Tensor, slope: float) -> Tensor:
-    """Adjoint of the leaky ReLU; an activation has the sign of what went in, and 0 takes the slope of the negatives."""
+    """Adjoint of the leaky ReLU; an activation has the sign of what went in, so either will do, and 0 takes the slope
+    of the negatives."""
     return torch.ops.aten.leaky_relu_backward(g, activation, slope, True)
 
 
@@ -94,11 +92,21 @@ def _through_conv(g: Tensor, conv: EqualizedConv2d) -> Tensor:
     return F.conv_transpose2d(g, conv.scaled_weight(g.dtype), padding=conv.padding)
 
 
-def _through_blend(discriminator: Discriminator, g: Tensor, alpha: Tensor | float) -> tuple[Tensor, Tensor]:
-    """Adjoint of the fade: what reaches the coarse path, and what the newest block."""
+def _through_rgb(g: Tensor, activation: Tensor, conv: EqualizedConv2d, slope: float) -> Tensor:
+    """Adjoint of the layer that makes features of colors."""
+    if isinstance(conv, FusedConv2d) and conv.weight.shape[1] <= MOST_COLORS:
+        return to_rgb(g, activation, conv.scaled_weight(torch.float32).flatten(1), slope)
+    return _through_conv(_through_leaky_relu(g, activation, slope), conv)
+
+
+def _through_blend(
+    discriminator: Discriminator, g: Tensor, coarse: Tensor, alpha: Tensor | float
+) -> tuple[Tensor, Tensor]:
+    """Adjoint of the fade: what reaches the coarse path before its leaky ReLU, and what the newest block."""
+    slope = discriminator.config.input_slope
     if discriminator.blend is fused_blend and isinstance(alpha, Tensor):
-        return unfade(g, alpha)
-    return weighted(g, 1 - alpha), weighted(g, alpha)
+        return unfade(g, coarse, alpha, slope)
+    return _through_leaky_relu(weighted(g, 1 - alpha), coarse, slope), weighted(g, alpha)
 
 
 def _through_pool(g: Tensor) -> Tensor:

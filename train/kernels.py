@@ -87,7 +87,8 @@ def compare_kernels(kernels: ModuleType, device: torch.device) -> dict[str, floa
             return x.contiguous(memory_format=torch.channels_last) if len(shape) == 4 else x
 
         x, g, half = draw(3, channels, 8, 6), draw(3, channels, 8, 6), draw(3, channels, 4, 3)
-        bias = draw(channels, dtype=torch.float32)
+        bias, weight = draw(channels, dtype=torch.float32), draw(channels, 3, dtype=torch.float32)
+        colors = draw(3, 3, 8, 6)
         y, factor = fused_plain.lrelu_pixelnorm(x, bias, 0.2, 1e-8)
         calls = {
             "lrelu": (x, bias, 0.2),
@@ -97,9 +98,15 @@ def compare_kernels(kernels: ModuleType, device: torch.device) -> dict[str, floa
             "lrelu_pool": (x, bias, 0.2),
             "unpool": (half, x, bias, 0.2),
             "pool": (g, x, bias, 0.2),
-            "fade": (x, g, torch.tensor(0.3, device=device)),
-            "unfade": (g, torch.tensor(0.7, device=device)),
+            "fade": (x, g, torch.tensor(0.3, device=device), 0.2),
+            "unfade": (g, x, torch.tensor(0.7, device=device), 0.2),
+            "refade": (y, g, x, torch.tensor(0.7, device=device), 0.2),
             "scale_cast": (x, 0.3, dtype),
+            "from_rgb": (colors, weight, bias, 0.2),
+            "from_rgb_backward": (g, y, colors, weight, 0.2, True),
+            "to_rgb": (g, y, weight, 0.2),
+            "to_rgb_backward": (colors, g, y, weight, 0.2),
+            "fold": (draw(5, channels, 3, 3), 0.3, dtype),
         }
         for name, arguments in calls.items():
             difference = _difference(getattr(kernels, name)(*arguments), getattr(fused_plain, name)(*arguments))

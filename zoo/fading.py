@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from zoo.architecture import ProGANConfig
+from zoo.layers import leaky_relu
 
 
 def fade_state(config: ProGANConfig) -> tuple[int, float]:
@@ -34,6 +35,11 @@ def blend(coarse: Tensor, fine: Tensor, alpha: Tensor | float) -> Tensor:
     if isinstance(alpha, Tensor) and alpha.dtype.itemsize > fine.dtype.itemsize:
         return torch.lerp(coarse.to(alpha.dtype), fine.to(alpha.dtype), alpha).to(fine.dtype)
     return torch.lerp(coarse, fine, alpha.to(fine.dtype) if isinstance(alpha, Tensor) else alpha)
+
+
+def blend_activated(coarse: Tensor, fine: Tensor, alpha: Tensor | float, slope: float) -> Tensor:
+    """Return blend(leaky ReLU of coarse, fine, alpha): how D's input of half the size joins its newest block."""
+    return blend(leaky_relu(coarse, slope), fine, alpha)
 
 
 def weighted(x: Tensor, weight: Tensor | float) -> Tensor:

@@ -1,6 +1,6 @@
 """Blocks and layers of ProGAN that work through the fused operations; a network is switched over and back in place."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo import fused
-from zoo.fading import blend
+from zoo.fading import blend_activated
 from zoo.layers import EqualizedConv2d, EqualizedLinear, LayerNoise, downsample, upsample
 from zoo.progan import Discriminator, DiscriminatorBlock, Generator, GeneratorBlock
 
@@ -19,18 +19,21 @@ FOLD_FROM = 64
 class _Shared:
     """Scaled weights that are made once where they are asked for several times; see shared_weights."""
 
-    shared: dict[torch.dtype, Tensor] | None = None
+    shared: dict[Hashable, Tensor] | None = None
     weight: nn.Parameter
     scale: float
 
     def scaled_weight(self, dtype: torch.dtype) -> Tensor:
         """Return the weight that is computed with."""
+        return self._once(fused.scale_cast, dtype)
+
+    def _once(self, operation: Callable[[Tensor, float, torch.dtype], Tensor], dtype: torch.dtype) -> Tensor:
         if self.shared is None:
-            return fused.scale_cast(self.weight, self.scale, dtype)
-        if dtype not in self.shared:
+            return operation(self.weight, self.scale, dtype)
+        if (operation, dtype) not in self.shared:
             with torch.enable_grad():  # who asks first may not want a gradient
-                self.shared[dtype] = fused.scale_cast(self.weight, self.scale, dtype)
-        return self.shared[dtype]
+                self.shared[operation, dtype] = operation(self.weight, self.scale, dtype)
+        return self.shared[operation, dtype]
 
 
 class FusedConv2d(_Shared, EqualizedConv2d):
@@ -42,9 +45,14 @@ class FusedConv2d(_Shared, EqualizedConv2d):
 
     def of_upsampled(self, x: Tensor) -> Tensor:
         """Return linear(upsample(x)), from x: each 2x2 of the result sees 2x2 pixels of x, with sums of the weights."""
-        kernel = F.pad(self.scaled_weight(torch.float32), (1, 1, 1, 1)).flip(2, 3)
-        kernel = kernel[:, :, 1:, 1:] + kernel[:, :, :-1, 1:] + kernel[:, :, 1:, :-1] + kernel[:, :, :-1, :-1]
-        return F.conv_transpose2d(x, kernel.transpose(0, 1).to(x.dtype), stride=2, padding=1)
+        kernel = self._once(fused.fold, x.dtype)
+        return F.conv_transpose2d(x, kernel.transpose(0, 1), stride=2, padding=1)
+
+    def activated(self, x: Tensor, slope: float) -> Tensor:
+        """See EqualizedConv2d; what makes features of colors does so in one pass."""
+        if self.padding or x.shape[1] > fused.MOST_COLORS:
+            return super().activated(x, slope)
+        return fused.from_rgb(x, self.scaled_weight(torch.float32).flatten(1), self.bias, slope)
 
 
 class FusedLinear(_Shared, EqualizedLinear):
@@ -72,9 +80,11 @@ class FusedGeneratorBlock(GeneratorBlock):
         return fused.lrelu_pixelnorm(x, conv.bias, config.generator_slope, config.pixelnorm_epsilon)[0]
 
 
-def fused_blend(coarse: Tensor, fine: Tensor, alpha: Tensor | float) -> Tensor:
-    """Return what zoo.fading.blend does, in one pass."""
-    return fused.fade(coarse, fine, alpha) if isinstance(alpha, Tensor) else blend(coarse, fine, alpha)
+def fused_blend(coarse: Tensor, fine: Tensor, alpha: Tensor | float, slope: float) -> Tensor:
+    """Return what zoo.fading.blend_activated does, in one pass."""
+    if isinstance(alpha, Tensor):
+        return fused.fade(coarse, fine, alpha, slope)
+    return blend_activated(coarse, fine, alpha, slope)
 
 
 class FusedDiscriminatorBlock(DiscriminatorBlock):

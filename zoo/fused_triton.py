@@ -10,34 +10,35 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-ELEMENTS = 4096
-"""Of a block; a power of two."""
-PROGRAMS = 2048
-"""At most, where each leaves a row of sums."""
+from zoo.triton_blocks import blocks, dense, like, sums_of
+from zoo.triton_rgb import from_rgb as from_rgb
+from zoo.triton_rgb import from_rgb_backward as from_rgb_backward
+from zoo.triton_rgb import to_rgb as to_rgb
+from zoo.triton_rgb import to_rgb_backward as to_rgb_backward
 
 
 def lrelu(x: Tensor, bias: Tensor, slope: float) -> Tensor:
     """See zoo.fused_plain."""
-    x, y = _dense(x), _like(x)
-    pixels, channels, block, width = _blocks(x)
+    x, y = dense(x), like(x)
+    pixels, channels, block, width = blocks(x)
     _lrelu[(triton.cdiv(pixels, block),)](x, bias, y, pixels, channels, slope, block, width)
     return y
 
 
 def lrelu_backward(g: Tensor, y: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
-    g, y, out = _dense(g), _dense(y), _like(g)
-    pixels, channels, block, width = _blocks(g)
-    sums = _sums(pixels, block, g)
+    g, y, out = dense(g), dense(y), like(g)
+    pixels, channels, block, width = blocks(g)
+    sums = sums_of(pixels, block, g)
     _lrelu_backward[(len(sums),)](g, y, out, sums, pixels, channels, slope, block, width)
     return out, sums.sum(0)
 
 
 def lrelu_pixelnorm(x: Tensor, bias: Tensor, slope: float, eps: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
-    x, y = _dense(x), _like(x)
+    x, y = dense(x), like(x)
     factor = torch.empty(x.shape[0], 1, *x.shape[2:], dtype=torch.float32, device=x.device)
-    pixels, channels, block, width = _blocks(x)
+    pixels, channels, block, width = blocks(x)
     grid = (triton.cdiv(pixels, block),)
     _lrelu_pixelnorm[grid](x, bias, y, factor, pixels, channels, slope, eps, block, width)
     return y, factor
@@ -45,9 +46,9 @@ def lrelu_pixelnorm(x: Tensor, bias: Tensor, slope: float, eps: float) -> tuple[
 
 def lrelu_pixelnorm_backward(g: Tensor, y: Tensor, factor: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
-    g, y, out = _dense(g), _dense(y), _like(g)
-    pixels, channels, block, width = _blocks(g)
-    sums = _sums(pixels, block, g)
+    g, y, out = dense(g), dense(y), like(g)
+    pixels, channels, block, width = blocks(g)
+    sums = sums_of(pixels, block, g)
     _lrelu_pixelnorm_backward[(len(sums),)](g, y, factor.contiguous(), out, sums, pixels, channels, slope, block, width)
     return out, sums.sum(0)
 
@@ -59,10 +60,10 @@ def lrelu_pool(x: Tensor, bias: Tensor, slope: float) -> Tensor:
 
 def pool(g: Tensor, x: Tensor, bias: Tensor, slope: float, activated: bool = False) -> Tensor:
     """See zoo.fused_plain; activated: of x + bias itself instead of g."""
-    g, x = _dense(g), _dense(x)
+    g, x = dense(g), dense(x)
     width = x.shape[3]
-    out = _like(x[:, :, ::2, ::2], g.dtype)
-    pixels, channels, block, columns = _blocks(out)
+    out = like(x[:, :, ::2, ::2], g.dtype)
+    pixels, channels, block, columns = blocks(out)
     grid = (triton.cdiv(pixels, block),)
     _pool[grid](g, x, bias, out, pixels, channels, width // 2, slope, activated, block, columns)
     return out
@@ -70,25 +71,31 @@ def pool(g: Tensor, x: Tensor, bias: Tensor, slope: float, activated: bool = Fal
 
 def unpool(g: Tensor, x: Tensor, bias: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
-    g, x, out = _dense(g), _dense(x), _like(x, g.dtype)
-    pixels, channels, block, columns = _blocks(g)
-    sums = _sums(pixels, block, g)
+    g, x, out = dense(g), dense(x), like(x, g.dtype)
+    pixels, channels, block, columns = blocks(g)
+    sums = sums_of(pixels, block, g)
     _unpool[(len(sums),)](g, x, bias, out, sums, pixels, channels, g.shape[3], slope, block, columns)
     return out, sums.sum(0)
 
 
-def fade(coarse: Tensor, fine: Tensor, alpha: Tensor) -> Tensor:
+def fade(coarse: Tensor, fine: Tensor, alpha: Tensor, slope: float) -> Tensor:
     """See zoo.fused_plain."""
-    coarse, fine, out = _dense(coarse), _dense(fine), _like(fine)
-    _fade[(triton.cdiv(out.numel(), 1024),)](coarse, fine, alpha, out, out.numel(), 1024)
+    return refade(coarse, fine, coarse, alpha, slope)
+
+
+def refade(of_coarse: Tensor, of_fine: Tensor, coarse: Tensor, alpha: Tensor, slope: float) -> Tensor:
+    """See zoo.fused_plain."""
+    a, b, signs, out = dense(of_coarse), dense(of_fine), dense(coarse), like(of_fine)
+    same = coarse is of_coarse
+    _fade[(triton.cdiv(out.numel(), 1024),)](a, b, signs, alpha, out, out.numel(), slope, same, 1024)
     return out
 
 
-def unfade(g: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+def unfade(g: Tensor, coarse: Tensor, alpha: Tensor, slope: float) -> tuple[Tensor, Tensor]:
     """See zoo.fused_plain."""
-    g, coarse, fine = _dense(g), _like(g), _like(g)
-    _unfade[(triton.cdiv(g.numel(), 1024),)](g, alpha, coarse, fine, g.numel(), 1024)
-    return coarse, fine
+    g, signs, of_coarse, of_fine = dense(g), dense(coarse), like(g), like(g)
+    _unfade[(triton.cdiv(g.numel(), 1024),)](g, signs, alpha, of_coarse, of_fine, g.numel(), slope, 1024)
+    return of_coarse, of_fine
 
 
 def scale_cast(x: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
@@ -101,23 +108,12 @@ def scale_cast(x: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
     return out
 
 
-def _dense(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def _like(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    return torch.empty(x.shape, dtype=dtype or x.dtype, device=x.device, memory_format=torch.channels_last)
-
-
-def _blocks(x: Tensor) -> tuple[int, int, int, int]:
-    """Return pixels, channels, pixels of a block, channels rounded up to a power of two."""
-    n, channels, height, width = x.shape
-    columns = triton.next_power_of_2(channels)
-    return n * height * width, channels, max(1, ELEMENTS // columns), columns
-
-
-def _sums(pixels: int, block: int, x: Tensor) -> Tensor:
-    return torch.empty(min(PROGRAMS, triton.cdiv(pixels, block)), x.shape[1], dtype=torch.float32, device=x.device)
+def fold(x: Tensor, scale: float, dtype: torch.dtype) -> Tensor:
+    """See zoo.fused_plain."""
+    x, side = dense(x), x.shape[-1]
+    out = like(x.new_empty(()).expand(*x.shape[:2], 7 - side, 7 - side), dtype)
+    _fold[(triton.cdiv(out.numel(), 1024),)](x, out, out.numel(), x.shape[1], scale, side, 1024)
+    return out
 
 
 @triton.jit
@@ -220,20 +216,25 @@ def _unpool(g, x, bias, out, sums, pixels, channels, width, slope, BLOCK: tl.con
 
 
 @triton.jit
-def _fade(coarse, fine, alpha, out, count, BLOCK: tl.constexpr):
+def _fade(coarse, fine, x, alpha, out, count, slope, SAME: tl.constexpr, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     a = tl.load(coarse + at, mask=at < count, other=0.0).to(tl.float32)
+    sign = a
+    if not SAME:
+        sign = tl.load(x + at, mask=at < count, other=0.0).to(tl.float32)
+    a = tl.where(sign > 0, a, a * slope)
     b = tl.load(fine + at, mask=at < count, other=0.0).to(tl.float32)
     weight = tl.load(alpha)
     tl.store(out + at, tl.where(weight < 0.5, a + weight * (b - a), b - (b - a) * (1 - weight)), mask=at < count)
 
 
 @triton.jit
-def _unfade(g, alpha, coarse, fine, count, BLOCK: tl.constexpr):
+def _unfade(g, x, alpha, coarse, fine, count, slope, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     d = tl.load(g + at, mask=at < count, other=0.0).to(tl.float32)
+    sign = tl.load(x + at, mask=at < count, other=0.0).to(tl.float32)
     weight = tl.load(alpha)
-    tl.store(coarse + at, d * (1 - weight), mask=at < count)
+    tl.store(coarse + at, tl.where(sign > 0, d, d * slope) * (1 - weight), mask=at < count)
     tl.store(fine + at, d * weight, mask=at < count)
 
 
@@ -242,3 +243,17 @@ def _scale_cast(x, out, count, scale, BLOCK: tl.constexpr):
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     a = tl.load(x + at, mask=at < count, other=0.0).to(tl.float32)
     tl.store(out + at, a * scale, mask=at < count)
+
+
+@triton.jit
+def _fold(x, out, count, maps, scale, SIDE: tl.constexpr, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    side = 7 - SIDE  # of the result; both lie as (out, height, width, in)
+    column, row = at // maps % side, at // maps // side % side
+    total = tl.zeros((BLOCK,), tl.float32)
+    for i in tl.static_range(4):
+        from_row, from_column = 3 - row - i // 2, 3 - column - i % 2
+        inside = (at < count) & (from_row >= 0) & (from_row < SIDE) & (from_column >= 0) & (from_column < SIDE)
+        place = ((at // maps // side // side * SIDE + from_row) * SIDE + from_column) * maps + at % maps
+        total += tl.load(x + place, mask=inside, other=0.0).to(tl.float32)
+    tl.store(out + at, total * scale, mask=at < count)

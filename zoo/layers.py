@@ -44,6 +44,10 @@ class EqualizedConv2d(nn.Module):
         """x: (N, in, H, W). Returns (N, out, H, W), linear."""
         return F.conv2d(x, self.scaled_weight(x.dtype), self.bias.to(x.dtype), padding=self.padding)
 
+    def activated(self, x: Tensor, slope: float) -> Tensor:
+        """Return the leaky ReLU of that."""
+        return leaky_relu(self(x), slope)
+
 
 class EqualizedLinear(nn.Module):
     """Dense layer with N(0, 1) weights that He's constant scales at run time (paper, section 4.1).

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from zoo.architecture import ProGANConfig, size_key
 from zoo.blocks_4x4 import DiscriminatorOutput, GeneratorInput
-from zoo.fading import blend, fade_state, fades, is_fading
+from zoo.fading import blend, blend_activated, fade_state, fades, is_fading
 from zoo.layers import EqualizedConv2d, LayerNoise, downsample, full_precision, leaky_relu, upsample
 from zoo.mnist1k import SmallDiscriminatorBlock, SmallDiscriminatorOutput, SmallGeneratorBlock, SmallGeneratorInput
 from zoo.network_inputs import Scores, check_images, check_resolution, concat_label
@@ -152,7 +152,7 @@ class Discriminator(nn.Module):
     """Faces to scores. 23.1M parameters as of Table 2."""
 
     config: ProGANConfig
-    blend = staticmethod(blend)
+    blend = staticmethod(blend_activated)
 
     def __init__(self, config: ProGANConfig) -> None:
         super().__init__()
@@ -209,7 +209,7 @@ class Discriminator(nn.Module):
             alpha: weight of the newest block while it fades in, a number or a () tensor; 1, fully in, by default. Not
                 given, a network that was saved half grown scores images of its full resolution as it stands.
             sets: batches merged into one call; minibatch stddev keeps them apart.
-            tape: collects the activations, in order, that the gradient penalty's adjoint needs.
+            tape: collects what the gradient penalty's adjoint needs, in order: activations, or what they are made from.
             noise: applied to what goes into each 3x3 and 4x4 convolution, in order (Appendix B).
 
         Returns:
@@ -227,7 +227,7 @@ class Discriminator(nn.Module):
         images = images.to(self.compute_dtype)
         x = images
         if resolution != self.config.direct_input:
-            x = leaky_relu(self.from_rgb[size_key(resolution)](images), slope)
+            x = self.rgb(resolution).activated(images, slope)
         if tape is not None:
             tape.append(x)
         for r in reversed(self.config.resolutions):
@@ -235,8 +235,8 @@ class Discriminator(nn.Module):
                 continue
             x = self.blocks[size_key(r)](x, tape, sets, noise)
             if r == resolution and fading:
-                coarse = leaky_relu(self.from_rgb[size_key(r // 2)](downsample(images)), slope)
-                x = self.blend(coarse, x, alpha)
+                coarse = self.from_rgb[size_key(r // 2)](downsample(images))
+                x = self.blend(coarse, x, alpha, slope)
                 if tape is not None:
                     tape.append(coarse)
         out = self.blocks["4x4"](x, sets, tape, noise)

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import zoo
 from train import kernels
 from train.config import TrainConfig, TrainError
 from train.distributed import Split
-from train.kernels import TOLERANCE, problem_of_kernels, use_fused_kernels
+from train.kernels import TOLERANCE, compare_kernels, problem_of_kernels, use_fused_kernels
 from train.randomness import draw_noise
 from train.setup import make_networks, step_settings
 from train.state.run_state import make_optimizers
@@ -30,9 +31,9 @@ CPU = torch.device("cpu")
 INTERPRETED = """
 import json, torch, triton
 from train.kernels import compare_kernels
-from zoo import fused_triton
+from zoo import fused_triton, triton_blocks
 assert type(fused_triton._lrelu).__name__ == "InterpretedFunction"
-fused_triton.ELEMENTS, fused_triton.PROGRAMS = 128, 4  # so small that there are several programs, each with a loop
+triton_blocks.ELEMENTS, triton_blocks.PROGRAMS = 128, 4  # so small that there are several programs, each with a loop
 print(json.dumps(compare_kernels(fused_triton, torch.device("cpu"))))
 """
 
@@ -46,23 +47,39 @@ def test_triton_kernels_equal_their_plain_twins_in_tritons_interpreter():
     )
     assert done.returncode == 0, done.stderr
     differences = json.loads(done.stdout)
-    assert len(differences) == 20
+    assert len(differences) == 32
     assert {k: x for k, x in differences.items() if not x <= TOLERANCE[k.split()[1]]} == {}
+
+
+def test_plain_twins_have_no_product_that_a_gpu_may_round_to_tf32():
+    names = set()
+
+    class Names(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            names.add(func.overloadpacket.__name__)
+            return func(*args, **(kwargs or {}))
+
+    with Names():
+        compare_kernels(fused_plain, CPU)
+    assert "leaky_relu" in names
+    assert not names & {"convolution", "mm", "bmm", "addmm", "addbmm", "baddbmm", "matmul", "dot", "mv"}
 
 
 COMPILED = """
 import json, triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
-from zoo import fused_triton
+from zoo import fused_triton, triton_rgb
 kinds = dict.fromkeys(("x", "y", "g", "out", "coarse", "fine"), "*bf16")
-kinds |= dict.fromkeys(("bias", "factor", "sums", "alpha"), "*fp32") | dict.fromkeys(("slope", "eps", "scale"), "fp32")
+kinds |= dict.fromkeys(("bias", "factor", "sums", "alpha", "weight"), "*fp32") | {"h": "*bf16"}
+kinds |= dict.fromkeys(("slope", "eps", "scale"), "fp32")
 sizes = {}
 for capability in (80, 90):
-    for name, kernel in vars(fused_triton).items():
+    for name, kernel in (vars(fused_triton) | vars(triton_rgb)).items():
         if isinstance(kernel, triton.runtime.JITFunction):
             rows = "WIDTH" in kernel.arg_names
-            fixed = {"BLOCK": 8 if rows else 1024, "WIDTH": 512, "ACTIVATED": False}
+            fixed = {"BLOCK": 8 if rows else 1024, "WIDTH": 512, "ACTIVATED": False, "SAME": False, "SIDE": 3,
+                     "COLORS": 3, "OF_X": True, "OF_WEIGHT": True}
             fixed = {n: value for n, value in fixed.items() if n in kernel.arg_names}
             signature = {n: "constexpr" if n in fixed else kinds.get(n, "i32") for n in kernel.arg_names}
             constants = {(kernel.arg_names.index(n),): value for n, value in fixed.items()}
@@ -81,7 +98,7 @@ def test_every_triton_kernel_compiles_for_ampere_and_hopper_without_a_gpu(tmp_pa
     done = subprocess.run([sys.executable, "-c", COMPILED], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     sizes = json.loads(done.stdout)
-    assert len(sizes) == 2 * 9
+    assert len(sizes) == 2 * 13
     assert min(sizes.values()) > 1000  # bytes of machine code
 
 
@@ -94,7 +111,8 @@ def test_triton_kernels_equal_their_plain_twins_on_cuda():
 def test_a_kernel_that_computes_something_else_is_found_and_not_used(fault, monkeypatch, caplog):
     wrong = types.ModuleType("zoo.fused_triton")
     for name in ("lrelu", "lrelu_backward", "lrelu_pixelnorm", "lrelu_pixelnorm_backward", "lrelu_pool", "unpool",
-                 "pool", "fade", "unfade", "scale_cast"):  # fmt: skip
+                 "pool", "fade", "unfade", "refade", "scale_cast", "fold", "from_rgb", "from_rgb_backward", "to_rgb",
+                 "to_rgb_backward"):  # fmt: skip
         setattr(wrong, name, getattr(fused_plain, name))
     use(wrong, monkeypatch)
     assert problem_of_kernels.__wrapped__(CPU) is None

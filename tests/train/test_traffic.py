@@ -49,7 +49,7 @@ def test_stable_phase_moves_less_than_a_fade(precision, launches):
     assert sum(fade.launches.values()) - sum(stable.launches.values()) == launches
 
 
-@pytest.mark.parametrize(("resolution", "fade", "stable"), [(64, 0.57, 0.52), (1024, 0.53, 0.48)])
+@pytest.mark.parametrize(("resolution", "fade", "stable"), [(64, 0.5, 0.47), (128, 0.48, 0.45), (1024, 0.49, 0.44)])
 def test_fused_kernels_move_half_of_what_the_plain_ones_of_a_fade_did(resolution, fade, stable):
     """Of the paper's networks, in bf16; before the stable phase had a graph of its own it moved as much as a fade."""
     architecture = ProGANConfig(resolution=resolution)

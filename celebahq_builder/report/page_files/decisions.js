@@ -84,7 +84,7 @@ function load(found) {
 }
 
 const toldSaved = (text, wrong = false) => {
-  $("saved").replaceChildren(...breakable(text));
+  $("saved").textContent = text;
   $("saved").classList.toggle("wrong", wrong);
 };
 
