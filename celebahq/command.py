@@ -53,6 +53,8 @@ def run_command(
         _stop_writing()
         sys.exit(BROKEN_PIPE)
     except OSError as error:
+        if error.errno and not error.strerror:  # our own words of a disk that has no room
+            _end(prog, str(error), 2)
         if not error.filename or not error.strerror:
             raise
         _end(prog, f"{error.filename}: {error.strerror}", 2)

@@ -74,7 +74,8 @@ def build(config: BuildConfig) -> BuildResult:
     if url_of(config.output):
         from celebahq_builder.stores.build_to_store import build_to_store
 
-        return build_to_store(config, build)
+        with one_line_for_disk_errors():
+            return build_to_store(config, build)
     listing = list_input(config)
     places, list_sha256 = read_places(config, listing)
     names = listing.names

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from celebahq.files import PARTIAL
+from celebahq.files import PARTIAL, write_atomic
 from celebahq_builder.state.face_files import PROBE, FacePlace, write_face_file
 
 
@@ -26,7 +26,8 @@ class FaceFolder:
 def share_folder(path: Path) -> FaceFolder:
     """Let nodes recognize a folder of the build: another one of the same name on their own disk has no such token."""
     folder = FaceFolder(path.absolute(), secrets.token_hex(16))
-    (path / PROBE).write_text(folder.token, "ascii")
+    with write_atomic(path / PROBE) as file:
+        file.write(folder.token.encode("ascii"))
     return folder
 
 

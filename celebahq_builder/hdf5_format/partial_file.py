@@ -13,6 +13,9 @@ from celebahq.files import lock, partial_path, sync_folder
 from celebahq_builder.hdf5_format.levels import DatasetError
 from celebahq_builder.hdf5_format.validation import check_file
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of errors of a full disk, and of a user's share of it."""
+
 
 class PartialFile:
     """The file under construction: `hdf5` to write into, then publish() or discard().

@@ -60,6 +60,8 @@ def write_face_file(folder: Path, faces: Iterable[bytes], made_of: Iterable[str]
     try:
         partial.write_bytes(stream.getbuffer())
         partial.replace(folder / file)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder / file)) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ Room is looked at before a build begins, but quotas of users do not show there, 
 """
 
 import contextlib
-import errno
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -14,9 +13,9 @@ from typing import TypeVar
 
 from celebahq.files import printable, write_atomic
 from celebahq.progress import progress
+from celebahq_builder.hdf5_format.partial_file import NO_ROOM
 from celebahq_builder.state.waiting_faces import PACKED, PLAIN, decode_face, encode_face, ending_of
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 Made = TypeVar("Made")
 
 _log = logging.getLogger("celebahq.build")
@@ -66,10 +65,11 @@ class MakeRoom:
 
     def _note(self, error: OSError) -> None:
         """Go on after an error of a full disk, or of a user's share of it; raise any other."""
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise error
         if not self.is_short:
-            _log.info(f"{printable(error.filename or self._faces)}: {error.strerror or error}; faces wait packed now")
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            _log.info(f"{printable(what)}; faces wait packed now")
         self.is_short = True
 
 
@@ -117,7 +117,7 @@ def _pack(path: Path) -> bool:
     try:
         _write(target, packed)
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in NO_ROOM:
             raise
         path.unlink(missing_ok=True)  # not even a fifth of it has room beside it
         _write(target, packed)

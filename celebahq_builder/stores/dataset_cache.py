@@ -10,6 +10,7 @@ from typing import Any
 
 from celebahq.files import printable, write_atomic
 from celebahq_builder.hdf5_format.levels import DatasetError
+from celebahq_builder.hdf5_format.partial_file import NO_ROOM
 from celebahq_builder.sources.remote import RemoteError, fetch_line, url_of
 
 _log = logging.getLogger("celebahq")
@@ -71,6 +72,10 @@ def local_dataset(path: Path) -> Path:
             return folder / place.name
     except RemoteError as error:
         raise DatasetError(str(error)) from None
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        remedy = f"free some space, or set {VARIABLE} to a folder with room; the same command goes on"
+        raise DatasetError(f"{what}; {remedy if error.errno in NO_ROOM else 'put that right'}") from error
 
 
 def with_local_files(config: Any, *, writes_beside: bool) -> Any:

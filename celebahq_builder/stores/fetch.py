@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
 
 from celebahq.files import partial_path, printable, write_atomic
@@ -109,7 +110,7 @@ def _fetch_file(place: Place, name: str, info: dict, path: Path, got: Callable[[
     got(done)
     firsts = iter(range(done, size, PART_BYTES))
     try:
-        with partial.open("r+b" if done else "wb") as file, ThreadPoolExecutor(_AT_ONCE) as pool:
+        with partial.open("r+b" if done else "wb", buffering=0) as file, ThreadPoolExecutor(_AT_ONCE) as pool:
             file.seek(done)
             waiting: deque[Future[bytes]] = deque()
 
@@ -123,7 +124,7 @@ def _fetch_file(place: Place, name: str, info: dict, path: Path, got: Callable[[
             while waiting:
                 data = waiting.popleft().result()
                 ask()
-                file.write(data)
+                _write(file, data, partial)
                 got(len(data))
     except OSError as error:
         if error.filename is not None and Path(error.filename) == partial:
@@ -135,6 +136,16 @@ def _fetch_file(place: Place, name: str, info: dict, path: Path, got: Callable[[
     path.unlink(missing_ok=True)
     partial.replace(path)
     _note_of(partial).unlink(missing_ok=True)
+
+
+def _write(file: FileIO, data: bytes, path: Path) -> None:
+    """Write all of it; OSError names the file, by which it is told from one of the store."""
+    rest = memoryview(data)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _check(place: Place, name: str, info: dict, path: Path) -> None:

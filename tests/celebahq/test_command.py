@@ -45,6 +45,11 @@ def run(body: str, environment: dict[str, str] | None = None) -> subprocess.Comp
         ("raise CelebAHQError('a\\x1b[31m\\nb')", 2, "celebahq-test: a\\x1b[31m\nb\n"),
         ("open('/no/such/file')", 2, "celebahq-test: /no/such/file: No such file or directory\n"),
         (
+            "error = OSError('a.h5: needs 9 MB, 1 MB are free'); error.errno = 28; raise error",
+            2,
+            "celebahq-test: a.h5: needs 9 MB, 1 MB are free\n",
+        ),
+        (
             "os.kill(os.getpid(), signal.SIGINT)",
             130,
             "celebahq-test: stopped; every file that it made is complete\n",

@@ -71,6 +71,20 @@ def words(logged) -> str:
     return "\n".join(record.getMessage() for record in logged)
 
 
+def test_full_disk_before_a_set_is_fetched_is_one_line_and_the_same_command_goes_on(
+    config, no_page, tmp_path, monkeypatch
+):
+    build(config)
+    shutil.rmtree(tmp_path / "work")
+    with (
+        monkeypatch.context() as full,
+        pytest.raises(BuildError, match=r"needs .* are free; free some space and run the"),
+    ):
+        full.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 100))
+        build(config)
+    assert build(config).num_faces == 4
+
+
 def test_set_in_the_store_is_the_set_on_this_machine_and_the_same_command_sends_nothing_again(
     config, store, flaky, tmp_path, logged
 ):

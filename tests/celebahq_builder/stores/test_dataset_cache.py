@@ -55,6 +55,24 @@ def test_changed_dataset_is_fetched_again_and_an_unreachable_store_leaves_the_co
         open_dataset(URL)
 
 
+def test_full_disk_is_one_line_that_names_the_file_and_the_same_call_goes_on(sent, tmp_path, monkeypatch):
+    with (
+        monkeypatch.context() as full,
+        pytest.raises(DatasetError, match=r"faces\.h5: needs .*; free some space, or set CELEB"),
+    ):
+        full.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 100))
+        open_dataset(URL)
+    resource = pytest.importorskip("resource")
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, most))
+    try:
+        with pytest.raises(DatasetError, match=r"faces\.h5\.partial: File too large; put that right$"):
+            open_dataset(URL)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    open_dataset(URL).close()
+
+
 def test_resets_pass_unseen_and_what_was_fetched_before_the_end_is_not_fetched_again(
     sent, flaky, tmp_path, monkeypatch
 ):
