@@ -68,8 +68,9 @@ function makeHistogram(name, whenChanged) {
     if (from === null) return;
     const [a, b] = [from, partOf(event)].sort((x, y) => x - y);
     if (b - a < 0.01) return;
-    // Ends that touch the side take everything there.
-    choose([a <= 0.002 ? -Infinity : scale.value(a), b >= 0.998 ? Infinity : scale.value(b)]);
+    // Ends that touch the side, or lie within half a bar of it, take everything there.
+    const side = 0.5 / BINS;
+    choose([a <= side ? -Infinity : scale.value(a), b >= 1 - side ? Infinity : scale.value(b)]);
   };
   plot.addEventListener("pointerdown", (event) => {
     from = partOf(event);
