@@ -26,7 +26,8 @@ THRESHOLD_OPTIONS = ("min_face", "max_padding", "max_invented")
 MAX_INVENTED = 0.01  # docs/measurements.md: from which photographs that is
 AUTO_SHARD_FACES = 10_000
 MOST_SHARDS = 99_999  # the digits of their names
-_FILE_URL = re.compile(r"(file|local|memory)://.*[^/]|[^:]+://[^/]+/.*[^/]")  # a bucket alone is no file
+# A bucket alone is no file, and a folder whose / at the end is lost in a path would be taken for one.
+_FILE_URL = re.compile(r"((file|local|memory)://|[^:]+://[^/]+/).*\.[^/.]+")
 _PORT = r"(6553[0-5]|655[0-2]\d|65[0-4]\d{2}|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
 _RAY_ADDRESS = re.compile(r"auto|local|(\[[0-9a-fA-F:.]+\]|[\w.-]+):" + _PORT)
 CHOOSING_OPTIONS = ("keep", "refuse", "dedupe", "compression")

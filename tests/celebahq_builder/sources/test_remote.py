@@ -217,10 +217,12 @@ def test_page_of_links_is_listed(tmp_path):
         server.shutdown()
 
 
-def test_bucket_alone_is_no_output(tmp_path, monkeypatch):
+def test_bucket_or_folder_is_no_output(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BuildError, match=r"--output: got s3://b, expected a file in it, as s3://b/celebahq\.h5"):
         BuildConfig(input=EXAMPLES, output="s3://b")  # type: ignore[arg-type]
+    with pytest.raises(BuildError, match=r"got s3://b/sets, expected a file in it, as s3://b/sets/celebahq\.h5"):
+        BuildConfig(input=EXAMPLES, output=Path("s3://b/sets/"))
     with pytest.raises(BuildError, match=r"--work: got w with --output x\.h5, expected a URL as --output"):
         BuildConfig(input=EXAMPLES, output="x.h5", work="w")  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
