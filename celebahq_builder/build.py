@@ -34,7 +34,7 @@ from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.disk_errors import one_line_for_disk_errors
 from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.failure import is_failure
-from celebahq_builder.state.file_rows import FileRows, file_rows, manifest_rows
+from celebahq_builder.state.file_rows import FileRows, file_rows, kept_rows, manifest_rows
 from celebahq_builder.state.manifest import Row, write_manifest
 from celebahq_builder.state.masks import masks_digest
 from celebahq_builder.state.name_lists import NameLists, read_name_lists, tell_unmatched
@@ -200,8 +200,7 @@ def _earlier_faces(config: BuildConfig, found: Found) -> EarlierFaces | None:
             _log.info(f"{before}; all photos are looked at again, and it stays until the new file is whole")
         return None
     _log.info(f"{printable(config.output)}: has {len(found.faces['source']):,} faces, which are not made again")
-    places = {(row["source"], row["face_index"]): row["row"] for row in found.rows.as_dicts() if row["row"] != -1}
-    return EarlierFaces(config.output, manifest_rows(found.rows), places)
+    return EarlierFaces(config.output, kept_rows(found.rows))
 
 
 def _attributes(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import h5py
 import numpy as np
@@ -61,20 +61,28 @@ class Rows:
     """Columns of equal length, by name, sorted by source and face_index.
 
     `rows["score"]` is a numpy array: text as str, hashes too, numbers as COLUMNS says; there may be further columns.
+    `rows[3:5]` and `rows[rows["score"] > 0]` are rows again.
     """
 
     columns: dict[str, np.ndarray]
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self.columns[name]
+    @overload
+    def __getitem__(self, name: str) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, name: slice | np.ndarray) -> "Rows": ...
+    def __getitem__(self, name: str | slice | np.ndarray) -> "np.ndarray | Rows":
+        if isinstance(name, str):
+            return self.columns[name]
+        return Rows({key: column[name] for key, column in self.columns.items()})
 
     def __len__(self) -> int:
         return len(self.columns["source"])
 
-    def slices(self) -> Iterator["Rows"]:
+    def slices(self, at_once: int | None = None) -> Iterator["Rows"]:
         """Yield the rows, some at a time; without any, one slice of none."""
-        for first in range(0, max(len(self), 1), ROWS_AT_ONCE):
-            yield Rows({name: column[first : first + ROWS_AT_ONCE] for name, column in self.columns.items()})
+        size = at_once or ROWS_AT_ONCE
+        for first in range(0, max(len(self), 1), size):
+            yield self[first : first + size]
 
     @property
     def ids(self) -> list[str]:
@@ -132,8 +140,36 @@ def write_rows(file: h5py.File, rows: "Rows | RowSlices") -> None:
         first += len(some)
 
 
-def find_rows(path: str | Path) -> Rows | None:
-    """Read the rows of a dataset file; None where it has none, as a file of before or of another program.
+class StoredRows:
+    """The rows of a dataset file, read slice by slice, any number of times; the file must stay as it is.
+
+    Raises:
+        DatasetError: when it is made or read from, damaged rows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with open_hdf5(path) as file:
+            self._count = len(_stored_columns(path, file)["source"])
+
+    def __len__(self) -> int:
+        return self._count
+
+    def part(self, first: int, stop: int) -> Rows:
+        """Return some rows."""
+        with open_hdf5(self.path) as file:
+            return _read_part(self.path, _stored_columns(self.path, file), slice(first, stop))
+
+    def slices(self) -> Iterator[Rows]:
+        """Yield the rows, some at a time; without any, one slice of none."""
+        with open_hdf5(self.path) as file:
+            columns = _stored_columns(self.path, file)
+            for first in range(0, max(self._count, 1), ROWS_AT_ONCE):
+                yield _read_part(self.path, columns, slice(first, first + ROWS_AT_ONCE))
+
+
+def find_stored_rows(path: str | Path) -> StoredRows | None:
+    """Look through the rows of a dataset file; None where it has none, as a file of before or of another program.
 
     Raises:
         DatasetError: no dataset file that can be read, or damaged rows.
@@ -143,20 +179,24 @@ def find_rows(path: str | Path) -> Rows | None:
     with open_hdf5(path) as file:
         if GROUP not in file:
             return None
-        group = file[GROUP]
-        if not isinstance(group, h5py.Group):
-            raise DatasetError(f"{path}: got {GROUP} that is no group, expected one column a fact")
-        columns = {key_text(key): _read_column(path, key_text(key), column) for key, column in group.items()}
-        columns = {name: columns[name] for name in (*COLUMNS, *columns) if name in columns}  # in the order they came in
-    if missing := COLUMNS.keys() - columns.keys():
-        raise DatasetError(f"{path}: got no {GROUP}/{min(missing)}, expected the columns of celebahq-build")
-    if len({len(column) for column in columns.values()}) > 1:
-        lengths = {name: len(column) for name, column in columns.items()}
-        raise DatasetError(f"{path}: got columns of different length in {GROUP} ({lengths}), expected equal ones")
-    unknown = set(columns["status"]) - set(STATUSES)
-    if unknown:
-        raise DatasetError(f"{path}: got status {min(unknown)!r} in {GROUP}, expected {', '.join(STATUSES)}")
-    return Rows(columns)
+    rows = StoredRows(path)
+    for _ in rows.slices():  # or what is damaged in them would show later
+        pass
+    return rows
+
+
+def find_rows(path: str | Path) -> Rows | None:
+    """Read the rows of a dataset file; None where it has none.
+
+    Raises:
+        DatasetError: as of find_stored_rows.
+    """
+    path = Path(path)
+    check_file(path, every_text=True)
+    with open_hdf5(path) as file:
+        if GROUP not in file:
+            return None
+        return _read_part(path, _stored_columns(path, file), slice(None))
 
 
 def read_rows(path: str | Path) -> Rows:
@@ -171,11 +211,28 @@ def read_rows(path: str | Path) -> Rows:
     return rows
 
 
-def _read_column(path: Path, name: str, column: object) -> np.ndarray:
+def _stored_columns(path: Path, file: h5py.File) -> dict[str, h5py.Dataset]:
+    """Return the columns of the group, in the order they came in; DatasetError where they are no rows."""
+    group = file[GROUP]
+    if not isinstance(group, h5py.Group):
+        raise DatasetError(f"{path}: got {GROUP} that is no group, expected one column a fact")
+    columns = {key_text(key): column for key, column in group.items()}
+    columns = {name: columns[name] for name in (*COLUMNS, *columns) if name in columns}
+    for name, column in columns.items():
+        _check_column(path, name, column)
+    if missing := COLUMNS.keys() - columns.keys():
+        raise DatasetError(f"{path}: got no {GROUP}/{min(missing)}, expected the columns of celebahq-build")
+    if len({len(column) for column in columns.values()}) > 1:
+        lengths = {name: len(column) for name, column in columns.items()}
+        raise DatasetError(f"{path}: got columns of different length in {GROUP} ({lengths}), expected equal ones")
+    return columns
+
+
+def _check_column(path: Path, name: str, column: object) -> None:
     wanted, shape = COLUMNS.get(name, (None, None))
     if not isinstance(column, h5py.Dataset) or not column.shape:
         raise DatasetError(f"{path}: got {GROUP}/{name} that is no column, expected one entry a row")
-    is_text = column.dtype.kind == "S" or h5py.check_string_dtype(column.dtype) is not None
+    is_text = _is_text(column)
     if shape is not None:
         kinds = "OS" if np.dtype(wanted).kind in "OS" else "iu" if np.dtype(wanted).kind == "i" else "fiu"
         if column.shape[1:] != shape or column.dtype.kind not in kinds or is_text != (kinds == "OS"):
@@ -183,12 +240,28 @@ def _read_column(path: Path, name: str, column: object) -> np.ndarray:
             raise DatasetError(f"{path}: got {found}, expected (N{''.join(f', {n}' for n in shape)}) of {wanted}")
     elif not is_text and column.dtype.kind not in "biuf":
         raise DatasetError(f"{path}: got {GROUP}/{name} of {column.dtype}, expected numbers or text")
-    try:
-        if is_text:
-            return column.asstr(errors="surrogateescape")[:]
-        return column[:] if wanted is None else column[:].astype(wanted, copy=False)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DatasetError(f"{path}: got damaged {GROUP}/{name} ({error}), expected a whole column") from None
+
+
+def _is_text(column: h5py.Dataset) -> bool:
+    return column.dtype.kind == "S" or h5py.check_string_dtype(column.dtype) is not None
+
+
+def _read_part(path: Path, columns: Mapping[str, h5py.Dataset], part: slice) -> Rows:
+    """Read some rows of a group's columns."""
+    found = {}
+    for name, column in columns.items():
+        wanted, _ = COLUMNS.get(name, (None, None))
+        try:
+            if _is_text(column):
+                found[name] = column.asstr(errors="surrogateescape")[part]
+            else:
+                found[name] = column[part] if wanted is None else column[part].astype(wanted, copy=False)
+        except (OSError, RuntimeError, ValueError) as error:
+            damaged = f"{path}: got damaged {GROUP}/{name} ({error}), expected a whole column"
+            raise DatasetError(damaged) from None
+    if unknown := set(found["status"]) - set(STATUSES):
+        raise DatasetError(f"{path}: got status {min(unknown)!r} in {GROUP}, expected {', '.join(STATUSES)}")
+    return Rows(found)
 
 
 def _is_unknown(value: Any) -> bool:

@@ -1,6 +1,7 @@
 """The faces of the finished file that a build extends: what need not be rendered again."""
 
 import copy
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,17 +17,16 @@ class EarlierFaces:
 
     Args:
         path: of the file, which must not change meanwhile.
-        rows: of the file, as manifest_rows gives them.
-        places: key of a row -> its row in data{R}x{R}.
+        kept: rows of its faces, as kept_rows gives them, and the row in data{R}x{R} of each.
     """
 
-    def __init__(self, path: Path, rows: list[Row], places: dict[tuple[str, int], int]) -> None:
+    def __init__(self, path: Path, kept: Iterable[tuple[Row, int]]) -> None:
         self._dataset = open_dataset(path.absolute())  # a node reads it, whose current folder is another one
-        self._faces = {row.key: (_identity(row), places[row.key]) for row in rows if row.key in places}
+        self._faces = {row.key: (_identity(row), place) for row, place in kept}
 
     def has(self, row: Row) -> bool:
-        identity, _ = self._faces.get(row.key, (None, -1))
-        return identity == _identity(row)
+        identity, _ = self._faces.get(row.key, (b"", -1))
+        return bool(identity) and identity == _identity(row)
 
     def read(self, row: Row) -> np.ndarray:
         """Return the (R, R, 3) uint8 face of a row that `has` knows; BuildError where its bytes are damaged."""
@@ -47,5 +47,13 @@ class EarlierFaces:
         self._dataset.close()
 
 
-def _identity(row: Row) -> tuple:
-    return row.source_sha256, row.pixel_sha256, row.landmarks, row.quad, row.score, row.perceptual_hash
+def _identity(row: Row) -> bytes:
+    """Return what tells this face from another of its name, as a digest: there may be millions."""
+    numbers = ([] if value is None else value for value in (row.landmarks, row.quad, row.score))
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(
+        "\0".join((row.source_sha256, row.pixel_sha256, row.perceptual_hash)).encode("utf-8", "surrogatepass")
+    )
+    for value in numbers:
+        digest.update(b"\0" + (np.array(value, np.float64) + 0.0).tobytes())
+    return digest.digest()

@@ -1,7 +1,7 @@
 """Rows of the manifest as rows of the finished file, with what became of each, and back again."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from celebahq_builder.hdf5_format.row_slices import RowSlices
-from celebahq_builder.hdf5_format.rows import ROWS_AT_ONCE, Rows
+from celebahq_builder.hdf5_format.rows import ROWS_AT_ONCE, Rows, StoredRows
 from celebahq_builder.state.best_faces import Choice
 from celebahq_builder.state.file_columns import SAME, file_columns
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.outcomes import Outcomes
 from celebahq_builder.state.row_counts import RowCounts, count_rows
 from celebahq_builder.state.row_table import RowTable
+
+_OBJECTS_AT_ONCE = 1 << 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +51,18 @@ def file_rows(rows: Iterable[Row], choice: Choice, folder: Path | None = None) -
     return FileRows(found, table, order, count_rows(found.slices(), len(choice.kept)))
 
 
-def manifest_rows(rows: Rows) -> list[Row]:
-    """Return rows as the manifest had them, but for the hashes of faces in a build folder."""
-    return [_manifest_row(row) for row in rows.as_dicts()]
+def manifest_rows(rows: Rows | StoredRows) -> Iterator[Row]:
+    """Yield rows as the manifest had them, but for the hashes of faces in a build folder."""
+    for some in rows.slices():
+        for part in some.slices(_OBJECTS_AT_ONCE):
+            yield from map(_manifest_row, part.as_dicts())
+
+
+def kept_rows(rows: Rows | StoredRows) -> Iterator[tuple[Row, int]]:
+    """Yield the rows of kept faces as the manifest had them, each with its row in data{R}x{R}."""
+    for some in rows.slices():
+        for part in some[some["row"] != -1].slices(_OBJECTS_AT_ONCE):
+            yield from ((_manifest_row(row), row["row"]) for row in part.as_dicts())
 
 
 def _manifest_row(row: dict[str, Any]) -> Row:

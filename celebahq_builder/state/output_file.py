@@ -13,7 +13,7 @@ from celebahq.files import partial_path, printable
 from celebahq_builder.config import CHOOSING_OPTIONS, FACE_OPTIONS, THRESHOLD_OPTIONS, BuildConfig, BuildError, flag
 from celebahq_builder.hdf5_format.labels_file import labels_path
 from celebahq_builder.hdf5_format.levels import DatasetError
-from celebahq_builder.hdf5_format.rows import Rows, find_rows
+from celebahq_builder.hdf5_format.rows import StoredRows, find_stored_rows
 from celebahq_builder.hdf5_format.shards import SHARD_ATTRIBUTE, shard_names, shard_pattern
 from celebahq_builder.quality import SCORE_VERSION
 from celebahq_builder.sources.remote import url_of
@@ -42,7 +42,7 @@ class Found:
     """
 
     kind: Literal["nothing", "same", "other"] = "nothing"
-    rows: Rows | None = None
+    rows: StoredRows | None = None
     options: dict[str, Any] = field(default_factory=dict)
     faces: dict[str, np.ndarray] = field(default_factory=dict)
     added: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
     try:
         with open_dataset(config.output) as dataset:
             found, faces = dataset.attributes, dataset.faces
-        rows = find_rows(config.output)
+        rows = find_stored_rows(config.output)
     except DatasetError as error:
         if not shard_pattern(config.output.resolve()).search(str(error)):
             raise BuildError(f"{error}; {_REMEDY}") from None
@@ -109,10 +109,11 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
     if rows is not None and found.get("weights_sha256", "") != attributes["weights_sha256"]:
         what = "weights of --restore and --detector"
         raise BuildError(f"{what}: {config.output} was made with others than are here; {_REMEDY}")
-    sources = hashes.keys() if rows is None else set(rows["source"])
-    if sources.isdisjoint(names):
+    parts = [hashes.keys()] if rows is None else ({*some["source"]} for some in rows.slices())
+    if all(sources.isdisjoint(names) for sources in parts):
+        count = len(hashes) if rows is None else len({source for some in rows.slices() for source in some["source"]})
         raise BuildError(
-            f"--input: got {url_of(config.input) or config.input} with none of the {len(sources):,} photos that "
+            f"--input: got {url_of(config.input) or config.input} with none of the {count:,} photos that "
             f"{config.output} was made from, expected some of them; {_REMEDY}"
         )
     return Found("other", rows, options, faces, added)

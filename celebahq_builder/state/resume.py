@@ -11,7 +11,7 @@ import numpy as np
 
 from celebahq_builder.config import BuildConfig, BuildError
 from celebahq_builder.hdf5_format.row_slices import RowSlices
-from celebahq_builder.hdf5_format.rows import Rows
+from celebahq_builder.hdf5_format.rows import StoredRows
 from celebahq_builder.state.best_faces import Choice, choose
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.changed_decisions import without_changed_decisions
@@ -61,16 +61,17 @@ def are_these_faces(choice: Choice, faces: dict[str, np.ndarray]) -> bool:
     return all(row == (kept.source, kept.face_index, kept.score) for row, kept in zip(there, choice.kept, strict=True))
 
 
-def are_these_rows(rows: RowSlices, there: Rows | None) -> bool:
+def are_these_rows(rows: RowSlices, there: StoredRows | None) -> bool:
     """Say whether the rows of a file are just these."""
     if there is None or len(rows) != len(there):
         return False
     first = 0
     for some in rows.slices():
-        if some.columns.keys() - there.columns.keys():
+        part = there.part(first, first + len(some))
+        if some.columns.keys() - part.columns.keys():
             return False
         for name, column in some.columns.items():
-            of_file = there[name][first : first + len(some)]
+            of_file = part[name]
             news = name not in ("source_mtime_ns", "traceback")
             if news and not np.array_equal(column, of_file, equal_nan=column.dtype.kind == "f"):
                 return False

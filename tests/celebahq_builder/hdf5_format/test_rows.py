@@ -9,10 +9,10 @@ import pytest
 from celebahq_builder.build import build
 from celebahq_builder.config import BuildConfig, BuildIncompleteError
 from celebahq_builder.hdf5 import DatasetError
-from celebahq_builder.hdf5_format.rows import COLUMNS, find_rows, read_rows
+from celebahq_builder.hdf5_format.rows import COLUMNS, find_rows, find_stored_rows, read_rows
 from celebahq_builder.process_photo import Result
 from celebahq_builder.state.failure import took_too_long
-from celebahq_builder.state.file_rows import file_rows, manifest_rows
+from celebahq_builder.state.file_rows import file_rows, kept_rows, manifest_rows
 from celebahq_builder.state.manifest import Row, read_manifest
 
 
@@ -65,6 +65,23 @@ def test_manifest_comes_back_from_the_rows_exactly(built):
                 assert getattr(after[row.key], name) == getattr(row, name), (row.key, name)
 
 
+def test_rows_read_by_slices_are_those_at_once(built, monkeypatch):
+    wanted, stored = read_rows(built.output), find_stored_rows(built.output)
+    assert len(stored) == len(wanted) == 6
+    kept = [(row.key, place) for row, place in kept_rows(stored)]
+    listed = [*manifest_rows(wanted)]
+    monkeypatch.setattr("celebahq_builder.hdf5_format.rows.ROWS_AT_ONCE", 4)
+    monkeypatch.setattr("celebahq_builder.state.file_rows._OBJECTS_AT_ONCE", 3)
+    assert [len(some) for some in stored.slices()] == [4, 2]
+    for some, first in (*zip(stored.slices(), (0, 4), strict=True), (stored.part(2, 5), 2)):
+        for name, column in some.columns.items():
+            np.testing.assert_array_equal(column, wanted[name][first : first + len(some)], err_msg=name)
+    assert [*manifest_rows(stored)] == listed
+    assert [(row.key, place) for row, place in kept_rows(stored)] == kept
+    pairs = zip(wanted["source"], wanted["row"].tolist(), strict=True)
+    assert kept == [((source, 0), row) for source, row in pairs if row != -1] and len(kept) == 2
+
+
 def test_tables_beside_the_file_say_the_same(built):
     rows = read_rows(built.output)
     table = built.output.with_name("f.h5.rows.csv")
@@ -80,7 +97,7 @@ def test_tables_beside_the_file_say_the_same(built):
 
 
 def test_file_without_rows_has_none_and_says_so(dataset):
-    assert find_rows(dataset) is None
+    assert find_rows(dataset) is None and find_stored_rows(dataset) is None
     with pytest.raises(DatasetError, match="got a dataset without rows, expected one that celebahq-build made"):
         read_rows(dataset)
 
@@ -108,6 +125,9 @@ def test_damaged_rows_are_one_line_and_verify_says_so(built, run, capsys, change
     with pytest.raises(DatasetError, match=message) as caught:
         read_rows(built.output)
     assert "\n" not in str(caught.value)
+    with pytest.raises(DatasetError) as looked_through:
+        find_stored_rows(built.output)
+    assert str(looked_through.value) == str(caught.value)
     assert run("verify", built.output) == 1
     assert message.split("'")[0] in capsys.readouterr().out
 
