@@ -27,8 +27,7 @@ from celebahq_builder.hdf5_format.levels import (
 )
 from celebahq_builder.hdf5_format.partial_file import PartialFile
 from celebahq_builder.hdf5_format.reader import Dataset, open_dataset
-from celebahq_builder.hdf5_format.row_slices import RowSlices
-from celebahq_builder.hdf5_format.rows import Rows, write_rows
+from celebahq_builder.hdf5_format.rows import SlicedRows, write_rows
 from celebahq_builder.hdf5_format.validation import open_hdf5
 
 __all__ = [
@@ -82,7 +81,7 @@ class DatasetWriter:
         replace: bool = False,
         label_names: Sequence[str] | None = None,
         channels: int = 3,
-        rows: Rows | RowSlices | None = None,
+        rows: SlicedRows | None = None,
         columns: Mapping[str, np.ndarray] | None = None,
         masks: bool = False,
     ) -> None:

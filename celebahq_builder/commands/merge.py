@@ -1,9 +1,10 @@
 """celebahq-data merge: the rows of several datasets as one, the best first."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +13,13 @@ import tyro
 
 from celebahq.files import printable
 from celebahq.options import check_options
+from celebahq_builder.commands.merge_rows import merged_rows
 from celebahq_builder.commands.select import order_by
 from celebahq_builder.hdf5 import Dataset, DatasetError
+from celebahq_builder.hdf5_format.changed_rows import ChangedRows
 from celebahq_builder.hdf5_format.part import Part, open_part, same_marks, write_parts
 from celebahq_builder.hdf5_format.row_tables import write_row_tables
-from celebahq_builder.hdf5_format.rows import Rows, row_id, rows_of_dicts
+from celebahq_builder.hdf5_format.rows import Rows, row_id
 
 _log = logging.getLogger("celebahq.data")
 _ALIKE = ("geometry", "restore", "self_ensemble", "decoder")
@@ -55,7 +58,7 @@ def merge(config: MergeConfig) -> None:
         if config.folders:
             parts = _in_folders(parts)
         order, repeated = _order(parts, names)
-        rows = _merged_rows(parts, order, repeated)
+        rows = merged_rows(parts, order, repeated)
         files = " ".join(path.name for path in config.files)
         others = [part.options() for part in parts[1:]]
         unlike = [name for name, value in parts[0].options().items() if any(o.get(name) != value for o in others)]
@@ -121,13 +124,16 @@ def _in_folders(parts: Sequence[Part]) -> list[Part]:
             folder = f"{stem}/".encode("utf-8", "surrogateescape")
             faces["source"] = np.array([folder + source for source in faces["source"]], object)
         if rows is not None:
-            columns = dict(rows.columns)
-            columns["source"] = np.array([f"{stem}/{source}" for source in columns["source"]], object)
-            originals = [f"{stem}/{name}" if name else "" for name in columns["duplicate_of"]]
-            columns["duplicate_of"] = np.array(originals, object)
-            rows = Rows(columns)
+            rows = ChangedRows(rows, partial(_in_folder, stem=stem))
         renamed.append(Part(part.dataset, faces, rows, part.compression))
     return renamed
+
+
+def _in_folder(rows: Rows, stem: str) -> Rows:
+    sources = [f"{stem}/{source}" for source in rows["source"]]
+    originals = [f"{stem}/{name}" if name else "" for name in rows["duplicate_of"]]
+    named = {"source": np.array(sources, object), "duplicate_of": np.array(originals, object)}
+    return Rows(rows.columns | named)
 
 
 def _order(
@@ -171,36 +177,3 @@ def _ids(part: Part) -> list[tuple[str, int]]:
         (source.decode("utf-8", "surrogateescape"), index)
         for source, index in zip(part.faces["source"], indices, strict=True)
     ]
-
-
-def _merged_rows(
-    parts: Sequence[Part], order: Sequence[tuple[int, int]], repeated: Mapping[tuple[int, int], tuple[int, int]]
-) -> Rows | None:
-    """Return the rows of all files with their new places; of several of one name, the kept one, or the first.
-
-    What is left out because an earlier file has it is a duplicate of that one, and so are its own duplicates.
-    """
-    if any(part.rows is None for part in parts):
-        if any(part.rows is not None for part in parts):
-            _log.warning("rows: not all of the files have them, so that the new one has none")
-        return None
-    places = {key: i for i, key in enumerate(order)}
-    found: dict[tuple[str, int], dict[str, Any]] = {}
-    names: dict[tuple[int, int], str] = {}
-    for number, part in enumerate(parts):
-        assert part.rows is not None
-        rows = part.rows.as_dicts()
-        names |= {(number, row["row"]): row_id(row["source"], row["face_index"]) for row in rows if row["row"] != -1}
-        others = {names[number, row["row"]]: repeated.get((number, row["row"])) for row in rows if row["row"] != -1}
-        for row in rows:
-            if row["row"] != -1:
-                first = others[row_id(row["source"], row["face_index"])]
-                row["row"] = places.get((number, row["row"]), -1)
-                if first is not None:
-                    row |= {"status": "duplicate", "reason": "duplicate", "duplicate_of": names[first]}
-            elif (first := others.get(row["duplicate_of"])) is not None:
-                row["duplicate_of"] = names[first]
-            key = row["source"], row["face_index"]
-            if key not in found or (row["row"] != -1 and found[key]["row"] == -1):
-                found[key] = row
-    return rows_of_dicts(found.values())

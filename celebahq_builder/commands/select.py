@@ -1,5 +1,6 @@
 """celebahq-data select, drop, sort: some rows of a dataset, or all in another order, as a dataset of their own."""
 
+import itertools
 import logging
 import re
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import tyro
 from celebahq.files import printable
 from celebahq.options import check_options
 from celebahq_builder.hdf5 import DatasetError
-from celebahq_builder.hdf5_format.part import Part, moved_rows, open_part, write_parts
+from celebahq_builder.hdf5_format.part import Part, PartRows, moved_rows, open_part, write_parts
 from celebahq_builder.hdf5_format.row_tables import write_row_tables
 from celebahq_builder.hdf5_format.where import where
 from celebahq_builder.marks import MARKS_VERSION, UNMEASURED
@@ -154,13 +155,7 @@ def row_columns(part: Part) -> dict[str, np.ndarray]:
         if dataset.labels.shape[1] > 1 and (np.sort(dataset.labels, axis=1)[:, :-1] == 0).all():
             numbers["label"] = np.array(names, object)[dataset.labels.argmax(1)]
     if part.rows is not None:
-        kept = {int(row): i for i, row in enumerate(part.rows["row"]) if row != -1}
-        if sorted(kept) != list(range(len(dataset))):
-            raise DatasetError(f"{part.path}: got other rows than its {len(dataset)} faces, expected each of them once")
-        places = [kept[row] for row in range(len(dataset))]
-        numbers |= {
-            name: _known(name, column[places]) for name, column in part.rows.columns.items() if column.ndim == 1
-        }
+        numbers |= {name: _known(name, column) for name, column in _columns_of_kept(part, part.rows).items()}
     numbers |= {name: _known(name, column) for name, column in dataset.faces.items() if column.ndim == 1}
     numbers["row"] = np.arange(len(dataset))
     for name in sorted(columns.keys() & numbers.keys()):
@@ -169,6 +164,20 @@ def row_columns(part: Part) -> dict[str, np.ndarray]:
             f"labels: {printable(name)} is also a number of every row; the label is called label.{printable(name)}"
         )
     return columns | numbers
+
+
+def _columns_of_kept(part: Part, rows: PartRows) -> dict[str, np.ndarray]:
+    """Return what the rows say of each face of the file, one number or text a face, in its order."""
+    kept = [some[some["row"] != -1] for some in rows.slices()]
+    columns = {
+        name: np.concatenate([some[name] for some in kept]) for name in kept[0].columns if kept[0][name].ndim == 1
+    }
+    if not np.array_equal(np.unique(columns["row"]), np.arange(len(part.dataset))):
+        found = f"other rows than its {len(part.dataset)} faces"
+        raise DatasetError(f"{part.path}: got {found}, expected each of them once")
+    places = np.empty(len(part.dataset), np.int64)
+    places[columns["row"]] = np.arange(len(columns["row"]))
+    return {name: column[places] for name, column in columns.items()}
 
 
 def _warn_of_unknown_marks(part: Part, condition: str, columns: dict[str, np.ndarray]) -> None:
@@ -196,8 +205,9 @@ def _listed(part: Part, path: Path) -> np.ndarray:
     """Return which rows a list names; what it names beside them is counted and shown."""
     ids = part.ids()
     names: NameList = read_name_list("--exclude", path, frozenset(source for source, _ in ids))
-    others = [] if part.rows is None else list(zip(part.rows["source"], part.rows["face_index"].tolist(), strict=True))
-    if missing := unmatched(names, [*ids, *others]):
+    slices = () if part.rows is None else part.rows.slices()
+    others = (zip(some["source"], some["face_index"].tolist(), strict=True) for some in slices)
+    if missing := unmatched(names, itertools.chain(ids, itertools.chain.from_iterable(others))):
         _log.warning(f"--exclude: {count_and_show(missing, len(names.entries()))}")
     return np.array([source in names.photos or (source, index) in names.faces for source, index in ids], bool)
 

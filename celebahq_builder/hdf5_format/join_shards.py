@@ -13,8 +13,7 @@ from celebahq_builder.hdf5 import DatasetWriter
 from celebahq_builder.hdf5_format.labels_file import as_labels
 from celebahq_builder.hdf5_format.levels import level_key
 from celebahq_builder.hdf5_format.partial_file import PartialFile
-from celebahq_builder.hdf5_format.row_slices import RowSlices
-from celebahq_builder.hdf5_format.rows import Rows
+from celebahq_builder.hdf5_format.rows import SlicedRows
 from celebahq_builder.hdf5_format.shards import SET_ATTRIBUTE, bounds
 
 
@@ -50,7 +49,7 @@ class JoiningWriter(DatasetWriter):
         replace: bool = False,
         label_names: Sequence[str] | None = None,
         channels: int = 3,
-        rows: Rows | RowSlices | None = None,
+        rows: SlicedRows | None = None,
         columns: Mapping[str, np.ndarray] | None = None,
         masks: bool = False,
     ) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 from celebahq.files import printable
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import Dataset, DatasetError, DatasetWriter, level_key, open_dataset
-from celebahq_builder.hdf5_format.rows import Rows, find_rows
+from celebahq_builder.hdf5_format.changed_rows import ChangedRows, JoinedRows
+from celebahq_builder.hdf5_format.rows import Rows, StoredRows, find_stored_rows
 from celebahq_builder.hdf5_format.shards import SET_ATTRIBUTE, SHARD_ATTRIBUTE
 from celebahq_builder.hdf5_format.validation import open_hdf5
 from celebahq_builder.marks import UNMEASURED
@@ -22,6 +23,9 @@ _log = logging.getLogger("celebahq.data")
 _BLOCK_ROWS = 32
 _OF_ALL_PHOTOS = ("num_photos", "photos_sha256", "photos_times_sha256", "photos_contents_sha256")
 _WRITERS = ("format_version", "builder_version", "unfinished", SET_ATTRIBUTE, SHARD_ATTRIBUTE)
+
+
+PartRows = StoredRows | ChangedRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +38,7 @@ class Part:
 
     dataset: Dataset
     faces: dict[str, np.ndarray]
-    rows: Rows | None
+    rows: PartRows | None
     compression: str | None
 
     @property
@@ -71,7 +75,7 @@ def open_part(path: Path) -> Iterator[Part]:
     Raises:
         DatasetError: no dataset, or one whose columns are not as long as it is.
     """
-    rows = find_rows(path)
+    rows = find_stored_rows(path)
     with open_dataset(path) as dataset, open_hdf5(path) as file:
         faces = {name: file["faces"][name][:] for name in dataset.faces}
         yield Part(dataset, faces, rows, dataset.stored().storage(level_key(dataset.resolution)).compression)
@@ -83,7 +87,7 @@ def write_parts(
     order: Sequence[tuple[int, int]],
     *,
     names: Sequence[str],
-    rows: Rows | None,
+    rows: ChangedRows | JoinedRows | None,
     edited: str,
     unlike: Sequence[str] = (),
 ) -> None:
@@ -153,11 +157,14 @@ def same_marks(parts: Sequence[Part]) -> list[Part]:
                 f"its {len(part.dataset):,} faces become {UNMEASURED}"
             )
             if rows is not None:
-                columns = dict(rows.columns)
-                columns["marks"] = np.where(np.isfinite(columns["score"]), UNMEASURED, columns["marks"]).astype(object)
-                rows = Rows(columns)
+                rows = ChangedRows(rows, _unmeasured)
         made.append(Part(part.dataset, faces, rows, part.compression))
     return made
+
+
+def _unmeasured(rows: Rows) -> Rows:
+    marks = np.where(np.isfinite(rows["score"]), UNMEASURED, rows["marks"]).astype(object)
+    return Rows(rows.columns | {"marks": marks})
 
 
 def _read(
@@ -183,18 +190,20 @@ def _gathered(columns: Sequence[np.ndarray], order: Sequence[tuple[int, int]]) -
     return joined[[starts[part] + row for part, row in order]]
 
 
-def moved_rows(rows: Rows, places: dict[int, int], reason: str) -> Rows:
+def moved_rows(rows: PartRows, places: dict[int, int], reason: str) -> ChangedRows:
     """Return the rows of a file of which some faces went elsewhere.
 
     Args:
         places: row -> row in the new file, of what it keeps.
         reason: of all others that were kept.
     """
-    columns = {name: column.copy() for name, column in rows.columns.items()}
-    for i, row in enumerate(rows["row"].tolist()):
-        if row == -1:
-            continue
-        columns["row"][i] = places.get(row, -1)
-        if row not in places:
-            columns["status"][i], columns["reason"][i] = "refused", reason
-    return Rows(columns)
+
+    def moved(some: Rows) -> Rows:
+        columns = some.columns | {name: some[name].copy() for name in ("row", "status", "reason")}
+        for i in np.flatnonzero(some["row"] != -1).tolist():
+            row = columns["row"][i] = places.get(int(some["row"][i]), -1)
+            if row == -1:
+                columns["status"][i], columns["reason"][i] = "refused", reason
+        return Rows(columns)
+
+    return ChangedRows(rows, moved)

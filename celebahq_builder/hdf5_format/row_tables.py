@@ -9,8 +9,7 @@ import numpy as np
 
 from celebahq.files import write_atomic
 from celebahq_builder.hdf5_format.row_csv import csv_header, csv_lines
-from celebahq_builder.hdf5_format.row_slices import RowSlices
-from celebahq_builder.hdf5_format.rows import Rows, StoredRows
+from celebahq_builder.hdf5_format.rows import Rows, SlicedRows
 
 
 def csv_path(dataset: Path) -> Path:
@@ -29,7 +28,7 @@ def are_tables_of(dataset: Path) -> bool:
         return False
 
 
-def write_row_tables(dataset: Path, rows: Rows | RowSlices | StoredRows) -> None:
+def write_row_tables(dataset: Path, rows: SlicedRows) -> None:
     """Write the tables of a dataset, slice by slice; those of before are replaced.
 
     In the CSV, points are numbers with spaces between them, and what is not known is empty. Names keep their bytes

@@ -4,16 +4,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, Protocol, overload
 
 import h5py
 import numpy as np
 
 from celebahq_builder.hdf5_format.levels import DatasetError, key_text
 from celebahq_builder.hdf5_format.validation import check_file, open_hdf5
-
-if TYPE_CHECKING:
-    from celebahq_builder.hdf5_format.row_slices import RowSlices
 
 GROUP = "rows"
 ROWS_AT_ONCE = 1 << 16
@@ -99,6 +96,15 @@ class Rows:
         return [{name: None if _is_unknown(value) else value for name, value in row.items()} for row in rows]
 
 
+class SlicedRows(Protocol):
+    """Rows that are read some at a time."""
+
+    def __len__(self) -> int: ...
+    def slices(self) -> Iterator[Rows]:
+        """Yield the rows, some at a time; without any, one slice of none."""
+        ...
+
+
 def row_id(source: str, face_index: int) -> str:
     """Return the name of a row: `source#face_index`."""
     return f"{source}#{face_index}"
@@ -124,7 +130,7 @@ def columns_of_dicts(rows: Iterable[Mapping[str, Any]], count: int) -> Rows:
     return Rows(columns)
 
 
-def write_rows(file: h5py.File, rows: "Rows | RowSlices") -> None:
+def write_rows(file: h5py.File, rows: "SlicedRows") -> None:
     """Write the group into an open file, slice by slice."""
     first = 0
     for some in rows.slices():

@@ -150,22 +150,25 @@ def read_name_list(option: str, path: Path, known: frozenset[str] = frozenset())
 
 def unmatched(names: NameList, keys: Iterable[tuple[str, int]]) -> list[str]:
     """Return the entries of a list that name none of these rows."""
-    found = set(keys)
-    sources = {source for source, _ in found}
-    missing = NameList(
-        frozenset(name for name in names.photos if name not in sources),
-        frozenset(key for key in names.faces if key not in found),
-    )
-    return missing.entries()
+    return _unmatched(names, keys).entries()
+
+
+def _unmatched(names: NameList, keys: Iterable[tuple[str, int]]) -> NameList:
+    photos, faces = set(names.photos), set(names.faces)
+    for key in keys:
+        photos.discard(key[0])
+        faces.discard(key)
+    return NameList(frozenset(photos), frozenset(faces))
 
 
 def tell_unmatched(lists: NameLists, keys: Iterable[tuple[str, int]]) -> None:
     """Log which names of the lists match nothing."""
     if not lists.exclude and not lists.include:
         return
-    found = list(keys)
-    for option, names in (("--exclude", lists.exclude), ("--include", lists.include)):
-        if missing := unmatched(names, found):
+    one, other = lists.exclude, lists.include
+    left = _unmatched(NameList(one.photos | other.photos, one.faces | other.faces), keys)
+    for option, names in (("--exclude", one), ("--include", other)):
+        if missing := NameList(names.photos & left.photos, names.faces & left.faces).entries():
             _log.warning(f"{option}: {count_and_show(missing, len(names.entries()))}")
 
 
