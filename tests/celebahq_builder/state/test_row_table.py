@@ -53,6 +53,7 @@ def read(request, monkeypatch):
         pytest.importorskip("pyarrow")
     monkeypatch.setattr(read_journal, "FEW_BYTES", 0 if request.param == "by Arrow" else 1 << 40)
     monkeypatch.setattr(read_journal, "BLOCK_BYTES", 9000)
+    monkeypatch.setattr(read_journal, "_WINDOW_BYTES", 300)
     monkeypatch.setattr(row_table, "_BYTES_AT_ONCE", 3000)
     return read_manifest
 
@@ -117,13 +118,15 @@ def test_journal_truncated_or_changed_anywhere_reads_the_same_both_ways(tmp_path
     for copy in copies:
         cut.write_bytes(copy)
         found = []
-        for few in (0, 1 << 40):
+        for few, block in ((0, 1 << 20), (1 << 40, 1 << 20), (0, 1500), (1 << 40, 1500)):
             monkeypatch.setattr(read_journal, "FEW_BYTES", few)
+            monkeypatch.setattr(read_journal, "BLOCK_BYTES", block)
+            monkeypatch.setattr(read_journal, "_WINDOW_BYTES", block // 8)
             try:
                 found.append(list(read_manifest(cut)[1]))
             except BuildError as error:
                 found.append(str(error))
-        assert found[0] == found[1]
+        assert all(other == found[0] for other in found[1:])
 
 
 def test_rows_stay_when_the_journal_is_replaced_and_go_to_another_process_as_a_list(tmp_path):
