@@ -1,5 +1,6 @@
 """Which faces to keep: the best N by score, one of several equal ones."""
 
+import hashlib
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,9 +25,12 @@ def rank(row: Row) -> tuple[float, str, int]:
     return -row.score, row.source, row.face_index
 
 
-def _same_face(row: Row) -> tuple:
+def _same_face(row: Row) -> bytes:
     """Equal for faces with the same pixels. The box counts: a list may name two people of one photo, in two files."""
-    return row.pixel_sha256, row.face_index, row.quad
+    digest = hashlib.blake2b(f"{row.face_index} {row.pixel_sha256}".encode("utf-8", "surrogatepass"), digest_size=16)
+    if row.quad is not None:
+        digest.update(b" " + (np.array(row.quad, np.float64) + 0.0).tobytes())
+    return digest.digest()
 
 
 class BestFaces:
@@ -34,6 +38,9 @@ class BestFaces:
 
     For dedupe "exact" and "off" the outcome does not depend on that order. For "near", likeness is not transitive, and
     only offering best first (choose) gives the final answer; until then this is what is worth holding on disk.
+
+    There may be millions. Of each it holds, and gives back, a row without landmarks, box, texts and the hashes of its
+    photo: a kilobyte in all.
     """
 
     def __init__(self, keep: int, dedupe: str) -> None:
@@ -42,7 +49,8 @@ class BestFaces:
         self._always: set[tuple[str, int]] = set()
         self._order: list[tuple[float, str, int]] = []
         self._rows: dict[tuple[str, int], Row] = {}
-        self._of_pixels: dict[tuple, Row] = {}
+        self._of_pixels: dict[bytes, Row] = {}
+        self._pixels: dict[tuple[str, int], bytes] = {}
         self._hashes = HashIndex()
         self._hashes_of_always = HashIndex()  # apart: they may be many of a kind, and are not compared with each other
 
@@ -56,7 +64,8 @@ class BestFaces:
             whether it is now among the best; the faces that it evicted; the duplicate with a higher score that kept it
             out.
         """
-        duplicates = self._duplicates_of(row, always)
+        same = b"" if self._dedupe == "off" else _same_face(row)
+        duplicates = self._duplicates_of(row, same, always)
         if always:
             self._always.add(row.key)
         elif higher := [other for other in duplicates if other.key in self._always or rank(other) < rank(row)]:
@@ -70,7 +79,7 @@ class BestFaces:
             worst = self._rows[self._order[-1][1:]]
             self._remove(worst)
             evicted = [*duplicates, worst]
-        self._add(row)
+        self._add(self._slim(row), same)
         return True, evicted, None
 
     def cutoff(self) -> float | None:
@@ -90,23 +99,40 @@ class BestFaces:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def _duplicates_of(self, row: Row, always: bool) -> list[Row]:
+    def _slim(self, row: Row) -> Row:
+        """Return what is ranked by, deduplicated by, and needed to find its face on the disk."""
+        near = row.perceptual_hash if self._dedupe == "near" else ""
+        return Row(
+            source=row.source,
+            source_bytes=0,
+            source_mtime_ns=0,
+            face_index=row.face_index,
+            status="aligned",
+            score=row.score,
+            place=row.place,
+            perceptual_hash=near,
+            face_sha256=row.face_sha256,
+        )
+
+    def _duplicates_of(self, row: Row, same: bytes, always: bool) -> list[Row]:
         """The faces that equal this one, or are near; for one that belongs always, only those that do not."""
         if self._dedupe == "off":
             return []
         found = {}
-        if equal := self._of_pixels.get(_same_face(row)):
+        if equal := self._of_pixels.get(same):
             found[equal.key] = equal
         if self._dedupe == "near":
             indices = [self._hashes] if always else [self._hashes, self._hashes_of_always]
             found |= {key: self._rows[key] for index in indices for key in index.near(row.perceptual_hash)}
         return [other for other in found.values() if not always or other.key not in self._always]
 
-    def _add(self, row: Row) -> None:
+    def _add(self, row: Row, same: bytes) -> None:
         if row.key not in self._always:
             insort(self._order, rank(row))
-        self._rows[row.key] = row
-        self._of_pixels[_same_face(row)] = row
+        key = row.key
+        self._rows[key] = row
+        if same:
+            self._of_pixels[same], self._pixels[key] = row, same
         if self._dedupe == "near":
             index = self._hashes_of_always if row.key in self._always else self._hashes
             index.add(row.key, row.perceptual_hash)
@@ -114,8 +140,9 @@ class BestFaces:
     def _remove(self, row: Row) -> None:
         del self._order[bisect_left(self._order, rank(row))]
         del self._rows[row.key]
-        if self._of_pixels.get(_same_face(row)) is row:
-            del self._of_pixels[_same_face(row)]
+        same = self._pixels.pop(row.key, b"")
+        if self._of_pixels.get(same) is row:
+            del self._of_pixels[same]
         if self._dedupe == "near":
             self._hashes.remove(row.key)
 

@@ -1,6 +1,8 @@
 """Choosing: the best N, one of several equal ones, whatever the order in which they come."""
 
 import random
+import tracemalloc
+from dataclasses import replace
 
 import pytest
 
@@ -89,6 +91,19 @@ def test_what_is_held_on_the_way_does_not_depend_on_the_order_of_arrival(dedupe)
             assert len(held) == len(best) <= 20
         assert names(best.rows()) == expected
         assert held == {row.key for row in best.rows()}
+
+
+def test_face_that_is_held_takes_a_kilobyte():
+    best, count = BestFaces(10_000, "exact"), 2000
+    tracemalloc.start()
+    for i in range(count):
+        points = tuple((i + k / 7, i + k / 9) for k in range(5))
+        row = face(f"in-the-wild/{i:06}.jpg", i / 7, f"{i:064x}", quad=points[:4])
+        best.offer(replace(row, landmarks=points, source_sha256=f"{i:064x}", face_sha256=f"{i:064x}"))
+        del row, points
+    held = tracemalloc.get_traced_memory()[0] / count
+    tracemalloc.stop()
+    assert len(best) == count and held < 1250, held
 
 
 def test_near_duplicates_are_chosen_the_same_whatever_the_order_of_the_rows():

@@ -14,13 +14,14 @@ def one_by_one(rows, keep, dedupe, lists):
     """The choice as it is defined: every face is offered, the best first, to what holds the best N."""
     best, kept, duplicates, below = BestFaces(keep, dedupe), [], [], []
     aligned = sorted((row for row in rows if row.status == "aligned"), key=rank)
+    by_key = {row.key: row for row in aligned}
     offered = [row for row in aligned if not lists.left_out(row)]
     for row in sorted(offered, key=lambda row: not lists.include.has(row)):
         entered, _, other = best.offer(row, always=lists.include.has(row))
         if entered:
             kept.append(row)
         elif other is not None:
-            duplicates.append((row, other))
+            duplicates.append((row, by_key[other.key]))
         else:
             below.append(row)
     return sorted(kept, key=rank), duplicates, below, [row for row in aligned if lists.exclude.has(row)]
