@@ -18,7 +18,7 @@ from celebahq.progress import progress
 from celebahq_builder.hdf5 import FORMAT_VERSION, Dataset, level_key, open_dataset
 from celebahq_builder.hdf5_format.labels_file import labels_path, read_sidecar
 from celebahq_builder.hdf5_format.levels import DatasetError, key_text, resolution_of
-from celebahq_builder.hdf5_format.rows import find_rows
+from celebahq_builder.hdf5_format.rows import find_stored_rows
 from celebahq_builder.hdf5_format.shards import SHARD_ATTRIBUTE
 from celebahq_builder.pyramid import pyramid
 from celebahq_builder.sources.images import SourceError
@@ -140,21 +140,24 @@ def wrong_faces(dataset: Dataset) -> Iterator[str]:
 def wrong_rows(dataset: Dataset) -> Iterator[str]:
     """What was kept must be the faces of the file, each once."""
     try:
-        rows = find_rows(dataset.path)
+        rows = find_stored_rows(dataset.path)
     except DatasetError as error:
         yield str(error).removeprefix(f"{dataset.path}: ")
         return
     if rows is None:
         return
-    faces = dataset.columns()
-    kept = {int(row): i for i, row in enumerate(rows["row"]) if row != -1}
-    if sorted(kept) != list(range(len(dataset))) or (rows["row"] == -1).sum() + len(kept) != len(rows):
-        yield f"got {len(kept)} kept rows, expected each of the {len(dataset)} once"
+    faces, names = dataset.columns(), ("source", "face_index", "score")
+    slices = [{name: some[name][some["row"] != -1] for name in (*names, "row")} for some in rows.slices()]
+    kept = {name: np.concatenate([some[name] for some in slices]) for name in slices[0]}
+    places = kept["row"]
+    if not np.array_equal(np.sort(places), np.arange(len(dataset))):
+        yield f"got {len(np.unique(places))} kept rows, expected each of the {len(dataset)} once"
         return
-    for name in ("source", "face_index", "score"):
-        wrong = [row for row, i in kept.items() if name in faces and faces[name][row] != rows[name][i]]
-        if wrong:
-            yield f"{name} of row {min(wrong)}: got {rows[name][kept[min(wrong)]]}, faces/{name} says otherwise"
+    for name in names:
+        wrong = np.flatnonzero(faces[name][places] != kept[name]) if len(faces.get(name, ())) == len(dataset) else []
+        if len(wrong):
+            first = wrong[places[wrong].argmin()]
+            yield f"{name} of row {places[first]}: got {kept[name][first]}, faces/{name} says otherwise"
 
 
 def wrong_shards(dataset: Dataset) -> Iterator[str]:
