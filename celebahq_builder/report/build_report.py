@@ -26,7 +26,7 @@ from celebahq_builder.report.shown_rows import shown_rows
 from celebahq_builder.report.sprites import MOST_IN_PAGE, Thumbnails, in_page, remove_other_sheets, write_sheets
 from celebahq_builder.sources.input_photos import origin
 from celebahq_builder.sources.remote import url_of
-from celebahq_builder.state.best_faces import Choice
+from celebahq_builder.state.best_faces import Choice, refused_for_marks
 from celebahq_builder.state.file_rows import FileRows
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.name_lists import NameLists, read_name_lists
@@ -60,7 +60,7 @@ def _is_report_of(output: Path, path: Path) -> bool:
 
 def shown_photos(found: FileRows, choice: Choice) -> tuple[list[tuple[int, Row]], list[Row]]:
     """Return the rows whose photos the report holds: kept ones, with their places, and refused ones."""
-    refused = [row for some in _refused(found, choice).values() for row in some]
+    refused = [row for some in _refused(found).values() for row in some]
     return [(i, choice.kept[i]) for i in _strip_places(found.counts.leaves)], refused
 
 
@@ -79,7 +79,7 @@ def write_report(
     shown = shown_rows(found.rows, len(choice.kept))
     mark = fingerprint(shown)
     sheets = [] if thumbnails is None else _sheets(thumbnails, path, mark)
-    refused = _refused(found, choice)
+    refused = _refused(found)
     first = found.table.key(int(found.order[0]))[0] if len(found.order) else ""
     photos = {row.key for some in refused.values() for row in some}
     data = {
@@ -217,13 +217,13 @@ def _stages(found: FileRows, choice: Choice, images: Images) -> Section | None:
     return Section(title="Stages", about=about, stages=strips) if strips else None
 
 
-def _refused(found: FileRows, choice: Choice) -> dict[str, list[Row]]:
+def _refused(found: FileRows) -> dict[str, list[Row]]:
     """Some refused rows of each reason, the most frequent reason first."""
-    marked = {row.key: row for row in choice.marked}
     picked = {}
     for reason, places in found.counts.refused.items():
         rows = (found.table[int(found.order[place])] for place in _spread(places, _REJECTS_A_REASON))
-        picked[reason] = [marked.get(row.key, row) for row in rows]
+        # An aligned one among them is refused for a mark.
+        picked[reason] = [row if row.status == "refused" else refused_for_marks(row, reason) for row in rows]
     return picked
 
 

@@ -2,8 +2,9 @@
 
 import hashlib
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import overload
 
 import numpy as np
 
@@ -147,6 +148,35 @@ class BestFaces:
             self._hashes.remove(row.key)
 
 
+class MarkedRows(RowView):
+    """Aligned rows of a table as refused ones, each for the mark that `reasons[codes[i]]` names."""
+
+    def __init__(self, table: RowTable, places: np.ndarray, codes: np.ndarray, reasons: Sequence[str]) -> None:
+        super().__init__(table, places)
+        self._codes, self._reasons = codes, reasons
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> "MarkedRows": ...
+    def __getitem__(self, index: int | slice) -> "Row | MarkedRows":
+        if isinstance(index, slice):
+            return MarkedRows(self.table, self.places[index], self._codes[index], self._reasons)
+        return refused_for_marks(super().__getitem__(index), self._reasons[self._codes[index]])
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(refused_for_marks, super().__iter__(), self.reasons())
+
+    def reasons(self) -> Iterator[str]:
+        """Yield the reason of each row, without reading the rows."""
+        return (self._reasons[code] for code in self._codes.tolist())
+
+
+def refused_for_marks(row: Row, reason: str) -> Row:
+    """Return an aligned row as one that is refused for a mark."""
+    return replace(row, status="refused", reason=reason, detail=f"its marks: {row.marks}")
+
+
 @dataclass(frozen=True)
 class Choice:
     """What becomes of every aligned face. Depends on the rows alone, not on the order in which they came."""
@@ -157,9 +187,9 @@ class Choice:
     """(face, its duplicate with a higher score, which is kept)"""
     below_cutoff: Sequence[Row] = field(default_factory=list)
     """Not among the best N, best first."""
-    excluded: list[Row] = field(default_factory=list)
+    excluded: Sequence[Row] = field(default_factory=list)
     """Named by --exclude, best first."""
-    marked: list[Row] = field(default_factory=list)
+    marked: Sequence[Row] = field(default_factory=list)
     """Refused for a mark that --refuse names, best first: with that as their reason."""
 
 
@@ -179,24 +209,25 @@ def choose(rows: Iterable[Row], keep: int, dedupe: str, lists: NameLists | None 
         table.same_of(places),
         lambda some: table[int(places[some])].perceptual_hash,
     )
-    why: dict[int, str] = {}
-    included = np.zeros(len(places), bool)
+    codes: dict[str, int] = {"": 0}
+    why, included = np.zeros(len(places), np.uint8), np.zeros(len(places), bool)
     if lists:
         for i, row in enumerate(RowView(table, places)):
             included[i] = lists.include.has(row)
-            if reason := lists.left_out(row):
-                why[i] = reason
-    left_out = np.zeros(len(places), bool)
-    left_out[list(why)] = True
-    chosen = choose_rows(faces, keep, dedupe, included & ~left_out, left_out if why else None)
+            reason = lists.left_out(row)
+            why[i] = codes.setdefault(reason, len(codes))
+    left_out = why != 0
+    chosen = choose_rows(faces, keep, dedupe, included & ~left_out, left_out if left_out.any() else None)
     ranked = chosen.outcome[chosen.order]
     duplicates, below = (chosen.order[ranked == outcome] for outcome in (DUPLICATE, BELOW_CUTOFF))
     pairs = RowPairs(RowView(table, places[duplicates]), RowView(table, places[chosen.of[duplicates]]))
-    choice = Choice(RowView(table, places[chosen.kept]), pairs, RowView(table, places[below]))
-    for i in chosen.order[ranked == LEFT_OUT].tolist():
-        row = table[int(places[i])]
-        if why[i] == EXCLUDED:
-            choice.excluded.append(row)
-        else:
-            choice.marked.append(replace(row, status="refused", reason=why[i], detail=f"its marks: {row.marks}"))
-    return choice
+    others = chosen.order[ranked == LEFT_OUT]
+    is_excluded = why[others] == codes.get(EXCLUDED, 0)
+    excluded, marked = others[is_excluded], others[~is_excluded]
+    return Choice(
+        RowView(table, places[chosen.kept]),
+        pairs,
+        RowView(table, places[below]),
+        RowView(table, places[excluded]),
+        MarkedRows(table, places[marked], why[marked], list(codes)),
+    )

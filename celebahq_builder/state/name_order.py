@@ -30,8 +30,9 @@ def name_order(
         begins, numbers = starts[rows], numbers[rows]
         is_last = rows + 1 == len(starts)
         lengths = np.where(is_last, len(names), starts[np.where(is_last, 0, rows + 1)]) - begins
-    group = None if groups is None else np.cumsum(np.diff(groups, prepend=groups[:1]) != 0)
-    order = np.arange(len(begins))
+    kind = np.int32 if len(begins) < 1 << 31 else np.int64  # of what there are six of
+    group = None if groups is None else np.cumsum(np.diff(groups, prepend=groups[:1]) != 0, dtype=kind)
+    order = np.arange(len(begins), dtype=kind)
     left, places = order.copy(), order.copy()  # those that are equal to another so far, and where they go
     depth = 0
     while len(left) and 8 * depth < lengths[left].max():
@@ -47,14 +48,14 @@ def name_order(
             same &= group[1:] == group[:-1]
         order[places] = left
         equal = np.r_[same, False] | np.r_[False, same]
-        group = np.cumsum(~np.r_[False, same])[equal]
+        group = np.cumsum(~np.r_[False, same], dtype=kind)[equal]
         left, places = left[equal], places[equal]
         goes_on = np.bincount(group, lengths[left] > 8 * depth)[group] > 0
         ended = ~goes_on  # or one long name would have all faces of photos with several looked at to its end
         order[places[ended]] = _by_number(left[ended], group[ended], lengths, numbers)
         left, places, group = left[goes_on], places[goes_on], group[goes_on]
     order[places] = _by_number(left, np.zeros(len(left)) if group is None else group, lengths, numbers)
-    return order
+    return order.astype(np.int64)
 
 
 def _by_number(rows: np.ndarray, group: np.ndarray, lengths: np.ndarray, numbers: np.ndarray) -> np.ndarray:

@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from celebahq_builder.hdf5_format.rows import Rows, row_id
-from celebahq_builder.state.best_faces import Choice
+from celebahq_builder.state.best_faces import Choice, MarkedRows
 from celebahq_builder.state.manifest_row import Row
 from celebahq_builder.state.name_lists import EXCLUDED
 from celebahq_builder.state.row_table import RowPairs, RowTable, RowView, keys_of
 
 BEATEN, DUPLICATE = "not among the best", "duplicate"
-_OTHER, _IS_KEPT, _IS_BEATEN, _IS_DUPLICATE = range(4)
+_OTHER, _IS_KEPT, _IS_BEATEN, _IS_DUPLICATE, _FIRST_REASON = range(5)
 _WORDS = {
     _IS_KEPT: {"status": "kept"},
     _IS_BEATEN: {"status": "beaten", "reason": BEATEN},
@@ -31,7 +31,7 @@ class Outcomes:
         self._table = table
         self._codes = np.zeros(len(table), np.uint8)
         self._numbers = np.full(len(table), -1, np.int64)  # the row of a kept face; the place that a duplicate equals
-        self._reasons: dict[int, str] = {}
+        self._reasons: dict[str, int] = {}  # of what is left out, the code of each
         self._by_key: dict[tuple[str, int], int] | None = None
         kept = self._places(choice.kept)
         self._codes[kept], self._numbers[kept] = _IS_KEPT, np.arange(len(kept))
@@ -42,9 +42,10 @@ class Outcomes:
         else:
             places, equal = (self._places([pair[i] for pair in pairs]) for i in range(2))
         self._codes[places], self._numbers[places] = _IS_DUPLICATE, equal
-        self._reasons.update(dict.fromkeys(self._places(choice.excluded).tolist(), EXCLUDED))
-        for row, place in zip(choice.marked, self._places(choice.marked).tolist(), strict=True):
-            self._reasons[place] = row.reason
+        self._codes[self._places(choice.excluded)] = self._code_of(EXCLUDED)
+        marked = choice.marked
+        reasons = marked.reasons() if isinstance(marked, MarkedRows) else (row.reason for row in marked)
+        self._codes[self._places(marked)] = [self._code_of(reason) for reason in reasons]
 
     def write_into(self, rows: Rows, places: np.ndarray) -> None:
         """Write what became of some rows into their columns of the finished file."""
@@ -57,9 +58,8 @@ class Outcomes:
         rows["duplicate_of"][is_duplicate] = [
             row_id(*self._table.key(place)) for place in numbers[is_duplicate].tolist()
         ]
-        for i in np.flatnonzero(codes == _OTHER).tolist() if self._reasons else ():
-            if reason := self._reasons.get(int(places[i])):
-                rows["reason"][i] = reason
+        for reason, code in self._reasons.items():
+            rows["reason"][codes == code] = reason
 
     def of_manifest(self, place: int) -> str:
         """Return what a manifest that is kept says of a row."""
@@ -68,7 +68,12 @@ class Outcomes:
             return f"row {number}"
         if code == _IS_DUPLICATE:
             return f"duplicate of {self._table.key(number)[0]}"
-        return BEATEN if code == _IS_BEATEN else self._reasons.get(place, "")
+        if code in (_OTHER, _IS_BEATEN):
+            return BEATEN if code == _IS_BEATEN else ""
+        return list(self._reasons)[code - _FIRST_REASON]
+
+    def _code_of(self, reason: str) -> int:
+        return self._reasons.setdefault(reason, _FIRST_REASON + len(self._reasons))
 
     def _places(self, rows: Iterable[Row]) -> np.ndarray:
         if isinstance(rows, RowView) and rows.table is self._table:

@@ -1,6 +1,8 @@
 """The choice on columns is the choice by going through objects, best first, on any rows."""
 
+import pickle
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -61,7 +63,14 @@ def test_choice_on_columns_is_the_choice_one_by_one(dedupe, seed, monkeypatch):
     for keep in (1, 5, 30, 1000):
         choice = choose(rows, keep, dedupe, lists)
         found = choice.kept, choice.duplicates, choice.below_cutoff, choice.excluded
-        assert all(row.marks == "sunglasses" and row.status == "refused" for row in choice.marked)
+        refused = [
+            replace(row, status="refused", reason="marked sunglasses", detail="its marks: sunglasses")
+            for row in sorted((row for row in rows if row.status == "aligned"), key=rank)
+            if lists.refuse and row.marks and not lists.include.has(row) and not lists.exclude.has(row)
+        ]
+        assert choice.marked == refused and choice.marked[1:] == refused[1:]
+        assert [choice.marked[i] for i in range(len(refused))] == refused
+        assert pickle.loads(pickle.dumps(choice.marked)) == refused
         assert sum(map(len, found)) + len(choice.marked) == sum(row.status == "aligned" for row in rows)
         assert found == one_by_one(rows, keep, dedupe, lists)
     rng.shuffle(rows)
