@@ -13,11 +13,11 @@ import numpy as np
 from celebahq.files import printable
 from celebahq_builder.config import MAX_INVENTED, BuildConfig, BuildError, flag
 from celebahq_builder.hdf5 import Dataset, DatasetError
-from celebahq_builder.hdf5_format.rows import find_rows
+from celebahq_builder.hdf5_format.rows import find_stored_rows
 from celebahq_builder.report.decisions import exclude_path, include_path
 from celebahq_builder.report.licenses import licenses
 from celebahq_builder.report.page import Page, Section
-from celebahq_builder.report.page_data import PageRow, fingerprint, in_order, page_columns
+from celebahq_builder.report.page_data import PageRow, fingerprint, in_order, is_shown, page_columns, shown
 from celebahq_builder.report.sprites import Thumbnails
 
 _log = logging.getLogger("celebahq.data")
@@ -31,11 +31,11 @@ def dataset_rows(dataset: Dataset, persons: Sequence[int] | None = None) -> list
         persons: the number of the person in each row, where the file does not know them.
     """
     try:
-        found = find_rows(dataset.path)
+        found = find_stored_rows(dataset.path)
     except DatasetError as error:  # of another version or program, which calls something else rows
         _log.warning(f"{printable(error)}; shown are the faces of the file alone")
         found = None
-    rows = [] if found is None else found.as_dicts()
+    rows = [row for some in found.slices() for row in shown(some).as_dicts()] if found is not None else []
     by_place: dict[int, dict[str, Any]] = {}
     for row in rows:
         if not 0 <= row["row"] < len(dataset) or row["row"] in by_place:
@@ -47,7 +47,7 @@ def dataset_rows(dataset: Dataset, persons: Sequence[int] | None = None) -> list
             by_place[i] = {"source": f"row {i}", "face_index": 0, "status": "kept", "row": i}
             rows.append(by_place[i])
     for name, column in dataset.faces.items():
-        if name in _OURS:
+        if name in _OURS or not is_shown(name):
             continue
         values = [value.decode("ascii", "replace") if isinstance(value, bytes) else value for value in column.tolist()]
         for i, value in enumerate(values):

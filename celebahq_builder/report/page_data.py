@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from celebahq_builder.hdf5_format.rows import row_id
+from celebahq_builder.hdf5_format.rows import Rows, row_id
 
 _NOT_SHOWN = {"source_bytes", "source_mtime_ns", "rows", "outcome", "traceback", "perceptual_hash"}
 _NOT_SHOWN |= {"place", "num_rows", "num_judged"}
@@ -54,6 +54,11 @@ def page_columns(rows: Sequence[PageRow]) -> dict[str, dict[str, Any]]:
 def is_shown(name: str) -> bool:
     """Say whether a column is worth showing."""
     return name not in _NOT_SHOWN and not name.endswith(_NOT_SHOWN_ENDS)
+
+
+def shown(rows: Rows) -> Rows:
+    """Return the columns that are worth showing."""
+    return Rows({name: column for name, column in rows.columns.items() if is_shown(name)})
 
 
 def json_for_html(value: object) -> str:

@@ -3,8 +3,7 @@
 import numpy as np
 
 from celebahq_builder.hdf5_format.row_slices import RowSlices
-from celebahq_builder.hdf5_format.rows import Rows
-from celebahq_builder.report.page_data import PageRow, in_order, is_shown
+from celebahq_builder.report.page_data import PageRow, in_order, shown
 
 MOST_ROWS = 250_000
 """That are shown whole, as CelebA with its 202,599 photos is; a row takes some 200 bytes of the page."""
@@ -26,9 +25,9 @@ def shown_rows(rows: RowSlices, kept: int) -> list[PageRow]:
     found: list[PageRow] = []
     first = 0
     for some in rows.slices():
-        shown = (some["row"] >= 0) & (some["row"] < faces)
+        picks = (some["row"] >= 0) & (some["row"] < faces)
         beside = np.flatnonzero(some["row"] < 0)
-        shown[beside] = picked[first : first + len(beside)]
+        picks[beside] = picked[first : first + len(beside)]
         first += len(beside)
-        found += Rows({name: column[shown] for name, column in some.columns.items() if is_shown(name)}).as_dicts()
+        found += shown(some)[picks].as_dicts()
     return in_order(found)
