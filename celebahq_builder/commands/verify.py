@@ -154,7 +154,9 @@ def wrong_rows(dataset: Dataset) -> Iterator[str]:
         yield f"got {len(np.unique(places))} kept rows, expected each of the {len(dataset)} once"
         return
     for name in names:
-        wrong = np.flatnonzero(faces[name][places] != kept[name]) if len(faces.get(name, ())) == len(dataset) else []
+        if len(faces.get(name, ())) != len(dataset):
+            continue
+        wrong = np.flatnonzero(faces[name][places] != kept[name])
         if len(wrong):
             first = wrong[places[wrong].argmin()]
             yield f"{name} of row {places[first]}: got {kept[name][first]}, faces/{name} says otherwise"

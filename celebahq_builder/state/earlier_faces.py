@@ -49,11 +49,10 @@ class EarlierFaces:
 
 def _identity(row: Row) -> bytes:
     """Return what tells this face from another of its name, as a digest: there may be millions."""
-    numbers = ([] if value is None else value for value in (row.landmarks, row.quad, row.score))
     digest = hashlib.blake2b(digest_size=16)
     digest.update(
         "\0".join((row.source_sha256, row.pixel_sha256, row.perceptual_hash)).encode("utf-8", "surrogatepass")
     )
-    for value in numbers:
-        digest.update(b"\0" + (np.array(value, np.float64) + 0.0).tobytes())
+    for value in (row.landmarks, row.quad, row.score):
+        digest.update(b"\0" if value is None else b"\0" + (np.array(value, np.float64) + 0.0).tobytes())
     return digest.digest()

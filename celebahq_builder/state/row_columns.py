@@ -205,7 +205,7 @@ def _pixels(column: Any) -> np.ndarray | None:
     if not (known | (lengths == 0)).all():  # a photo that cannot be decoded has none
         return None
     try:
-        digests = binascii.unhexlify(data)
+        digests = binascii.unhexlify(data.tobytes())
     except ValueError:
         return None
     if binascii.hexlify(digests) != data.tobytes():  # it takes capital letters, too
