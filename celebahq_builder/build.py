@@ -45,6 +45,7 @@ from celebahq_builder.state.photo_labels import labels_digest, read_photo_labels
 from celebahq_builder.state.resume import (
     are_these_faces,
     are_these_rows,
+    end_build_folder,
     header_of_before,
     holds_more,
     load_completed_rows,
@@ -109,6 +110,7 @@ def build(config: BuildConfig) -> BuildResult:
     }
     if found.kind == "same" and not holds_more(config, names, header, lists, found):
         with one_line_for_disk_errors():
+            end_build_folder(config, header, lists)
             return _result_of_before(config, found, len(names), lists)
 
     disk_errors, build_folder = one_line_for_disk_errors(), BuildFolder(config.build_folder)
@@ -156,13 +158,10 @@ def _say_what_is_dropped(config: BuildConfig, before: Mapping[str, object]) -> N
 
 
 def _result_of_before(config: BuildConfig, found: Found, num_photos: int, lists: NameLists) -> BuildResult:
-    """What a finished build comes to; what a kill kept from being written or removed at its very end is, now."""
+    """What a finished build comes to; what a kill kept from being written at its very end is, now."""
     from celebahq_builder.hdf5 import open_dataset
     from celebahq_builder.report.build_report import report_path
 
-    if config.build_folder.exists() and not config.keep_build_folder:
-        with BuildFolder(config.build_folder) as folder:
-            folder.remove()
     stale_rows = found.rows if not are_tables_of(config.output) else None  # tables are the last to be written
     with open_dataset(config.output) as dataset:
         report = report_path(config.output)

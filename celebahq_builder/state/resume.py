@@ -20,6 +20,7 @@ from celebahq_builder.state.file_rows import manifest_rows
 from celebahq_builder.state.manifest import read_header, read_manifest, refuse_changed_options, write_manifest
 from celebahq_builder.state.masks import photos_of_changed_masks
 from celebahq_builder.state.name_lists import NameLists
+from celebahq_builder.state.outcomes import with_outcomes
 from celebahq_builder.state.output_file import Found
 from celebahq_builder.state.photo_changes import unchanged
 from celebahq_builder.state.row_table import RowTable
@@ -46,6 +47,28 @@ def holds_more(config: BuildConfig, names: list[str], header: dict, lists: NameL
     done = {row.source for row in rows if not is_failure(row.reason)}
     choice = choose(rows, config.keep, config.dedupe, lists)
     return not done.issuperset(names) or not are_these_faces(choice, found.faces)
+
+
+def end_build_folder(config: BuildConfig, header: dict, lists: NameLists) -> None:
+    """Remove the build folder of a finished build, or complete one that is kept, where a kill came before that.
+
+    One of other options is left alone where it is to be kept: the build is none that it could be completed for.
+    """
+    if not config.build_folder.exists():
+        return
+    with BuildFolder(config.build_folder) as folder:
+        if not config.keep_build_folder:
+            folder.remove()
+            return
+        try:
+            before, rows = read_manifest(folder.manifest)
+        except (OSError, BuildError):
+            return
+        if before | {"computed_on": None} != header | {"computed_on": None}:
+            return
+        choice = choose(rows, config.keep, config.dedupe, lists)
+        if any(row.outcome != end.outcome for row, end in zip(rows, with_outcomes(rows, choice), strict=True)):
+            write_manifest(folder.manifest, before, with_outcomes(rows, choice))
 
 
 def are_these_faces(choice: Choice, faces: dict[str, np.ndarray]) -> bool:

@@ -1,5 +1,8 @@
 """A build that is killed between its file and its page: the same command leaves what an undisturbed build leaves."""
 
+import shutil
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ LAST_STEPS = (
     *((photos, "photo_images"), (module, "write_row_tables"), (BuildFolder, "remove")),
 )
 """What comes once the file has its name; a build is killed before each."""
+STEPS_OF_A_KEPT_FOLDER = ((module, "_write_report"), (module, "write_row_tables"), (module, "write_manifest"))
 
 
 class Killed(BaseException):
@@ -25,7 +29,7 @@ class Killed(BaseException):
 def killed_at(monkeypatch):
     """A function (moment, config): build, ended at that one of the moments; says whether it came."""
 
-    def kill(moment, config):
+    def kill(moment, config, steps=LAST_STEPS):
         left = [moment]
 
         def pass_moment():
@@ -41,7 +45,7 @@ def killed_at(monkeypatch):
             return wrapped
 
         with monkeypatch.context() as patch:
-            for owner, name in LAST_STEPS:
+            for owner, name in steps:
                 patch.setattr(owner, name, ending(getattr(owner, name)))
             try:
                 build(config)
@@ -77,6 +81,7 @@ def remove_all(sequence):
     for name in left_by(sequence):
         if not name.endswith(".txt"):
             (sequence.folder / name).unlink()
+    shutil.rmtree(sequence.config.build_folder, ignore_errors=True)
 
 
 def test_page_is_the_one_of_an_undisturbed_build_wherever_a_first_build_is_killed(varied, looked_at, killed_at):
@@ -111,6 +116,32 @@ def test_page_of_before_gives_way_wherever_a_changed_build_is_killed(varied, kil
         build(second)
         left = left_by(varied)
         assert [name for name in undisturbed | left if undisturbed.get(name) != left.get(name)] == [], moment
+
+
+@pytest.mark.parametrize("changed", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_build_folder_that_is_kept_says_what_became_of_each_face_wherever_a_build_is_killed(
+    varied, looked_at, killed_at, changed
+):
+    varied.set(keep_build_folder=True)
+    first, config = varied.config, replace(varied.config, keep=varied.config.keep + 2 * changed)
+
+    def begin():
+        remove_all(varied)
+        if changed:
+            build(first)
+
+    begin()
+    build(config)
+    undisturbed = left_by(varied)
+    assert b'"outcome": "row 0"' in undisturbed["f.h5.build/manifest.jsonl"]
+    for moment in range(1, len(STEPS_OF_A_KEPT_FOLDER) + 1):
+        begin()
+        assert killed_at(moment, config, STEPS_OF_A_KEPT_FOLDER)
+        del looked_at[:]
+        build(config)
+        left = left_by(varied)
+        assert [name for name in undisturbed | left if undisturbed.get(name) != left.get(name)] == [], moment
+        assert looked_at == [], "no photo needs a second look"
 
 
 def test_page_of_a_file_that_was_chosen_otherwise_shows_what_the_file_holds(varied, looked_at):
