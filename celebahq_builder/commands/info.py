@@ -12,7 +12,8 @@ import tyro
 
 from celebahq.files import printable
 from celebahq.options import check_options
-from celebahq_builder.hdf5 import level_key, open_dataset
+from celebahq_builder.hdf5 import Dataset, level_key, open_dataset
+from celebahq_builder.hdf5_format.levels import DatasetError, mask_key
 
 _log = logging.getLogger("celebahq.data")
 
@@ -71,6 +72,7 @@ def summarise(path: Path) -> dict:
             "channels": dataset.channels,
             "labels": None if dataset.labels is None else list(dataset.labels.shape),
             "label_names": None if dataset.label_names is None else list(map(printable, dataset.label_names)),
+            "masks": _masks(dataset),
             "face_columns": sorted(map(printable, faces)),
             "photos": len(set(faces["source"])) if "source" in faces else None,
             "score": None if scores is None else dict(zip(("min", "median", "max"), _quantiles(scores), strict=True)),
@@ -98,6 +100,8 @@ def _table(summary: dict) -> list[str]:
     if names := summary["label_names"]:
         more = f", ... {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
         lines += [f"names       {_short(', '.join(names[:_SHOWN_NAMES]))}{more}"]
+    if masks := summary["masks"]:
+        lines += [f"masks       {masks}"]
     lines += [f"faces       {', '.join(summary['face_columns']) or 'none: made by one of the original programs'}"]
     if summary["photos"]:
         lines += [f"photos      {summary['photos']:,} different"]
@@ -110,6 +114,14 @@ def _table(summary: dict) -> list[str]:
         else:
             lines += [f"{name}: {_short(value)}"]
     return lines
+
+
+def _masks(dataset: Dataset) -> str | None:
+    """Return the name of the label maps; None without any, or where another program's are something else."""
+    try:
+        return mask_key(dataset.resolution) if dataset.has_masks else None
+    except DatasetError:
+        return None
 
 
 def _short(value: object) -> str:

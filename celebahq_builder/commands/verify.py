@@ -17,7 +17,7 @@ from celebahq.options import check_options
 from celebahq.progress import progress
 from celebahq_builder.hdf5 import FORMAT_VERSION, Dataset, level_key, open_dataset
 from celebahq_builder.hdf5_format.labels_file import labels_path, read_sidecar
-from celebahq_builder.hdf5_format.levels import DatasetError, key_text, resolution_of
+from celebahq_builder.hdf5_format.levels import DatasetError, key_text, mask_key, resolution_of
 from celebahq_builder.hdf5_format.rows import find_stored_rows
 from celebahq_builder.hdf5_format.shards import SHARD_ATTRIBUTE
 from celebahq_builder.pyramid import pyramid
@@ -33,8 +33,8 @@ _BLOCK_ROWS = 32
 class VerifyConfig:
     """Check every row of a dataset file; exit code 1 when anything is wrong.
 
-    Every smaller level must be the float means of the largest, rounded once; every row must be there; labels, scores
-    and provenance must fit. With --photos the sources are hashed again.
+    Every smaller level must be the float means of the largest, rounded once; every row must be there; labels, masks,
+    scores and provenance must fit. With --photos the sources are hashed again.
 
     Example: celebahq-data verify celebahq.h5
     """
@@ -60,6 +60,7 @@ def verify(config: VerifyConfig) -> bool:
             "faces": wrong_faces(dataset),
             "rows": wrong_rows(dataset),
             "labels": wrong_labels(dataset, file),
+            "masks": wrong_masks(dataset),
         }
         if dataset.stored().spans:
             checks["shards"] = wrong_shards(dataset)
@@ -188,6 +189,21 @@ def wrong_labels(dataset: Dataset, file: h5py.File) -> Iterator[str]:
         yield f"{labels_path(dataset.path)} is missing, the readers of 2017 look for it"
     elif not np.array_equal(sidecar, dataset.labels):
         yield f"{labels_path(dataset.path)} is not equal to the labels in the file"
+
+
+def wrong_masks(dataset: Dataset) -> Iterator[str]:
+    """Label maps, where there are any, must fit the rows, be there and be readable."""
+    try:
+        if not dataset.has_masks:
+            return
+        for first in range(0, len(dataset), _BLOCK_ROWS):
+            dataset.read_masks(range(first, min(first + _BLOCK_ROWS, len(dataset))))
+    except DatasetError as error:
+        yield str(error).removeprefix(f"{printable(dataset.path)}: ")
+        return
+    key = mask_key(dataset.resolution)
+    for missing in dataset.stored().storage(key).missing_chunks:
+        yield f"{key} has {missing}"
 
 
 def changed_photos(dataset: Dataset, photos: Path) -> Iterator[str]:

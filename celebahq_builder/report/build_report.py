@@ -210,7 +210,7 @@ def _stages(found: FileRows, choice: Choice, images: Images) -> Section | None:
         if not stages:
             continue
         x = f"{row.width} × {row.height} px, {row.scale:.3g} px of the photo a pixel of the face, score {row.score:.3f}"
-        if row.padding:
+        if row.padding and row.padding >= 0.005:
             x += f", {row.padding:.0%} of the crop and {row.invented or 0:.0%} of the face lie beyond the photo"
         strips.append({"id": row_id(*row.key), "images": stages, "caption": f"{row.source} · {x}"})
     about = "From photo to face, as in Fig. 8 of the paper. The thick side of the box becomes the top."

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -24,6 +25,9 @@ _SCRIPTS = (
     "details.js",
     "app.js",
 )
+
+# Between parts of a path or a name, and not within a number; page_files/data.js has the same.
+_BREAKS = re.compile(r"(?<=\S[/_])(?=[^\s/._])|(?<=\.)(?=[^\s/._\d])|(?<=\D\.)(?=\d)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,8 @@ def render(page: Page) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["printable"] = lambda value: Markup(text(value))  # escaped by text()
+    environment.filters["breakable"] = lambda value: Markup(breakable(value))
+    environment.filters["command"] = lambda value: Markup(_command(value))
     script, style = script_text(), _style()
     return environment.get_template("page.html").render(
         page=page,
@@ -110,6 +116,17 @@ def policy(script: str, style: str, served: bool) -> str:
 def text(value: object) -> str:
     """Return anything as text that is safe between tags and in attributes, with names of any bytes made printable."""
     return escape(printable(value), quote=True)
+
+
+def breakable(value: object) -> str:
+    """Return text(value) with the places where a long name breaks first: after slashes, underscores and dots."""
+    return _BREAKS.sub("<wbr>", text(value))
+
+
+def _command(line: str) -> str:
+    """Return a line of a terminal whose options stay in one piece: browsers break a line after any hyphen."""
+    words = (f'<span class="option">{text(w)}</span>' if w.startswith("--") else breakable(w) for w in line.split(" "))
+    return " ".join(words)
 
 
 def _style() -> str:

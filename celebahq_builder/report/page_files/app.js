@@ -71,8 +71,8 @@ function withLists(command, takesIncluded) {
 
 // Browsers break a line after any hyphen, and `--keep` into `-` and `-keep`. An option stays in one piece.
 function commandWords(command) {
-  const words = command.split(" ").map((word) => (word.startsWith("--") ? make("span", { className: "option", textContent: word }) : word));
-  return words.flatMap((word, i) => (i ? [" ", word] : [word]));
+  const words = command.split(" ").map((word) => (word.startsWith("--") ? [make("span", { className: "option", textContent: word })] : breakable(word)));
+  return words.flatMap((parts, i) => (i ? [" ", ...parts] : parts));
 }
 
 function stepWithCommand(text, command, takesIncluded) {
@@ -95,7 +95,7 @@ function showNext() {
     page.served
       ? `Your decisions are saved, and the rejects are in ${printable(page.saved)}.`
       : `Download the list and put ${page.exclude} into the folder where you run the command.`,
-  ].map((text) => make("li", { textContent: text }));
+  ].map((text) => make("li", {}, ...breakable(text)));
   if (page.command) {
     steps.push(stepWithCommand("Run this; what you rejected is left out, and everything else stays as it is:", page.command, true));
     if (/ LIST( |$)/.test(page.command)) {

@@ -95,4 +95,8 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
+// A text in parts between which a long name breaks first: after slashes, underscores and dots, not within a number.
+const BREAKS = /(?<=\S[/_])(?=[^\s/._])|(?<=\.)(?=[^\s/._\d])|(?<=\D\.)(?=\d)/u;
+const breakable = (text) => text.split(BREAKS).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));
+
 const plural = (n, one, many) => `${n.toLocaleString("en-US")} ${n === 1 ? one : many}`;

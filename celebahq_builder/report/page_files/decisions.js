@@ -84,7 +84,7 @@ function load(found) {
 }
 
 const toldSaved = (text, wrong = false) => {
-  $("saved").textContent = text;
+  $("saved").replaceChildren(...breakable(text));
   $("saved").classList.toggle("wrong", wrong);
 };
 

@@ -29,7 +29,7 @@ function fillDetails() {
     return element;
   };
   const head = make("header", {},
-    make("div", {}, make("h2", { textContent: printable(sourceOf(i)) }), make("p", { className: "soft", textContent: lineAbout(i) })),
+    make("div", {}, make("h2", {}, ...breakable(printable(sourceOf(i)))), make("p", { className: "soft", textContent: lineAbout(i) })),
     button("close-details", "✕", "Close (Esc)", () => details.close()));
   head.querySelector("#close-details").setAttribute("aria-label", "Close");
   const wanted = () => details.open && view.order[openPlace] === i;
@@ -51,8 +51,10 @@ function fillDetails() {
 }
 
 function lineAbout(i) {
-  const row = rowOf(i) >= 0 ? `row ${rowOf(i)} of the file` : textAt("reason", i) || statusName(statusOf(i));
-  return `${row} · ${openPlace + 1} of ${view.order.length.toLocaleString("en-US")}`;
+  const status = textAt("reason", i) || statusName(statusOf(i));
+  const row = rowOf(i) >= 0 ? `row ${rowOf(i)} of the file` : status;
+  const marks = textAt("marks", i) ? ` · marks: ${textAt("marks", i)}` : "";
+  return `${row}${marks} · ${openPlace + 1} of ${view.order.length.toLocaleString("en-US")}`;
 }
 
 function paintActions(i) {
@@ -170,7 +172,7 @@ function duplicatesOf(i) {
     const canvas = make("canvas", { width: 1, height: 1, role: "img", "aria-label": describe(k) });
     drawRow(canvas, k, () => details.open);
     const label = `${k === original ? "in the file" : "left out"}: ${printable(sourceOf(k))}`;
-    list.append(make("figure", { className: k === i ? "this" : "" }, canvas, make("figcaption", { textContent: label, title: label })));
+    list.append(make("figure", { className: k === i ? "this" : "" }, canvas, make("figcaption", { title: label }, ...breakable(label))));
   }
   return make("section", { "aria-label": "Duplicates" }, make("h3", { textContent: "The same face, side by side" }), list);
 }
@@ -180,9 +182,9 @@ function tableOf(i) {
   for (const [name, column] of columns) {
     if (column.kind === "points") continue;
     const value = column.at(i);
-    const text = column.kind === "number" ? shortNumber(value) : printable(value ?? "");
-    if (text === "" || (name === "row" && value < 0)) continue;
-    table.append(make("tr", {}, make("th", { scope: "row", textContent: columnName(name) }), make("td", { textContent: text })));
+    const text = column.kind === "number" ? [shortNumber(value)] : breakable(printable(value ?? ""));
+    if (text[0] === "" || (name === "row" && value < 0)) continue;
+    table.append(make("tr", {}, make("th", { scope: "row", textContent: columnName(name) }), make("td", {}, ...text)));
   }
   return table;
 }

@@ -98,6 +98,38 @@ def test_verify_finds_each_kind_of_damage(dataset, capsys, damage, complaint, ru
     assert complaint in capsys.readouterr().out
 
 
+def _damage_masks_shape(file):
+    del file["masks16x16"]
+    file["masks16x16"] = np.zeros((3, 8, 8), np.uint8)
+
+
+def _damage_masks_chunk(file):
+    del file["masks16x16"]
+    file.create_dataset("masks16x16", (3, 16, 16), np.uint8, chunks=(1, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        (_damage_masks_shape, "got masks16x16 of (3, 8, 8) uint8, expected (3, 16, 16) uint8"),
+        (_damage_masks_chunk, "masks16x16 has 0 of 3 chunks"),
+    ],
+)
+def test_masks_are_told_of_and_verified(tmp_path, noise_image, record, capsys, run, damage, complaint):
+    path = tmp_path / "f.h5"
+    with DatasetWriter(path, 16, 3, masks=True) as writer:
+        for i in range(3):
+            writer.write(pyramid(noise_image(i)), record(i), mask=np.full((16, 16), i, np.uint8))
+    assert run("verify", path) == 0
+    assert run("info", path) == 0
+    assert "masks       masks16x16" in capsys.readouterr().out
+    with h5py.File(path, "r+") as file:
+        damage(file)
+    assert run("verify", path) == 1
+    assert f"masks       {complaint}" in capsys.readouterr().out
+    assert run("info", path) == 0
+
+
 def test_verify_notices_photos_that_changed_or_went(folder, tmp_path, capsys, run, noise_image, png):
     run("import", folder, "--output", tmp_path / "f.h5")
     (folder / "a/1.png").write_bytes(png(noise_image(99)))
