@@ -100,7 +100,7 @@ def test_options_of_the_command_to_run_next_stay_in_one_piece_and_numbers_are_so
     sorts = page.evaluate("[...document.querySelectorAll('#sort option')].map((option) => option.value)")
     assert sorts[:2] == ["", "score"] and sorts.index("face_index") > sorts.index("height")
     page.click("#next")
-    pieces = "(code) => [...code.querySelectorAll('.option')].map((word) => [word.textContent, word.getClientRects().length])"
+    pieces = "(code) => [...code.querySelectorAll('.option')].map((e) => [e.textContent, e.getClientRects().length])"
     words = page.eval_on_selector("#next-dialog code", pieces)
     assert ["--resolution", 1] in words and all(count == 1 for _, count in words), words
     assert page.evaluate("(c => c.scrollWidth - c.clientWidth)(document.getElementById('next-dialog'))") <= 0
