@@ -27,6 +27,10 @@ _STORE_BYTES = 2_000_000_000
 """Most of the object store of "local": macOS allows no more, and Ray refuses 10 GB where /dev/shm is small."""
 _PREFIX, _LOCK = "celebahq-", "build.lock"
 _LONGEST_ROOT = 20  # Ray's sockets lie 80 characters below it, and a socket's path may have 103
+_SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
+"""What a client of gRPC begins with; a server's answer begins with a frame of settings, too."""
+_KNOCK_SECONDS = 10.0
 
 _log = logging.getLogger("celebahq.build")
 
@@ -165,10 +169,17 @@ def _own_folder() -> tuple[Path, IO]:
 
 
 def _knock(address: str) -> None:
-    """Raise ClusterError at once where nobody answers: Ray itself tries for a minute and more."""
+    """Raise ClusterError at once where nobody answers, or somebody else: Ray itself tries for minutes."""
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_SECONDS) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") in ("0", ""):
+                connection.sendall(_HTTP2)
+                answer = b""
+                while len(answer) < 4 and (more := connection.recv(len(_SETTINGS))):
+                    answer += more
+                if answer[3:4] != _SETTINGS[3:4]:
+                    raise OSError("another program is there")
     except OSError as error:
         why = error.strerror or str(error) or type(error).__name__
         raise ClusterError(

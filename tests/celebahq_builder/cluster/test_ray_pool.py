@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -81,6 +82,41 @@ def test_address_where_nobody_answers_is_told_at_once():
         f"--ray: got {address} (Connection refused), expected HOST:PORT of a cluster's head; "
         f"`ray status --address {address}` shows whether one runs there"
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.0 505 x\r\n\r\n", "another program is there"),
+        (b"", "another program is there"),
+        (None, "timed out"),
+        (bytes((0, 0, 6, 4, 0, 0, 0, 0, 0)), ""),
+    ],
+    ids=["web server", "closes", "silent", "gRPC"],
+)
+def test_address_of_another_program_is_told_at_once(answer, words, monkeypatch):
+    """Ray itself tries for minutes."""
+    held = []
+    monkeypatch.setattr(ray_pool, "_KNOCK_SECONDS", 5.0 if answer is not None else 0.2)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+
+        def serve():
+            connection, _ = server.accept()
+            held.append(connection)
+            connection.recv(100)
+            if answer is not None:
+                connection.sendall(answer)
+                connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        if not words:
+            return _knock(address)
+        with pytest.raises(ClusterError, match=rf"^--ray: got {address} \({words}\), expected HOST:PORT"):
+            _knock(address)
+    return None
 
 
 @pytest.mark.parametrize(
