@@ -23,6 +23,8 @@ def known_fields(config: dict[str, Any]) -> dict[str, Any]:
     notes = config["imported"].get("notes") if isinstance(config.get("imported"), dict) else None
     if isinstance(notes, list) and kept["imported"]:
         kept["imported"]["notes"] = [note for note in notes if isinstance(note, str)]
+    if history := _known_history(config.get("training")):
+        kept["training"]["history"] = history
     for name in ("source", "citation"):
         if not isinstance(config.get(name), str):
             kept.pop(name, None)
@@ -64,6 +66,17 @@ def _known_group(group: str, values: object) -> dict[str, Any]:
     numbers = {name: values[name] for name in _NUMBERS.get(group, ()) if _is_number(values.get(name))}
     mirror = {"mirror": values["mirror"]} if isinstance(values.get("mirror"), bool) else {}
     return {**texts, **numbers, **mirror}
+
+
+def _known_history(training: object) -> list[dict[str, Any]]:
+    """Return the changes of options: {"kimg": moment, "changed": {option: [before, now]}} each."""
+    history = training.get("history") if isinstance(training, dict) else None
+    kept = []
+    for entry in history if isinstance(history, list) else ():
+        if isinstance(entry, dict) and _is_number(entry.get("kimg")) and isinstance(entry.get("changed"), dict):
+            changed = {k: v for k, v in entry["changed"].items() if isinstance(v, list) and len(v) == 2}
+            kept += [{"kimg": entry["kimg"], "changed": changed}] if changed else []
+    return kept
 
 
 def _is_number(value: object) -> bool:

@@ -41,9 +41,20 @@ def training_section(config: dict[str, Any], dataset_id: str | None) -> str:
     text = f"| setting | value |\n|---|---|\n{table}\n"
     if training:
         text += "\nThe weights are a moving average of the generator's, taken while it trained.\n"
+    if changes := _changes(training):
+        text += f"\nChanged while it trained:\n\n{changes}\n"
     if training.get("command"):
         text += f"\n{code_block(training['command'])}\n"
     return text
+
+
+def _changes(training: dict[str, Any]) -> str:
+    """Return a list of the options that were changed at a resume, with the moment."""
+    lines = []
+    for entry in training.get("history", ()):
+        told = (f"{code(k)} from {code(before)} to {code(now)}" for k, (before, now) in entry["changed"].items())
+        lines.append(f"- at {entry['kimg']:g} kimg: {', '.join(told)}")
+    return "\n".join(lines)
 
 
 def _origin(config: dict[str, Any]) -> list[tuple[str, str | None]]:

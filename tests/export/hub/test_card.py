@@ -100,6 +100,22 @@ def test_training_is_told_with_preset_length_device_time_data_and_command(facts)
         assert told in training
 
 
+def test_options_that_a_resume_changed_stand_on_the_card_with_the_moment(facts):
+    history = [
+        {"kimg": 36.528, "changed": {"learning_rate": [0.002, 0.003], "metrics": [[], ["swd"]]}},
+        {"kimg": 40, "changed": {"a": 1}}, "no entry", {"kimg": 50}, {"kimg": "<b>", "changed": {"a": [1, 2]}},
+        {"kimg": 60, "changed": {"`|": ["<i>", None]}},
+    ]  # fmt: skip
+    training = facts.config["training"] | {"history": history}
+    text = model_card(dataclasses.replace(facts, config=facts.config | {"training": training}))
+    told = text.split("Changed while it trained:\n\n")[1].split("\n\n")[0]
+    assert told.splitlines() == [
+        "- at 36.528 kimg: `learning_rate` from `0.002` to `0.003`, `metrics` from `[]` to `['swd']`",
+        "- at 60 kimg: `` `| `` from `<i>` to `None`",
+    ]
+    assert "Changed while" not in model_card(facts)
+
+
 def test_a_model_that_says_nothing_of_itself_still_has_a_card_without_gaps(facts):
     bare = {"architecture": facts.config["architecture"]}
     text = model_card(dataclasses.replace(facts, config=bare, metrics=[], dataset_id=None, license=License(None)))
