@@ -193,7 +193,8 @@ def contents(output: Path) -> dict[str, object]:
                     f"{name}: {key}": _data(item) for key, item in items.items() if isinstance(item, h5py.Dataset)
                 }
         elif path.suffix == ".html":
-            page = re.sub(r"( --workers |--workers</th><td>)\d+", "", path.read_text().replace(str(output), "OUTPUT"))
+            page = path.read_text().replace("<wbr>", "").replace(str(output), "OUTPUT")
+            page = re.sub(r"(--workers(?:</span>)? |--workers</th><td>)\d+", "", page)
             found |= {f"{name}: line {i}": line for i, line in enumerate(page.splitlines())}
         else:
             found[name] = path.read_bytes()

@@ -50,7 +50,7 @@ def test_fault_in_a_stage_is_a_row_with_its_traceback_and_the_build_goes_on(made
     row = rows_of(output)["b.jpg"]
     assert (row.reason, row.detail) == ("fault in this program", "AssertionError: no such tag")
     assert "raise problem" in row.traceback
-    assert "b.jpg: AssertionError: no such tag" in (tmp_path / "report.html").read_text()
+    assert "b.jpg: AssertionError: no such tag" in (tmp_path / "report.html").read_text().replace("<wbr>", "")
 
 
 @pytest.mark.parametrize(

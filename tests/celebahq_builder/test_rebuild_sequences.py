@@ -36,7 +36,8 @@ def test_the_comparison_sees_a_level_an_attribute_a_table_and_the_page(sequences
             file["data1x1"] = [1]
             file.attrs["config"] = name
         (folder / "f.h5.rows.csv").write_text(name)
-        (folder / "report.html").write_text(f"the same\n<pre>{folder / 'f.h5'} --workers {len(name)}\n{name}\n")
+        line = f"<pre>{folder / 'f.h5'} <span>--workers</span> {len(name)}"
+        (folder / "report.html").write_text(f"the same\n{line}\n{name}\n")
     one, other = (sequences.contents(tmp_path / name / "f.h5") for name in ("one", "other"))
     unequal = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
     assert unequal == {"f.h5: rows/score", "f.h5: attribute config", "f.h5.rows.csv", "report.html: line 2"}
