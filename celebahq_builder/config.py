@@ -109,7 +109,8 @@ class BuildConfig:
     """Which marks keep a face out, e.g. --refuse blurred dark. Every face is measured in its photograph and marked;
     without this option marks are only shown (docs/building.md says what each means)."""
     dedupe: Literal["exact", "near", "off"] = "exact"
-    """Keep one of several equal faces: same pixels, same box; or also re-compressed and resized copies; or all."""
+    """Keep one of several equal faces: same pixels, same box; or also re-compressed and resized copies, of which one
+    without words, logo or lines over it goes before one with them; or all."""
     exclude: Path | None = None
     """List of what to leave out, one a line: names of photos, or of faces as report.html gives them, `photo.jpg#0`. A
     line that begins with # is a comment."""

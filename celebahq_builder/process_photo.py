@@ -156,6 +156,7 @@ def _row_of_face(
     """Restore, align and score one face; return its row, and the face as it is stored."""
     from celebahq_builder.align import crop_face, plan_face
     from celebahq_builder.coverage import inside_photo
+    from celebahq_builder.detail_map import detail_map
     from celebahq_builder.mark_measures import measure_marks
     from celebahq_builder.perceptual_hash import perceptual_hash
     from celebahq_builder.quality import quality_score
@@ -171,7 +172,7 @@ def _row_of_face(
         mask = inside_photo(crop.quad, size, resolution) if facts["padding"] else None
         quality = quality_score(face_to_score, mask)
         marks = marks_text(measure_marks(photo, crop.quad, resolution))
-        look = perceptual_hash(image)
+        look, detail = perceptual_hash(image), detail_map(face_to_score)
     with clock.of("compress"):
         data = encode_face(image, task.packed)
     row = Row(
@@ -184,6 +185,7 @@ def _row_of_face(
         isotropy=float(quality.isotropy),
         marks=marks,
         perceptual_hash=look,
+        detail_map=detail,
         place=task.place,
         face_sha256=hashlib.sha256(data).hexdigest(),
         detail=_remarks(face),

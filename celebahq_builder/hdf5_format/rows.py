@@ -44,6 +44,7 @@ COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
     # What else a later build needs to go on from here.
     "pixel_sha256": (_SHA256, ()),
     "perceptual_hash": (_SHA256, ()),
+    "detail_map": (_SHA256, ()),  # how strong the edges of the face are, in 8x8 cells; none in files of before
     "num_rows": (np.int32, ()),  # of this photo
     "num_judged": (np.int32, ()),  # candidates of this photo that a threshold refused; -1 where that is not known
     "place": (np.int32, ()),  # in the list of --image-list; -1 without one
@@ -51,6 +52,9 @@ COLUMNS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "source_mtime_ns": (np.int64, ()),
     "traceback": (_TEXT, ()),
 }
+
+_ADDED = {"detail_map"}
+"""Columns of text that files of before have not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +230,7 @@ def _stored_columns(path: Path, file: h5py.File) -> dict[str, h5py.Dataset]:
     columns = {name: columns[name] for name in (*COLUMNS, *columns) if name in columns}
     for name, column in columns.items():
         _check_column(path, name, column)
-    if missing := COLUMNS.keys() - columns.keys():
+    if missing := COLUMNS.keys() - columns.keys() - _ADDED:
         raise DatasetError(f"{path}: got no {GROUP}/{min(missing)}, expected the columns of celebahq-build")
     if len({len(column) for column in columns.values()}) > 1:
         lengths = {name: len(column) for name, column in columns.items()}
@@ -265,6 +269,9 @@ def _read_part(path: Path, columns: Mapping[str, h5py.Dataset], part: slice) -> 
         except (OSError, RuntimeError, ValueError) as error:
             damaged = f"{path}: got damaged {GROUP}/{name} ({error}), expected a whole column"
             raise DatasetError(damaged) from None
+    for name in _ADDED - found.keys():
+        found[name] = np.full(len(found["source"]), "", object)
+    found = {name: found[name] for name in (*COLUMNS, *found) if name in found}
     if unknown := set(found["status"]) - set(STATUSES):
         raise DatasetError(f"{path}: got status {min(unknown)!r} in {GROUP}, expected {', '.join(STATUSES)}")
     return Rows(found)

@@ -10,7 +10,7 @@ import numpy as np
 
 from celebahq_builder.hdf5_format.rows import Rows, row_id
 
-_NOT_SHOWN = {"source_bytes", "source_mtime_ns", "rows", "outcome", "traceback", "perceptual_hash"}
+_NOT_SHOWN = {"source_bytes", "source_mtime_ns", "rows", "outcome", "traceback", "perceptual_hash", "detail_map"}
 _NOT_SHOWN |= {"place", "num_rows", "num_judged"}
 _NOT_SHOWN_ENDS = ("_sha256", "_md5")
 _POINTS = ("landmarks", "quad")

@@ -8,6 +8,7 @@ from typing import overload
 
 import numpy as np
 
+from celebahq_builder.detail_map import is_laid_over
 from celebahq_builder.hash_index import HashIndex
 from celebahq_builder.state.choose_columns import BELOW_CUTOFF, DUPLICATE, LEFT_OUT, Faces, choose_rows
 from celebahq_builder.state.manifest import Row
@@ -32,6 +33,15 @@ def _same_face(row: Row) -> bytes:
     if row.quad is not None:
         digest.update(b" " + (np.array(row.quad, np.float64) + 0.0).tobytes())
     return digest.digest()
+
+
+def is_cleaner(row: Row, other: Row) -> bool:
+    """Say whether a face goes before a near duplicate of a higher score, which has something laid over it.
+
+    It has to have half of its pixels a side: a thumbnail is no better copy.
+    """
+    large = row.scale is None or other.scale is None or row.scale >= other.scale / 2
+    return large and is_laid_over(other.detail_map, row.detail_map)
 
 
 class BestFaces:
@@ -62,14 +72,14 @@ class BestFaces:
             always: it belongs whatever it is like, a duplicate of others or more than N; N counts it, too.
 
         Returns:
-            whether it is now among the best; the faces that it evicted; the duplicate with a higher score that kept it
-            out.
+            whether it is now among the best; the faces that it evicted; the duplicate that kept it out: it has a higher
+            score, or is cleaner.
         """
         same = b"" if self._dedupe == "off" else _same_face(row)
         duplicates = self._duplicates_of(row, same, always)
         if always:
             self._always.add(row.key)
-        elif higher := [other for other in duplicates if other.key in self._always or rank(other) < rank(row)]:
+        elif higher := [other for other in duplicates if other.key in self._always or self._goes_before(other, row)]:
             return False, [], min(higher, key=rank)
         elif not duplicates and len(self) >= self._keep and (not self._order or rank(row) > self._order[-1]):
             return False, [], None
@@ -102,7 +112,7 @@ class BestFaces:
 
     def _slim(self, row: Row) -> Row:
         """Return what is ranked by, deduplicated by, and needed to find its face on the disk."""
-        near = row.perceptual_hash if self._dedupe == "near" else ""
+        near = self._dedupe == "near"
         return Row(
             source=row.source,
             source_bytes=0,
@@ -111,7 +121,9 @@ class BestFaces:
             status="aligned",
             score=row.score,
             place=row.place,
-            perceptual_hash=near,
+            scale=row.scale if near else None,
+            perceptual_hash=row.perceptual_hash if near else "",
+            detail_map=row.detail_map if near else "",
             face_sha256=row.face_sha256,
         )
 
@@ -126,6 +138,12 @@ class BestFaces:
             indices = [self._hashes] if always else [self._hashes, self._hashes_of_always]
             found |= {key: self._rows[key] for index in indices for key in index.near(row.perceptual_hash)}
         return [other for other in found.values() if not always or other.key not in self._always]
+
+    def _goes_before(self, other: Row, row: Row) -> bool:
+        """Of two duplicates, whether the other one is kept."""
+        if rank(other) < rank(row):
+            return self._dedupe != "near" or not is_cleaner(row, other)
+        return self._dedupe == "near" and is_cleaner(other, row)
 
     def _add(self, row: Row, same: bytes) -> None:
         if row.key not in self._always:
@@ -184,7 +202,7 @@ class Choice:
     kept: Sequence[Row] = field(default_factory=list)
     """Best first: row i of the dataset."""
     duplicates: Sequence[tuple[Row, Row]] = field(default_factory=list)
-    """(face, its duplicate with a higher score, which is kept)"""
+    """(face, its duplicate that is kept: the one with a higher score, or a cleaner one)"""
     below_cutoff: Sequence[Row] = field(default_factory=list)
     """Not among the best N, best first."""
     excluded: Sequence[Row] = field(default_factory=list)
@@ -208,6 +226,7 @@ def choose(rows: Iterable[Row], keep: int, dedupe: str, lists: NameLists | None 
         lambda some, groups: table.by_name(places[some], groups),
         table.same_of(places),
         lambda some: table[int(places[some])].perceptual_hash,
+        lambda some, other: is_cleaner(table[int(places[some])], table[int(places[other])]),
     )
     codes: dict[str, int] = {"": 0}
     why, included = np.zeros(len(places), np.uint8), np.zeros(len(places), bool)

@@ -20,12 +20,14 @@ class Faces:
         face_index within their group; asked only for faces of equal keys.
     same: (N,) integers or (N, 2) uint64, equal for faces with the same pixels.
     hashes: gives the perceptual hash of a row; for near duplicates.
+    cleaner: says whether a row goes before another one, a near duplicate of a higher score.
     """
 
     key: np.ndarray
     by_name: Callable[[np.ndarray, np.ndarray], np.ndarray]
     same: np.ndarray
     hashes: Callable[[int], str] = lambda row: ""
+    cleaner: Callable[[int, int], bool] = lambda row, other: False
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,15 +131,26 @@ def _among_near(
     ranks = np.empty(len(order), np.int64)
     ranks[order] = np.arange(len(order))
     index, exact, held = HashIndex(), {}, len(first)
+    always = np.zeros(len(order), bool)
+    always[first] = True
     for row in first.tolist():
         index.add(("", row), faces.hashes(row))
         exact[tuple(np.atleast_1d(faces.same[row]).tolist())] = row
     for row in others.tolist():
         same = tuple(np.atleast_1d(faces.same[row]).tolist())
         alike = {other for _, other in index.near(faces.hashes(row))} | ({exact[same]} if same in exact else set())
-        if alike:
-            outcome[row], of[row] = DUPLICATE, min(alike, key=ranks.__getitem__)
-        elif held < keep:
+        stay = [other for other in alike if always[other] or not faces.cleaner(row, other)]
+        if stay:
+            outcome[row], of[row] = DUPLICATE, min(stay, key=ranks.__getitem__)
+            continue
+        for other in alike:  # something is laid over them: the row takes their place
+            outcome[other], of[other], held = DUPLICATE, row, held - 1
+            index.remove(("", other))
+            exact.pop(tuple(np.atleast_1d(faces.same[other]).tolist()), None)
+        if held < keep:
             outcome[row], held = KEPT, held + 1
             index.add(("", row), faces.hashes(row))
             exact[same] = row
+    for row in np.flatnonzero(outcome == DUPLICATE).tolist():
+        while outcome[of[row]] == DUPLICATE:
+            of[row] = of[of[row]]

@@ -16,7 +16,7 @@ from celebahq_builder.state.row_table import RowTable, RowView
 SAME = (
     *("source", "source_sha256", "pixel_sha256", "source_bytes", "source_mtime_ns", "face_index", "place"),
     *("landmarks", "quad", "turned", "scale", "padding", "invented", "score", "breadth", "isotropy"),
-    *("marks", "overridden", "perceptual_hash", "num_judged", "traceback"),
+    *("marks", "overridden", "perceptual_hash", "detail_map", "num_judged", "traceback"),
 )
 """Names that mean the same in rows of the manifest and in columns of the file."""
 _LINES_AT_ONCE = 8192

@@ -46,6 +46,8 @@ class Row:
     """What of the face does: of a fixed oval around eyes, nose, mouth and chin."""
     perceptual_hash: str = ""
     """64 hex digits, few bits apart for faces that look the same; empty below 32x32."""
+    detail_map: str = ""
+    """64 characters, how strong its edges are where (detail_map.py); empty below 128x128."""
     face_sha256: str = ""
     """Of the aligned face as it lies in the build folder: a power cut can leave a file of the right length."""
 

@@ -102,6 +102,16 @@ def test_file_without_rows_has_none_and_says_so(dataset):
         read_rows(dataset)
 
 
+def test_file_of_before_detail_maps_is_read_and_has_none(built):
+    before = read_rows(built.output)
+    with h5py.File(built.output, "r+") as file:
+        del file["rows/detail_map"]
+    for rows in (read_rows(built.output), next(find_stored_rows(built.output).slices())):
+        assert list(rows.columns) == list(before.columns)
+        assert rows["detail_map"].tolist() == [""] * len(before)
+    assert {row.detail_map for row in manifest_rows(rows)} == {""}
+
+
 def spoil(file, name):
     del file[f"rows/{name}"]
 

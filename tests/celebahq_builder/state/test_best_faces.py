@@ -136,3 +136,58 @@ def test_included_near_duplicates_all_stay_without_being_compared_with_each_othe
     assert names(choice.kept) == [row.source for row in included] + ["another"]
     assert [(row.source, kept.source) for row, kept in choice.duplicates] == [("like-them", "i000")]
     assert sum(found) == len(included), "those that the one other face is like"
+
+
+CLEAN, MARKED, OTHER_MARK = (
+    "K" * 64,
+    "K" * 40 + "z" * 8 + "K" * 16,
+    "z" * 8 + "K" * 56,
+)  # detail maps: what lies over it
+
+
+def copy(name, score, detail_map=CLEAN, bits=0, scale=1.0):
+    return replace(face(name, score, bits=bits), detail_map=detail_map, scale=scale)
+
+
+def test_a_clean_copy_takes_the_place_of_a_marked_one_at_its_own_score():
+    rows = [copy("marked", 0.9, MARKED), face("other", 0.85, bits=(1 << 256) - 1), copy("clean", 0.8)]
+    rows.append(copy("later", 0.1, MARKED))
+    choice = choose(rows, keep=5, dedupe="near")
+    assert names(choice.kept) == ["other", "clean"]
+    assert [(row.source, kept.source) for row, kept in choice.duplicates] == [("marked", "clean"), ("later", "clean")]
+    for dedupe in ("exact", "off"):
+        assert names(choose(rows, keep=1, dedupe=dedupe).kept) == ["marked"]
+
+
+def test_a_clean_thumbnail_does_not():
+    rows = [copy("marked", 0.9, MARKED, scale=1.0), copy("thumbnail", 0.1, scale=0.4)]
+    assert names(choose(rows, keep=5, dedupe="near").kept) == ["marked"]
+
+
+def test_what_list_includes_stays_though_a_clean_copy_is_there():
+    rows = [copy("marked", 0.9, MARKED), copy("clean", 0.8)]
+    choice = choose(rows, 5, "near", NameLists(include=NameList(frozenset(["marked"]))))
+    assert names(choice.kept) == ["marked"]
+
+
+def test_duplicates_of_a_face_that_lost_its_place_are_those_of_the_one_that_took_it():
+    near = (1 << 30) - 1, (1 << 60) - (1 << 30)  # 60 bits apart, each 30 from 0
+    rows = [copy("first", 0.9, MARKED), copy("like it", 0.8, MARKED, near[0]), copy("clean", 0.7, CLEAN, near[1])]
+    choice = choose(rows, keep=5, dedupe="near")
+    assert [(row.source, kept.source) for row, kept in choice.duplicates] == [("first", "clean"), ("like it", "clean")]
+
+
+def test_a_clean_copy_beyond_the_best_n_keeps_their_number():
+    rows = [copy("marked", 0.9, MARKED), face("b", 0.8, bits=(1 << 256) - 1), face("c", 0.7, bits=(1 << 128) - 1)]
+    rows.append(copy("clean", 0.6))
+    assert names(choose(rows, keep=2, dedupe="near").kept) == ["b", "clean"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_clean_copy_is_held_and_chosen_whatever_comes_first(seed):
+    rows = [copy("marked", 0.9, MARKED), copy("other mark", 0.8, OTHER_MARK), copy("clean", 0.7), copy("worse", 0.6)]
+    random.Random(seed).shuffle(rows)
+    best = BestFaces(3, "near")
+    for row in rows:
+        best.offer(row)
+    assert names(best.rows()) == names(choose(rows, 3, "near").kept) == ["clean"]
