@@ -3,7 +3,6 @@
 import hashlib
 from array import array
 from collections.abc import Container, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ from celebahq_builder.hdf5_format.row_slices import RowSlices
 from celebahq_builder.process_photo import LARGEST_FILE_BYTES
 from celebahq_builder.sources.input_photos import FileStamp, file_stamp
 from celebahq_builder.sources.listing import read_photo
-from celebahq_builder.state.manifest_row import Row
 from celebahq_builder.state.row_table import RowTable
 
 
@@ -28,15 +26,15 @@ def content_sha256(root: Path, name: str) -> str:
         return ""
 
 
-def unchanged(root: Path, rows: RowTable, present: Container[str]) -> tuple[np.ndarray, dict[int, Row]]:
-    """Return the places of rows of photos that are what they were, (n,) int64, and those that get today's time stamp.
+def unchanged(root: Path, rows: RowTable, present: Container[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of rows of photos that are what they were, (n,) int64, and the time of each today, (n,) int64.
 
     A photo of another size has changed. One of another time has if its hash has: copying and unpacking set new times.
 
     Args:
         present: the names of the photos that are there.
     """
-    stays, moved = array("q"), {}
+    stays, times = array("q"), array("q")
     name, same, now = None, False, FileStamp(-1, 0)
     for place in range(len(rows)):
         source, _ = rows.key(place)
@@ -49,9 +47,8 @@ def unchanged(root: Path, rows: RowTable, present: Container[str]) -> tuple[np.n
                 )
         if same:
             stays.append(place)
-            if rows.stamp(place).mtime_ns != now.mtime_ns:
-                moved[place] = replace(rows[place], source_mtime_ns=now.mtime_ns)
-    return np.array(stays, np.int64), moved
+            times.append(now.mtime_ns)
+    return np.array(stays, np.int64), np.array(times, np.int64)
 
 
 def _has_sha256(root: Path, name: str, digest: str) -> bool:

@@ -3,6 +3,7 @@
 import itertools
 import logging
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,12 +19,13 @@ from celebahq_builder.state.changed_decisions import without_changed_decisions
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.file_rows import manifest_rows
 from celebahq_builder.state.manifest import read_header, read_manifest, refuse_changed_options, write_manifest
+from celebahq_builder.state.manifest_row import Row
 from celebahq_builder.state.masks import photos_of_changed_masks
 from celebahq_builder.state.name_lists import NameLists
 from celebahq_builder.state.outcomes import with_outcomes
 from celebahq_builder.state.output_file import Found
 from celebahq_builder.state.photo_changes import unchanged
-from celebahq_builder.state.row_table import RowTable
+from celebahq_builder.state.row_table import RowTable, RowView
 
 _log = logging.getLogger("celebahq.build")
 
@@ -122,21 +124,24 @@ def load_completed_rows(
 
     if again := photos_of_changed_masks(rows if config.masks is not None else rows.looked, config.masks):
         rows = RowTable(row for row in rows if row.source not in again)
-    places, other = unchanged(config.input, rows, set(names))
+    places, times = unchanged(config.input, rows, set(names))
     if len(places) < len(rows):
         changed = rows.num_photos() - rows.num_photos(places)
         _log.info(f"photos gone or changed since the last run: {changed}, what came of them is dropped")
-    # What became of them is to be decided anew, with the photos and options of this run.
-    looked_at = np.intersect1d(rows.looked.places, places).tolist()
-    looked = {place: other[place] if place in other else rows[place] for place in looked_at}
-    failed = {row.source for row in looked.values() if is_failure(row.reason)}
-    other |= {place: replace(row, outcome="") for place, row in looked.items()}
-    if rows is journal and before == header and len(places) == len(rows) and not other:
+    looked = RowView(rows, np.intersect1d(rows.looked.places, places))
+    failed = {row.source for row in looked if is_failure(row.reason)}
+    same = len(places) == len(rows) and not len(looked) and np.array_equal(times, rows.mtimes_of(places))
+    if rows is journal and before == header and same:
         os.truncate(folder.manifest, rows.journal_end)  # what a kill left of another photo
     else:
-        good = (other[place] if place in other else rows[place] for place in places.tolist())
-        rows = RowTable(row for row in good if row.source not in failed)
+        rows = RowTable(row for row in _to_decide_anew(rows, places, times) if row.source not in failed)
         folder.room.for_work(partial(write_manifest, folder.manifest, header, rows))
     again_words = f"; {len(failed)} that failed are tried again" if failed else ""
     _log.info(f"continuing: {rows.num_photos()} of {len(names)} photos are done{again_words}")
     return rows
+
+
+def _to_decide_anew(rows: RowTable, places: np.ndarray, times: np.ndarray) -> Iterator[Row]:
+    """Yield rows with the times of their photos today, without what became of them: with these photos and options."""
+    for row, time in zip(RowView(rows, places), times.tolist(), strict=True):
+        yield replace(row, outcome="", source_mtime_ns=time) if row.outcome or row.source_mtime_ns != time else row

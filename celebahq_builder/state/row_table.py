@@ -122,6 +122,10 @@ class RowTable(Sequence[Row]):
         """Return size and time of the photo of a row, without reading the row."""
         return FileStamp(self._num_bytes[index], self._mtimes_ns[index])
 
+    def mtimes_of(self, places: np.ndarray) -> np.ndarray:
+        """Return the time of the photo of some rows, without reading them: (M,) int64."""
+        return np.frombuffer(self._mtimes_ns, np.int64)[places]
+
     def keys_of(self, places: np.ndarray) -> np.ndarray:
         """Return by what aligned rows are ranked, the least first: (M,) float64."""
         return self._at(np.frombuffer(self._keys, np.float64), places)
