@@ -1,6 +1,5 @@
 """The group `rows`: every photo and face that a build looked at, kept or not, with its reason and all its numbers."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +92,21 @@ class Rows:
 
     def as_dicts(self) -> list[dict[str, Any]]:
         """Return one dict of plain Python values a row, None for unknown numbers; landmarks and quad as lists."""
-        lists = {name: column.tolist() for name, column in self.columns.items()}
-        for name in ("width", "height"):
-            lists[name] = [value if math.isnan(value) else int(value) for value in lists[name]]
-        rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
-        return [{name: None if _is_unknown(value) else value for name, value in row.items()} for row in rows]
+        lists = {name: _values(name, column) for name, column in self.columns.items()}
+        return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+
+
+def _values(name: str, column: np.ndarray) -> list[Any]:
+    """Return a column as plain Python values, None for unknown numbers."""
+    values = column.tolist()
+    if column.dtype.kind != "f" or not column.size:
+        return values
+    unknown = np.isnan(column.reshape(len(column), -1)[:, 0])
+    if name in ("width", "height"):
+        return [None if nan else int(value) for value, nan in zip(values, unknown.tolist(), strict=True)]
+    for i in np.flatnonzero(unknown).tolist():
+        values[i] = None
+    return values
 
 
 class SlicedRows(Protocol):
@@ -275,9 +284,3 @@ def _read_part(path: Path, columns: Mapping[str, h5py.Dataset], part: slice) -> 
     if unknown := set(found["status"]) - set(STATUSES):
         raise DatasetError(f"{path}: got status {min(unknown)!r} in {GROUP}, expected {', '.join(STATUSES)}")
     return Rows(found)
-
-
-def _is_unknown(value: Any) -> bool:
-    while isinstance(value, list) and value:
-        value = value[0]
-    return isinstance(value, float) and math.isnan(value)
