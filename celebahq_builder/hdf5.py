@@ -189,6 +189,7 @@ class DatasetWriter:
         file = self._file.hdf5
         for name, values in columns.items():
             file.create_dataset(f"faces/{name}", data=values)
+            self._file.check()
         if self._labels is not None:
             table = file.create_dataset("labels", data=self._labels)
             if self._label_names is not None:

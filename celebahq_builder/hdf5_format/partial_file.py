@@ -15,13 +15,15 @@ from celebahq_builder.hdf5_format.validation import check_file
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 """Numbers of errors of a full disk, and of a user's share of it."""
+_MOST_KEPT = 256 << 20
+"""Bytes in memory after a write that failed; writers ask for the error after each megabyte."""
 
 
 class PartialFile:
     """The file under construction: `hdf5` to write into, then publish() or discard().
 
     HDF5 cannot live through a failed write: it fails again at every close, and ends in a segmentation fault. So it
-    writes through _Sink, which remembers the first error and from then on swallows; check() raises it.
+    writes through _Sink, which remembers the first error and goes on in memory; check() raises it.
 
     With resume, what an earlier run left under the partial name is opened again, where it can be read.
 
@@ -117,30 +119,71 @@ class PartialFile:
 
 
 class _Sink(io.FileIO):
-    """A file that never fails: the first error is kept, and nothing is written after it."""
+    """A file that never fails: the first error is remembered, and what is written after it stays in memory.
+
+    So HDF5 reads back what it wrote: without that it ends in its own errors, or in a segmentation fault.
+    """
 
     error: OSError | None = None
+    _kept_bytes = _end = 0
+    """Of what is in memory; and where the file seems to end since the error."""
+
+    def __init__(self, descriptor: int, mode: str) -> None:
+        super().__init__(descriptor, mode)
+        self._kept: list[tuple[int, bytes]] = []
 
     def write(self, data) -> int:
-        rest = memoryview(data).cast("B")
-        size = len(rest)
+        rest, at = memoryview(data).cast("B"), self.tell()
+        stop = at + len(rest)
         while rest and self.error is None:
             try:
                 rest = rest[super().write(rest) :]
             except OSError as error:
-                self.error = error
-        return size
+                self._fail(error)
+        if rest:
+            self._keep(stop - len(rest), rest)
+            self.seek(stop)
+        return stop - at
+
+    def readinto(self, buffer) -> int:
+        if self.error is None:
+            return super().readinto(buffer) or 0
+        view, at = memoryview(buffer).cast("B"), self.tell()
+        count = super().readinto(view) or 0
+        view[count:] = bytes(len(view) - count)
+        for start, data in self._kept:
+            first, stop = max(start, at), min(start + len(data), at + len(view))
+            if first < stop:
+                view[first - at : stop - at] = data[first - start : stop - start]
+        self.seek(at + len(view))
+        return len(view)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_END and self.error is not None:
+            return super().seek(self._end + offset)
+        return super().seek(offset, whence)
 
     def truncate(self, size: int | None = None) -> int:
         if self.error is None:
             try:
                 return super().truncate(size)
             except OSError as error:
-                self.error = error
-        return size or 0
+                self._fail(error)
+        self._end = self.tell() if size is None else size
+        return self._end
 
     def swallow(self) -> None:
-        self.error = self.error or OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
+        if self.error is None:
+            self._fail(OSError(errno.ECANCELED, os.strerror(errno.ECANCELED)))
+
+    def _fail(self, error: OSError) -> None:
+        self._end, self.error = os.fstat(self.fileno()).st_size, error
+
+    def _keep(self, start: int, data: memoryview) -> None:
+        self._end = max(self._end, start + len(data))
+        if self._kept_bytes < _MOST_KEPT:
+            self._kept.append((start, bytes(data)))
+            self._kept_bytes += len(data)
 
 
 def require_room(path: Path, needed_bytes: int) -> None:
