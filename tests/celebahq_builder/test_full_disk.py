@@ -83,7 +83,8 @@ def test_full_disk_is_one_line_and_the_same_command_makes_the_same_file(tmp_path
     namespace = ["unshare", "--map-root-user", "--mount"]
     if subprocess.run([*namespace, "mount", "-t", "tmpfs", "tmpfs", disk], capture_output=True).returncode:
         pytest.skip("no mount namespace here: no small disk can be made")
-    command = [sys.executable, "-X", "faulthandler", "-c", SCRIPT, photos, tmp_path / "right.h5", disk, Path(__file__).with_name("cluster")]
+    command = [sys.executable, "-X", "faulthandler", "-c", SCRIPT, photos, tmp_path / "right.h5", disk]
+    command.append(Path(__file__).with_name("cluster"))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     words = [*namespace, *map(str, command), *map(str, SIZES)]
     done = subprocess.run(words, capture_output=True, text=True, env=environment)
