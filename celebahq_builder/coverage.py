@@ -39,9 +39,9 @@ def check_coverage(quad: np.ndarray, size: tuple[int, int], max_padding: float, 
         UnusablePhotoError: "cut by the edge of the photo", or "too much padding" where only background is missing.
     """
     padding, invented = shown = coverage(quad, size)
-    found = f"{invented:.0%} of the face and {padding:.0%} of the crop lie outside the photo"
+    found = f"{invented:.1%} of the face and {padding:.0%} of the crop lie outside the photo"
     if invented > max_invented:
-        raise UnusablePhotoError("cut by the edge of the photo", f"{found}; of the face at most {max_invented:.0%} may")
+        raise UnusablePhotoError("cut by the edge of the photo", f"{found}; of the face at most {max_invented:.1%} may")
     if padding > max_padding:
         raise UnusablePhotoError("too much padding", f"{found}; of the crop at most {max_padding:.0%} may")
     return shown
