@@ -47,9 +47,9 @@ def test_pixels_shown_by_the_photo_are_those_of_the_crop():
 
 def test_each_limit_has_its_reason():
     check_coverage(SQUARE - [28, 0], (100, 200), 1.0, 0.0)
-    with pytest.raises(UnusablePhotoError, match=r"cut by the edge of the photo: 50.0% of the face and 50% of the crop"):
+    with pytest.raises(UnusablePhotoError, match=r"cut by the edge of the photo: 50\.0% of the face and 50% of"):
         check_coverage(SQUARE - [50, 0], (100, 200), 1.0, 0.1)
-    with pytest.raises(UnusablePhotoError, match="too much padding: 0.0% of the face and 28% of the crop"):
+    with pytest.raises(UnusablePhotoError, match=r"too much padding: 0\.0% of the face and 28% of"):
         check_coverage(SQUARE - [28, 0], (100, 200), 0.0, 0.1)
 
 
