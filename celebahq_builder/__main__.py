@@ -1,5 +1,7 @@
 """celebahq-build --input in-the-wild/"""
 
+import contextlib
+
 import tyro
 
 from celebahq.command import run_command
@@ -13,9 +15,13 @@ def main() -> None:
 
 def _build() -> None:
     config = tyro.cli(BuildConfig, prog="celebahq-build", config=(tyro.conf.FlagCreatePairsOff,))
-    from celebahq_builder.build import build  # the image libraries load only once there is work: --help is instant
+    from celebahq_builder.worker_forks import begun
 
-    build(config)
+    local = config.workers and config.ray is None
+    with begun("celebahq_builder.process_photo:process_task") if local else contextlib.nullcontext():
+        from celebahq_builder.build import build  # image libraries load only once there is work: --help is instant
+
+        build(config)
 
 
 if __name__ == "__main__":

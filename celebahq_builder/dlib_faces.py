@@ -20,7 +20,7 @@ from celebahq_builder.detections import (
     mean_and_spread,
     without_repeats,
 )
-from celebahq_builder.hog_levels import hog_boxes
+from celebahq_builder.hog_levels import hog_boxes, preload_hog
 
 DlibDetector = Literal["hog", "cnn"]
 
@@ -198,6 +198,15 @@ def _readings(
                     return None
             readings.append(five)
     return readings
+
+
+def preload(detector: DlibDetector) -> None:
+    """Load what faces and their points are found with."""
+    if detector == "hog":
+        preload_hog()
+    else:
+        _cnn_detector()
+    _predictor()
 
 
 @cache

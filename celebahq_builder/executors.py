@@ -15,7 +15,8 @@ from typing import Any, cast
 
 from celebahq_builder.state.failure import WORKER_DIED, Failure, Limits, took_too_long, took_too_much
 from celebahq_builder.work_clock import WorkClock
-from celebahq_builder.worker_process import Question, WorkerNotStartedError, WorkerProcess, call_here
+from celebahq_builder.worker_forks import ForkServer, can_fork, fork_server
+from celebahq_builder.worker_process import Question, WorkerNotStartedError, WorkerProcess, call_here, name_of
 
 SLOW_SECONDS = 10.0
 """From here on an item is reported as slow, once a second."""
@@ -28,8 +29,20 @@ _STARTS = 3  # that may fail in a row: a machine short of memory ends young proc
 _NO_MORE = object()
 _NO_LIMITS = Limits()
 
-Kept = list[WorkerProcess]
-"""Idle workers, from one use to the next."""
+
+class Kept(list[WorkerProcess]):
+    """Idle workers, from one use to the next, and what new ones are forked from."""
+
+    forks: ForkServer | None = None
+
+    def fresh(self, function: Callable[[Any], Any], item: Any, may_ask: bool) -> WorkerProcess:
+        """Start a worker, of this machine's own way to do it."""
+        if self.forks is None and can_fork():
+            self.forks = fork_server()
+            self.forks.load(name_of(function), item)
+        return WorkerProcess(function, may_ask, self.forks)
+
+
 OnSlow = Callable[[list[tuple[str, float]]], None]
 """Takes (name, seconds so far) of what is slow just now, the slowest first; an empty list once nothing is."""
 
@@ -57,8 +70,21 @@ def run(
         WorkerNotStartedError: several workers in a row ended before they could begin.
     """
     if workers:
-        return run_in_processes(function, items, workers, limits, on_slow, kept)
+        return _run_kept(function, items, workers, limits, on_slow, kept)
     return run_here(function, items, on_slow)
+
+
+def _run_kept(
+    function: Callable[[Any], Any],
+    items: Iterable[Any],
+    workers: int,
+    limits: Limits,
+    on_slow: OnSlow,
+    kept: Kept | None,
+) -> Iterator[tuple[Any, Any]]:
+    given = contextlib.nullcontext(kept) if kept is not None else keep_workers()
+    with given as kept, contextlib.closing(run_in_processes(function, items, workers, limits, on_slow, kept)) as done:
+        yield from done
 
 
 def run_here(
@@ -76,12 +102,14 @@ def keep_workers() -> Iterator[Kept]:
 
     A process takes seconds to load its libraries.
     """
-    kept: Kept = []
+    kept = Kept()
     try:
         yield kept
     finally:
         for worker in kept:
             worker.stop()
+        if kept.forks is not None:
+            kept.forks.close()
 
 
 def stop_large(kept: Kept, most_gib: float = IDLE_GIB) -> None:
@@ -109,14 +137,14 @@ def run_in_processes(
     workers: int,
     limits: Limits = _NO_LIMITS,
     on_slow: OnSlow = lambda slow: None,
-    kept: Kept | None = None,
+    kept: list[WorkerProcess] | None = None,
     answer: Callable[[Any], Any] | None = None,
 ) -> Generator[tuple[Any, Any], None, None]:
     """Yield (item, result) from processes. An item whose process dies is tried once more in a fresh one.
 
     Args:
         kept: idle workers of an earlier call, used first; left in it are those of this one, for the next. All of them
-            may ask, or none. None: all are stopped at the end.
+            may ask, or none. Of keep_workers: fresh ones are forked. None: all are stopped at the end.
         answer: to what workers ask; called in a thread of its own. None: they cannot ask.
     """
     items = iter(items)
@@ -125,17 +153,18 @@ def run_in_processes(
     told = time.monotonic()
     failed_starts = 0
 
-    def fresh() -> WorkerProcess:
-        return WorkerProcess(function, may_ask=answer is not None)
+    def fresh(item: Any) -> WorkerProcess:
+        may_ask = answer is not None
+        return kept.fresh(function, item, may_ask) if isinstance(kept, Kept) else WorkerProcess(function, may_ask)
 
-    def next_worker() -> WorkerProcess:
+    def next_worker(item: Any) -> WorkerProcess:
         while idle:
             worker = idle.pop()
             if worker.is_alive():
                 worker.change_to(function)
                 return worker
             worker.stop()  # ended while it had nothing to do, which is no item's fault
-        return fresh()
+        return fresh(item)
 
     def give(worker: WorkerProcess, item: Any, second_try: bool) -> None:
         job = busy[worker.connection] = _Job(worker, item, second_try, WorkClock(worker.pid))
@@ -146,7 +175,7 @@ def run_in_processes(
     try:
         while True:
             while len(busy) < workers and (item := next(items, _NO_MORE)) is not _NO_MORE:
-                give(next_worker(), item, False)
+                give(next_worker(item), item, False)
             if not busy:
                 return
             for connection in cast(list[Connection], wait(list(busy), _TICK)):
@@ -160,7 +189,7 @@ def run_in_processes(
                     failed_starts += 1
                     if failed_starts == _STARTS:
                         raise
-                    give(fresh(), job.item, job.second_try)
+                    give(fresh(job.item), job.item, job.second_try)
                     continue
                 except (EOFError, ConnectionError):
                     del busy[connection]
@@ -168,7 +197,7 @@ def run_in_processes(
                     if job.second_try:
                         yield job.item, Failure(WORKER_DIED, f"{death}, twice")
                     else:
-                        give(fresh(), job.item, True)
+                        give(fresh(job.item), job.item, True)
                     continue
                 if not was_ready:
                     job.clock.start()

@@ -131,6 +131,11 @@ def _num_levels(shape: tuple[int, ...]) -> int:
     return levels
 
 
+def preload_hog() -> None:
+    """Load the detector."""
+    _one_level()
+
+
 @cache
 def _one_level() -> _OneLevel | None:
     """dlib's detector, made to look at one level and to keep what overlaps; None where it is saved in another form.

@@ -61,6 +61,19 @@ class Result:
     """Stage -> how long it took."""
 
 
+def preload(task: Task) -> None:
+    """Load what a photo is most often looked at with, on the CPU: once, for all workers that are forked afterwards."""
+    config = task.config
+    if config.landmarks is None and config.detector != "centerface":
+        from celebahq_builder import dlib_faces
+
+        dlib_faces.preload("cnn" if config.detector == "cnn" else "hog")
+    if config.restore != "off":
+        from celebahq_builder.restore_face import preload_networks
+
+        preload_networks(config.restore)
+
+
 def process_task(task: Task) -> Result:
     """Open a photo and align its faces. Runs in the workers; the only thing there that touches a file."""
     from celebahq_builder.photos import read_photo

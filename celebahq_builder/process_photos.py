@@ -16,6 +16,7 @@ from celebahq_builder.executors import Kept, OnSlow, run
 from celebahq_builder.landmark_lists.match import Listed
 from celebahq_builder.process_photo import Result, Task, process_task, refused
 from celebahq_builder.sources.input_photos import file_stamp
+from celebahq_builder.sources.remote import url_of
 from celebahq_builder.state.best_faces import BestFaces, Choice, choose
 from celebahq_builder.state.build_folder import BuildFolder
 from celebahq_builder.state.failure import Failure, Limits
@@ -26,6 +27,9 @@ from celebahq_builder.state.row_table import RowTable, RowView, keys_of
 
 if TYPE_CHECKING:
     from celebahq_builder.cluster.ray_pool import RayCluster
+
+_LAST = 8
+"""Photos a worker at the end of a build, the largest of which come first."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def process_photos(folder: BuildFolder, photos: Photos, before: RowTable) -> Row
     folder.remove_all_faces_but(best.rows())
 
     done = before.sources()
-    tasks = [photos.task(name) for name in photos.names if name not in done]
+    tasks = large_before_the_end([photos.task(name) for name in photos.names if name not in done], config)
     num_refused, left = len(before) - len(before.aligned), len(tasks)
     with ManifestWriter(folder.manifest) as manifest, progress("photos", len(tasks)) as bar:
         for task, outcome in photos.outcomes(tasks, bar.note, folder, best.cutoff):
@@ -124,6 +128,17 @@ def process_photos(folder: BuildFolder, photos: Photos, before: RowTable) -> Row
     if photos.cluster is not None:
         photos.cluster.tell_stages()
     return rows
+
+
+def large_before_the_end(tasks: list[Task], config: BuildConfig) -> list[Task]:
+    """Put the largest files of the last few a worker first among these, or one is at work when the others have ended.
+
+    Not of all: the largest photos of a million, all at once, would need the most memory.
+    """
+    if config.workers < 2 or config.ray is not None or url_of(config.input):
+        return tasks
+    rest = max(len(tasks) - _LAST * config.workers, 0)
+    return tasks[:rest] + sorted(tasks[rest:], key=lambda task: -file_stamp(config.input, task.name).num_bytes)
 
 
 def _in_the_running(before: RowTable, photos: Photos) -> Iterable[Row]:

@@ -2,6 +2,12 @@
 
 import numpy as np
 
+_EXACT = 256
+"""So many times smaller, the sum of bytes still has the 24 bits of a float32: no order of it rounds anything.
+
+Below that the last bit depends on the order, which is the original's.
+"""
+
 
 def pyramid(face: np.ndarray) -> dict[int, np.ndarray]:
     """Return every level of a face, from its own resolution down to 1.
@@ -28,11 +34,16 @@ def pyramid(face: np.ndarray) -> dict[int, np.ndarray]:
 
     level = np.ascontiguousarray(face.transpose(2, 0, 1))
     levels = {resolution: level}
-    mean = level.astype(np.float32)
+    exact = max(resolution // _EXACT, 1)
+    mean = level
     while resolution > 1:
         resolution //= 2
-        # The order of the original sum: it is exact down to 4 x 4, and below that the last bit depends on the order.
-        top, bottom = mean[:, 0::2], mean[:, 1::2]
-        mean = (top[..., 0::2] + top[..., 1::2] + bottom[..., 0::2] + bottom[..., 1::2]) * np.float32(0.25)
+        if resolution >= exact:
+            rows = np.add(mean[:, 0::2], mean[:, 1::2], dtype=np.uint16 if mean is level else np.float32)
+            mean = (rows[..., 0::2] + rows[..., 1::2]).astype(np.float32, copy=False)
+        else:
+            top, bottom = mean[:, 0::2], mean[:, 1::2]
+            mean = top[..., 0::2] + top[..., 1::2] + bottom[..., 0::2] + bottom[..., 1::2]
+        mean *= np.float32(0.25)
         levels[resolution] = np.rint(mean).astype(np.uint8)
     return levels

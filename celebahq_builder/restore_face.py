@@ -45,6 +45,12 @@ class Restored:
         return self.crop.landmarks
 
 
+def preload_networks(size: str) -> None:
+    """Load the networks of a size on the CPU, which tells how much they see on any device."""
+    margin_of(artifacts_name(size))
+    margin_of(superres_name(size))
+
+
 def restore_for(config: BuildConfig, photo: np.ndarray, crop: FaceCrop, for_showing: bool = False) -> Restored:
     """Restore what a crop needs, as a build's options say; they must be resolved (restore_settings)."""
     size, device, ensemble = config.restore, config.device, config.self_ensemble

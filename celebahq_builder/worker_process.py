@@ -16,10 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celebahq.errors import CelebAHQError
 from celebahq_builder.state.failure import FAULT, WORKER_DIED, Failure
+
+if TYPE_CHECKING:
+    from celebahq_builder.worker_forks import ForkedProcess, ForkServer
 
 # One compute thread a worker: N workers use N cores, and sums are made in one order however many there are.
 _ONE_THREAD = dict.fromkeys(
@@ -48,35 +51,28 @@ class WorkerProcess:
     Args:
         function: of a module's top level. A tuple WORKER_IMPORTS beside it names modules to load before the first item.
         may_ask: whether its questions are answered.
+        forks: what it is forked from, where it can be; else it starts by itself.
     """
 
-    def __init__(self, function: Callable[[Any], Any], may_ask: bool = False) -> None:
+    def __init__(
+        self, function: Callable[[Any], Any], may_ask: bool = False, forks: "ForkServer | None" = None
+    ) -> None:
         self.connection, theirs = Pipe()
         with theirs:
-            self._process = subprocess.Popen(
-                # -P: -c alone would put the current folder first, and a zoo.py there would be taken for our package
-                [
-                    sys.executable,
-                    "-P",
-                    "-c",
-                    f"from {__name__} import serve; serve({theirs.fileno()}, {os.getpid()}, {may_ask})",
-                ],
-                pass_fds=[theirs.fileno()],
-                env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(folder or "." for folder in sys.path)},
-                start_new_session=True,  # Ctrl-C reaches the build alone, which stops its workers
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
+            forked = None if forks is None else forks.fork(theirs.fileno(), may_ask)
+            alone = f"from {__name__} import serve; serve"
+            self._process: ForkedProcess | subprocess.Popen[bytes]
+            self._process = forked or start_python(alone, theirs.fileno(), may_ask)
         self.pid = self._process.pid
-        self._function = _name_of(function)
+        self._function = name_of(function)
         self._pages = Path(f"/proc/{self._process.pid}/statm")
         self.is_ready = False
         """Whether it has loaded what it needs. Death before that is no item's fault."""
 
     def change_to(self, function: Callable[[Any], Any]) -> None:
         """Let an idle worker work on items of this function from now on; what it has loaded stays loaded."""
-        if self._function != _name_of(function):
-            self._function, self.is_ready = _name_of(function), False
+        if self._function != name_of(function):
+            self._function, self.is_ready = name_of(function), False
 
     def is_alive(self) -> bool:
         return self._process.poll() is None
@@ -127,7 +123,25 @@ class WorkerProcess:
         self._process.wait()
 
 
-def _name_of(function: Callable[[Any], Any]) -> str:
+def start_python(function: str, descriptor: int, *arguments: object) -> subprocess.Popen[bytes]:
+    """Start a process that calls function(descriptor, this process, *arguments), with one thread, out of Ctrl-C's way.
+
+    Args:
+        function: what imports it and names it, as code.
+    """
+    words = ", ".join(map(repr, (descriptor, os.getpid(), *arguments)))
+    return subprocess.Popen(
+        # -P: -c alone would put the current folder first, and a zoo.py there would be taken for our package
+        [sys.executable, "-P", "-c", f"{function}({words})"],
+        pass_fds=[descriptor],
+        env=os.environ | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(folder or "." for folder in sys.path)},
+        start_new_session=True,  # Ctrl-C reaches the build alone, which stops its workers
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def name_of(function: Callable[[Any], Any]) -> str:
     return f"{function.__module__}:{function.__qualname__}"
 
 
@@ -189,10 +203,15 @@ def serve(descriptor: int, parent: int, asks: bool = False) -> None:
             connection.send(result)
 
 
+def end_with_parent() -> None:
+    """Have the kernel end this process as soon as its parent is gone, whatever runs here, where it can: Linux."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _end_with(parent: int) -> None:
     """End this process as soon as its parent is gone, also in the middle of a call into a library."""
-    with contextlib.suppress(OSError, AttributeError):  # Linux: the kernel does it, whatever runs here
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
 
     def watch() -> None:  # elsewhere, and where the parent was gone before it could be asked for
         while os.getppid() == parent:
@@ -203,14 +222,19 @@ def _end_with(parent: int) -> None:
 
 
 def _import(name: str, connection: Connection) -> Callable[[Any], Any]:
-    module_name, _, attribute = name.partition(":")
     try:
-        module = importlib.import_module(module_name)
-        function = getattr(module, attribute)
-        for needed in getattr(module, "WORKER_IMPORTS", ()):
-            importlib.import_module(needed)
+        function = import_function(name)
     except Exception:
         connection.send(traceback.format_exc())
         raise SystemExit(1) from None
     connection.send("")
     return function
+
+
+def import_function(name: str) -> Callable[[Any], Any]:
+    """Return what name_of named, and load what it needs."""
+    module_name, _, attribute = name.partition(":")
+    module = importlib.import_module(module_name)
+    for needed in getattr(module, "WORKER_IMPORTS", ()):
+        importlib.import_module(needed)
+    return getattr(module, attribute)

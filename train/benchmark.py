@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from celebahq.command import run_command
+from celebahq.command import refuse_torchrun, run_command
 from celebahq.options import check_options
 from celebahq.progress import Progress, progress
 from train.config import TrainConfig, TrainError
@@ -48,6 +48,7 @@ def main() -> None:
 
 
 def _main() -> None:
+    refuse_torchrun("train.benchmark")
     config = tyro.cli(BenchmarkConfig, prog="python -m train.benchmark")
     if config.preset not in PRESETS:
         raise TrainError(f"--preset: got {config.preset!r}, expected one of {', '.join(PRESETS)}")

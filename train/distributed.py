@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from celebahq.progress import is_progress_shown, show_progress
+from celebahq.version import version
 from train.config import TrainError
 from zoo.layers import Across
 
@@ -198,7 +200,7 @@ def joined(prog: str = "celebahq-train", remedy: str = GOES_ON) -> Iterator[Rank
 
     if not dist.is_available() or dist.is_initialized():
         raise TrainError("torchrun: got a PyTorch without torch.distributed, or a process group of the caller's own")
-    store, rank, _ = next(dist.rendezvous("env://"))
+    store, rank = _meet()
     ranks = Ranks(rank, count, int(os.environ.get("LOCAL_RANK", "0")))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
     logger = logging.getLogger("celebahq")
@@ -211,9 +213,35 @@ def joined(prog: str = "celebahq-train", remedy: str = GOES_ON) -> Iterator[Rank
         with Peers(dist.PrefixStore(f"peers/{attempt}", store), rank, count, f"{prog}: {{}}, and all end; {remedy}"):
             group = dist.PrefixStore(f"group/{attempt}", store)
             dist.init_process_group(backend, store=group, rank=rank, world_size=count, timeout=LONGEST_WAIT)
+            _check_same_program(ranks)
             yield ranks
             dist.barrier()  # nobody leaves while another still reads from it
             dist.destroy_process_group()
     finally:
         logger.setLevel(level)
         show_progress(shown)
+
+
+def _meet() -> tuple[dist.Store, int]:
+    """Return the store that all ranks share, and this one's rank."""
+    try:
+        store, rank, _ = next(dist.rendezvous("env://"))
+    except (RuntimeError, ValueError, OSError) as error:
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise TrainError(
+            f"torchrun: got no meeting at {where} ({why}), expected rank 0 to answer there; give it a free port of a "
+            "machine that all ranks reach"
+        ) from None
+    return store, rank
+
+
+def _check_same_program(ranks: Ranks) -> None:
+    """Raise TrainError on a rank whose versions are not those of rank 0: they would not train the same networks."""
+    mine = f"celebahq {version()} with PyTorch {torch.__version__}"
+    of_first = ranks.from_first(lambda: mine)
+    if mine != of_first:
+        raise TrainError(
+            f"torchrun: got {mine} on rank {ranks.rank} ({platform.node()}), expected {of_first} as on rank 0; install "
+            "the same on every machine"
+        )

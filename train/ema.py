@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from celebahq.command import run_command
+from celebahq.command import refuse_torchrun, run_command
 from celebahq.options import check_options
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def main() -> None:
 
 
 def _main() -> None:
+    refuse_torchrun("train.ema")
     config = tyro.cli(EmaConfig, prog="python -m train.ema")
     from train.posthoc import write_posthoc  # torch is imported only once there is work: --help stays instant
 

@@ -14,7 +14,7 @@ import numpy as np
 import tyro
 from PIL import Image, ImageDraw, ImageFont
 
-from celebahq.command import run_command
+from celebahq.command import refuse_torchrun, run_command
 from celebahq.files import atomic_path
 from celebahq.options import check_options
 from celebahq.progress import clock
@@ -175,6 +175,7 @@ def main() -> None:
 
 
 def _main() -> None:
+    refuse_torchrun("train.film")
     config = tyro.cli(FilmConfig, prog="python -m train.film", description=inspect.cleandoc(FilmConfig.__doc__ or ""))
     output, frames = make_film(config)
     LOG.info("%s: %d frames, %.1f s, %.1f MB", output, frames, frames / config.fps, output.stat().st_size / 1e6)

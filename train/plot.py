@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from celebahq.command import run_command
+from celebahq.command import refuse_torchrun, run_command
 from celebahq.files import write_atomic
 from celebahq.options import check_options
 from train.config import TrainError
@@ -75,6 +75,7 @@ def main() -> None:
 
 
 def _main() -> None:
+    refuse_torchrun("train.plot")
     config = tyro.cli(PlotConfig, prog="python -m train.plot", description=inspect.cleandoc(PlotConfig.__doc__ or ""))
     if not config.runs:
         raise TrainError("RUN: got none, expected one run folder or more")

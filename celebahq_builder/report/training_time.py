@@ -11,7 +11,7 @@ _GFLOP = {4: 1.5, 8: 12.4, 16: 55.9, 32: 230, 64: 491, 128: 752, 256: 1013, 512:
 _PHASE_KIMG = 800  # the paper: each resolution fades in for 800 thousand images and is held for as many
 _LAST_PHASES = 2  # more of them at the end
 _SHARE = 0.6  # of a matrix product's speed; python -m train.benchmark measures the rest
-_SIDE = 1536
+_SIDE = 1024
 
 
 def training_gflop(resolution: int) -> float:
@@ -23,7 +23,7 @@ def training_gflop(resolution: int) -> float:
     return sum(1000 * kimg[r] * _GFLOP[r] for r in sides)
 
 
-@functools.cache  # a quarter of a second, at the end of every build of a process
+@functools.cache  # a tenth of a second, at the end of every build of a process
 def cpu_gflops() -> float:
     """Return how many billion operations a second a matrix product reaches on this machine's CPU, with all cores."""
     import numpy as np

@@ -60,7 +60,8 @@ def write_output(
         if config.shards is None:
             folder.shards.retire()
             options |= {"attributes": attributes, "labels": table, "rows": rows, "replace": replace}
-            write_faces(path, folder, config, choice.kept, bar, DatasetWriter, **options)
+            ahead = config.workers > 1
+            write_faces(path, folder, config, choice.kept, bar, DatasetWriter, ahead, **options)
         else:
             columns = face_columns(map(record_of, choice.kept), len(choice.kept))
             digest = set_digest(attributes, columns, table, config.compression, config.shards_of(len(choice.kept)))
@@ -104,5 +105,6 @@ def _write_shards(
         written = write_on_cluster(cluster, jobs, bar)
         missing = [k for k in missing if shards[k].name not in written]
     for k in missing:
-        write_faces(shards[k], folder, config, kept[slice(*places[k])], bar, ShardWriter, **options_of(k))
+        some, ahead = kept[slice(*places[k])], config.workers > 1
+        write_faces(shards[k], folder, config, some, bar, ShardWriter, ahead, **options_of(k))
     return [shard.name for shard in shards]

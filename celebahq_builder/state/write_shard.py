@@ -1,9 +1,11 @@
 """Faces of a build into one file, here or on a node: which, where they lie, and the writing itself."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,7 +23,9 @@ from celebahq_builder.state.face_files import FacePlace
 from celebahq_builder.state.manifest import Row
 from celebahq_builder.state.masks import face_mask
 
+T = TypeVar("T")
 WORKER_IMPORTS = ("celebahq_builder.pyramid",)
+_AHEAD = 3  # faces, of 7 MB each with their levels as they are made
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +90,13 @@ def write_faces(
     kept: Sequence[Row],
     bar: Progress | None,
     kind: type[DatasetWriter],
+    ahead: bool = False,
     **options: Any,
 ) -> None:
     """Write faces of a build into one file, level by level.
+
+    Args:
+        ahead: whether a second thread makes the levels of the next faces meanwhile.
 
     Raises:
         OSError: as of DatasetWriter.
@@ -96,13 +104,30 @@ def write_faces(
     """
     compression = None if config.compression == "none" else config.compression
     with kind(path, config.resolution, len(kept), compression=compression, **options) as writer:
-        for row in kept:
+
+        def levels_of(row: Row) -> dict[int, np.ndarray]:
+            return pyramid(folder.read_face(row))
+
+        levels = _ahead(levels_of, kept) if ahead else map(levels_of, kept)
+        for row, its_levels in zip(kept, levels, strict=True):
             mask = None
             if config.masks is not None:
                 mask = face_mask(config.masks, row, config.resolution, config.geometry)
-            writer.write(pyramid(folder.read_face(row)), record_of(row), mask)
+            writer.write(its_levels, record_of(row), mask)
             if bar is not None:
                 bar.advance()
+
+
+def _ahead(function: Callable[[Row], T], rows: Iterable[Row]) -> Iterator[T]:
+    """Yield function(row) of all rows in order, each of which one other thread has made meanwhile."""
+    with ThreadPoolExecutor(1) as thread:
+        made: deque[Future[T]] = deque()
+        for row in rows:
+            made.append(thread.submit(function, row))
+            if len(made) > _AHEAD:
+                yield made.popleft().result()
+        while made:
+            yield made.popleft().result()
 
 
 def record_of(row: Row) -> FaceRecord:

@@ -21,6 +21,15 @@ def test_levels_are_means_of_the_unrounded_level_above_rounded_once(resolution):
         np.testing.assert_array_equal(level, expected)
 
 
+def test_levels_further_down_than_float32_is_exact_are_summed_in_the_original_order():
+    face = _face(2048, seed=1)
+    mean = face.transpose(2, 0, 1).astype(np.float32)
+    for level in list(pyramid(face).values())[1:]:
+        a, b, c, d = mean[:, 0::2, 0::2], mean[:, 0::2, 1::2], mean[:, 1::2, 0::2], mean[:, 1::2, 1::2]
+        mean = (a + b + c + d) * np.float32(0.25)
+        np.testing.assert_array_equal(level, np.rint(mean))
+
+
 def test_levels_run_from_the_faces_own_down_to_one_pixel():
     levels = pyramid(_face(64))
     assert list(levels) == [64, 32, 16, 8, 4, 2, 1]

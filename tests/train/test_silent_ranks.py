@@ -1,5 +1,6 @@
 """Of several ranks with the same to say the first says it, and none ends before."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from celebahq.command import end_after_the_first_rank, refuse_torchrun
+from celebahq.errors import CelebAHQError
 from train.__main__ import _main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +21,14 @@ def test_commands_of_one_process_refuse_torchrun_in_one_line(module, word):
     end = subprocess.run([sys.executable, "-m", module, word], env=environment, capture_output=True, text=True)
     line = f"{module}: torchrun: got 4 processes, expected one: {module} {word} runs in one; start it with python\n"
     assert (end.returncode, end.stderr) == (2, line)
+
+
+@pytest.mark.parametrize("module", ["train.ema", "train.plot", "train.film", "train.benchmark"])
+def test_commands_that_never_have_ranks_refuse_torchrun(module, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(CelebAHQError, match=f"torchrun: got 2 processes, expected one: {module} runs in one"):
+        importlib.import_module(module)._main()
 
 
 class Waits(Exception):
