@@ -160,9 +160,16 @@ def print_rows(path: Path) -> None:
             line += f"  {len(near):2} {sum(float(one['score']) > float(other['score']) for one, other in near):2}"
         print(line)
     for title, half in zip(("tuning", "judging"), halves, strict=True):
-        kept = [[kind for kind, row in group.items() if row["status"] == "kept"] for group in half]
-        marked = sum(any(kind in LAID_OVER for kind in kinds) for kinds in kept)
-        print(f"{title} half: of {len(half)} photographs {marked} keep a copy over which something lies")
+        kept = [
+            (group["original"], row) for group in half for kind, row in group.items() if is_marked_and_kept(kind, row)
+        ]
+        near = sum(bits_apart(*pair) <= MOST_BITS_APART for pair in kept)
+        print(f"{title} half: {near} of {len(half)} kept copies that are near have something laid over them;", end=" ")
+        print(f"{len(kept) - near} more are not near and kept beside them")
+
+
+def is_marked_and_kept(kind: str, row: dict[str, str]) -> bool:
+    return kind in LAID_OVER and row["status"] == "kept"
 
 
 def bits_apart(one: dict[str, str], other: dict[str, str]) -> int:
