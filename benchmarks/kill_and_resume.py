@@ -70,7 +70,7 @@ def main() -> None:
             while process.poll() is None and not (partial.exists() if wanted is None else num_rows(manifest) > wanted):
                 time.sleep(0.001)
             time.sleep(generator.uniform(0, 0.02 if wanted is None else 0.5))
-            workers = children(process.pid)
+            workers = descendants(process.pid)
             process.kill()
             landed += process.wait() == -signal.SIGKILL
             left, seconds = wait_for_the_end_of(workers)
@@ -102,12 +102,13 @@ def on_ray(options: Options) -> NoReturn:
     sys.exit(1 if unequal else 0)
 
 
-def children(pid: int) -> list[int]:
-    """Return the processes that a process started."""
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process started, and those that they started: what workers are forked from, too."""
     try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:  # it has ended
         return []
+    return [one for child in children for one in (child, *descendants(child))]
 
 
 def wait_for_the_end_of(pids: list[int], patience: float = 5.0) -> tuple[int, float]:
