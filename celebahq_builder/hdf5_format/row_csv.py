@@ -103,9 +103,19 @@ def _quoted(cells: Any) -> Any:
     return pc.replace_with_mask(cells, wants, pyarrow.array(quoted, cells.type))
 
 
+class _Text(io.StringIO):
+    """Lines of a csv.writer, which end with CR and LF, kept with LF alone.
+
+    Before Python 3.13 it quotes a CR only where lines end with it, and its own reader refuses one that is not quoted.
+    """
+
+    def write(self, line: str) -> int:
+        return super().write(f"{line[:-2]}\n")
+
+
 def _lines(rows: Any) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    text = _Text()
+    csv.writer(text).writerows(rows)
     return text.getvalue().encode("utf-8", "surrogateescape")
 
 

@@ -1,5 +1,6 @@
 """Tables by columns: the same bytes and values as cell by cell, whatever a cell holds."""
 
+import csv
 import io
 
 import numpy as np
@@ -49,6 +50,14 @@ def test_lines_without_arrow_are_the_same(monkeypatch):
     monkeypatch.setattr("celebahq_builder.hdf5_format.row_csv.by_columns", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert csv_lines(rows) == wanted
+
+
+def test_every_text_is_read_back_by_csv():
+    rows = columns_of_dicts([{"source": text, "face_index": 0, "detail": text} for text in TEXTS], len(TEXTS))
+    for lines in (by_cells(rows), by_columns(rows)):
+        text = io.StringIO((csv_header(rows) + lines).decode("utf-8", "surrogateescape"), newline="")
+        read = list(csv.DictReader(text))
+        assert [(row["id"], row["source"], row["detail"]) for row in read] == [(f"{t}#0", t, t) for t in TEXTS]
 
 
 def test_rows_of_which_nothing_is_known_are_commas():
