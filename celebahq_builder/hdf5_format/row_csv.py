@@ -53,10 +53,11 @@ def _texts(column: np.ndarray) -> Any:
     import pyarrow.compute as pc
 
     if column.dtype == object:
+        texts = column if column.ndim == 1 else np.array([_cell(some) for some in _flat(column).tolist()], object)
         try:
-            return pyarrow.array(column, pyarrow.string())
+            return pyarrow.array(texts, pyarrow.string())
         except UnicodeEncodeError:  # bytes of a name that are no UTF-8
-            return pyarrow.array([text.encode("utf-8", "surrogateescape") for text in column], pyarrow.binary())
+            return pyarrow.array([text.encode("utf-8", "surrogateescape") for text in texts], pyarrow.binary())
     if column.dtype.kind not in "iuf":
         return pyarrow.array([_cell(values) for values in _flat(column).tolist()], pyarrow.string())
     known = ~np.isnan(column) if column.dtype.kind == "f" else np.ones(column.shape, bool)
@@ -67,7 +68,8 @@ def _texts(column: np.ndarray) -> Any:
 
 
 def _flat(column: np.ndarray) -> np.ndarray:
-    return column.reshape(len(column), math.prod(column.shape[1:]))
+    flat = column.reshape(len(column), math.prod(column.shape[1:]))
+    return flat.astype(np.float64) if flat.dtype == np.longdouble else flat
 
 
 def _integers(numbers: np.ndarray) -> Any:

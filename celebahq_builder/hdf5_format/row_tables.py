@@ -1,6 +1,7 @@
 """The rows of a dataset as tables beside it: <output>.rows.csv for people, .rows.parquet where pyarrow is installed."""
 
 import importlib.util
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
@@ -64,11 +65,8 @@ def _arrow_type(column: np.ndarray) -> Any:
     """Return the type of a column, points as lists of lists; the same for every slice."""
     import pyarrow
 
-    if column.dtype == object:
-        return pyarrow.string()
-    kind = pyarrow.float64() if column.dtype.kind == "f" else pyarrow.int64()
-    if column.dtype.kind == "b":
-        kind = pyarrow.bool_()
+    kinds = {"O": pyarrow.string(), "f": pyarrow.float64(), "b": pyarrow.bool_()}
+    kind = kinds.get(column.dtype.kind, pyarrow.uint64() if column.dtype == np.uint64 else pyarrow.int64())
     for _ in column.shape[1:]:
         kind = pyarrow.list_(kind)
     return kind
@@ -78,16 +76,18 @@ def _array(column: np.ndarray, kind: Any) -> Any:
     """Return a column as Arrow's array of _arrow_type."""
     import pyarrow
 
-    if column.dtype == object:
-        try:
-            return pyarrow.array(column, kind)
-        except UnicodeEncodeError:
-            escaped = (text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for text in column)
-            return pyarrow.array(list(escaped), kind)
     found, inner = column.ravel(), kind
     while pyarrow.types.is_list(inner):
         inner = inner.value_type
-    found = pyarrow.array(found).cast(inner)
-    for size in column.shape[:0:-1]:
-        found = pyarrow.ListArray.from_arrays(np.arange(len(found) // size + 1, dtype=np.int32) * size, found)
+    if column.dtype == object:
+        try:
+            found = pyarrow.array(found, inner)
+        except UnicodeEncodeError:
+            escaped = (text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for text in found)
+            found = pyarrow.array(list(escaped), inner)
+    else:
+        found = pyarrow.array(found.astype(np.float64) if column.dtype.kind == "f" else found).cast(inner)
+    for axis in range(column.ndim - 1, 0, -1):
+        ends = np.arange(math.prod(column.shape[:axis]) + 1, dtype=np.int32) * np.int32(column.shape[axis])
+        found = pyarrow.ListArray.from_arrays(ends, found)
     return found

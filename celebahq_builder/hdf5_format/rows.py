@@ -151,7 +151,8 @@ def write_rows(file: h5py.File, rows: "SlicedRows") -> None:
             kind: Any = column.dtype
             if column.dtype == object:
                 kind = _SHA256 if COLUMNS.get(name, (_TEXT,))[0] == _SHA256 else _TEXT
-                column = np.array([text.encode("utf-8", "surrogateescape") for text in column], kind)
+                texts = [text.encode("utf-8", "surrogateescape") for text in column.ravel()]
+                column = np.array(texts, kind).reshape(column.shape)
             if first == 0:
                 file.create_dataset(f"{GROUP}/{name}", (len(rows), *column.shape[1:]), kind)
             if len(column):

@@ -3,12 +3,13 @@
 import csv
 import io
 
+import h5py
 import numpy as np
 import pytest
 
 from celebahq_builder.hdf5_format import row_tables
 from celebahq_builder.hdf5_format.row_csv import by_cells, by_columns, csv_header, csv_lines
-from celebahq_builder.hdf5_format.rows import COLUMNS, Rows, columns_of_dicts
+from celebahq_builder.hdf5_format.rows import COLUMNS, Rows, columns_of_dicts, read_rows, write_rows
 
 parquet = pytest.importorskip("pyarrow.parquet")
 TEXTS = ["", "plain", "a, b", 'says "so"', "two\nlines", "cr\rhere", "é 雪", "f/\udcff.jpg", " led", "#", "-1", "nan"]
@@ -33,6 +34,9 @@ def random_rows(count, seed=0):
             columns[name] = rng.integers(-(2**31), 2**31, size).astype(kind)
     columns["of another program"] = rng.random(count) < 0.5
     columns["counts"] = rng.integers(0, 255, (count, 3)).astype(np.uint8)
+    columns["words"] = rng.choice(np.array(TEXTS, object), (count, 2))
+    columns["no entries"] = np.empty((count, 2, 0))
+    columns["large"] = rng.integers(2**63, 2**64, count, np.uint64)
     return Rows(columns)
 
 
@@ -60,6 +64,21 @@ def test_every_text_is_read_back_by_csv():
         assert [(row["id"], row["source"], row["detail"]) for row in read] == [(f"{t}#0", t, t) for t in TEXTS]
 
 
+def test_columns_of_another_program_go_from_file_to_file_and_tables(tmp_path):
+    rows = random_rows(5)
+    rows.columns["wide"] = np.array([0.1, np.nan, 1.0, 0.1, -2.5], np.longdouble)
+    rows.columns["status"][:] = "kept"
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        write_rows(file, rows)
+    found = read_rows(tmp_path / "a.h5")
+    for name in ("words", "no entries", "large", "wide"):
+        np.testing.assert_array_equal(found[name], rows[name])
+    row_tables.write_row_tables(tmp_path / "a.h5", found)
+    table = parquet.read_table(tmp_path / "a.h5.rows.parquet")
+    assert np.array_equal(table["wide"].to_numpy(), rows["wide"].astype(np.float64), equal_nan=True)
+    assert by_columns(found[1:]) == by_cells(found[1:])
+
+
 def test_rows_of_which_nothing_is_known_are_commas():
     rows = columns_of_dicts([{"source": "a.jpg", "face_index": 0}], 1)
     assert csv_header(rows) == b"id," + ",".join(COLUMNS).encode() + b"\n"
@@ -76,5 +95,5 @@ def test_columns_of_parquet_are_those_of_plain_lists():
     for name, column in rows.columns.items():
         wanted = column.tolist()
         if column.dtype == object:
-            wanted = [text.replace("\udcff", "\\xff") for text in wanted]
+            wanted = np.vectorize(lambda text: text.replace("\udcff", "\\xff"), [object])(column).tolist()
         assert str(table[name].to_pylist()) == str(wanted), name
