@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -39,6 +40,7 @@ def run_command(
         prog: as it is typed, as in "celebahq-build".
         interrupted: what a user wants to know after Ctrl-C.
     """
+    _begin_as_from_a_shell()
     _never_fail_to_encode()
     _print_what_is_logged()
     show_progress()
@@ -115,6 +117,22 @@ def _end(prog: str, message: str, code: int) -> NoReturn:
     except BrokenPipeError:
         _stop_writing()
     sys.exit(code)
+
+
+def _begin_as_from_a_shell() -> None:
+    """Undo what daemons leave to those they start: no stdin or stdout, whose numbers the next file would take over.
+
+    And SIGCHLD ignored: the system then says of no child process how it ended.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # which takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
+    if hasattr(signal, "SIGCHLD") and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _never_fail_to_encode() -> None:

@@ -73,8 +73,9 @@ def begun(function: str) -> Iterator[None]:
     The first fork_server() in the `with` block takes it; else it ends with the block.
     """
     if can_fork():
-        _begun.append(ForkServer())
-        _begun[0].load(function)
+        with contextlib.suppress(OSError):  # no room for another process: said when one is needed
+            _begun.append(ForkServer())
+            _begun[0].load(function)
     try:
         yield
     finally:
@@ -88,8 +89,8 @@ def fork_server() -> ForkServer:
 
 
 def can_fork() -> bool:
-    """Say whether libraries live through a fork here."""
-    return sys.platform == "linux"
+    """Say whether libraries live through a fork here, and threads can be counted."""
+    return sys.platform == "linux" and _THREADS.exists()
 
 
 class ForkedProcess:
@@ -120,6 +121,7 @@ def serve_forks(descriptor: int, parent: int) -> None:
     end_with_parent()
     if os.getppid() != parent:  # it was gone before
         return
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as some that start a build leave it, workers end unseen
     connection = Connection(descriptor)
     with contextlib.suppress(EOFError, ConnectionError):  # the build ended
         while True:

@@ -5,8 +5,10 @@ else may read /etc/passwd as images (external storage, links), claim 149 GiB of 
 an endless loop (one damaged heap in a hundred). So a child process goes through it first, with bounded time and memory.
 """
 
+import contextlib
 import gc
 import os
+import signal
 import stat
 import sys
 import time
@@ -26,6 +28,8 @@ _BYTES_A_SECOND = 10_000_000
 MEMORY_BYTES = 2 << 30
 """On top of what the process had before."""
 _WALL_SECONDS = 600  # a slow network is no fault of the file
+_SOUND = b"\0"
+"""What the child says of a file that may be read; of one that ends it, it says nothing."""
 _WANTED = "a dataset made by celebahq-build"
 
 
@@ -54,11 +58,12 @@ def check_file(path: Path, every_text: bool = False, alone: bool = False) -> Non
     if collects:
         gc.enable()
     os.close(sender)
-    answer, status = _wait(receiver, child)
+    answer = _wait(receiver, child)
+    if answer == _SOUND:
+        return
     if answer:
         raise DatasetError(answer.decode("utf-8", "surrogateescape"))
-    if status != 0:
-        raise DatasetError(f"{path}: got a damaged file that cannot be read to its end, expected {_WANTED}")
+    raise DatasetError(f"{path}: got a damaged file that cannot be read to its end, expected {_WANTED}")
 
 
 def open_hdf5(path: Path) -> h5py.File:
@@ -138,17 +143,16 @@ def _check_contents(path: Path, file: h5py.File, **options: bool) -> tuple[Span,
 
 def _answer(path: Path, every_text: bool, alone: bool, sender: int) -> None:
     """The child's whole life: check, say what is wrong, leave without touching anything of the parent's."""
-    status = 1
     try:
         _limit(path)
         _check(path, every_text, _more_time, alone)
-        status = 0
+        os.write(sender, _SOUND)
     except DatasetError as error:
         os.write(sender, str(error).encode("utf-8", "surrogateescape")[:4000])
     except BaseException:  # includes Ctrl-C: the parent hears it too
         pass
     finally:
-        os._exit(status)
+        os._exit(0)
 
 
 def _limit(path: Path) -> None:
@@ -178,22 +182,21 @@ def _seconds(path: Path) -> int:
     return CPU_SECONDS + path.stat().st_size // _BYTES_A_SECOND
 
 
-def _wait(receiver: int, child: int) -> tuple[bytes, int]:
-    """Return what the child said and how it ended; it never outlives this call."""
+def _wait(receiver: int, child: int) -> bytes:
+    """Return what the child said; it never outlives this call."""
     import select
 
-    answer, deadline = b"", time.monotonic() + _WALL_SECONDS
+    answer, deadline, has_ended = b"", time.monotonic() + _WALL_SECONDS, False
     try:
         while select.select([receiver], [], [], max(0.0, deadline - time.monotonic()))[0]:
             if not (part := os.read(receiver, 4096)):
-                return answer, os.waitpid(child, 0)[1]
+                has_ended = True
+                break
             answer += part
-        raise TimeoutError
-    except BaseException as error:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-        if isinstance(error, TimeoutError):
-            return answer, -1
-        raise
+        return answer
     finally:
         os.close(receiver)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):  # it leaves nothing where SIGCHLD is ignored
+            if not has_ended:
+                os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)

@@ -1,6 +1,7 @@
 """How a command ends: messages, exit codes, encodings and readers that have gone."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +101,23 @@ def test_progress_is_shown_by_a_command_and_silent_in_the_library():
     assert done.stderr.startswith("faces: 2/2, ") and done.stderr.endswith("; fine\n")
     silent = "from celebahq.progress import progress\nwith progress('faces', 1) as bar:\n    bar.advance()"
     assert subprocess.run([sys.executable, "-c", silent], cwd=ROOT, capture_output=True, text=True).stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows passes descriptors and signals on in other ways")
+@pytest.mark.parametrize("closed", [(0, 1), (0, 1, 2)])
+def test_a_command_that_a_daemon_started_ends_as_any_other_and_no_file_of_its_own_is_written_into(tmp_path, closed):
+    body = (
+        f"file = open({str(tmp_path / 'file')!r}, 'w'); print('said'); "
+        "logging.getLogger('celebahq').warning('careful'); os.system('echo more'); file.write('mine'); "
+        "file.close(); pid = os.fork() or os._exit(5); return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])"
+    )
+
+    def as_a_daemon():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        for number in closed:
+            os.close(number)
+
+    command = [sys.executable, "-c", PROGRAM.format(body=body)]
+    ended = subprocess.run(command, cwd=ROOT, preexec_fn=as_a_daemon, capture_output=True, text=True)
+    assert ended.returncode == 5 and (tmp_path / "file").read_text() == "mine"
+    assert ended.stderr == ("" if 2 in closed else "careful\n")

@@ -186,3 +186,21 @@ def test_an_interrupted_question_ends_the_process_and_all_that_were_forked_from_
         while is_running(worker._process.pid):
             assert time.monotonic() < deadline
         assert not worker.is_alive()
+
+
+def test_workers_of_a_process_that_ignores_the_end_of_its_children_end_as_any_other(functions, tmp_path, is_running):
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with keep_workers() as kept:
+            found = list(run(functions.who, items(functions, 4, tmp_path), 2, kept=kept))
+            assert {result[1] for _, result in found} == {kept.forks._process.pid}, "forked"
+            kept[0].stop()
+            assert not is_running(kept[0].pid) and not kept[0].is_alive() and kept[1].is_alive()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def test_a_machine_without_room_for_one_more_process_says_so_only_where_it_is_needed(monkeypatch):
+    monkeypatch.setattr(worker_forks, "ForkServer", lambda: os.open("/no/such/process", 0))
+    with worker_forks.begun("no.such.module:function"):
+        assert not worker_forks._begun
