@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError, found_beside
 
 _GRID = 128
 OVAL_CENTRE, OVAL_RADII = (0.5, 0.645), (0.215, 0.265)
@@ -39,11 +39,17 @@ def check_coverage(quad: np.ndarray, size: tuple[int, int], max_padding: float, 
         UnusablePhotoError: "cut by the edge of the photo", or "too much padding" where only background is missing.
     """
     padding, invented = shown = coverage(quad, size)
-    found = f"{invented:.1%} of the face and {padding:.0%} of the crop lie outside the photo"
+    of_face, of_crop = found_beside(max_invented, invented, 1, "%"), found_beside(max_padding, padding, 0, "%")
+    found = f"{of_face} of the face and {of_crop} of the crop lie outside the photo"
     if invented > max_invented:
-        raise UnusablePhotoError("cut by the edge of the photo", f"{found}; of the face at most {max_invented:.1%} may")
+        raise UnusablePhotoError(
+            "cut by the edge of the photo",
+            f"{found}; of the face at most {found_beside(invented, max_invented, 1, '%')} may",
+        )
     if padding > max_padding:
-        raise UnusablePhotoError("too much padding", f"{found}; of the crop at most {max_padding:.0%} may")
+        raise UnusablePhotoError(
+            "too much padding", f"{found}; of the crop at most {found_beside(padding, max_padding, 0, '%')} may"
+        )
     return shown
 
 

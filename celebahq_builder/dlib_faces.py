@@ -201,10 +201,12 @@ def _readings(
 
 
 def preload(detector: DlibDetector) -> None:
-    """Load what faces and their points are found with."""
+    """Load what faces and their points are found with, unless it would touch a GPU: no fork lives on beside one."""
+    import dlib
+
     if detector == "hog":
         preload_hog()
-    else:
+    elif not dlib.DLIB_USE_CUDA:
         _cnn_detector()
     _predictor()
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
+from celebahq_builder.decoding.unusable_photo import UnusablePhotoError, found_beside
 
 
 @dataclass(frozen=True)
@@ -101,4 +101,5 @@ def check_size(landmarks: np.ndarray, min_face: float) -> None:
         UnusablePhotoError: "face too small".
     """
     if (size := eye_distance(landmarks)) < min_face:
-        raise UnusablePhotoError("face too small", f"eyes {size:.1f} px apart, expected at least {min_face:g}")
+        found = found_beside(min_face, size, 1)
+        raise UnusablePhotoError("face too small", f"eyes {found} px apart, expected at least {min_face:g}")

@@ -22,3 +22,15 @@ class UnusablePhotoError(CelebAHQError):
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
+
+
+def found_beside(limit: float, found: float, digits: int, kind: str = "f") -> str:
+    """Return what was found with as many decimals as tell it from its limit: "19.98", not "20.0", where 20 are wanted.
+
+    Args:
+        digits: the fewest decimals.
+        kind: "f", or "%" for a share.
+    """
+    while found != limit and f"{found:.{digits}{kind}}" == f"{limit:.{digits}{kind}}" and digits < 17:
+        digits += 1
+    return f"{found:.{digits}{kind}}"

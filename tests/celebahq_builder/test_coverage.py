@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from celebahq_builder.align import align_face, face_quad
-from celebahq_builder.coverage import check_coverage, coverage, inside_photo
+from celebahq_builder.coverage import Coverage, check_coverage, coverage, inside_photo
 from celebahq_builder.decoding.unusable_photo import UnusablePhotoError
 from celebahq_builder.detections import Detection
 from celebahq_builder.landmarks import Face, find_faces
@@ -130,3 +130,15 @@ def test_a_face_of_which_no_block_is_whole_is_scored_by_those_that_see_least():
 def test_a_mask_of_another_shape_is_refused():
     with pytest.raises(ValueError, match="mask: got"):
         quality_score(face_like(), np.ones((4, 4), bool))
+
+
+def test_what_is_hardly_too_much_is_told_apart_from_what_is_allowed(monkeypatch):
+    monkeypatch.setattr("celebahq_builder.coverage.coverage", lambda *_: Coverage(0.2504, 0.0104))
+    for max_padding, max_invented, words in [
+        (1, 0.01, "1.04% of the face and 25% of the crop lie outside the photo; of the face at most 1.00% may"),
+        (0.25, 0.02, "1.0% of the face and 25.04% of the crop lie outside the photo; of the crop at most 25.00% may"),
+        (0.2503, 1, "1.0% of the face and 25.04% of the crop lie outside the photo; of the crop at most 25.03% may"),
+    ]:
+        with pytest.raises(UnusablePhotoError) as refused:
+            check_coverage(SQUARE, (100, 100), max_padding, max_invented)
+        assert refused.value.detail == words

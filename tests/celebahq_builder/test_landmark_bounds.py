@@ -52,6 +52,7 @@ def test_points_outside_the_photo_are_refused_but_not_a_pixel_beside_it():
 
 def test_size_is_the_distance_between_the_eyes_seen_from_the_front():
     assert refusal(UPRIGHT, min_face=41).detail == "eyes 40.0 px apart, expected at least 41"
+    assert refusal(UPRIGHT * 0.9996, min_face=40).detail == "eyes 39.98 px apart, expected at least 40", "not 40.0"
     check_landmarks(UPRIGHT, SHAPE, 40)
     aside = (UPRIGHT - 120) * [0.5, 1] + 120  # half turned away: the eyes are 20 px apart, the face is as large
     check_landmarks(aside, SHAPE, 36)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from celebahq_builder import executors, worker_forks
+from celebahq_builder import dlib_faces, executors, worker_forks
 from celebahq_builder.executors import keep_workers, run
 from celebahq_builder.state.failure import Failure, Limits
 from celebahq_builder.worker_forks import ForkServer
@@ -204,3 +204,16 @@ def test_a_machine_without_room_for_one_more_process_says_so_only_where_it_is_ne
     monkeypatch.setattr(worker_forks, "ForkServer", lambda: os.open("/no/such/process", 0))
     with worker_forks.begun("no.such.module:function"):
         assert not worker_forks._begun
+
+
+def test_a_detector_that_works_on_a_gpu_is_not_loaded_before_a_fork(monkeypatch):
+    import dlib
+
+    loaded = []
+    monkeypatch.setattr(dlib_faces, "_cnn_detector", lambda: loaded.append("cnn"))
+    monkeypatch.setattr(dlib_faces, "_predictor", lambda: loaded.append("points"))
+    for on_gpu, expected in [(False, ["cnn", "points"]), (True, ["points"])]:
+        loaded.clear()
+        monkeypatch.setattr(dlib, "DLIB_USE_CUDA", on_gpu)
+        dlib_faces.preload("cnn")
+        assert loaded == expected
