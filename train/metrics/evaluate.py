@@ -114,7 +114,7 @@ def _check_fit(config: MetricsConfig, model: ProGANConfig, dataset: Dataset | No
     label_size = 0 if dataset.labels is None else dataset.labels.shape[1]
     channels = dataset.read(dataset.resolution, [0]).shape[1]
     if channels != model.image_channels:
-        found = f"images of {channels} channels where {config.model} generates {model.image_channels}"
+        found = f"{channels}-channel images where {config.model} generates {model.image_channels}-channel ones"
     elif model.resolution > dataset.resolution:
         found = f"{dataset.resolution}x{dataset.resolution} at most where {config.model} generates {model.resolution}"
     elif model.label_size not in (0, label_size):

@@ -196,8 +196,8 @@ def check_measurable(config: MetricsConfig, model: ProGANConfig, reals: Reals | 
             )
         if metric.images not in (None, (model.image_channels, model.resolution)):
             raise MetricError(
-                f"--metrics {name}: got {config.model}, which generates {model.image_channels} channels of {side}, "
-                "expected a generator of three digits, 3 x 32x32"
+                f"--metrics {name}: got {config.model}, which generates {model.image_channels}-channel images of "
+                f"{side}, expected a generator of three digits, 3-channel images of 32x32"
             )
         if reals is None:
             continue

@@ -36,7 +36,8 @@ def count_modes(batches: Iterable[np.ndarray], classifier: DigitClassifier) -> M
         if batch.shape[1:] != (3, SIDE, SIDE):
             channels, height, width = batch.shape[1:]
             raise MetricError(
-                f"modes: got images of {channels} channels, {width}x{height}, expected 3 digits of {SIDE}x{SIDE}"
+                f"modes: got {channels}-channel images of {width}x{height}, expected three digits, 3-channel images of "
+                f"{SIDE}x{SIDE}"
             )
         digits = torch.from_numpy(np.ascontiguousarray(batch)).to(device).flatten(0, 1)
         found = classifier.classes(digits).view(-1, 3).cpu().numpy()

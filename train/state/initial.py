@@ -152,8 +152,8 @@ def fill(
     theirs, ours = initial.architecture, generator.config
     if theirs.image_channels != ours.image_channels:
         raise TrainError(
-            f"{config.dataset}: got images of {ours.image_channels} channels, expected {theirs.image_channels}, "
-            f"as --init {config.init} was trained"
+            f"{config.dataset}: got {ours.image_channels}-channel images, expected "
+            f"{theirs.image_channels}-channel ones, as --init {config.init} was trained"
         )
     for network, tensors in ((generator, initial.generator), (g_ema, initial.g_ema)):
         _put(network, _with_label_columns(tensors, theirs, network))

@@ -212,7 +212,7 @@ def refused(match: str, **options) -> None:
 
 def test_data_that_do_not_fit_the_model_are_refused(model, dataset, save_model, tmp_path):
     gray = save_model(tmp_path / "gray", image_channels=1)
-    refused(r"faces\.h5: got images of 3 channels where .*gray generates 1", model=gray, dataset=dataset)
+    refused(r"faces\.h5: got 3-channel images where .*gray generates 1-channel ones", model=gray, dataset=dataset)
     large = save_model(tmp_path / "large", resolution=64)
     refused(r"faces\.h5: got 32x32 at most where .*large generates 64", model=large, dataset=dataset)
     labelled = save_model(tmp_path / "labelled", label_size=3)
@@ -234,7 +234,7 @@ def test_what_model_or_data_cannot_have_is_refused_before_any_work(model, datase
     )
     large = save_model(tmp_path / "large", resolution=64)
     refused(
-        "large, which generates 3 channels of 64x64, expected a generator of three digits, 3 x 32x32",
+        "large, which generates 3-channel images of 64x64, expected .* of three digits, 3-channel images of 32x32",
         model=large,
         metrics="modes",
     )

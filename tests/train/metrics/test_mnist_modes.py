@@ -79,9 +79,9 @@ def test_divergence_of_sampling_alone_is_the_closed_form():
 
 
 def test_images_of_another_shape_are_refused():
-    with pytest.raises(MetricError, match=r"modes: got images of 3 channels, 64x64, expected 3 digits of 32x32"):
+    with pytest.raises(MetricError, match=r"modes: got 3-channel images of 64x64, expected three digits, .* of 32x32"):
         count_modes([np.zeros((2, 3, 64, 64), np.uint8)], ClassInTheCenter())
-    with pytest.raises(MetricError, match="1 channels"):
+    with pytest.raises(MetricError, match="got 1-channel images of 32x32"):
         count_modes([np.zeros((2, 1, 32, 32), np.uint8)], ClassInTheCenter())
 
 

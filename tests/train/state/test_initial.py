@@ -123,6 +123,9 @@ def test_sizes_are_the_models_and_an_option_that_contradicts_them_is_refused(pai
         train(replace(options(tmp_path, pair), resolution=4))
     with pytest.raises(TrainError, match=r"got 4x4, not enough for --resolution 8; give --resolution 4"):
         train(options(tmp_path, pair, resolution=4))
+    weights.save(Generator(replace(FOREIGN, image_channels=1)), tmp_path / "gray")
+    with pytest.raises(TrainError, match=r"h5: got 3-channel images, expected 1-channel ones, as --init"):
+        train(options(tmp_path, tmp_path / "gray", discriminator_kimg=0.008))
 
 
 OURS = {"fmap_base": 32, "fmap_max": 8, "latent_size": 6, "preset": "tiny", "stable_kimg": 0.032, "fade_kimg": 0.032}
