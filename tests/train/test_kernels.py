@@ -47,7 +47,7 @@ def test_triton_kernels_equal_their_plain_twins_in_tritons_interpreter():
     )
     assert done.returncode == 0, done.stderr
     differences = json.loads(done.stdout)
-    assert len(differences) == 32
+    assert len(differences) == 36
     assert {k: x for k, x in differences.items() if not x <= TOLERANCE[k.split()[1]]} == {}
 
 
@@ -126,6 +126,13 @@ def test_a_kernel_that_computes_something_else_is_found_and_not_used(fault, monk
     assert "fused kernels are not used: they differ" in caplog.text
     with pytest.raises(TrainError, match="--kernels: got fused, expected plain on this machine: they differ"):
         use_fused_kernels("fused", torch.device("cuda"))
+
+
+def test_a_kernel_that_is_wrong_one_way_only_is_found():
+    wrong = types.SimpleNamespace(**vars(fused_plain))
+    wrong.fold = lambda x, *others: fused_plain.fold(x, *others) * (1.01 if x.shape[-1] == 4 else 1)
+    differences = compare_kernels(wrong, CPU)
+    assert {k for k, x in differences.items() if x > TOLERANCE["float32"]} == {f"fold:adjoint {k}" for k in TOLERANCE}
 
 
 def tree_map_scale(x):
