@@ -42,14 +42,11 @@ def check_coverage(quad: np.ndarray, size: tuple[int, int], max_padding: float, 
     of_face, of_crop = found_beside(max_invented, invented, 1, "%"), found_beside(max_padding, padding, 0, "%")
     found = f"{of_face} of the face and {of_crop} of the crop lie outside the photo"
     if invented > max_invented:
-        raise UnusablePhotoError(
-            "cut by the edge of the photo",
-            f"{found}; of the face at most {found_beside(invented, max_invented, 1, '%')} may",
-        )
+        most = found_beside(invented, max_invented, 1, "%")
+        raise UnusablePhotoError("cut by the edge of the photo", f"{found}; of the face at most {most} may")
     if padding > max_padding:
-        raise UnusablePhotoError(
-            "too much padding", f"{found}; of the crop at most {found_beside(padding, max_padding, 0, '%')} may"
-        )
+        most = found_beside(padding, max_padding, 0, "%")
+        raise UnusablePhotoError("too much padding", f"{found}; of the crop at most {most} may")
     return shown
 
 
