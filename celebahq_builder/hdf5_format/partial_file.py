@@ -97,8 +97,9 @@ class PartialFile:
         sync_folder(self.path.parent)
 
     def discard(self) -> None:
-        """Remove the file, whatever state it is in."""
-        self._sink.swallow()
+        """Remove the file, whatever state it is in; one that was published stays."""
+        if not self._sink.closed:
+            self._sink.swallow()
         with contextlib.suppress(OSError, RuntimeError):
             self.hdf5.close()
         self._sink.close()
