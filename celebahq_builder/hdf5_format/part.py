@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from celebahq.files import printable
@@ -187,7 +188,12 @@ def _read(
 def _gathered(columns: Sequence[np.ndarray], order: Sequence[tuple[int, int]]) -> np.ndarray:
     starts = np.cumsum([0, *map(len, columns)])
     joined = columns[0] if len(columns) == 1 else np.concatenate(columns)
-    return joined[[starts[part] + row for part, row in order]]
+    found = joined[[starts[part] + row for part, row in order]]
+    if found.dtype != object:
+        return found
+    texts = np.empty(found.shape, h5py.string_dtype("utf-8"))  # what concatenate returns is ASCII to h5py
+    texts[...] = found
+    return texts
 
 
 def moved_rows(rows: PartRows, places: dict[int, int], reason: str) -> ChangedRows:

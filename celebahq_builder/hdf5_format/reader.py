@@ -183,7 +183,7 @@ class Dataset:
         group = self._open().get("faces", {})
         try:
             return {
-                key_text(key): v.asstr(errors="surrogateescape")[:] if v.dtype.kind in "OS" else v[:]
+                key_text(key): v.asstr("utf-8", "surrogateescape")[:] if v.dtype.kind in "OS" else v[:]
                 for key, v in group.items()
             }
         except (OSError, RuntimeError, ValueError) as error:

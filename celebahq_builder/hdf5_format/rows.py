@@ -273,7 +273,7 @@ def _read_part(path: Path, columns: Mapping[str, h5py.Dataset], part: slice) -> 
         wanted, _ = COLUMNS.get(name, (None, None))
         try:
             if _is_text(column):
-                found[name] = column.asstr(errors="surrogateescape")[part]
+                found[name] = column.asstr("utf-8", "surrogateescape")[part]
             else:
                 found[name] = column[part] if wanted is None else column[part].astype(wanted, copy=False)
         except (OSError, RuntimeError, ValueError) as error:
