@@ -72,7 +72,11 @@ def first_fit(data: bytes | np.ndarray, name: str, config: Any) -> tuple[int, in
     image = _decode(data, name, config.to_rgb)
     if image.mode not in ("RGB", "L"):
         raise SourceError(f"{name}: got mode {image.mode}, expected RGB or gray (--to-rgb converts)")
-    return max(_crop(image, name, config.crop).size), _channels(image)
+    face = _crop(image, name, config.crop)
+    if config.resolution is None and face.width != face.height:
+        size = f"{face.width}x{face.height}"
+        raise SourceError(f"{name}: got {size}, expected a square (--crop center makes one)", reason="no square")
+    return max(face.size), _channels(image)
 
 
 def _decode(data: bytes | np.ndarray, name: str, to_rgb: bool) -> Image.Image:

@@ -245,7 +245,7 @@ def _fit(config: ImportConfig, entries: Sequence) -> Fit:
             if config.bad == "stop":
                 raise
     else:
-        raise SourceError(f"{config.sources[0]}: got {len(entries)} images that cannot be read, expected at least one")
+        raise SourceError(f"{config.sources[0]}: got {len(entries)} images that do not fit, expected at least one")
     resolution = side if config.resolution is None else config.resolution
     if resolution < 1 or resolution & (resolution - 1):
         where = "--resolution" if config.resolution is not None else f"{source.path}/{name}"

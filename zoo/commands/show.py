@@ -93,7 +93,7 @@ def folder_lines(folder: Path) -> list[str]:
         f"  license of the weights: {license_words(config)}",
         *_plain("license of the data", (config.get("license") or {}).get("data") if _has(config, "license") else None),
         *_plain("data", config.get("dataset")),
-        *_plain("training", config.get("training")),
+        *_training(config.get("training")),
         *_origin(config.get("imported")),
         *_plain("copyright", config.get("copyright")),
         *_plain("source", config.get("source")),
@@ -163,6 +163,20 @@ def _plain(title: str, value: Any) -> list[str]:
     if isinstance(value, dict):
         value = ", ".join(f"{key} {item}" for key, item in value.items() if item not in (None, "", []))
     return [f"  {title}: {value}"]
+
+
+def _training(training: Any) -> list[str]:
+    """Return how a model was trained, and below it the options that were changed at a resume, a line a moment."""
+    if not isinstance(training, dict):
+        return _plain("training", training)
+    lines = _plain("training", {key: item for key, item in training.items() if key != "history"})
+    history = training.get("history")
+    for entry in history if isinstance(history, list) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("changed"), dict):
+            pairs = {key: pair for key, pair in entry["changed"].items() if isinstance(pair, list) and len(pair) == 2}
+            told = ", ".join(f"{key} from {before} to {now}" for key, (before, now) in pairs.items())
+            lines.append(f"    changed at {entry.get('kimg')} kimg: {told}")
+    return lines
 
 
 def _origin(imported: Any) -> list[str]:

@@ -109,16 +109,19 @@ def test_images_of_other_modes_are_converted_on_request(folder, tmp_path, run, n
         np.testing.assert_array_equal(dataset.read(16, [5])[0], np.stack([gray] * 3))
 
 
-def test_import_says_in_one_line_what_is_wrong(folder, tmp_path, capsys, refusal):
+def test_import_says_in_one_line_what_is_wrong(folder, tmp_path, capsys, refusal, png):
     output = tmp_path / "f.h5"
     (tmp_path / "empty").mkdir()
     (tmp_path / "words.csv").write_text("file,class\na/1,x\n")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/photo.png").write_bytes(png(np.zeros((12, 16, 3), np.uint8)))
     cases = {
         ("import", tmp_path / "nowhere", "--output", output): "nowhere: no such file or folder",
         ("import", tmp_path / "empty", "--output", output): "empty: got nothing, expected .png, .jpg",
         ("import", folder / "notes.txt", "--output", output): "notes.txt: got a file of no known kind",
         ("import", folder, "--output", tmp_path / "no" / "f.h5"): "f.h5.partial: No such file or directory",
         ("import", folder, "--output", output, "--resolution", 100): "--resolution: got 100 pixels a side, expected",
+        ("import", tmp_path / "photos", "--output", output): "photo.png: got 16x12, expected a square (--crop center",
         ("import", folder, "--output", output, "--limit", 0): "--limit: got 0, expected at least 1",
         ("import", folder, "--output", output, "--limit=-1"): "--limit: got -1, expected at least 1",
         ("import", folder, "--output", output, "--crop", "celeba"): "1.png: got 16x16, expected 178x218",
