@@ -1,6 +1,7 @@
 """Files that are complete or not there, their hashes, their locks, and their names as they can be shown."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -15,6 +16,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""Numbers of errors of a full disk, and of a user's share of it."""
 PARTIAL = ".partial"
 """Ending of a file or folder that is not complete yet."""
 

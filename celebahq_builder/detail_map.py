@@ -14,10 +14,8 @@ _SIDE, _CELLS = 128, 8  # pixels of the reduced face, a side; cells of the grid,
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 _VALUE = np.full(256, 64, np.uint8)  # 64: no character of a map
 _VALUE[np.frombuffer(_ALPHABET, np.uint8)] = np.arange(64)
-_FAINT, _MOST = (
-    8.0,
-    80.0,
-)  # mean steps from a pixel to the next, as if contrast were 100: one that is lost in noise; most
+_FAINT, _MOST = 8.0, 80.0
+"""Mean steps from a pixel to the next, as if contrast were 100: one that is lost in noise, and the most."""
 _OCTAVES_A_STEP = float(np.log2(1 + _MOST / _FAINT)) / 63
 _LEAST_CONTRAST = 10.0  # levels
 _LAID_OVER = 0.035

@@ -13,8 +13,6 @@ from celebahq.files import lock, partial_path, sync_folder
 from celebahq_builder.hdf5_format.levels import DatasetError
 from celebahq_builder.hdf5_format.validation import check_file
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-"""Numbers of errors of a full disk, and of a user's share of it."""
 _MOST_KEPT = 256 << 20
 """Bytes in memory after a write that failed; writers ask for the error after each megabyte."""
 

@@ -4,9 +4,10 @@ import contextlib
 import errno
 from collections.abc import Iterator
 
+from celebahq.files import NO_ROOM
 from celebahq_builder.config import BuildError
 
-_REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free some space")
+_REMEDIES = dict.fromkeys((*NO_ROOM, errno.EFBIG), "free some space")
 _REMEDIES |= dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "make it writable")
 
 

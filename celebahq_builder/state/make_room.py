@@ -11,9 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from celebahq.files import printable, write_atomic
+from celebahq.files import NO_ROOM, printable, write_atomic
 from celebahq.progress import progress
-from celebahq_builder.hdf5_format.partial_file import NO_ROOM
 from celebahq_builder.state.waiting_faces import PACKED, PLAIN, decode_face, encode_face, ending_of
 
 Made = TypeVar("Made")

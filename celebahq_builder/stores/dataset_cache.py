@@ -8,9 +8,8 @@ from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from celebahq.files import printable, write_atomic
+from celebahq.files import NO_ROOM, printable, write_atomic
 from celebahq_builder.hdf5_format.levels import DatasetError
-from celebahq_builder.hdf5_format.partial_file import NO_ROOM
 from celebahq_builder.sources.remote import RemoteError, fetch_line, url_of
 
 _log = logging.getLogger("celebahq")
