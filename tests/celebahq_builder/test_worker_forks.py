@@ -103,6 +103,7 @@ def test_workers_that_cannot_be_forked_start_by_themselves(functions, tmp_path, 
     assert len(loaded(tmp_path)) == 1, "it is tried once"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forked", [True, False])
 def test_misfortunes_of_a_forked_worker_are_told_as_those_of_one_that_starts_by_itself(
     functions, tmp_path, monkeypatch, forked

@@ -38,6 +38,7 @@ print(json.dumps(compare_kernels(fused_triton, torch.device("cpu"))))
 """
 
 
+@pytest.mark.slow
 def test_triton_kernels_equal_their_plain_twins_in_tritons_interpreter():
     if importlib.util.find_spec("triton") is None:
         pytest.skip("no Triton here: it has wheels for Linux only")

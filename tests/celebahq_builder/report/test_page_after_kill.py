@@ -84,6 +84,7 @@ def remove_all(sequence):
     shutil.rmtree(sequence.config.build_folder, ignore_errors=True)
 
 
+@pytest.mark.slow
 def test_page_is_the_one_of_an_undisturbed_build_wherever_a_first_build_is_killed(varied, looked_at, killed_at):
     remove_all(varied)
     build(varied.config)

@@ -126,15 +126,8 @@ def test_store_that_stays_away_leaves_no_half_set_and_the_same_command_sends_wha
     assert is_whole(store, tmp_path / "copy", 4)
 
 
-@pytest.mark.parametrize(
-    "blocked",
-    [
-        pytest.param("faces-00000-of-00001-r2.h5", marks=pytest.mark.slow),
-        pytest.param("faces-00000-of-00001.h5", marks=pytest.mark.slow),
-        pytest.param("faces.h5", marks=pytest.mark.slow),
-        "rows.csv",
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("blocked", ["faces-00000-of-00001-r2.h5", "faces-00000-of-00001.h5", "faces.h5", "rows.csv"])
 def test_set_of_before_stays_whole_until_the_next_one_is_there(config, store, flaky, tmp_path, no_page, blocked):
     config = replace(config, shards=1)
     build(config)
