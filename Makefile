@@ -17,7 +17,7 @@ check:  ## style, spelling, and that docs/api.md is what the docstrings say, as 
 types:  ## types of the packages
 	$(PYTHON) -m mypy $(PACKAGES)
 
-test:  ## the tests but the slow ones: about nine minutes on two cores
+test:  ## the tests but the slow ones: about ten minutes on two cores
 	$(PYTHON) -m pytest
 
 slow:  ## the slow tests
