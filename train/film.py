@@ -65,7 +65,7 @@ def make_film(config: FilmConfig) -> tuple[Path, int]:
     try:
         import av
     except ImportError:
-        raise TrainError("python -m train.film: PyAV is not installed, pip install av (or celebahq[video])") from None
+        raise TrainError("PyAV: not installed, expected it for films: pip install av (or celebahq[video])") from None
     run = read_run(config.run)
     moments = seconds_of_grids(run)
     if not moments:

@@ -1,5 +1,7 @@
 """The training film: which grid stands when, and what the file holds."""
 
+import sys
+
 import pytest
 from PIL import Image
 
@@ -66,3 +68,9 @@ def test_what_makes_no_film_is_refused(tmp_path, write_run):
         path.unlink()
     with pytest.raises(TrainError, match=r"got no fakes-\*\.png"):
         make_film(FilmConfig(run=run))
+
+
+def test_missing_pyav_is_one_line_with_the_remedy(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(TrainError, match=r"^PyAV: not installed, expected it for films: pip install av"):
+        make_film(FilmConfig(run=tmp_path))
