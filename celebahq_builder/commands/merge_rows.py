@@ -33,12 +33,17 @@ def merged_rows(
             _log.warning("rows: not all of the files have them, so that the new one has none")
         return None
     ids = _ids_of(found, {*repeated, *repeated.values()})
+    places: list[dict[int, int]] = [{} for _ in found]
+    for i, (number, row) in enumerate(order):
+        places[number][row] = i
+    same: list[dict[int, str]] = [{} for _ in found]
+    for (number, row), first in repeated.items():
+        if first in ids:
+            same[number][row] = ids[first]
     changed = []
     for number, rows in enumerate(found):
-        places = {row: i for i, (of, row) in enumerate(order) if of == number}
-        same = {row: ids[first] for (of, row), first in repeated.items() if of == number and first in ids}
-        names = {ids[number, row]: other for row, other in same.items() if (number, row) in ids}
-        changed.append(ChangedRows(rows, partial(_changed, places=places, same=same, names=names)))
+        names = {ids[number, row]: other for row, other in same[number].items() if (number, row) in ids}
+        changed.append(ChangedRows(rows, partial(_changed, places=places[number], same=same[number], names=names)))
     return JoinedRows(changed, _one_of_each_name(changed))
 
 
