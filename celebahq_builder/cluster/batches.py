@@ -34,9 +34,6 @@ class Pool(Protocol):
     def results(self, task: Any) -> list[Any]:
         """Return the results of its first items, at least of one. Raises TaskLostError."""
 
-    def cancel(self, tasks: list[Any]) -> None:
-        """End tasks whose results nobody waits for any more."""
-
 
 @dataclass(frozen=True)
 class _Batch:
@@ -54,31 +51,31 @@ def run_in_batches(items: Iterable[Any], pool: Pool) -> Iterator[tuple[Any, Any]
     """Yield (item, result) of every item as they are ready, in any order, as executors.run does.
 
     The items of a task that is lost are tried again one by one. One that is lost then, twice, is a Failure.
+
+    Where the caller stops early, tasks at work are left to the end of the pool: Ray itself crashes where a task is
+    cancelled in the moment of its end, and ends those of a driver that has gone anyway.
     """
     waiting, alone = deque(items), deque[_Batch]()
     busy: dict[Any, _Batch] = {}
-    try:
-        while waiting or alone or busy:
-            cores = pool.cores()
-            while (waiting or alone) and len(busy) < max(1, IN_FLIGHT * cores):
-                batch = alone.popleft() if alone else _next_batch(waiting, cores)
-                busy[pool.start(batch.items)] = batch
-            for task in pool.wait(list(busy), _TICK):
-                batch = busy.pop(task)
-                try:
-                    results = pool.results(task)
-                except TaskLostError as error:
-                    if len(batch.items) > 1:
-                        alone.extend(_Batch((item,)) for item in batch.items)
-                    elif not batch.lost_before:
-                        alone.append(_Batch(batch.items, lost_before=True))
-                    else:
-                        yield batch.items[0], Failure(WORKER_DIED, f"{error}, twice")
-                    continue
-                waiting.extendleft(reversed(batch.items[len(results) :]))
-                yield from zip(batch.items, results, strict=False)
-    finally:
-        pool.cancel(list(busy))
+    while waiting or alone or busy:
+        cores = pool.cores()
+        while (waiting or alone) and len(busy) < max(1, IN_FLIGHT * cores):
+            batch = alone.popleft() if alone else _next_batch(waiting, cores)
+            busy[pool.start(batch.items)] = batch
+        for task in pool.wait(list(busy), _TICK):
+            batch = busy.pop(task)
+            try:
+                results = pool.results(task)
+            except TaskLostError as error:
+                if len(batch.items) > 1:
+                    alone.extend(_Batch((item,)) for item in batch.items)
+                elif not batch.lost_before:
+                    alone.append(_Batch(batch.items, lost_before=True))
+                else:
+                    yield batch.items[0], Failure(WORKER_DIED, f"{error}, twice")
+                continue
+            waiting.extendleft(reversed(batch.items[len(results) :]))
+            yield from zip(batch.items, results, strict=False)
 
 
 def _next_batch(waiting: deque[Any], cores: int) -> _Batch:

@@ -128,6 +128,11 @@ class RayCluster:
             os.environ.setdefault("RAY_AUTH_MODE", "token")  # it listens on all addresses of this machine
         import ray
 
+        if ray.is_initialized():  # of a caller in Python, whose tasks would end with the build
+            raise ClusterError(
+                "--ray: got a process that has joined Ray already, expected one that has not; ray.shutdown() before "
+                "the build, or run celebahq-build as a process of its own"
+            )
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
         if self._address == "local":
             self._folder, self._lock = _own_folder()

@@ -1,6 +1,5 @@
 """Tasks and actors on the nodes of Ray: how many, with which share of a node; what Ray says of them in our words."""
 
-import contextlib
 import logging
 import re
 import time
@@ -114,12 +113,6 @@ class RayPool:
             self._cluster.told.add(done.unseen)
             _log.warning(f"--output: {done.unseen}, so its faces come over the network; {_SHARED}")
         return done.results
-
-    def cancel(self, tasks: list[Any]) -> None:
-        for task in tasks:
-            with contextlib.suppress(Exception):  # Ray may have gone; it would begin anew
-                if self._ray.is_initialized():
-                    self._ray.cancel(task, force=True)
 
 
 def _how_lost(error: Exception) -> str:

@@ -79,9 +79,6 @@ class SimulatedCluster:
             raise TaskLostError("its process ended")
         return pickle.loads(pickle.dumps(done.results))
 
-    def cancel(self, tasks):
-        pass
-
 
 @pytest.fixture
 def simulated(monkeypatch):

@@ -72,6 +72,19 @@ def test_ray_is_not_begun_where_nothing_is_to_be_done(monkeypatch):
     assert not cluster._joined
 
 
+def test_ray_that_the_caller_has_joined_is_refused_and_stays(monkeypatch):
+    ended = []
+    theirs = SimpleNamespace(is_initialized=lambda: True, shutdown=lambda: ended.append(1))
+    monkeypatch.setitem(sys.modules, "ray", theirs)
+    monkeypatch.setattr(ray_pool.importlib.util, "find_spec", lambda name: "found")
+    with (
+        pytest.raises(ClusterError, match="--ray: got a process that has joined Ray already"),
+        RayCluster("auto", 1, {}) as cluster,
+    ):
+        cluster.run(print, ["photo"], Limits())
+    assert not ended
+
+
 def test_address_where_nobody_answers_is_told_at_once():
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
