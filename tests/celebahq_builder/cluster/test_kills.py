@@ -138,6 +138,7 @@ def test_ctrl_c_ends_ray_and_removes_its_folder(run, tmp_path):
         "    time.sleep(0.05)\n"
         "build.send_signal(signal.SIGINT)\n"
         "words = build.communicate(timeout=60)[1]\n"
+        "sys.stderr.write(words)\n"
         "left = [open(path).read() for path in glob.glob('/proc/[0-9]*/cmdline')]\n"
         "print(build.returncode, words.splitlines()[-1])\n"
         "print(sum('ray' in line.split('\\0')[0] for line in left), os.listdir(tempfile.gettempdir()))\n"
@@ -148,6 +149,50 @@ def test_ctrl_c_ends_ray_and_removes_its_folder(run, tmp_path):
     first, second = told.strip().splitlines()[-2:]
     assert first == "130 celebahq-build: interrupted; run the same command again to continue", errors
     assert second == "0 []"
+    assert not output.exists()
+
+
+def test_ctrl_c_ends_tasks_of_a_joined_cluster_that_would_not_end_and_leaves_the_cluster(run, tmp_path):
+    names = [*(f"{i}.jpg" for i in range(20)), *(f"hang {i}.jpg" for i in range(4))]
+    folder, script = photos(tmp_path / "photos", names), tmp_path / "look.py"
+    script.write_text(
+        "import glob, os, signal, subprocess, sys, tempfile, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "ray, address = [sys.executable, '-m', 'ray.scripts.scripts'], '127.0.0.1:6379'\n"
+        "words = ['start', '--head', '--num-cpus', '2', '--node-ip-address', '127.0.0.1', '--port', '6379']\n"
+        "words += ['--include-dashboard', 'false', '--temp-dir', tempfile.gettempdir()]\n"
+        "subprocess.run([*ray, *words], check=True, capture_output=True)\n"
+        "def told():\n"
+        "    return open(sys.argv[1], 'rb').read().count(b'\\n') if os.path.exists(sys.argv[1]) else 0\n"
+        "def tasks():\n"
+        "    found = []\n"
+        "    for path in glob.glob('/proc/[0-9]*/cmdline'):\n"
+        "        try:\n"
+        "            found += [line for line in [open(path).read()] if line.startswith('ray::celebahq-build')]\n"
+        "        except OSError:\n"
+        "            pass\n"
+        "    return len(found)\n"
+        "build = subprocess.Popen([sys.executable, *sys.argv[2:]], stderr=subprocess.PIPE, text=True)\n"
+        "while not (told() >= 21 and tasks()):\n"  # all but those that hang, and the header
+        "    assert build.poll() is None, build.stderr.read()\n"
+        "    time.sleep(0.05)\n"
+        "build.send_signal(signal.SIGINT)\n"
+        "words = build.communicate(timeout=60)[1]\n"
+        "sys.stderr.write(words)\n"
+        "until = time.monotonic() + 60\n"
+        "while tasks() and time.monotonic() < until:\n"
+        "    time.sleep(0.1)\n"
+        "status = subprocess.run([*ray, 'status', '--address', address], capture_output=True, text=True)\n"
+        "print(build.returncode, words.splitlines()[-1])\n"
+        "print(tasks(), status.returncode)\n"
+    )
+    output = tmp_path / "ray.h5"
+    words = build(folder, output, "--ray", "127.0.0.1:6379")
+    process = run([script, tmp_path / "ray.h5.build" / "manifest.jsonl", *words])
+    told, errors = process.communicate(timeout=300)
+    first, second = told.strip().splitlines()[-2:]
+    assert first == "130 celebahq-build: interrupted; run the same command again to continue", errors
+    assert second == "0 0", errors
     assert not output.exists()
 
 
