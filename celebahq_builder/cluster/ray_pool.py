@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -31,6 +32,7 @@ _SETTINGS = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS
 """What a client of gRPC begins with; a server's answer begins with a frame of settings, too."""
 _KNOCK_SECONDS = 10.0
+_LAST_WORDS_SECONDS = 10.0
 
 _log = logging.getLogger("celebahq.build")
 
@@ -73,9 +75,9 @@ class RayCluster:
         if self._joined:
             import ray
 
-            ray.shutdown()
+            ray.shutdown(wait_for_processes=True)
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _remove(self._folder)
             self._lock.close()
 
     def run(
@@ -171,6 +173,16 @@ def _own_folder() -> tuple[Path, IO]:
     held = (folder / _LOCK).open("a")
     lock(held)
     return folder, held
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of a Ray that has ended, whose last workers may still write a line into it."""
+    until = time.monotonic() + _LAST_WORDS_SECONDS
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        if time.monotonic() > until:
+            return
+        time.sleep(0.1)
 
 
 def _knock(address: str) -> None:

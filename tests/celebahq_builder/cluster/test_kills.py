@@ -126,73 +126,65 @@ def test_photo_that_ends_rays_own_process_costs_its_row_alone(run, tmp_path):
     assert len(contents(output)["faces/source"]) == 40
 
 
-def test_ctrl_c_ends_ray_and_removes_its_folder(run, tmp_path):
-    folder, output = photos(tmp_path / "photos", [f"{i}.jpg" for i in range(200)]), tmp_path / "ray.h5"
-    script = tmp_path / "look.py"
-    script.write_text(
-        "import glob, os, signal, subprocess, sys, tempfile, time\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "build = subprocess.Popen([sys.executable, *sys.argv[2:]], stderr=subprocess.PIPE, text=True)\n"
-        "while not os.path.exists(sys.argv[1]) or open(sys.argv[1], 'rb').read().count(b'\\n') < 5:\n"
-        "    assert build.poll() is None\n"
-        "    time.sleep(0.05)\n"
-        "build.send_signal(signal.SIGINT)\n"
-        "words = build.communicate(timeout=60)[1]\n"
-        "sys.stderr.write(words)\n"
-        "left = [open(path).read() for path in glob.glob('/proc/[0-9]*/cmdline')]\n"
-        "print(build.returncode, words.splitlines()[-1])\n"
-        "print(sum('ray' in line.split('\\0')[0] for line in left), os.listdir(tempfile.gettempdir()))\n"
-    )
-    manifest = tmp_path / "ray.h5.build" / "manifest.jsonl"
-    process = run([script, manifest, *build(folder, output, "--workers", 2, "--ray", "local")], seconds_a_photo=0.1)
-    told, errors = process.communicate(timeout=200)
-    first, second = told.strip().splitlines()[-2:]
-    assert first == "130 celebahq-build: interrupted; run the same command again to continue", errors
-    assert second == "0 []"
-    assert not output.exists()
+LOOK = """
+import glob, os, signal, subprocess, sys, tempfile, time
+
+def processes(word):  # that have not ended within a minute: workers end by themselves once their Ray has ended
+    until = time.monotonic() + 60
+    while (found := sum(word in line.split("\\0")[0] for line in lines())) and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+def lines():
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            yield open(path).read()
+        except OSError:
+            pass
+
+def interrupt(least):  # the build, once it has told of so many photos
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    build = subprocess.Popen([sys.executable, *sys.argv[2:]], stderr=subprocess.PIPE, text=True)
+    while not os.path.exists(sys.argv[1]) or open(sys.argv[1], "rb").read().count(b"\\n") <= least:
+        assert build.poll() is None, build.stderr.read()
+        time.sleep(0.05)
+    build.send_signal(signal.SIGINT)
+    words = build.communicate(timeout=60)[1]
+    sys.stderr.write(words)
+    print(build.returncode, words.splitlines()[-1])
+"""
+OF_ITS_OWN = """
+interrupt(4)
+print(processes("ray"), os.listdir(tempfile.gettempdir()))
+"""
+JOINED = """
+ray = [sys.executable, "-m", "ray.scripts.scripts"]
+words = ["--head", "--num-cpus", "2", "--node-ip-address", "127.0.0.1", "--port", "6379"]
+words += ["--include-dashboard", "false", "--temp-dir", tempfile.gettempdir()]
+subprocess.run([*ray, "start", *words], check=True, capture_output=True)
+interrupt(20)  # all but those that hang
+status = subprocess.run([*ray, "status", "--address", "127.0.0.1:6379"], capture_output=True)
+print(processes("ray::celebahq-build"), status.returncode)
+"""
 
 
-def test_ctrl_c_ends_tasks_of_a_joined_cluster_that_would_not_end_and_leaves_the_cluster(run, tmp_path):
-    names = [*(f"{i}.jpg" for i in range(20)), *(f"hang {i}.jpg" for i in range(4))]
-    folder, script = photos(tmp_path / "photos", names), tmp_path / "look.py"
-    script.write_text(
-        "import glob, os, signal, subprocess, sys, tempfile, time\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "ray, address = [sys.executable, '-m', 'ray.scripts.scripts'], '127.0.0.1:6379'\n"
-        "words = ['start', '--head', '--num-cpus', '2', '--node-ip-address', '127.0.0.1', '--port', '6379']\n"
-        "words += ['--include-dashboard', 'false', '--temp-dir', tempfile.gettempdir()]\n"
-        "subprocess.run([*ray, *words], check=True, capture_output=True)\n"
-        "def told():\n"
-        "    return open(sys.argv[1], 'rb').read().count(b'\\n') if os.path.exists(sys.argv[1]) else 0\n"
-        "def tasks():\n"
-        "    found = []\n"
-        "    for path in glob.glob('/proc/[0-9]*/cmdline'):\n"
-        "        try:\n"
-        "            found += [line for line in [open(path).read()] if line.startswith('ray::celebahq-build')]\n"
-        "        except OSError:\n"
-        "            pass\n"
-        "    return len(found)\n"
-        "build = subprocess.Popen([sys.executable, *sys.argv[2:]], stderr=subprocess.PIPE, text=True)\n"
-        "while not (told() >= 21 and tasks()):\n"  # all but those that hang, and the header
-        "    assert build.poll() is None, build.stderr.read()\n"
-        "    time.sleep(0.05)\n"
-        "build.send_signal(signal.SIGINT)\n"
-        "words = build.communicate(timeout=60)[1]\n"
-        "sys.stderr.write(words)\n"
-        "until = time.monotonic() + 60\n"
-        "while tasks() and time.monotonic() < until:\n"
-        "    time.sleep(0.1)\n"
-        "status = subprocess.run([*ray, 'status', '--address', address], capture_output=True, text=True)\n"
-        "print(build.returncode, words.splitlines()[-1])\n"
-        "print(tasks(), status.returncode)\n"
-    )
-    output = tmp_path / "ray.h5"
-    words = build(folder, output, "--ray", "127.0.0.1:6379")
-    process = run([script, tmp_path / "ray.h5.build" / "manifest.jsonl", *words])
-    told, errors = process.communicate(timeout=300)
-    first, second = told.strip().splitlines()[-2:]
-    assert first == "130 celebahq-build: interrupted; run the same command again to continue", errors
-    assert second == "0 0", errors
+@pytest.mark.parametrize(
+    ("script", "ray", "left"),
+    [(OF_ITS_OWN, "local", "0 []"), (JOINED, "127.0.0.1:6379", "0 0")],
+    ids=["of its own", "joined"],
+)
+def test_ctrl_c_ends_every_task_and_rays_own_processes_and_folder_but_no_joined_cluster(
+    run, script, ray, left, tmp_path
+):
+    hanging = [f"hang {i}.jpg" for i in range(4)] if script is JOINED else []
+    folder = photos(tmp_path / "photos", [*(f"{i}.jpg" for i in range(20 if hanging else 200)), *hanging])
+    output, look = tmp_path / "ray.h5", tmp_path / "look.py"
+    look.write_text(LOOK + script)
+    words = build(folder, output, "--ray", ray, *(() if hanging else ("--workers", 2)))
+    process = run([look, tmp_path / "ray.h5.build" / "manifest.jsonl", *words], seconds_a_photo=0.1)
+    told, errors = process.communicate(timeout=400)
+    last = told.strip().splitlines()[-2:]
+    assert last == ["130 celebahq-build: interrupted; run the same command again to continue", left], errors
     assert not output.exists()
 
 
