@@ -1,8 +1,10 @@
-"""The one way for a command to run and to end: what is printed where, and with which exit code."""
+"""The one way for a command to run and to end: what is printed where, and with which exit code.
+
+Imports only what it needs to answer Ctrl-C; the rest, and all that a command needs, is imported behind run_command.
+"""
 
 import contextlib
 import io
-import logging
 import os
 import signal
 import sys
@@ -11,8 +13,6 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 from celebahq.errors import CelebAHQError
-from celebahq.files import printable
-from celebahq.progress import show_progress
 
 T = TypeVar("T")
 INTERRUPTED = 130
@@ -20,6 +20,8 @@ BROKEN_PIPE = 141
 """128 + the signal, as of a program that the signal killed."""
 FIRST_RANK_SECONDS = 60
 """Within these the first rank has started, read its options and said what is wrong, on a busy machine too."""
+_importing = ""
+"""The command whose module is being imported."""
 
 
 def run_command(
@@ -27,11 +29,13 @@ def run_command(
     prog: str,
     *,
     interrupted: str = "stopped; every file that it made is complete",
+    has_ranks: bool = False,
 ) -> NoReturn:
     """Run a command and exit.
 
     - What the library tells its logger "celebahq" goes to stdout, warnings to stderr; progress is shown.
     - CelebAHQError, and errors of the file system that name a file: `prog: message` on stderr, exit code of the error.
+    - torchrun, where has_ranks is not set: refused, one line of the first rank.
     - Ctrl-C: `prog: {interrupted}`, exit code 130. A reader that has gone (`| head`): silence, 141.
     - Anything else is a fault of this program and crashes.
 
@@ -39,13 +43,18 @@ def run_command(
         main: returns the exit code; None or True is 0, False is 1.
         prog: as it is typed, as in "celebahq-build".
         interrupted: what a user wants to know after Ctrl-C.
+        has_ranks: whether torchrun's processes work together on it.
     """
-    _begin_as_from_a_shell()
-    _never_fail_to_encode()
-    _print_what_is_logged()
-    show_progress()
+    if signal.getsignal(signal.SIGINT) is _end_while_importing:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        _begin_as_from_a_shell()
+        _never_fail_to_encode()
+        _print_what_is_logged()
+        _show_progress()
         try:
+            if not has_ranks:
+                _refuse_torchrun()
             code = main()
         finally:  # also after --help, which ends by SystemExit: a reader that has gone is noticed here at the latest
             sys.stdout.flush()
@@ -61,22 +70,20 @@ def run_command(
             raise
         _end(prog, f"{error.filename}: {error.strerror}", 2)
     except KeyboardInterrupt:
+        exec("")  # where it came within an exec of a text, as of dataclasses, Python would end as if nobody caught it
         _end(prog, interrupted, INTERRUPTED)
     sys.exit(0 if code is None or code is True else int(code) if code is not False else 1)
 
 
-def refuse_torchrun(what: str) -> None:
-    """Raise CelebAHQError where torchrun has started several processes of what runs in one; all but the first just end.
+def interrupted_in_one_line(prog: str) -> None:
+    """Have Ctrl-C end what is run as `python -m` in one line from now on, before run_command takes over.
 
-    Args:
-        what: names the command.
+    For a module that defines its options, for which it imports libraries, and is the command as well.
     """
-    count = os.environ.get("WORLD_SIZE", "1")
-    if count == "1" or "RANK" not in os.environ:
-        return
-    if os.environ["RANK"] != "0":
-        end_after_the_first_rank(2)
-    raise CelebAHQError(f"torchrun: got {count} processes, expected one: {what} runs in one; start it with python")
+    global _importing
+    _importing = prog
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not ignored, as of what a shell runs with &
+        signal.signal(signal.SIGINT, _end_while_importing)
 
 
 def parsed_on_every_rank(parse: Callable[[], T]) -> T:
@@ -109,7 +116,34 @@ def end_after_the_first_rank(code: int) -> NoReturn:
     sys.exit(code)
 
 
+def _end_while_importing(signum: int, frame: object) -> NoReturn:
+    """At once: an exception would run through whatever library is being imported."""
+    os.write(2, f"{_importing}: stopped before it began\n".encode())
+    os._exit(INTERRUPTED)
+
+
+def _show_progress() -> None:
+    from celebahq.progress import show_progress
+
+    show_progress()
+
+
+def _refuse_torchrun() -> None:
+    """Raise CelebAHQError where torchrun has started several processes of what runs in one; all but the first just end.
+
+    LOCAL_RANK is torchrun's; the other two a scheduler may set for all that runs in a job of several machines.
+    """
+    count = os.environ.get("WORLD_SIZE", "1")
+    if count == "1" or not {"RANK", "LOCAL_RANK"} <= os.environ.keys():
+        return
+    if os.environ["RANK"] != "0":
+        end_after_the_first_rank(2)
+    raise CelebAHQError(f"torchrun: got {count} processes, expected one; this command runs in one: start it by itself")
+
+
 def _end(prog: str, message: str, code: int) -> NoReturn:
+    from celebahq.files import printable
+
     try:
         sys.stdout.flush()
         lines = "\n".join(map(printable, message.splitlines())) or "failed"
@@ -149,16 +183,19 @@ def _stop_writing() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-class _Printer(logging.Handler):
-    """Prints what the library says: on stdout, so that it can be piped; warnings on stderr."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print(record.getMessage(), file=sys.stderr if record.levelno >= logging.WARNING else sys.stdout, flush=True)
-
-
 def _print_what_is_logged() -> None:
+    """Print what the library says: on stdout, so that it can be piped; warnings on stderr."""
+    import logging
+
+    class Printer(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            file = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
+            print(record.getMessage(), file=file, flush=True)
+
     logger = logging.getLogger("celebahq")
-    if not any(isinstance(handler, _Printer) for handler in logger.handlers):
-        logger.addHandler(_Printer())
+    if not any(handler.get_name() == __name__ for handler in logger.handlers):
+        printer = Printer()
+        printer.set_name(__name__)
+        logger.addHandler(printer)
     logger.setLevel(logging.INFO)
     logger.propagate = False

@@ -1,11 +1,6 @@
 """celebahq-build --input in-the-wild/"""
 
-import contextlib
-
-import tyro
-
 from celebahq.command import run_command
-from celebahq_builder.config import BuildConfig
 
 
 def main() -> None:
@@ -14,6 +9,13 @@ def main() -> None:
 
 
 def _build() -> None:
+    """Import behind run_command, which has an answer to Ctrl-C."""
+    import contextlib
+
+    import tyro
+
+    from celebahq_builder.config import BuildConfig
+
     config = tyro.cli(BuildConfig, prog="celebahq-build", config=(tyro.conf.FlagCreatePairsOff,))
     from celebahq_builder.worker_forks import begun
 

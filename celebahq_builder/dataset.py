@@ -1,20 +1,12 @@
 """celebahq-data: look into, check, compare, unpack and make dataset files."""
 
-import ast
-import importlib
-import inspect
 import sys
 from collections.abc import Sequence
-from dataclasses import make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Union
 
-import tyro
-from tyro.conf import subcommand
-
 from celebahq.command import run_command
 from celebahq.errors import CelebAHQError
-from celebahq_builder.stores.dataset_cache import with_local_files
 
 COMMANDS = {
     "info": ("info", "InfoConfig", "info"),
@@ -45,6 +37,14 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _run(args: Sequence[str]) -> bool:
+    """Import behind run_command, which has an answer to Ctrl-C."""
+    import importlib
+    import inspect
+
+    import tyro
+
+    from celebahq_builder.stores.dataset_cache import with_local_files
+
     if not args or args[0] not in COMMANDS:
         tyro.cli(_overview(), prog="celebahq-data", description=__doc__, args=args)  # --help, or a refusal
     file, options, function = COMMANDS[args[0]]
@@ -62,6 +62,11 @@ def _run(args: Sequence[str]) -> bool:
 
 def _overview() -> Any:
     """Return all commands without their options: what each does is read from its file, and nothing is imported."""
+    import ast
+    from dataclasses import make_dataclass
+
+    from tyro.conf import subcommand
+
     stubs = []
     for name, (file, options, _) in COMMANDS.items():
         source = ast.parse((Path(__file__).parent / "commands" / f"{file}.py").read_text(encoding="utf-8"))

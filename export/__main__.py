@@ -5,28 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
-try:
-    import tyro
-except ModuleNotFoundError:
-    sys.exit(
-        "python -m export: got a Python without tyro, expected one with this package installed (pip install .); "
-        "with numpy and onnxruntime alone run python export/sample.py --model model.onnx --seeds 0-15"
-    )
-
 from celebahq.command import run_command
-from export.config import ImagesConfig, OnnxConfig, VideoConfig
-from export.demo.config import DemoConfig
-from export.hub.config import HubConfig
-from export.web.config import WebConfig
-
-Command = (
-    Annotated[OnnxConfig, tyro.conf.subcommand("onnx")]
-    | Annotated[ImagesConfig, tyro.conf.subcommand("images")]
-    | Annotated[VideoConfig, tyro.conf.subcommand("video")]
-    | Annotated[HubConfig, tyro.conf.subcommand("hub")]
-    | Annotated[WebConfig, tyro.conf.subcommand("web")]
-    | Annotated[DemoConfig, tyro.conf.subcommand("demo")]
-)
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -38,7 +17,32 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(args: Sequence[str] | None = None) -> None:
-    """Run one subcommand, or raise what a user can mend."""
+    """Run one subcommand, or raise what a user can mend.
+
+    Everything is imported behind run_command, which has an answer to Ctrl-C.
+    """
+    try:
+        import tyro
+    except ModuleNotFoundError:
+        sys.exit(
+            "python -m export: got a Python without tyro, expected one with this package installed (pip install .); "
+            "with numpy and onnxruntime alone run python export/sample.py --model model.onnx --seeds 0-15"
+        )
+    from tyro.conf import subcommand
+
+    from export.config import ImagesConfig, OnnxConfig, VideoConfig
+    from export.demo.config import DemoConfig
+    from export.hub.config import HubConfig
+    from export.web.config import WebConfig
+
+    Command = (
+        Annotated[OnnxConfig, subcommand("onnx")]
+        | Annotated[ImagesConfig, subcommand("images")]
+        | Annotated[VideoConfig, subcommand("video")]
+        | Annotated[HubConfig, subcommand("hub")]
+        | Annotated[WebConfig, subcommand("web")]
+        | Annotated[DemoConfig, subcommand("demo")]
+    )
     config = tyro.cli(Command, args=join_label_words(args), prog="python -m export", description=__doc__)
     # each command imports what it runs on: torch only for onnx, only onnxruntime for images of an .onnx
     if isinstance(config, OnnxConfig):

@@ -9,6 +9,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = ("celebahq_builder", "celebahq_builder.dataset", "train", "zoo", "export")
+OURS = ("celebahq", "celebahq_builder", "train", "zoo", "export")
+BEHIND = (*MODULES, "train.metrics", "train.restoration")
+INTERRUPTED = [(module, library) for module in BEHIND for library in ("logging", "tyro")]
+INTERRUPTED += [(f"train.{name}", "tyro") for name in ("benchmark", "ema", "film", "plot")]
 ASCII = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
 
 
@@ -50,3 +54,28 @@ def test_wrong_words_and_a_name_beyond_ascii_are_told_without_a_traceback(module
     err = process.communicate()[1]
     assert process.returncode == 2 and b"Traceback" not in err
     assert rb"\u8a9e.onnx" in err and err.count(b"\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+@pytest.mark.parametrize(("module", "library"), INTERRUPTED)
+def test_ctrl_c_while_libraries_are_imported_is_one_line(module, library, tmp_path):
+    (tmp_path / f"{library}.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    ended = subprocess.run(
+        [sys.executable, "-m", module, "--help"], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True
+    )
+    assert ended.returncode == 130 and ended.stdout == ""
+    assert ended.stderr.count("\n") == 1 and ": stopped" in ended.stderr.replace("interrupted", "stopped")
+
+
+@pytest.mark.parametrize("module", [module for module, library in INTERRUPTED if library == "logging"])
+def test_before_it_can_answer_ctrl_c_a_command_imports_little(module):
+    main = module if module == "celebahq_builder.dataset" else f"{module}.__main__"
+    code = f"import sys; before = set(sys.modules); import {main}; print(*sorted(set(sys.modules) - before))"
+    said = subprocess.check_output([sys.executable, "-S", "-c", code], cwd=ROOT, text=True)
+    ours = {name for name in said.split() if name.split(".")[0] in OURS}
+    package = module.partition(".")[0]
+    allowed = {"celebahq", "celebahq.command", "celebahq.errors", package, module, main}
+    assert ours <= allowed and not {"tyro", "numpy", "logging", "inspect", "dataclasses"} & set(said.split())

@@ -1,5 +1,10 @@
 """python -m train.benchmark: seconds a thousand images at each resolution, eager and captured, in each precision."""
 
+if __name__ == "__main__":  # while the rest is imported
+    from celebahq.command import interrupted_in_one_line
+
+    interrupted_in_one_line("train.benchmark")
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +12,7 @@ from typing import Literal
 
 import tyro
 
-from celebahq.command import refuse_torchrun, run_command
+from celebahq.command import run_command
 from celebahq.options import check_options
 from celebahq.progress import Progress, progress
 from train.config import TrainConfig, TrainError
@@ -48,7 +53,6 @@ def main() -> None:
 
 
 def _main() -> None:
-    refuse_torchrun("train.benchmark")
     config = tyro.cli(BenchmarkConfig, prog="python -m train.benchmark")
     if config.preset not in PRESETS:
         raise TrainError(f"--preset: got {config.preset!r}, expected one of {', '.join(PRESETS)}")

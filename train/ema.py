@@ -1,12 +1,17 @@
 """The published generator: an exponential moving average of the trained one; python -m train.ema RUN --length 0.1."""
 
+if __name__ == "__main__":  # while the rest is imported
+    from celebahq.command import interrupted_in_one_line
+
+    interrupted_in_one_line("train.ema")
+
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from celebahq.command import refuse_torchrun, run_command
+from celebahq.command import run_command
 from celebahq.options import check_options
 
 if TYPE_CHECKING:
@@ -53,7 +58,6 @@ def main() -> None:
 
 
 def _main() -> None:
-    refuse_torchrun("train.ema")
     config = tyro.cli(EmaConfig, prog="python -m train.ema")
     from train.posthoc import write_posthoc  # torch is imported only once there is work: --help stays instant
 

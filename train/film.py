@@ -1,5 +1,10 @@
 """python -m train.film RUN: how the faces came, grid after grid, as one film."""
 
+if __name__ == "__main__":  # while the rest is imported
+    from celebahq.command import interrupted_in_one_line
+
+    interrupted_in_one_line("train.film")
+
 import bisect
 import inspect
 import logging
@@ -14,7 +19,7 @@ import numpy as np
 import tyro
 from PIL import Image, ImageDraw, ImageFont
 
-from celebahq.command import refuse_torchrun, run_command
+from celebahq.command import run_command
 from celebahq.files import atomic_path
 from celebahq.options import check_options
 from celebahq.progress import clock
@@ -175,7 +180,6 @@ def main() -> None:
 
 
 def _main() -> None:
-    refuse_torchrun("train.film")
     config = tyro.cli(FilmConfig, prog="python -m train.film", description=inspect.cleandoc(FilmConfig.__doc__ or ""))
     output, frames = make_film(config)
     LOG.info("%s: %d frames, %.1f s, %.1f MB", output, frames, frames / config.fps, output.stat().st_size / 1e6)

@@ -1,5 +1,10 @@
 """python -m train.plot RUN...: losses, scores, metrics and hours of runs, drawn over each other."""
 
+if __name__ == "__main__":  # while the rest is imported
+    from celebahq.command import interrupted_in_one_line
+
+    interrupted_in_one_line("train.plot")
+
 import inspect
 import logging
 from collections.abc import Sequence
@@ -9,7 +14,7 @@ from typing import Annotated
 
 import tyro
 
-from celebahq.command import refuse_torchrun, run_command
+from celebahq.command import run_command
 from celebahq.files import write_atomic
 from celebahq.options import check_options
 from train.config import TrainError
@@ -75,7 +80,6 @@ def main() -> None:
 
 
 def _main() -> None:
-    refuse_torchrun("train.plot")
     config = tyro.cli(PlotConfig, prog="python -m train.plot", description=inspect.cleandoc(PlotConfig.__doc__ or ""))
     if not config.runs:
         raise TrainError("RUN: got none, expected one run folder or more")

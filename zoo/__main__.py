@@ -1,24 +1,13 @@
 """python -m zoo list|show|pull|import|verify: every public ProGAN weight, one safe command away."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, NoReturn
-
-import tyro
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from celebahq.command import run_command
-from celebahq.files import printable
-from zoo.commands.config import ImportConfig, ListConfig, PullConfig, ShowConfig, VerifyConfig
-from zoo.folder import ModelError, check_folder_name
 
-Command = (
-    Annotated[ListConfig, tyro.conf.subcommand("list")]
-    | Annotated[ShowConfig, tyro.conf.subcommand("show")]
-    | Annotated[PullConfig, tyro.conf.subcommand("pull")]
-    | Annotated[ImportConfig, tyro.conf.subcommand("import")]
-    | Annotated[VerifyConfig, tyro.conf.subcommand("verify")]
-)
+if TYPE_CHECKING:
+    from zoo.commands.config import ListConfig, PullConfig, VerifyConfig
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -31,7 +20,22 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(args: Sequence[str] | None = None) -> int:
-    """Run one subcommand; return the exit code, or raise what a user can mend."""
+    """Run one subcommand; return the exit code, or raise what a user can mend.
+
+    Everything is imported behind run_command, which has an answer to Ctrl-C.
+    """
+    import tyro
+    from tyro.conf import subcommand
+
+    from zoo.commands.config import ImportConfig, ListConfig, PullConfig, ShowConfig, VerifyConfig
+
+    Command = (
+        Annotated[ListConfig, subcommand("list")]
+        | Annotated[ShowConfig, subcommand("show")]
+        | Annotated[PullConfig, subcommand("pull")]
+        | Annotated[ImportConfig, subcommand("import")]
+        | Annotated[VerifyConfig, subcommand("verify")]
+    )
     config = tyro.cli(Command, args=args, prog="python -m zoo", description=__doc__)
     # each command imports what it runs on: torch only where networks are built
     if isinstance(config, ListConfig):
@@ -43,6 +47,7 @@ def run(args: Sequence[str] | None = None) -> int:
     elif isinstance(config, PullConfig):
         pull_models(config)
     elif isinstance(config, ImportConfig):
+        from zoo.folder import check_folder_name
         from zoo.model_import import import_model
 
         if config.output:
@@ -57,7 +62,7 @@ def run(args: Sequence[str] | None = None) -> int:
     return 0
 
 
-def list_models(config: ListConfig) -> None:
+def list_models(config: "ListConfig") -> None:
     """Print the lists, or the page of the documentation."""
     if config.markdown:
         from zoo.commands.sources_page import sources_page
@@ -69,9 +74,10 @@ def list_models(config: ListConfig) -> None:
     print("\n".join(listing(config.words, config.runs, config.cache)))
 
 
-def pull_models(config: PullConfig) -> None:
+def pull_models(config: "PullConfig") -> None:
     """Fetch models, one after the other, and print where they lie."""
     from zoo.catalog import read_catalog
+    from zoo.folder import ModelError
     from zoo.locate import locate
     from zoo.pull import pull
 
@@ -84,9 +90,10 @@ def pull_models(config: PullConfig) -> None:
         print(f"{name}: {folder}")
 
 
-def verify(config: VerifyConfig) -> int:
+def verify(config: "VerifyConfig") -> int:
     """Check a model that is on this machine; return the exit code."""
     from zoo.catalog import read_catalog
+    from zoo.folder import ModelError
     from zoo.locate import is_somebodys, locate
     from zoo.remote.cache import is_cached
 
@@ -99,6 +106,7 @@ def verify(config: VerifyConfig) -> int:
     if config.record and is_somebodys(name, folder):
         raise ModelError(f"--record: got {name}, which is not yours to change, expected a model folder or a run folder")
 
+    from celebahq.files import printable
     from zoo.check_image import load_network, record_check
     from zoo.commands.verify import verify_checkpoint, verify_folder
 
@@ -111,11 +119,15 @@ def verify(config: VerifyConfig) -> int:
     return 0 if all(finding.good for finding in findings) else 1
 
 
-def ask_addresses(config: VerifyConfig) -> int:
+def ask_addresses(config: "VerifyConfig") -> int:
     """Ask the catalogue's addresses whether they answer; return the exit code."""
+    from collections import Counter
+
+    from celebahq.files import printable
     from zoo.catalog import read_catalog
     from zoo.commands.online import check_addresses
     from zoo.download import offline
+    from zoo.folder import ModelError
 
     entries = read_catalog().entries
     if config.model and config.model not in entries:

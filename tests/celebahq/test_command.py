@@ -55,6 +55,11 @@ def run(body: str, environment: dict[str, str] | None = None) -> subprocess.Comp
             130,
             "celebahq-test: stopped; every file that it made is complete\n",
         ),
+        (
+            "exec('os.kill(os.getpid(), signal.SIGINT)')",
+            130,
+            "celebahq-test: stopped; every file that it made is complete\n",
+        ),
     ],
 )
 def test_command_ends_in_one_line_and_with_the_code_of_its_error(body, code, stderr):

@@ -8,27 +8,47 @@ from pathlib import Path
 
 import pytest
 
-from celebahq.command import end_after_the_first_rank, refuse_torchrun
-from celebahq.errors import CelebAHQError
+from celebahq.command import end_after_the_first_rank, run_command
 from train.__main__ import _main
 
 ROOT = Path(__file__).resolve().parents[2]
+FIRST_OF_FOUR = {"WORLD_SIZE": "4", "RANK": "0", "LOCAL_RANK": "0"}
+REFUSAL = "torchrun: got 4 processes, expected one; this command runs in one: start it by itself"
+ALONE = {
+    "celebahq_builder.__main__": "celebahq-build",
+    "celebahq_builder.dataset": "celebahq-data",
+    "export.__main__": "python -m export",
+    "zoo.__main__": "python -m zoo",
+    "train.benchmark": "train.benchmark",
+    "train.ema": "train.ema",
+    "train.film": "train.film",
+    "train.plot": "train.plot",
+}
 
 
 @pytest.mark.parametrize(("module", "word"), [("train.metrics", "mnist1k"), ("train.restoration", "publish")])
 def test_commands_of_one_process_refuse_torchrun_in_one_line(module, word):
-    environment = {**os.environ, "WORLD_SIZE": "4", "RANK": "0", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, **FIRST_OF_FOUR, "PYTHONPATH": str(ROOT)}
     end = subprocess.run([sys.executable, "-m", module, word], env=environment, capture_output=True, text=True)
-    line = f"{module}: torchrun: got 4 processes, expected one: {module} {word} runs in one; start it with python\n"
-    assert (end.returncode, end.stderr) == (2, line)
+    assert (end.returncode, end.stderr) == (2, f"{module}: {REFUSAL}\n")
 
 
-@pytest.mark.parametrize("module", ["train.ema", "train.plot", "train.film", "train.benchmark"])
-def test_commands_that_never_have_ranks_refuse_torchrun(module, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RANK", "0")
-    with pytest.raises(CelebAHQError, match=f"torchrun: got 2 processes, expected one: {module} runs in one"):
-        importlib.import_module(module)._main()
+@pytest.mark.parametrize("module", ALONE)
+def test_commands_that_never_have_ranks_refuse_torchrun(module, monkeypatch, capsys):
+    for name, value in FIRST_OF_FOUR.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", [module, "--no-such-option"])
+    with pytest.raises(SystemExit, match="2"):
+        importlib.import_module(module).main()
+    assert capsys.readouterr().err == f"{ALONE[module]}: {REFUSAL}\n"
+
+
+def test_what_a_scheduler_says_of_its_job_is_no_torchrun(monkeypatch):
+    """A job of several machines has WORLD_SIZE and RANK in whatever is run on them."""
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SystemExit, match="7"):
+        run_command(lambda: 7, "celebahq-data")
 
 
 class Waits(Exception):
@@ -43,8 +63,9 @@ def test_a_rank_with_nothing_to_say_does_not_fail_before_the_first_has_spoken(ar
     with pytest.raises(Waits):
         _main()
     monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_RANK", "1")
     with pytest.raises(Waits):
-        refuse_torchrun("train.metrics")
+        run_command(lambda: None, "train.metrics")
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,36 +1,44 @@
 """python -m train.metrics --model DIR --dataset F.h5 --metrics swd,fid; python -m train.metrics mnist1k --mnist DIR"""
 
-import inspect
-import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import tyro
+from celebahq.command import parsed_on_every_rank, run_command
 
-from celebahq.command import parsed_on_every_rank, refuse_torchrun, run_command
-from train.metrics.config import MetricsConfig
-from train.metrics.errors import MetricError
-from train.metrics.mnist1k import Mnist1kConfig, write_mnist1k
+if TYPE_CHECKING:
+    from train.metrics.config import MetricsConfig
 
 
 def main() -> None:
     """Parse, measure."""
-    run_command(_main, "train.metrics", interrupted="stopped; what was measured before is kept")
+    has_ranks = sys.argv[1:2] != ["mnist1k"]
+    run_command(_main, "train.metrics", interrupted="stopped; what was measured before is kept", has_ranks=has_ranks)
 
 
 def _main() -> None:
+    """Import behind run_command, which has an answer to Ctrl-C."""
+    import inspect
+
+    import tyro
+
+    from train.metrics.config import MetricsConfig
+
     if sys.argv[1:2] == ["mnist1k"]:
-        refuse_torchrun("train.metrics mnist1k")
+        from train.metrics.mnist1k import Mnist1kConfig, write_mnist1k
+
         write_mnist1k(tyro.cli(Mnist1kConfig, args=sys.argv[2:], prog="python -m train.metrics mnist1k"))
         return
     described: dict[str, Any] = {"prog": "python -m train.metrics", "description": inspect.getdoc(MetricsConfig)}
     _evaluate(parsed_on_every_rank(lambda: tyro.cli(MetricsConfig, **described)))
 
 
-def _evaluate(config: MetricsConfig) -> None:
+def _evaluate(config: "MetricsConfig") -> None:
+    import os
+
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin at barriers crawl
     from celebahq_builder.hdf5 import DatasetError
     from train.distributed import joined
+    from train.metrics.errors import MetricError
     from train.metrics.evaluate import evaluate  # torch is imported only once there is work: --help stays instant
     from zoo.weights import ModelError
 

@@ -1,25 +1,35 @@
 """python -m train.restoration --net artifacts --photos DIR --minutes 60; ... validate|evaluate|average|publish."""
 
 import sys
+from typing import TYPE_CHECKING
 
-import tyro
+from celebahq.command import parsed_on_every_rank, run_command
 
-from celebahq.command import parsed_on_every_rank, refuse_torchrun, run_command
-from train.restoration.config import RestorationConfig
-from train.restoration.errors import NoPhotosError, RestorationError
+if TYPE_CHECKING:
+    from train.restoration.config import RestorationConfig
+
+ALONE = ("evaluate", "validate", "average", "publish")
+"""The words of what runs in one process."""
 
 
 def main() -> None:
     """Train, or do what the first word says: validate, evaluate, average, publish."""
-    run_command(_main, "train.restoration", interrupted="stopped; the same command resumes from its last checkpoint")
+    run_command(
+        _main,
+        "train.restoration",
+        interrupted="stopped; the same command resumes from its last checkpoint",
+        has_ranks=sys.argv[1:2] == [] or sys.argv[1] not in ALONE,
+    )
 
 
 def _main() -> None:
-    """Import torch only once there is work: --help stays instant."""
+    """Import behind run_command, which has an answer to Ctrl-C; torch only once there is work: --help stays instant."""
+    import tyro
+
+    from train.restoration.config import RestorationConfig
+
     word, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
     prog = f"python -m train.restoration {word}"
-    if word in ("evaluate", "validate", "average", "publish"):
-        refuse_torchrun(f"train.restoration {word}")
     if word == "evaluate":
         from train.restoration.evaluate import EvaluateConfig, evaluate
 
@@ -40,8 +50,9 @@ def _main() -> None:
         _train(parsed_on_every_rank(lambda: tyro.cli(RestorationConfig, prog="python -m train.restoration")))
 
 
-def _train(config: RestorationConfig) -> None:
+def _train(config: "RestorationConfig") -> None:
     from train.distributed import joined
+    from train.restoration.errors import NoPhotosError, RestorationError
     from train.restoration.loop import train
 
     try:
