@@ -55,16 +55,23 @@ def run(body: str, environment: dict[str, str] | None = None) -> subprocess.Comp
             130,
             "celebahq-test: stopped; every file that it made is complete\n",
         ),
-        (
-            "exec('os.kill(os.getpid(), signal.SIGINT)')",
-            130,
-            "celebahq-test: stopped; every file that it made is complete\n",
-        ),
     ],
 )
 def test_command_ends_in_one_line_and_with_the_code_of_its_error(body, code, stderr):
     done = run(body)
     assert (done.returncode, done.stderr, done.stdout) == (code, stderr, "")
+
+
+def test_ctrl_c_within_an_exec_of_a_text_has_the_same_code_under_python_m(tmp_path):
+    """As of dataclasses while they are defined; Python itself then ends a program of -m by the signal."""
+    (tmp_path / "interrupted.py").write_text(PROGRAM.format(body="exec('os.kill(os.getpid(), signal.SIGINT)')"))
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"],
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (130, 1)
 
 
 def test_any_other_exception_crashes_with_its_traceback():
