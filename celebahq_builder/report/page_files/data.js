@@ -60,7 +60,7 @@ function printable(text) {
 // The bytes of such a text, lone surrogates becoming the bytes that they stand for.
 function bytesOf(text) {
   const encoder = new TextEncoder();
-  const parts = text.split(/((?<![\ud800-\udbff])[\udc80-\udcff])/);
+  const parts = text.split(/([\udc80-\udcff])/u); // with u, the half of a pair is none of these
   const encoded = parts.map((part) =>
     /^[\udc80-\udcff]$/.test(part) ? Uint8Array.of(part.charCodeAt(0) - 0xdc00) : encoder.encode(part),
   );
@@ -96,7 +96,11 @@ function make(tag, properties = {}, ...children) {
 }
 
 // A text in parts between which a long name breaks first: after slashes, underscores and dots, not within a number.
-const BREAKS = /(?<=\S[/_])(?=[^\s/._])|(?<=\.)(?=[^\s/._\d])|(?<=\D\.)(?=\d)/u;
-const breakable = (text) => text.split(BREAKS).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));
+// What ends before such a place, in place of a lookbehind, which Safari has since 16.4.
+const BREAKS = /\S[/_](?=[^\s/._])|\.(?=[^\s/._\d])|\D\.(?=\d)/gu;
+function breakable(text) {
+  const ends = Array.from(text.matchAll(BREAKS), (found) => found.index + found[0].length);
+  return [0, ...ends].flatMap((from, i) => [...(i ? [make("wbr")] : []), text.slice(from, ends[i])]);
+}
 
 const plural = (n, one, many) => `${n.toLocaleString("en-US")} ${n === 1 ? one : many}`;
