@@ -1,6 +1,5 @@
 """python -m zoo show: what is known of one model, printed."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from celebahq.files import printable
 from zoo.architecture import ProGANConfig, read_architecture
 from zoo.catalog import Catalog, Entry, read_catalog
 from zoo.commands.detector import detector_lines
+from zoo.commands.in_words import in_words
 from zoo.commands.listing import ABOUT, license_words
 from zoo.detector import CLASS
 from zoo.folder import WEIGHTS_NAMES, read_config
@@ -127,22 +127,22 @@ def _measured(entry: dict[str, Any]) -> list[str]:
     dataset = entry.get("dataset")
     dataset = dataset if isinstance(dataset, dict) else {"file": dataset} if isinstance(dataset, str) else {}
     against = [
-        f"{dataset['file']}" if "file" in dataset else "",
-        f"{dataset['faces']} faces" if "faces" in dataset else "",
+        in_words(dataset["file"]) if "file" in dataset else "",
+        f"{in_words(dataset['faces'])} faces" if "faces" in dataset else "",
         f"sha256 of its 4x4 level {dataset['sha256_4x4']}" if "sha256_4x4" in dataset else "",
     ]
     dataset_text = ", ".join(filter(None, against))
     images = entry.get("num_images")
     if isinstance(images, dict):  # of several test sets
-        images = ", ".join(f"{name} {number}" for name, number in images.items())
+        images = in_words(images)
     parts = [
-        f"{images} images" if images is not None else "",
-        f"{entry['num_reals']} reals" if "num_reals" in entry else "",
+        f"{in_words(images)} images" if images is not None else "",
+        f"{in_words(entry['num_reals'])} reals" if "num_reals" in entry else "",
         f"data {dataset_text}" if dataset_text else "",
     ]
     of = "; ".join(filter(None, parts))
     lines = [f"    of: {of}"] if of else []
-    return [*lines, f"    by: {entry['command']}"] if "command" in entry else lines
+    return [*lines, f"    by: {in_words(entry['command'])}"] if "command" in entry else lines
 
 
 def _sizes(folder: Path, config: dict[str, Any]) -> list[str]:
@@ -152,17 +152,13 @@ def _sizes(folder: Path, config: dict[str, Any]) -> list[str]:
 
     network = load_network(folder)
     rows = [(name, sum(p.numel() for p in part.parameters())) for name, part in network.named_children()]
-    lines = [f"{config['class']} {json.dumps(config['architecture'])}"]
+    lines = [f"{config['class']}: {in_words(config['architecture'])}"]
     lines += [f"  {name:<16}{short(number):>9}" for name, number in rows]
     return [*lines, f"  {'Total':<16}{short(sum(number for _, number in rows)):>9}"]
 
 
 def _plain(title: str, value: Any) -> list[str]:
-    if not value:
-        return []
-    if isinstance(value, dict):
-        value = ", ".join(f"{key} {item}" for key, item in value.items() if item not in (None, "", []))
-    return [f"  {title}: {value}"]
+    return [f"  {title}: {in_words(value)}"] if value else []
 
 
 def _training(training: Any) -> list[str]:
@@ -174,8 +170,8 @@ def _training(training: Any) -> list[str]:
     for entry in history if isinstance(history, list) else ():
         if isinstance(entry, dict) and isinstance(entry.get("changed"), dict):
             pairs = {key: pair for key, pair in entry["changed"].items() if isinstance(pair, list) and len(pair) == 2}
-            told = ", ".join(f"{key} from {before} to {now}" for key, (before, now) in pairs.items())
-            lines.append(f"    changed at {entry.get('kimg')} kimg: {told}")
+            told = (f"{key} from {in_words(before)} to {in_words(now)}" for key, (before, now) in pairs.items())
+            lines.append(f"    changed at {in_words(entry.get('kimg'))} kimg: {', '.join(told)}")
     return lines
 
 
@@ -183,7 +179,7 @@ def _origin(imported: Any) -> list[str]:
     """Return where an imported model is from, as zoo.importers.Imported.provenance wrote it."""
     if not isinstance(imported, dict):
         return _plain("imported from", imported)
-    lines = [f"  imported from: {imported.get('file')}, layout {imported.get('layout')}"]
+    lines = [f"  imported from: {in_words(imported.get('file'))}, layout {in_words(imported.get('layout'))}"]
     named = {"file_sha256": "the file"} | {f"{Path(name).stem}_sha256": name for name in WEIGHTS_NAMES.values()}
     lines += [f"    sha256 of {name}: {imported[key]}" for key, name in named.items() if key in imported]
     notes = imported.get("notes")
@@ -195,7 +191,7 @@ def _has(config: dict[str, Any], key: str) -> bool:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else in_words(value)
 
 
 def print_image(path: Path) -> None:
