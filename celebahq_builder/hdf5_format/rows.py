@@ -1,5 +1,6 @@
 """The group `rows`: every photo and face that a build looked at, kept or not, with its reason and all its numbers."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,9 +102,9 @@ def _values(name: str, column: np.ndarray) -> list[Any]:
     values = column.tolist()
     if column.dtype.kind != "f" or not column.size:
         return values
-    unknown = np.isnan(column.reshape(len(column), -1)[:, 0])
     if name in ("width", "height"):
-        return [None if nan else int(value) for value, nan in zip(values, unknown.tolist(), strict=True)]
+        return [int(value) if math.isfinite(value) else None for value in values]  # inf is a file's of somebody else
+    unknown = np.isnan(column.reshape(len(column), -1)[:, 0])
     for i in np.flatnonzero(unknown).tolist():
         values[i] = None
     return values

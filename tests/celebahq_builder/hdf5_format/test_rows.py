@@ -112,6 +112,14 @@ def test_file_of_before_detail_maps_is_read_and_has_none(built):
     assert {row.detail_map for row in manifest_rows(rows)} == {""}
 
 
+def test_size_that_is_no_number_is_one_that_is_not_known(built):
+    with h5py.File(built.output, "r+") as file:
+        file["rows/width"][:] = [np.inf, -np.inf, np.nan, 7, 1e300, 0]
+    rows = read_rows(built.output)
+    assert [row["width"] for row in rows.as_dicts()] == [None, None, None, 7, int(1e300), 0]
+    assert [row.width for row in manifest_rows(rows)] == [0, 0, 0, 7, int(1e300), 0]
+
+
 def spoil(file, name):
     del file[f"rows/{name}"]
 
