@@ -8,6 +8,7 @@ an endless loop (one damaged heap in a hundred). So a child process goes through
 import contextlib
 import gc
 import os
+import shlex
 import signal
 import stat
 import sys
@@ -83,7 +84,7 @@ def open_hdf5(path: Path) -> h5py.File:
     except (FileNotFoundError, PermissionError) as error:
         raise DatasetError(f"{path}: {_reason(error)}, expected {_WANTED}") from None
     except Exception:  # h5py raises much more than OSError on damaged bytes
-        raise DatasetError(f"{path}: not HDF5, or cut short, expected {_WANTED}") from None
+        raise DatasetError(f"{path}: not HDF5, or cut short, expected {_WANTED}{_import_line(path)}") from None
 
 
 def _reason(error: Exception) -> str:
@@ -102,7 +103,23 @@ def _require_regular_file(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: {_reason(error)}, expected {_WANTED}") from None
     if not stat.S_ISREG(mode):
-        raise DatasetError(f"{path}: a {'folder' if stat.S_ISDIR(mode) else 'device or pipe'}, expected {_WANTED}")
+        what = "folder" if stat.S_ISDIR(mode) else "device or pipe"
+        raise DatasetError(f"{path}: a {what}, expected {_WANTED}{_import_line(path)}")
+
+
+def _import_line(path: Path) -> str:
+    """Return what makes a dataset of a folder, an archive or a file of another format; "" for what is none."""
+    with contextlib.suppress(OSError):
+        if not path.is_dir():
+            if not path.is_file():
+                return ""
+            with path.open("rb") as file:
+                head = file.read(512)
+            is_known = head.startswith((b"PK\x03\x04", b"PAR1")) or head[257:262] == b"ustar"
+            if not is_known and path.suffix.lower() not in (".tfrecord", ".tfrecords"):
+                return ""
+        return f"; images become one by: celebahq-data import {shlex.quote(str(path))} --output NAME.h5"
+    return ""
 
 
 def _check(

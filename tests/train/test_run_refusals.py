@@ -106,6 +106,12 @@ def test_cuda_without_cuda_is_refused(dataset, tmp_path):
         train(config(dataset, tmp_path, device="cuda"))
 
 
+def test_a_folder_as_the_dataset_is_told_what_makes_one_of_it(typed, tmp_path):
+    code, said = typed("train", "--dataset", tmp_path, "--outdir", tmp_path)
+    assert code == 2 and said.count("\n") == 1
+    assert f"{tmp_path}: a folder, expected" in said and f"celebahq-data import {tmp_path} --output" in said
+
+
 def test_file_that_is_no_dataset_is_refused(tmp_path):
     (tmp_path / "bad.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(DatasetError, match=r"bad\.h5"):
