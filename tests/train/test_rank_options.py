@@ -15,7 +15,7 @@ from zoo import weights
 
 sys.path.insert(0, str(Path(__file__).parent))
 from launch import start
-from test_distributed import differ, rows, trained
+from training_runs import differ, rows, trained
 
 
 def moved(state: dict, start: dict) -> float:
