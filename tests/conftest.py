@@ -74,6 +74,10 @@ def faulty_server_fixture(monkeypatch) -> Iterator[Any]:
         yield server
 
 
+_PATIENCE = 120_000
+"""Milliseconds that a browser is given for anything: on a machine with other work half a minute is no fault."""
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """Headless Chromium, driven by Playwright; skips where either is missing."""
@@ -86,6 +90,7 @@ def chromium():
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=path,
+            timeout=_PATIENCE,
             proxy={"server": "http://127.0.0.1:9", "bypass": "127.0.0.1"},  # a dead end: only this machine answers
             args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],  # containers allow little
         )
@@ -103,6 +108,7 @@ def open_page(chromium):
 
     def open_page(address, wait="body[data-ready]", init="", **options):
         contexts.append(chromium.new_context(**options))
+        contexts[-1].set_default_timeout(_PATIENCE)
         contexts[-1].on("request", lambda request: requests.append(request.url))
         page = contexts[-1].new_page()
         page.said, page.asked = [], requests
@@ -111,7 +117,7 @@ def open_page(chromium):
         if init:
             page.add_init_script(init)
         page.goto(address)
-        page.wait_for_selector(wait, timeout=60_000)
+        page.wait_for_selector(wait)
         return page
 
     yield open_page

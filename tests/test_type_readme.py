@@ -1,11 +1,14 @@
 """.ci/type_readme.py: which lines it types, and what it takes for a failure."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "processes"))
+from free_port import free_port  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +78,4 @@ def test_a_server_is_asked_and_stopped(type_page, unused_port):
 
 @pytest.fixture
 def unused_port():
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return free_port()

@@ -213,7 +213,8 @@ def flaky(flaky_store, store, monkeypatch):
     for name in ("faults", "asked", "sent"):
         monkeypatch.setattr(flaky_store.Flaky, name, Counter())
     monkeypatch.setattr(flaky_store.Flaky, "methods", ("GET",))
-    monkeypatch.setattr(flaky_store.Flaky, "seconds", 0.0)
+    for name, value in (("seconds", 0.0), ("passes", None), ("held", 0)):
+        monkeypatch.setattr(flaky_store.Flaky, name, value)
     return flaky_store.Flaky
 
 

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import select
 import socket
 import struct
 import threading
@@ -14,12 +15,15 @@ from typing import Any, ClassVar
 
 import pytest
 
+_counting = threading.Lock()
+
 
 class Flaky(BaseHTTPRequestHandler):
     """Passes a request on to the store; before that it fails, as often as `faults` says for its name, in two ways.
 
     `methods` are the ones that fail; `seconds` is how long each of them takes at least; `asked` counts all requests of
-    a name, `sent` those that brought bytes of one.
+    a name, `sent` those that brought bytes of one. Of PUTs `passes` more go through, where it is a number; the next are
+    `held`, and lost with the client that sends them.
     """
 
     store: tuple[str, int]
@@ -28,6 +32,8 @@ class Flaky(BaseHTTPRequestHandler):
     sent: ClassVar[Counter[str]] = Counter()
     methods: ClassVar[tuple[str, ...]] = ("GET",)
     seconds: ClassVar[float] = 0.0
+    passes: ClassVar[int | None] = None
+    held: ClassVar[int] = 0
     protocol_version = "HTTP/1.1"
 
     def do(self) -> None:
@@ -44,6 +50,11 @@ class Flaky(BaseHTTPRequestHandler):
             return os.close(self.connection.detach())  # a reset
         upstream = http.client.HTTPConnection(*Flaky.store, timeout=30)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.command == "PUT" and not self._may_pass():
+            Flaky.held += 1
+            select.select([self.connection], [], [], 600)  # until the client is gone
+            self.close_connection = True
+            return None
         upstream.request(self.command, self.path, body, dict(self.headers))
         answer = upstream.getresponse()
         data = answer.read()
@@ -57,6 +68,13 @@ class Flaky(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(data)
         return None
+
+    def _may_pass(self) -> bool:
+        with _counting:
+            if Flaky.passes is None:
+                return True
+            Flaky.passes -= 1
+            return Flaky.passes >= 0
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do
 

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import h5py
@@ -19,6 +18,9 @@ from celebahq_builder.config import BuildConfig
 from celebahq_builder.state.manifest import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "processes"))
+from process_end import finish, wait_until  # noqa: E402
+
 PHOTOS = (
     "faceapijs__angry.jpg",
     "ultralight__13.jpg",
@@ -57,6 +59,17 @@ def options(photos, output, **more):
 def command(photos, output, *more):
     options = ["--input", photos, "--output", output, "--resolution", "64", "--restore", "off", *more]
     return [sys.executable, "-m", "celebahq_builder", *map(str, options)]
+
+
+def start_holding(num_photos, photos, output):
+    """Start a build that does not end by itself: holding_build.py."""
+    holding = str(Path(__file__).with_name("holding_build.py"))
+    words = [sys.executable, holding, str(num_photos), *command(photos, output, "--workers", "2")[3:]]
+    return subprocess.Popen(
+        words, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.DEVNULL, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
+    )  # fmt: skip
 
 
 def run(*words, **more):
@@ -135,15 +148,6 @@ def test_two_workers_and_none_make_the_same_bytes_as_one(uninterrupted, photos, 
     assert contents(tmp_path / "none.h5") == expected
 
 
-def kill_when(process, moment):
-    """Wait for a moment of a build, then kill it so that it cannot do anything more."""
-    while not moment():
-        assert process.poll() is None, "the build ended before the moment came"
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 @pytest.mark.slow
 def test_build_killed_again_and_again_ends_with_the_same_bytes(uninterrupted, photos, tmp_path):
     output = tmp_path / "f.h5"
@@ -153,18 +157,18 @@ def test_build_killed_again_and_again_ends_with_the_same_bytes(uninterrupted, ph
         return manifest.read_bytes().count(b"\n") if manifest.exists() else 0
 
     moments = [
-        manifest.parent.exists,
-        lambda: lines() >= 1,
-        lambda: lines() >= 4,
-        lambda: lines() >= 9,
-        lambda: (tmp_path / "f.h5.partial").exists(),
+        (1, manifest.parent.exists),
+        (1, lambda: lines() >= 1),
+        (4, lambda: lines() >= 4),
+        (8, lambda: lines() >= 9),
+        (0, (tmp_path / "f.h5.partial").exists),
     ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     before = []
-    for moment in moments:
-        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        process = subprocess.Popen(command(photos, output, "--workers", "2"), env=environment, **silent)
-        kill_when(process, moment)
+    for num_photos, moment in moments:
+        process = start_holding(num_photos, photos, output)
+        wait_until(moment, process)
+        process.kill()
+        finish(process)
         assert not output.exists()
         after = read_manifest(manifest)[1] if lines() else []
         assert after[: len(before)] == before, "a photo that was done was lost or done again"
@@ -177,23 +181,12 @@ def test_build_killed_again_and_again_ends_with_the_same_bytes(uninterrupted, ph
 
 
 def test_interrupt_from_the_keyboard_is_one_line_and_130_and_the_build_continues(photos, uninterrupted, tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    for attempt in range(5):  # on a busy machine a build may be whole before the signal is sent
-        output = tmp_path / f"f{attempt}.h5"
-        manifest = tmp_path / f"f{attempt}.h5.build" / "manifest.jsonl"
-        process = subprocess.Popen(
-            command(photos, output, "--workers", "2"), env=environment, stderr=subprocess.PIPE, text=True,
-            stdout=subprocess.DEVNULL, start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
-        )  # fmt: skip
-        while not (manifest.exists() and manifest.read_bytes().count(b"\n") >= 2) and process.poll() is None:
-            time.sleep(0.002)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)  # as the terminal does: to the whole group
-        errors = process.communicate()[1]
-        if process.returncode != 0:
-            break
-    assert process.returncode == 130
+    output, manifest = tmp_path / "f.h5", tmp_path / "f.h5.build" / "manifest.jsonl"
+    process = start_holding(4, photos, output)
+    wait_until(lambda: manifest.exists() and manifest.read_bytes().count(b"\n") >= 2, process)
+    os.killpg(process.pid, signal.SIGINT)  # as the terminal does: to the whole group
+    _, errors = finish(process)
+    assert process.returncode == 130, errors
     assert errors.splitlines()[-1] == "celebahq-build: interrupted; run the same command again to continue"
     assert "Traceback" not in errors
     build(options(photos, output))

@@ -140,7 +140,7 @@ def test_a_reader_works_in_forked_and_spawned_processes(tmp_path, method, random
         queue = context.Queue()
         child = context.Process(target=_read_in_child, args=(dataset, queue))
         child.start()
-        received = queue.get(timeout=60)
+        received = queue.get(timeout=600)
         child.join()
         np.testing.assert_array_equal(received, [faces[5][8], faces[1][8]])
         np.testing.assert_array_equal(dataset.read(8, [2]), [faces[2][8]])

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,8 @@ from celebahq_builder.report import photos as report_photos
 from celebahq_builder.worker_process import WorkerProcess
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "processes"))
+from process_end import finish, wait_until  # noqa: E402
 
 STAGES = """
 import os, signal, time
@@ -150,15 +151,10 @@ def test_no_worker_outlives_a_build_that_is_ended_while_it_makes_its_page(stages
         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while sum(stage == "page" for stage, _, _ in told(tmp_path)) < 3:
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.02)
+    wait_until(lambda: sum(stage == "page" for stage, _, _ in told(tmp_path)) >= 3, process)
     workers = processes(tmp_path, "photo") | processes(tmp_path, "page")
     os.killpg(process.pid, signal.Signals[name])  # as the terminal does: to the whole group
-    errors = process.communicate(timeout=60)[1]
+    _, errors = finish(process)
     assert process.returncode == {"SIGINT": 130, "SIGTERM": -signal.SIGTERM, "SIGKILL": -signal.SIGKILL}[name], errors
-    while any(map(is_running, workers)):
-        assert time.monotonic() < deadline, "a worker outlived its build"
-        time.sleep(0.02)
+    wait_until(lambda: not any(map(is_running, workers)))  # none outlives its build
     assert len(workers) <= 2

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,9 @@ from celebahq_builder.state.failure import Failure, Limits
 from celebahq_builder.worker_forks import ForkServer
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "processes"))
+from process_end import finish, wait_until  # noqa: E402
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 
 FUNCTIONS = """
@@ -145,18 +147,13 @@ def test_a_build_that_is_ended_while_libraries_load_leaves_nobody(functions, tmp
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path), str(ROOT)],
-        env=os.environ | {"PRELOAD_OF_A_TEST": "hang"}, stderr=subprocess.DEVNULL,
+        env=os.environ | {"PRELOAD_OF_A_TEST": "hang"}, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not loaded(tmp_path):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.02)
+    wait_until(lambda: loaded(tmp_path), process)
     process.send_signal(ended_by)
-    process.wait(timeout=30)
-    while is_running(loaded(tmp_path)[0]):
-        assert time.monotonic() < deadline, "it outlived the build"
-        time.sleep(0.02)
+    finish(process)
+    wait_until(lambda: not is_running(loaded(tmp_path)[0]))  # it does not outlive the build
 
 
 def test_a_process_that_began_before_is_used_once_and_one_that_was_not_needed_ends(functions, tmp_path, is_running):
@@ -183,9 +180,7 @@ def test_an_interrupted_question_ends_the_process_and_all_that_were_forked_from_
         server._socket.send = interrupted
         with pytest.raises(KeyboardInterrupt):
             worker.is_alive()
-        deadline = time.monotonic() + 30
-        while is_running(worker._process.pid):
-            assert time.monotonic() < deadline
+        wait_until(lambda: not is_running(worker._process.pid))
         assert not worker.is_alive()
 
 

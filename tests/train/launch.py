@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "processes"))
+from free_port import free_port  # noqa: E402
+from process_end import HANGS, finish, wait_until  # noqa: E402
+
+__all__ = ["HANGS", "ROOT", "finish", "free_port", "ranks_of", "start", "wait_for", "wait_until"]
 
 
 def start(
@@ -39,9 +43,6 @@ def _is_there(path: Path) -> bool:
     return path.exists() and path.stat().st_size > 0
 
 
-def wait_for(path: Path, there: Callable[[Path], bool] = _is_there, seconds: float = 60) -> None:
-    """Wait until a file is there, or whatever of it is asked for."""
-    end = time.monotonic() + seconds
-    while not there(path):
-        assert time.monotonic() < end, f"{path}: not there"
-        time.sleep(0.05)
+def wait_for(path: Path, process: subprocess.Popen, there: Callable[[Path], bool] = _is_there) -> None:
+    """Wait until a file is there, or whatever of it is asked for; the process that writes it may not end before."""
+    wait_until(lambda: there(path), process)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from launch import ROOT, start
+from launch import HANGS, ROOT, finish, start
 
 SCRIPT = Path(__file__).parent / "differing_rank.py"
 
@@ -26,7 +26,7 @@ def test_a_rank_that_differs_from_the_first_is_refused_in_one_line(dataset, writ
     (tmp_path / "other").mkdir()
     other = write_noise(tmp_path / "other" / "faces.h5", seed=1)
     process = start(2, SCRIPT, what, tmp_path / "runs", dataset, other)
-    _, errors = process.communicate(timeout=120)
+    _, errors = finish(process)
     ours = [line for line in errors.splitlines() if line.startswith("celebahq-train: ")]
     assert process.returncode != 0 and len(ours) == 1 and expected in ours[0], errors
     if what == "version":
@@ -61,7 +61,7 @@ def test_ranks_started_by_hand_on_a_port_that_is_taken_are_told_so_in_one_line(d
             "cpu",
         ]
         environment = {**os.environ, **where, "PYTHONPATH": str(ROOT)}
-        ended = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, timeout=120)
+        ended = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, timeout=HANGS)
     (line,) = (line for line in ended.stderr.splitlines() if line.startswith("celebahq-train: "))
     assert ended.returncode == 2 and f"torchrun: got no meeting at 127.0.0.1:{port} (" in line, ended.stderr
     assert "Traceback" not in ended.stderr and "give it a free port" in line

@@ -14,7 +14,7 @@ from train.state.checkpoint import checkpoints, load_checkpoint
 from zoo import weights
 
 sys.path.insert(0, str(Path(__file__).parent))
-from launch import start
+from launch import finish, start
 from training_runs import differ, rows, trained
 
 
@@ -61,7 +61,7 @@ def test_labels_and_averages_of_two_ranks_are_those_of_one_and_their_run_is_a_st
             f"--name=on-{count}",
         )
         process = start(count, *command, f"--init={run}", *words, "--precision=fp32", "--device=cpu")
-        _, errors = process.communicate(timeout=120)
+        _, errors = finish(process)
         assert process.returncode == 0, errors
         on[count] = load_checkpoint(checkpoints(tmp_path / f"on-{count}" / "checkpoints")[-1])
     assert 0 < differ(on[1], on[2]) < 1e-3 < differ(on[2], states[2])

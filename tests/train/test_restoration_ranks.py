@@ -21,7 +21,7 @@ from train.restoration.photos import PhotoStore
 from zoo.restoration.networks import build
 
 sys.path.insert(0, str(Path(__file__).parent))
-from launch import ranks_of, start, wait_for
+from launch import finish, ranks_of, start, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_gradients_and_loss_of_two_processes_are_those_of_one(photos, tmp_path, 
     chosen = options(photos, tmp_path, kind)
     process = shared(2, tmp_path / "shared", chosen)
     train(RestorationConfig(**chosen, outdir=tmp_path / "alone"))
-    said, errors = process.communicate(timeout=120)
+    said, errors = finish(process)
     assert process.returncode == 0, errors
     assert said.count("from step 0") == 1, said  # one speaks
     (found, rows), (expected, alone) = (state_of(tmp_path / name) for name in ("shared", "alone"))
@@ -86,7 +86,7 @@ def test_a_run_begun_by_one_process_goes_on_by_two_and_ends_as_by_one(photos, tm
     late = type("Late", (float,), {"__gt__": lambda self, now: next(stop)})  # after two steps
     assert not train(config, stop_at=late(0.0))
     process = shared(2, tmp_path / "moved", chosen)
-    said, errors = process.communicate(timeout=120)
+    said, errors = finish(process)
     assert process.returncode == 0 and "from step 2" in said, errors
     (found, rows), (expected, _) = (state_of(tmp_path / name) for name in ("moved", "alone"))
     assert [row["step"] for row in rows] == [2, 6] and found["step"] == expected["step"] == 6
@@ -99,18 +99,18 @@ def test_a_signal_to_one_rank_stops_all_after_a_checkpoint_and_one_that_dies_is_
     chosen = options(photos, tmp_path, steps=1_000_000, validate_seconds=1)
     process = shared(2, tmp_path / "runs", chosen)
     log = tmp_path / "runs" / "artifacts-fast" / "log.jsonl"
-    wait_for(log)
+    wait_for(log, process)
     before = torch.load(log.with_name("checkpoint.pt"), weights_only=True)["step"]
     os.kill(ranks_of(process)[1], signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = finish(process)
     assert errors.count("train.restoration: stopped; the same command resumes") == 1, errors
     assert torch.load(log.with_name("checkpoint.pt"), weights_only=True)["step"] > before
     log.unlink()
     process = shared(2, tmp_path / "runs", chosen)
-    wait_for(log)
+    wait_for(log, process)
     killed = ranks_of(process)[1]
     os.kill(killed, signal.SIGKILL)
-    _, errors = process.communicate(timeout=60)
+    _, errors = finish(process)
     ours = [line for line in errors.splitlines() if line.startswith("train.restoration: ")]
     assert len(ours) == 1 and f"rank 1 (process {killed} on " in ours[0], errors
 

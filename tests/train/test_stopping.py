@@ -16,7 +16,9 @@ from train.data import RealFaces
 from train.loop import train
 from train.state.checkpoint import checkpoints, load_checkpoint
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).parent))
+from launch import ROOT, wait_until
+
 TINY = {
     "stable_kimg": 0.064, "fade_kimg": 0.064, "minibatch": 8, "fmap_base": 32, "fmap_max": 8, "latent_size": 8,
     "tick_kimg": 0.016, "checkpoint_ticks": 1, "ema_kimg": 0.1, "image_ticks": 0, "device": "cpu", "preset": "tiny",
@@ -85,12 +87,14 @@ def test_closed_terminal_saves_and_the_same_command_resumes(dataset, tmp_path):
     options = [f"--{k.replace('_', '-')}={v}" for k, v in TINY.items() if k != "preset"]
     command = [sys.executable, "-m", "train", f"--dataset={dataset}", f"--outdir={tmp_path}", "--name=run", *options]
     command += ["--preset=smoke", "--resolution=8", "--total-kimg=1000", "--checkpoint-ticks=1000000"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    while "D " not in process.stdout.readline():
-        pass
+    with (tmp_path / "errors").open("w") as errors:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True)
+    while "D " not in (line := process.stdout.readline()):
+        assert line, (tmp_path / "errors").read_text()
     process.stdout.close()  # as the terminal is when it is closed
     process.send_signal(signal.SIGHUP)
-    assert process.wait() == 130
+    wait_until(lambda: process.poll() is not None)
+    assert process.returncode == 130, (tmp_path / "errors").read_text()
     state = newest(tmp_path)
     assert state["nimg"] >= 16 and zoo.load(tmp_path / "run").config.latent_size == 8
 

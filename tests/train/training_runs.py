@@ -11,7 +11,7 @@ from train.report.run_log import read_rows
 from train.state.checkpoint import checkpoints, load_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent))
-from launch import start
+from launch import finish, start
 
 TINY = {
     "stable_kimg": 0.096, "fade_kimg": 0.064, "minibatch": 8, "fmap_base": 32, "fmap_max": 8, "latent_size": 8,
@@ -34,7 +34,7 @@ def trained(count: int, dataset: Path, folder: Path, **options: object) -> dict:
         train(TrainConfig(dataset=dataset, outdir=folder, name="run", preset="smoke", **values))
     else:
         process = start_training(count, dataset, folder, **options)
-        said, errors = process.communicate(timeout=120)
+        said, errors = finish(process)
         assert process.returncode == 0, said + errors
         assert said.count("done: ") == 1, said  # one speaks
     return load_checkpoint(checkpoints(folder / "run" / "checkpoints")[-1])

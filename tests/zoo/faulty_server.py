@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -142,7 +143,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(rest[:ends])
         if stall is not None:
             self.wfile.flush()
-            time.sleep(1.5)
+            select.select([self.connection], [], [], 600)  # until the client has waited enough, and hangs up
         self.close_connection = ends < len(rest)
 
 

@@ -287,7 +287,7 @@ def test_help_list_and_a_name_that_is_not_there_import_no_torch():
     )
     for arguments in (["--help"], ["show", "nothing"], ["list"], ["list", "--markdown"]):
         subprocess.run(
-            [sys.executable, "-c", program, *arguments], check=True, cwd=ROOT, capture_output=True, timeout=60
+            [sys.executable, "-c", program, *arguments], check=True, cwd=ROOT, capture_output=True, timeout=600
         )
 
 

@@ -156,7 +156,7 @@ def from_hub(faulty_server, checkpoint, tmp_path):
             "HF_HUB_DISABLE_XET": "1",
         }
         command = [sys.executable, "-c", program, str(ROOT), revision, str(checkpoint)]
-        return subprocess.run(command, env=environment | settings, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, env=environment | settings, capture_output=True, text=True, timeout=600)
 
     return run
 

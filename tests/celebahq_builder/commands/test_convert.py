@@ -58,7 +58,7 @@ def test_a_folder_that_was_interrupted_goes_on_with_the_same_command(tmp_path, m
     monkeypatch.setattr(Row, "encode", counting)
     if how is os._exit:  # in a process of its own: one forked from this one may wait for a thread that it does not have
         words = [sys.executable, "-c", _ENDS_AT_THE_FOURTH, str(source), to, str(output)]
-        done = subprocess.run(words, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=60)
+        done = subprocess.run(words, env=os.environ | {"PYTHONPATH": str(ROOT)}, timeout=600)
         assert done.returncode == 9
         encoded.extend([0, 1, 2, 3])
     else:

@@ -21,10 +21,12 @@ from celebahq_builder.config import BuildConfig
 from celebahq_builder.hdf5 import DatasetWriter, open_dataset
 
 ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "processes"))
+from process_end import finish  # noqa: E402
 
 
 def ask(server, path="", method="GET", body=None, token=None, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=600)
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, f"/{server.desk.token if token is None else token}/{path}", body, headers)
     answer = connection.getresponse()
@@ -69,7 +71,7 @@ def test_page_does_not_say_saved_while_a_later_decision_is_not(open_page, serve,
 
     def slowly(body):
         come.release()
-        assert go.acquire(timeout=20)
+        assert go.acquire(timeout=600)
         return decide(body)
 
     server.desk.decide = slowly
@@ -77,7 +79,7 @@ def test_page_does_not_say_saved_while_a_later_decision_is_not(open_page, serve,
     page.focus(".cell .open")
     page.keyboard.press("x")
     page.wait_for_timeout(200)
-    assert come.acquire(timeout=20), "the first decision is on its way"
+    assert come.acquire(timeout=600), "the first decision is on its way"
     for key in ("ArrowRight", "x"):
         page.keyboard.press(key)
     go.release()
@@ -287,9 +289,10 @@ def test_ctrl_c_ends_it_in_one_line(dataset):
     with process:
         try:
             lines = [process.stdout.readline() for _ in range(2)]
+            assert process.poll() is None, (lines, process.stderr.read())
             assert "12 faces" in lines[0] and lines[1].startswith("http://127.0.0.1:")
             process.send_signal(signal.SIGINT)
-            output, error = process.communicate(timeout=20)
+            output, error = finish(process)
         finally:
             process.kill()
     assert (process.returncode, output, error) == (0, "ended: 0 rejected\n", "")

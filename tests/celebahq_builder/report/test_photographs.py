@@ -1,6 +1,8 @@
 """What report.html shows of photographs that lie beside it: the box, before and after, faces that are in no file."""
 
 import io
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,9 @@ from PIL import Image
 from celebahq_builder.report.page import Page, render
 from celebahq_builder.report.page_data import page_columns
 from celebahq_builder.report.sprites import Thumbnails, in_page
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "processes"))
+from process_end import wait_until
 
 RED, GREEN, BLUE = (250, 0, 0), (0, 200, 0), (0, 0, 250)
 
@@ -45,8 +50,6 @@ def color(page, selector, at=0.5):
     """The color of the screen at a part of an element, left to right, halfway down."""
     element = page.wait_for_selector(selector)
     page.wait_for_function("e => e.width > 1", arg=element)
-    page.wait_for_timeout(100)
-
     with Image.open(io.BytesIO(element.screenshot())) as image:
         return image.convert("RGB").getpixel((int(at * image.width), image.height // 2))
 
@@ -55,13 +58,18 @@ def near(found, wanted):
     return max(abs(a - b) for a, b in zip(found, wanted, strict=True)) < 40
 
 
+def shows(page, selector, wanted, at=0.5):
+    """Wait until color() is the one that is expected: an image is drawn a moment after its place is there."""
+    wait_until(lambda: near(color(page, selector, at), wanted), seconds=60)
+
+
 def test_duplicate_is_cut_out_of_its_photograph_and_a_refused_photo_is_shown_whole(open_page, folder):
     page = open_page((folder / "report.html").as_uri())
     page.click("#statuses >> text=duplicates")
     page.select_option("#group", "duplicates")
     page.wait_for_selector(".heading >> text=kept.png")
-    assert near(color(page, '.cell[aria-posinset="1"] canvas'), BLUE)
-    assert near(color(page, '.cell[aria-posinset="2"] canvas', at=0.1), RED)  # the box alone
+    shows(page, '.cell[aria-posinset="1"] canvas', BLUE)
+    shows(page, '.cell[aria-posinset="2"] canvas', RED, at=0.1)  # the box alone
     page.select_option("#group", "")
     page.click("#statuses >> text=refused")
     page.wait_for_selector(
@@ -75,11 +83,11 @@ def test_opened_face_shows_the_photograph_with_its_box_and_slides_to_what_was_be
     page = open_page((folder / "report.html").as_uri())
     page.click(".cell .open")
     page.wait_for_selector(".slider")
-    assert near(color(page, ".stack canvas"), BLUE)
+    shows(page, ".stack canvas", BLUE)
     page.fill(".slider", "60")
-    assert near(color(page, ".stack canvas.before", at=0.3), RED)  # of the photograph
-    assert near(color(page, ".stack canvas.before", at=0.9), BLUE)  # still the face
-    assert near(color(page, ".boxed canvas", at=0.1), GREEN)
+    shows(page, ".stack canvas.before", RED, at=0.3)  # of the photograph
+    shows(page, ".stack canvas.before", BLUE, at=0.9)  # still the face
+    shows(page, ".boxed canvas", GREEN, at=0.1)
     corners = page.get_attribute(".boxed polygon", "points").split(" ")
     assert [float(x) for x in corners] == [30, 20, 30, 60, 70, 60, 70, 20]
     assert page.get_attribute(".boxed svg", "viewBox") == "0 0 100 80"
@@ -92,4 +100,4 @@ def test_photograph_that_is_gone_is_said_to_be(open_page, folder):
     page = open_page((folder / "report.html").as_uri())
     page.click(".cell .open")
     page.wait_for_selector("text=This browser cannot show the photograph, or it is not where it was")
-    assert near(color(page, ".stack canvas"), BLUE)
+    shows(page, ".stack canvas", BLUE)

@@ -21,9 +21,7 @@ def everything(path):
 
 def opened(open_page, folder, count):
     page = open_page((folder / "report.html").as_uri())
-    page.wait_for_function(
-        "n => document.getElementById('count').textContent.startsWith(`${n} of `)", arg=count, timeout=10_000
-    )
+    page.wait_for_function("n => document.getElementById('count').textContent.startsWith(`${n} of `)", arg=count)
     page.focus(".cell .open")
     return page
 

@@ -27,7 +27,13 @@ def shown(page) -> np.ndarray:
 
 def says(page, text):
     """Wait until the status line is text."""
-    page.wait_for_function("t => document.getElementById('status').textContent === t", arg=text, timeout=20_000)
+    page.wait_for_function("t => document.getElementById('status').textContent === t", arg=text)
+
+
+def is_still(page):
+    """Wait until what is shown is what was wished last: two frames on, in which a film may take one more step."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.wait_for_function("() => document.getElementById('face').getAttribute('aria-busy') === 'false'")
 
 
 def same(a, b):
@@ -99,7 +105,7 @@ def test_slider_moves_the_face_along_its_direction(open_page, serve, page_folder
     page.evaluate("for (const [k, v] of [[0, 3], [5, -2.5]]) { const d = document.getElementById(`d${k}`);"
                   " d.value = v; d.dispatchEvent(new Event('input')) }")  # fmt: skip
     says(page, "Face of seed 0, changed")
-    page.wait_for_timeout(200)
+    is_still(page)
     same(shown(page), generate(of_seed(0) + 3 * directions[0] - 2.5 * directions[5]))
     assert np.abs(shown(page) - generate(of_seed(0))).max() > 8
     page.click("text=Undo the changes")
@@ -117,16 +123,16 @@ def test_way_leads_from_face_to_face_and_plays_until_paused(open_page, serve, pa
     same(shown(page), generate(slerp(of_seed(0)[None], of_seed(9)[None], 0.4)[0]))
 
     page.click("#play")
-    page.wait_for_function("() => Number(document.getElementById('seed').value) === 9", timeout=20_000)  # it arrived
+    page.wait_for_function("() => Number(document.getElementById('seed').value) === 9")  # it arrived
     assert page.get_attribute("#play", "aria-pressed") == "true"
     page.click("#play")
-    page.wait_for_timeout(300)
-    text = page.inner_text("#status")
+    is_still(page)
+    text, seed = page.inner_text("#status"), page.input_value("#seed")  # 9, or whose turn it was
     still = shown(page)
     page.wait_for_timeout(500)
     np.testing.assert_array_equal(shown(page), still)
     way = float(page.input_value("#way"))
-    assert re.fullmatch(rf"Face of seed 9(, {round(way * 100)} % of the way to seed [0-9]+)?", text)
+    assert re.fullmatch(rf"Face of seed {seed}(, {round(way * 100)} % of the way to seed [0-9]+)?", text)
     assert page.said == []
 
 

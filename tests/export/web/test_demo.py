@@ -1,6 +1,7 @@
 """The Gradio application in headless Chromium, and the folder of a Space, which needs gradio, numpy and onnxruntime."""
 
 import ast
+import contextlib
 import http.server
 import importlib.util
 import json
@@ -10,7 +11,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from export.demo.space import gradio_version, write_space
 from export.sample import UsageError, image_grid, latents, load_onnx
 
 ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "processes"))
+from free_port import free_port  # noqa: E402
+from process_end import finish, wait_until  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -64,35 +67,36 @@ def outside():
 
 
 @pytest.fixture
-def application(outside):
+def application(outside, tmp_path):
     """A function (command, folder) that starts it on a free port and returns its address once it answers."""
     started = []
 
     def start(command, folder, port_option):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), outside[0])
         environment = os.environ | proxies | {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
         environment |= {"GRADIO_SERVER_PORT": str(port)}
         environment.pop("ORT_DISABLE_TELEMETRY", None)  # of conftest.py: sample.py must do it itself
         command = [*command, "--port", str(port)] if port_option else command
-        started.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL))
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": errors, "text": True}
+        started.append(subprocess.Popen(command, cwd=folder, env=environment, **pipes))
         address = f"http://127.0.0.1:{port}/"
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        for _ in range(300):
-            assert started[-1].poll() is None, "the application ended by itself"
-            try:
-                opener.open(address, timeout=5).close()
-                return address
-            except OSError:
-                time.sleep(0.2)
-        raise AssertionError("the application does not answer")
 
-    yield start
+        def answers():
+            assert started[-1].poll() is None, (tmp_path / "errors").read_text()
+            with contextlib.suppress(OSError):
+                opener.open(address, timeout=60).close()
+                return True
+
+        wait_until(answers)
+        return address
+
+    with (tmp_path / "errors").open("w") as errors:
+        yield start
     for process in started:
         process.terminate()
-        process.wait(timeout=20)
+        finish(process)
 
 
 def downloaded_image(page, label, tmp_path) -> np.ndarray:
@@ -216,9 +220,7 @@ class Application:
 
 def test_the_address_is_said_once_it_answers(monkeypatch):
     """Not before: a browser that is opened too early shows an error."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     assert answers(port, Application(looks=3)) is False
 
     class Late(http.server.BaseHTTPRequestHandler):

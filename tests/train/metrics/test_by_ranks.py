@@ -16,7 +16,7 @@ from zoo.progan import Generator, ProGANConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from launch import start  # noqa: E402
+from launch import finish, start  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_metrics_and_features_are_those_of_one_process_bit_for_bit(dataset, tmp_
     alone(script, dataset, tmp_path / "alone.json")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     process = start(count, script, dataset, tmp_path / "shared.json")
-    _, errors = process.communicate(timeout=120)
+    _, errors = finish(process)
     assert process.returncode == 0, errors
     found, expected = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("shared", "alone"))
     assert found == expected and expected[0][0]["values"]["average"] > 0
@@ -65,7 +65,7 @@ def test_the_command_under_torchrun_writes_what_one_process_writes(dataset, tmp_
     words += ("--metrics", "msssim,swd", "--output")  # of 16 and 8 images, one batch for each of two ranks
     alone(*words, tmp_path / "alone.json")
     process = start(2, *words, tmp_path / "shared.json")
-    said, errors = process.communicate(timeout=120)
+    said, errors = finish(process)
     assert process.returncode == 0, errors
     assert said.count("kept in ") == said.count("MS-SSIM: ") == 1, said  # one speaks
     assert errors.count("MS-SSIM of fakes: 24/24") == 1, errors  # and shows how far all are
@@ -80,6 +80,6 @@ def test_a_mistake_is_told_once_by_all_ranks(dataset, tmp_path):
     model = shipped(tmp_path / "model")
     words = ("--metrics", "swd", "--num-images", 1000)
     process = start(2, "-m", "train.metrics", "--model", model, "--dataset", dataset, *words)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode != 0
+    _, errors = finish(process)
+    assert process.returncode != 0, errors
     assert errors.count("got 24 faces, expected 1000; give --num-images 24 or fewer") == 1, errors

@@ -23,7 +23,7 @@ def ask(faulty_server, entry_of):
 
     def asked(path, **known):
         source = Source(file="x", layout="ours", **{"url": f"{faulty_server.url}/{path}"} | known)
-        (answer,) = check_addresses([entry_of(source)], timeout=2)
+        (answer,) = check_addresses([entry_of(source)], timeout=60)
         return answer.good, answer.text
 
     return asked
@@ -75,7 +75,7 @@ def test_an_address_that_nobody_answers_at_is_unreachable_and_not_wrong(
 ):
     faulty_server.content = b"\x80\x02" + bytes(SIZE - 2)
     source = Source(file="x", layout="ours", **{"url": f"{faulty_server.url}/{path}"} | known)
-    (answer,) = check_addresses([entry_of(source)], timeout=2)
+    (answer,) = check_addresses([entry_of(source)], timeout=60)
     assert answer.verdict == verdict
     monkeypatch.setattr("zoo.commands.online.check_addresses", lambda entries: iter([answer]))
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
@@ -88,6 +88,6 @@ def test_an_address_that_nobody_answers_at_is_unreachable_and_not_wrong(
 def test_no_file_is_downloaded_and_no_address_asked_twice(faulty_server, entry_of):
     faulty_server.content = b"\x80\x02" + bytes(10_000_000)
     source = Source(file="x", layout="ours", url=f"{faulty_server.url}/good")
-    answers = list(check_addresses([entry_of(source, source)], timeout=2))
+    answers = list(check_addresses([entry_of(source, source)], timeout=60))
     assert [answer.good for answer in answers] == [True, True]
     assert faulty_server.requests == [("GET", "/good", "bytes=0-1023")]
