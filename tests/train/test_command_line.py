@@ -10,7 +10,8 @@ import pytest
 
 from celebahq_builder.hdf5 import DatasetWriter
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).parent))
+from launch import ROOT, finish
 
 
 @pytest.fixture(scope="module")
@@ -78,10 +79,11 @@ def test_ctrl_c_ends_long_work_in_one_line(module, options, tmp_path):
     if module == "train.metrics":
         command += ["--output", str(tmp_path / "metrics.json")]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    process.stdout.readline()  # it is at work
+    assert process.stdout.readline(), process.stderr.read()  # it is at work
     process.send_signal(signal.SIGINT)
-    assert process.wait() == 130
-    lines = [line for line in process.stderr.read().splitlines() if not line.startswith(("4x4:", "MS-SSIM of"))]
+    _, errors = finish(process)
+    assert process.returncode == 130, errors
+    lines = [line for line in errors.splitlines() if not line.startswith(("4x4:", "MS-SSIM of"))]
     assert len(lines) == 1 and lines[0].startswith(f"{module}: stopped")
 
 
