@@ -16,6 +16,9 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "processes"))
+from process_end import finish  # noqa: E402
+
 BUILD = Path(__file__).with_name("faulty_build.py")
 NAMESPACE = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
 NAMESPACE += ["sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
@@ -43,11 +46,8 @@ def run(namespace):
 
     def run(words, seconds_a_photo=0.0, **more):
         environment = os.environ | {"HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
-        environment |= {
-            "RAY_AUTH_MODE": "disabled",
-            "FAULT_SECONDS": str(seconds_a_photo),
-            "PYTHONUNBUFFERED": "1",
-        } | more
+        environment |= {"RAY_AUTH_MODE": "disabled", "FAULT_SECONDS": str(seconds_a_photo), "PYTHONUNBUFFERED": "1"}
+        environment |= more
         command, pipe = [*namespace, sys.executable, *map(str, words)], subprocess.PIPE
         process = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
         started.append(process)
@@ -89,7 +89,7 @@ def test_worker_node_and_build_may_be_killed_and_the_file_is_the_same(run, tmp_p
     folder = photos(tmp_path / "photos", [f"{i}.jpg" for i in range(120)])
     benchmark = [ROOT / "benchmarks" / "kill_and_resume.py", "--ray", "--input", folder, "--resolution", 16]
     process = run([*benchmark, "--program", BUILD], seconds_a_photo=0.08)
-    output, errors = process.communicate(timeout=400)
+    output, errors = finish(process, 1500)  # of five builds
     lines = output.strip().splitlines()
     assert process.returncode == 0 and len(lines) == 5, output + errors
     losses = ("a worker of", "a worker that had not told: ", "a node", "the build on", "the build with")
@@ -104,7 +104,7 @@ def test_poisoned_photos_cost_their_own_rows_as_in_a_local_build(run, tmp_path):
     folder, local, ray = photos(tmp_path / "photos", names), tmp_path / "local.h5", tmp_path / "ray.h5"
     for output, more in ((local, ()), (ray, ("--ray", "local"))):
         process = run(build(folder, output, "--workers", 2, "--photo-seconds", 3, *more))
-        _, errors = process.communicate(timeout=200)
+        _, errors = finish(process)
         assert process.returncode == 1, errors
         assert "3 of 43 photos failed" in errors
     assert reasons(ray) == reasons(local)
@@ -120,7 +120,7 @@ def test_photo_that_ends_rays_own_process_costs_its_row_alone(run, tmp_path):
     names = [*(f"{i}.jpg" for i in range(40)), "orphan.jpg"]
     folder, output = photos(tmp_path / "photos", names), tmp_path / "ray.h5"
     process = run(build(folder, output, "--workers", 2, "--ray", "local"))
-    _, errors = process.communicate(timeout=200)
+    _, errors = finish(process)
     assert process.returncode == 1, errors
     assert reasons(output) == {"orphan.jpg": ("worker died", "the process of its task ended, twice")}
     assert len(contents(output)["faces/source"]) == 40
@@ -205,7 +205,7 @@ def test_photos_restored_by_actors_give_the_file_of_one_process_also_when_one_di
         (*on_ray, killed, {"FAULT_KILL": "1"}),
     ):
         process = run([*program, *words, "--dedupe", "off", "--output", output, *more], **environment)
-        told[output], errors = process.communicate(timeout=300)
+        told[output], errors = finish(process)
         assert process.returncode == 0, errors
     (sizes,) = json.loads(told[ray].strip().splitlines()[-1])
     assert sum(sizes) >= 8, sizes  # how many met in a batch is chance; test_restorer.py makes them meet
@@ -244,7 +244,7 @@ def test_photos_from_a_store_by_nodes_into_shards_give_the_file_of_a_folder(run,
     words = ["-m", "celebahq_builder", "--resolution", 64, "--restore", "off", "--detector", "hog"]
     more = ["--input", "s3://photos/wild", "--output", ray, "--ray", "local", "--workers", 2, "--shards", 2]
     for command in ([*words, "--input", folder, "--output", local], [script, folder, *words, *more]):
-        _, errors = run(command).communicate(timeout=200)
+        _, errors = finish(run(command))
     assert sorted(path.name for path in tmp_path.glob("ray-0*")) == [f"ray-0000{k}-of-00002.h5" for k in (0, 1)], errors
     assert contents(ray) == contents(local)
 
@@ -275,11 +275,11 @@ def test_set_made_on_ray_for_a_store_and_killed_in_between_is_the_one_of_a_local
     pytest.importorskip("moto.server")
     folder, local = photos(tmp_path / "photos", [f"{i}.jpg" for i in range(80)]), tmp_path / "local.h5"
     work, copy, script = tmp_path / "work", tmp_path / "copy", tmp_path / "store.py"
-    _, errors = run(build(folder, local, "--workers", 2)).communicate(timeout=200)
+    _, errors = finish(run(build(folder, local, "--workers", 2)))
     script.write_text(STORE.replace("subprocess, sys", "subprocess, sys, time") + KILLED)
     words = build(folder, "s3://photos/sets/f.h5", "--work", work, "--ray", "local", "--workers", 2, "--shards", 2)
     process = run([script, folder, copy, work / "f.h5.build" / "manifest.jsonl", *words], seconds_a_photo=0.1)
-    told, more = process.communicate(timeout=400)
+    told, more = finish(process)
     assert process.returncode == 0, told + errors + more
     assert "killed -9 ['sets/f.h5.owner.json']" in told and "continuing: " in told, told
     assert "s3://photos/sets/f.h5 is complete, each file checked" in told
