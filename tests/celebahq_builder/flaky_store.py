@@ -48,7 +48,7 @@ class Flaky(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.close_connection = True
             return os.close(self.connection.detach())  # a reset
-        upstream = http.client.HTTPConnection(*Flaky.store, timeout=30)
+        upstream = http.client.HTTPConnection(*Flaky.store, timeout=600)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.command == "PUT" and not self._may_pass():
             Flaky.held += 1
