@@ -29,7 +29,7 @@ def networks(monkeypatch):
 
     def forward(network, images):
         state.began.set()
-        state.go.wait(10)
+        state.go.wait(600)
         shown.append((network, images.shape))
         if len(images) > state.room:
             raise MemoryError("GPU: out of memory")
@@ -52,14 +52,14 @@ def asked_at_once(restorer, networks, requests):
 
     threads = [threading.Thread(target=call, args=(i,)) for i in range(len(requests))]
     threads[0].start()
-    assert networks.began.wait(10)
+    assert networks.began.wait(600)
     for thread in threads[1:]:
         thread.start()
     while len(restorer._waiting) < len(requests) - 1:
         time.sleep(0.001)
     networks.go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(600)
     return answers
 
 
@@ -111,8 +111,12 @@ def asks(names, answer, seconds=99.0):
 
 def test_worker_gets_its_answer_and_waiting_for_it_is_not_its_time():
     began = time.monotonic()
-    assert asks("ab", lambda asked: time.sleep(0.8) or asked * 2, 0.5) == {"a": (True, "aa"), "b": (True, "bb")}
-    assert time.monotonic() - began > 1.6
+    # two seconds: what a busy machine may let pass before it hears the question
+    assert asks("ab", lambda asked: time.sleep(2.5 * (asked == "a")) or asked * 2, 2.0) == {
+        "a": (True, "aa"),
+        "b": (True, "bb"),
+    }
+    assert time.monotonic() - began > 2.5
 
 
 def test_answer_that_fails_is_the_items_fault_and_one_without_memory_ends_its_process():
