@@ -57,6 +57,7 @@ class RayCluster:
         if importlib.util.find_spec("ray") is None:
             raise ClusterError("--ray: got no package ray, expected it; pip install 'celebahq[ray]'")
         self._address, self._workers, self._paths = address, workers, paths
+        self.is_local = address == "local"
         self._restorers = restorers
         self.restorers: list[Any] = []
         """Those that are placed."""

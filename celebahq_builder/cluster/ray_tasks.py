@@ -23,6 +23,7 @@ _TASKS_A_CORE = 2
 """Where restoration is elsewhere: one waits for it while the other decodes."""
 _REQUESTS = 64  # that a restorer takes at a time
 _RESUME = "run the same command again to continue"
+_NO_GPU = "--device cpu restores without one, --restore off not at all"
 _SHARED = "--output, or with a URL --work, on storage that all nodes see spares that"
 
 _log = logging.getLogger("celebahq.build")
@@ -65,13 +66,22 @@ class RayPool:
         return self._cores
 
     def _place_restorers(self, how: Restorers, gpus: float) -> None:
-        """Have as many as fit; one at least, which waits for a GPU where there is none yet."""
+        """Have as many as fit; one at least, which waits for a GPU where a cluster has none yet: nodes may join.
+
+        Raises:
+            ClusterError: a Ray of this machine's own has no GPU, and nobody can add one.
+        """
+        self._waits_for_gpu = bool(how.gpu_share) and gpus < how.gpu_share
+        if self._waits_for_gpu and self._cluster.is_local:
+            raise ClusterError(f"--device cuda: got no GPU that Ray finds on this machine, expected one; {_NO_GPU}")
+        if self._waits_for_gpu and _NO_GPU not in self._cluster.told:
+            self._cluster.told.add(_NO_GPU)
+            _log.warning(f"--device cuda: no node of --ray has a GPU, the build waits until one joins; {_NO_GPU}")
         actor = self._ray.remote(Restorer)
         placed = self._cluster.restorers
         for _ in range(len(placed), max(1, int(gpus / how.gpu_share) if how.gpu_share else 1)):
             options = {"num_cpus": 0, "num_gpus": how.gpu_share, "max_concurrency": _REQUESTS, "max_restarts": -1}
             placed.append(actor.options(max_task_retries=RETRIES, **options).remote(how.device, node_facts()["torch"]))
-        self._waits_for_gpu = bool(how.gpu_share) and gpus < how.gpu_share
 
     def start(self, items: tuple[Any, ...]) -> Any:
         function, limits, demands = self._given

@@ -234,18 +234,29 @@ def test_folder_of_a_killed_build_is_removed_and_one_at_work_stays(tmp_path, mon
 
 
 @pytest.mark.parametrize(("gpus", "placed"), [(0, 1), (0.4, 1), (1, 2), (8, 16)])
-def test_restorers_fill_the_gpus_and_one_waits_where_there_is_none(gpus, placed):
+def test_restorers_fill_the_gpus_and_one_waits_where_there_is_none(gpus, placed, logged):
     pool, given = object.__new__(RayPool), []
 
     def place(**options):
         return SimpleNamespace(remote=lambda device, torch: given.append((device, options["num_gpus"])) or torch)
 
     pool._ray = SimpleNamespace(remote=lambda kind: SimpleNamespace(options=place))
-    pool._cluster = SimpleNamespace(restorers=[])
+    pool._cluster = SimpleNamespace(restorers=[], told=set(), is_local=False)
     for _ in range(2):
         pool._place_restorers(Restorers(), gpus)
     assert given == [("cuda", 0.5)] * placed and len(pool._cluster.restorers) == placed
     assert pool._waits_for_gpu == (gpus < 0.5)
+    waits = "--device cuda: no node of --ray has a GPU, the build waits until one joins; --device cpu restores without"
+    assert [record.getMessage()[: len(waits)] for record in logged] == [waits] * (gpus < 0.5)
+
+
+def test_a_ray_of_this_machine_without_a_gpu_is_refused_before_anything_is_placed():
+    pool = object.__new__(RayPool)
+    pool._ray = SimpleNamespace(remote=lambda kind: None)
+    pool._cluster = SimpleNamespace(restorers=[], told=set(), is_local=RayCluster("local", 1, {}).is_local)
+    with pytest.raises(ClusterError, match=r"--device cuda: got no GPU .*; --device cpu restores without one"):
+        pool._place_restorers(Restorers(), 0)
+    assert not pool._cluster.restorers and not RayCluster("head:6379", 1, {}).is_local
 
 
 def test_restorers_are_for_builds_that_restore_on_a_gpu(tmp_path, monkeypatch):
