@@ -31,7 +31,7 @@ from celebahq_builder.sources.input_photos import list_input, origin, photos_sha
 from celebahq_builder.sources.remote import url_of
 from celebahq_builder.state.best_faces import Choice, choose
 from celebahq_builder.state.build_folder import BuildFolder
-from celebahq_builder.state.disk_errors import one_line_for_disk_errors
+from celebahq_builder.state.disk_errors import no_room_beside, one_line_for_disk_errors
 from celebahq_builder.state.earlier_faces import EarlierFaces
 from celebahq_builder.state.failure import is_failure
 from celebahq_builder.state.file_rows import FileRows, file_rows, kept_rows, manifest_rows
@@ -136,9 +136,12 @@ def build(config: BuildConfig) -> BuildResult:
 
         stays = not choice.kept and found.kind != "nothing"
         page = partial(_write_report, config, every_row, choice, kept)
-        report = report_path(config.output) if stays else folder.room.for_work(page)
+        goes = choice.kept and not config.keep_build_folder and not failed
+        with no_room_beside(config.output, folder.faces) if goes else contextlib.nullcontext():
+            report = report_path(config.output) if stays else folder.room.for_work(page)
+            if choice.kept:
+                folder.room.for_work(partial(write_row_tables, config.output, every_row.rows))
         if choice.kept:
-            folder.room.for_work(partial(write_row_tables, config.output, every_row.rows))
             log_summary(config, listing, build_result(config, len(names), every_row, choice, report))
         if config.keep_build_folder or failed:
             again = partial(write_manifest, folder.manifest, header)

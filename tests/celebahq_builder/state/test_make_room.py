@@ -130,6 +130,27 @@ def test_whatever_finds_no_room_is_written_once_faces_are_packed(made_photos, tm
     assert (tmp_path / "f.h5.rows.csv").read_bytes() == (tmp_path / "right.h5.rows.csv").read_bytes()
 
 
+@pytest.mark.parametrize("step", ["_write_report", "write_row_tables"])
+def test_page_and_table_that_find_room_once_nothing_waits_are_written_by_the_same_command(
+    made_photos, tmp_path, smooth, monkeypatch, step
+):
+    real = getattr(build_module, step)
+
+    def without_room(*args, **more):
+        if any(tmp_path.glob("*.build/faces")):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "the file")
+        return real(*args, **more)
+
+    monkeypatch.setattr(build_module, step, without_room)
+    said = r"the file: No space left on device; .*f\.h5 is complete, run the same command again: it first removes the"
+    with pytest.raises(BuildError, match=said):
+        build(options(made_photos, tmp_path / "f.h5"))
+    build(options(made_photos, tmp_path / "f.h5"))
+    assert (tmp_path / "report.html").exists() and (tmp_path / "f.h5.rows.csv").exists()
+    with pytest.raises(BuildError, match="free some space and run the same command"):  # a folder that stays frees none
+        build(options(made_photos, tmp_path / "g.h5", keep_build_folder=True))
+
+
 def test_other_errors_of_the_disk_pack_nothing(made_photos, tmp_path, smooth, monkeypatch):
     def fail(*args, **more):
         raise OSError(errno.EIO, os.strerror(errno.EIO), "the file")
