@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import resource
-import shlex
 import shutil
 import time
 from pathlib import Path
@@ -144,23 +143,6 @@ def test_pipes_and_devices_are_not_waited_for(tmp_path):
     for path in (tmp_path / "pipe.h5", Path("/dev/zero")):
         with pytest.raises(DatasetError, match="a device or pipe"):
             open_dataset(path)
-
-
-@pytest.mark.parametrize("kind", ["my faces", "faces.zip", "faces.tar", "faces.bin", "faces.tfrecords"])
-def test_images_in_place_of_a_dataset_are_told_what_makes_one_of_them(tmp_path, kind):
-    path = tmp_path / kind
-    if kind.endswith((".zip", ".tar")):
-        (tmp_path / "face.png").write_bytes(b"png")
-        shutil.make_archive(path.with_suffix(""), path.suffix[1:], tmp_path, "face.png")
-    elif kind == "my faces":
-        path.mkdir()
-    else:
-        path.write_bytes(b"of no known kind")
-    with pytest.raises(DatasetError) as refused:
-        open_dataset(path)
-    message = str(refused.value)
-    line = f"; images become one by: celebahq-data import {shlex.quote(str(path))} --output NAME.h5"
-    assert message.endswith("expected a dataset made by celebahq-build" + line * (kind != "faces.bin"))
 
 
 def _heap_that_never_ends(path: Path) -> None:
