@@ -1,4 +1,4 @@
-"""What is given in place of a dataset: images, in a folder or an archive, are told the command that makes one of them."""
+"""What is given in place of a dataset: images in a folder or an archive are told the command that makes one."""
 
 import shlex
 import shutil
