@@ -153,6 +153,34 @@ def five_points(photo: np.ndarray, found: Detection) -> tuple[np.ndarray, float]
     return (mean - 0.5).astype(np.float32), spread
 
 
+def way_up(photo: np.ndarray, landmarks: np.ndarray) -> tuple[float, float]:
+    """Look at a face in the square around it, turned by all quarters, and say which way up it is.
+
+    The network sees many a face upside down, too, but its points say which way up it saw it.
+
+    Args:
+        photo: (H, W, 3) uint8 RGB.
+        landmarks: (5, 2) pixels (x, y) of the photo, whoever placed them.
+
+    Returns:
+        The best scores of what is seen there with its eyes on the side where the landmarks have them, and of what is
+        seen with them on another; 0 where there is none.
+    """
+    window, _ = _upright_window(photo, landmarks + 0.5, _READ_SIDES[0])
+    same = other = 0.0
+    for quarters in range(4):
+        boxes, scores, points = _faces(np.ascontiguousarray(np.rot90(window, quarters)))
+        for box, score, five in zip(boxes, scores, points, strict=True):
+            if np.linalg.norm((box[:2] + box[2:]) / 2 - len(window) / 2) > _READ_SIDES[0] / 2:
+                continue  # somebody beside
+            degrees = (box_around(five)[2] + 90 * quarters + 180) % 360 - 180
+            if abs(degrees) < 90:
+                same = max(same, float(score))
+            else:
+                other = max(other, float(score))
+    return same, other
+
+
 def _upright_window(photo: np.ndarray, points: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
     """Cut a square of _READ_PX pixels around five points, turned upright; the box of the face gets `side` pixels.
 
