@@ -21,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main, "celebahq-train")
+    run_command(main, "celebahq-train", has_ranks=True)
