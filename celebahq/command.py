@@ -92,7 +92,7 @@ def parsed_on_every_rank(parse: Callable[[], T]) -> T:
     Args:
         parse: raises CelebAHQError or SystemExit where an option is wrong.
     """
-    if os.environ.get("RANK", "0") == "0":
+    if not is_one_of_several() or os.environ["RANK"] == "0":
         return parse()
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
         try:
@@ -103,6 +103,15 @@ def parsed_on_every_rank(parse: Callable[[], T]) -> T:
             if error.code == 0:  # after --help
                 raise
             end_after_the_first_rank(2)
+
+
+def is_one_of_several() -> bool:
+    """Whether torchrun, or what does its work, has started this process as one of several that can meet.
+
+    A scheduler may set WORLD_SIZE and RANK for all that runs in a job of several machines.
+    """
+    meets = {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys()
+    return meets and os.environ.get("WORLD_SIZE", "1") != "1"
 
 
 def end_after_the_first_rank(code: int) -> NoReturn:
@@ -129,15 +138,12 @@ def _show_progress() -> None:
 
 
 def _refuse_torchrun() -> None:
-    """Raise CelebAHQError where torchrun has started several processes of what runs in one; all but the first just end.
-
-    LOCAL_RANK is torchrun's; the other two a scheduler may set for all that runs in a job of several machines.
-    """
-    count = os.environ.get("WORLD_SIZE", "1")
-    if count == "1" or not {"RANK", "LOCAL_RANK"} <= os.environ.keys():
+    """Raise CelebAHQError where torchrun has started several processes of what runs in one; all but the first end."""
+    if not is_one_of_several():
         return
     if os.environ["RANK"] != "0":
         end_after_the_first_rank(2)
+    count = os.environ["WORLD_SIZE"]
     raise CelebAHQError(f"torchrun: got {count} processes, expected one; this command runs in one: start it by itself")
 
 

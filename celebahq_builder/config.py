@@ -100,8 +100,9 @@ class BuildConfig:
     """Most of a face, from brows to chin, that may; one of which more is missing is refused. Left out: 0.01 (ears
     and hair may be missing, no part of the face), and 1 with --image-list, which takes what it names."""
     detector: Detector = "auto"
-    """Face detector. auto: dlib's HOG, and CenterFace where that finds none (with --faces all or center always); or
-    one of them alone; or dlib's slower network, cnn, which also finds turned and covered faces."""
+    """Face detector. auto: dlib's HOG, and CenterFace where that finds none (with --faces all or center always) or
+    is not sure which way up a face is; or one of them alone; or dlib's slower network, cnn, which also finds turned
+    and covered faces."""
     landmarks_from: Literal["dlib68", "detector"] = "dlib68"
     """What places the five points: dlib's 68-point model, or CenterFace itself (needs --detector centerface), without
     anything that was trained on 300-W."""

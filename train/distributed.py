@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from celebahq.command import is_one_of_several
 from celebahq.progress import is_progress_shown, show_progress
 from celebahq.version import version
 from train.config import TrainError
@@ -192,10 +193,10 @@ def joined(prog: str = "celebahq-train", remedy: str = GOES_ON) -> Iterator[Rank
     Args:
         prog, remedy: of the line that names it: who says so, and what can be done.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1 or not {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
+    if not is_one_of_several():
         yield ALONE
         return
+    count = int(os.environ["WORLD_SIZE"])
     from train.peers import Peers
 
     if not dist.is_available() or dist.is_initialized():

@@ -78,8 +78,8 @@ class RayCluster:
 
             ray.shutdown(wait_for_processes=True)
         if self._folder is not None:
+            self._lock.close()  # first: on NFS a file that is open keeps its folder
             _remove(self._folder)
-            self._lock.close()
 
     def run(
         self,

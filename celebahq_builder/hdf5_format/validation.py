@@ -8,6 +8,7 @@ an endless loop (one damaged heap in a hundred). So a child process goes through
 import contextlib
 import gc
 import os
+import re
 import shlex
 import signal
 import stat
@@ -32,6 +33,9 @@ _WALL_SECONDS = 600  # a slow network is no fault of the file
 _SOUND = b"\0"
 """What the child says of a file that may be read; of one that ends it, it says nothing."""
 _WANTED = "a dataset made by celebahq-build"
+IMPORT_HINT = "; images become one by: celebahq-data import "
+_IMPORTED = re.compile(r".*(\.zip|\.tar|\.parquet|-r\d\d\.tfrecords)", re.IGNORECASE)
+"""Names of files that import takes, and that are no dataset."""
 
 
 def check_file(path: Path, every_text: bool = False, alone: bool = False) -> None:
@@ -108,17 +112,13 @@ def _require_regular_file(path: Path) -> None:
 
 
 def _import_line(path: Path) -> str:
-    """Return what makes a dataset of a folder, an archive or a file of another format; "" for what is none."""
+    """Return what makes a dataset of a folder, an archive or a file of another format; "" for what is none.
+
+    By the name, as import tells them: one that ends in .h5 is a damaged dataset to it, too.
+    """
     with contextlib.suppress(OSError):
-        if not path.is_dir():
-            if not path.is_file():
-                return ""
-            with path.open("rb") as file:
-                head = file.read(512)
-            is_known = head.startswith((b"PK\x03\x04", b"PAR1")) or head[257:262] == b"ustar"
-            if not is_known and path.suffix.lower() not in (".tfrecord", ".tfrecords"):
-                return ""
-        return f"; images become one by: celebahq-data import {shlex.quote(str(path))} --output NAME.h5"
+        if path.is_dir() or (path.is_file() and _IMPORTED.fullmatch(path.name)):
+            return f"{IMPORT_HINT}{shlex.quote(str(path))} --output NAME.h5"
     return ""
 
 

@@ -78,6 +78,7 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
         _refuse_foreign_shards(config)
         return Found()
     from celebahq_builder.hdf5 import open_dataset
+    from celebahq_builder.hdf5_format.validation import IMPORT_HINT
 
     try:
         with open_dataset(config.output) as dataset:
@@ -85,7 +86,7 @@ def look_at_output(config: BuildConfig, names: list[str], attributes: Mapping[st
         rows = find_stored_rows(config.output)
     except DatasetError as error:
         if not shard_pattern(config.output.resolve()).search(str(error)):
-            raise BuildError(f"{error}; {_REMEDY}") from None
+            raise BuildError(f"{str(error).partition(IMPORT_HINT)[0]}; {_REMEDY}") from None
         which = f"{config.output.name} and its shards, {config.output.stem}-NNNNN-of-NNNNN.h5,"
         raise BuildError(f"{error}; or move {which} away, or choose another --output") from None
     if SHARD_ATTRIBUTE in found:

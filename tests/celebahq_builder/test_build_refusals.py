@@ -119,6 +119,10 @@ def test_output_of_any_name_is_told_on_a_terminal_that_takes_utf8_only(photos, t
 
 
 def test_foreign_file_in_the_way_is_left_alone(photos, tmp_path):
+    archive = tmp_path / "faces.zip"
+    archive.write_bytes(b"PK\x03\x04 my thesis")
+    said = refusal(options(photos, archive))
+    assert said.endswith("expected a dataset made by celebahq-build; move it away or choose another --output")
     output = tmp_path / "f.h5"
     output.write_text("my thesis")
     assert refusal(options(photos, output)).endswith("move it away or choose another --output")

@@ -29,13 +29,21 @@ def undrawn_curves() -> Iterator[None]:
 
 
 @pytest.fixture
-def typed(monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, str]]]:
+def silent_again() -> Iterator[None]:
+    """What run_command sets up to print ends with the test: here other tests run on in the same process."""
+    logger, shown = logging.getLogger("celebahq"), progress.is_progress_shown()
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], logger.level, logger.propagate = before
+    progress.show_progress(shown)
+
+
+@pytest.fixture
+def typed(monkeypatch, capsys, silent_again) -> Callable[..., tuple[int, str]]:
     """The function that runs a command in this process: typed("train.metrics", *words) -> (exit code, its stderr).
 
     A process of its own would import torch first, which takes longer than most refusals.
     """
-    logger, shown = logging.getLogger("celebahq"), progress.is_progress_shown()
-    before = logger.handlers[:], logger.level, logger.propagate
 
     def run(module: str, *words: object) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", [module, *map(str, words)])
@@ -44,9 +52,7 @@ def typed(monkeypatch, capsys) -> Iterator[Callable[..., tuple[int, str]]]:
             importlib.import_module(f"{module}.__main__").main()
         return ended.value.code, capsys.readouterr().err
 
-    yield run
-    logger.handlers[:], logger.level, logger.propagate = before
-    progress.show_progress(shown)
+    return run
 
 
 @pytest.fixture

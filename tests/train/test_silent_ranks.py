@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from celebahq.command import end_after_the_first_rank, run_command
+from celebahq.command import end_after_the_first_rank, parsed_on_every_rank, run_command
+from celebahq.errors import CelebAHQError
 from train.__main__ import _main
 
 ROOT = Path(__file__).resolve().parents[2]
-FIRST_OF_FOUR = {"WORLD_SIZE": "4", "RANK": "0", "LOCAL_RANK": "0"}
+pytestmark = pytest.mark.usefixtures("silent_again")
+FIRST_OF_FOUR = {"WORLD_SIZE": "4", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
 REFUSAL = "torchrun: got 4 processes, expected one; this command runs in one: start it by itself"
 ALONE = {
     "celebahq_builder.__main__": "celebahq-build",
@@ -49,6 +51,9 @@ def test_what_a_scheduler_says_of_its_job_is_no_torchrun(monkeypatch):
     monkeypatch.setenv("RANK", "1")
     with pytest.raises(SystemExit, match="7"):
         run_command(lambda: 7, "celebahq-data")
+    assert parsed_on_every_rank(lambda: "config") == "config"
+    with pytest.raises(CelebAHQError, match="said by this one"):
+        parsed_on_every_rank(lambda: _raise(CelebAHQError("said by this one")))
 
 
 class Waits(Exception):
@@ -57,13 +62,12 @@ class Waits(Exception):
 
 @pytest.mark.parametrize("arguments", [["--minibatch-at", "3 8"], ["--preset", "papre"], ["--no-such-option"], []])
 def test_a_rank_with_nothing_to_say_does_not_fail_before_the_first_has_spoken(arguments, monkeypatch, capfd):
-    monkeypatch.setenv("RANK", "1")
+    for name, value in (FIRST_OF_FOUR | {"RANK": "1"}).items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.argv", ["train", "--dataset", "faces.h5", *arguments] if arguments else ["train"])
     monkeypatch.setattr("time.sleep", _waits)
     with pytest.raises(Waits):
         _main()
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    monkeypatch.setenv("LOCAL_RANK", "1")
     with pytest.raises(Waits):
         run_command(lambda: None, "train.metrics")
     assert capfd.readouterr() == ("", "")
@@ -79,3 +83,7 @@ def test_a_rank_whose_launcher_has_ended_does_not_wait(monkeypatch):
 
 def _waits(seconds: float) -> None:
     raise Waits
+
+
+def _raise(error: Exception) -> None:
+    raise error

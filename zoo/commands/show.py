@@ -8,7 +8,7 @@ from celebahq.files import printable
 from zoo.architecture import ProGANConfig, read_architecture
 from zoo.catalog import Catalog, Entry, read_catalog
 from zoo.commands.detector import detector_lines
-from zoo.commands.in_words import in_words
+from zoo.commands.in_words import NOTHING, in_words
 from zoo.commands.listing import ABOUT, license_words
 from zoo.detector import CLASS
 from zoo.folder import WEIGHTS_NAMES, read_config
@@ -158,7 +158,7 @@ def _sizes(folder: Path, config: dict[str, Any]) -> list[str]:
 
 
 def _plain(title: str, value: Any) -> list[str]:
-    return [f"  {title}: {in_words(value)}"] if value else []
+    return [f"  {title}: {words}"] if (words := in_words(value)) != NOTHING else []
 
 
 def _training(training: Any) -> list[str]:

@@ -20,6 +20,8 @@ SHIPPED = Path(__file__).resolve().parents[3] / "zoo" / "pretrained"
         ),
         ({"metrics": ["swd", "msssim"], "history": [], "seed": 0}, "metrics swd msssim, seed 0"),
         ([[4, 32], [8, 16]], "4 32 8 16"),
+        ({"a": {"b": None, "c": []}, "d": [None, {}]}, "none"),
+        ({"a": [None, 3]}, "a none 3"),
         ([], "none"),
         (None, "none"),
         (False, "no"),
