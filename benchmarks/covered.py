@@ -50,11 +50,11 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Case:
-    """A picture, and by how many degrees counter-clockwise it is to be turned to have its face upright."""
+    """An image, and by how many degrees counter-clockwise it is to be turned to have its face upright."""
 
     name: str
     cover: str
-    picture: np.ndarray
+    image: np.ndarray
     turned: int
     points: np.ndarray
 
@@ -82,51 +82,51 @@ def upright_face(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     return np.ascontiguousarray(part), points
 
 
-def cover(picture: np.ndarray, points: np.ndarray, shape: str, fill: str, rng: np.random.Generator) -> np.ndarray:
+def cover(image: np.ndarray, points: np.ndarray, shape: str, fill: str, rng: np.random.Generator) -> np.ndarray:
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
     (ex, ey), (mx, my) = points[1] - points[0], mouth - eyes
     along = np.array([ex + my, ey - mx]) / np.hypot(ex + my, ey - mx) * eye_distance(points)
     axes = np.array([along, (-along[1], along[0])])
-    inside = np.zeros(picture.shape[:2], np.uint8)
+    inside = np.zeros(image.shape[:2], np.uint8)
     for polygon in SHAPES[shape]:
         cv2.fillPoly(inside, [np.round(eyes + np.array(polygon) @ axes).astype(np.int32)], 1)
-    x, y = np.round(eyes + [0, 0.55] @ axes).astype(int).clip(0, np.array(picture.shape[1::-1]) - 1)
+    x, y = np.round(eyes + [0, 0.55] @ axes).astype(int).clip(0, np.array(image.shape[1::-1]) - 1)
     near = max(2, round(0.15 * eye_distance(points)))
-    skin = np.median(picture[max(y - near, 0) : y + near, max(x - near, 0) : x + near].reshape(-1, 3), axis=0)
+    skin = np.median(image[max(y - near, 0) : y + near, max(x - near, 0) : x + near].reshape(-1, 3), axis=0)
     filled = {
-        "black": np.full(picture.shape, 12.0),
-        "gray": np.full(picture.shape, 128.0),
-        "noise": rng.uniform(0, 256, picture.shape),
-        "skin": skin + rng.normal(0, 4, picture.shape),
+        "black": np.full(image.shape, 12.0),
+        "gray": np.full(image.shape, 128.0),
+        "noise": rng.uniform(0, 256, image.shape),
+        "skin": skin + rng.normal(0, 4, image.shape),
     }[fill]
-    return np.where(inside[..., None] > 0, filled.clip(0, 255), picture).astype(np.uint8)
+    return np.where(inside[..., None] > 0, filled.clip(0, 255), image).astype(np.uint8)
 
 
-def turn(picture: np.ndarray, quarters: int) -> np.ndarray:
-    return np.ascontiguousarray(np.rot90(picture, -quarters))
+def turn(image: np.ndarray, quarters: int) -> np.ndarray:
+    return np.ascontiguousarray(np.rot90(image, -quarters))
 
 
 def cases(path: Path, bare: bool = False) -> Iterator[Case]:
     """The face of a photograph bare and covered: 9 upright, and 3 + 3 turned by quarters; or the 3 bare ones alone."""
     if (found := upright_face(decode_photo(path.read_bytes()))) is None:
         return
-    picture, points = found
+    image, points = found
     rng = np.random.default_rng(int(hashlib.sha256(path.name.encode()).hexdigest()[:8], 16))
     first = int(rng.integers(len(FILLS)))
     covered = {
-        shape: cover(picture, points, shape, FILLS[(first + i) % len(FILLS)], rng) for i, shape in enumerate(SHAPES)
+        shape: cover(image, points, shape, FILLS[(first + i) % len(FILLS)], rng) for i, shape in enumerate(SHAPES)
     }
     for shape, pixels in () if bare else covered.items():
         yield Case(path.name, shape, pixels, 0, points)
     for quarters, shape in enumerate(rng.choice(list(SHAPES), 3, replace=False).tolist(), 1):
-        yield Case(path.name, "", turn(picture, quarters), 90 * quarters, points)
+        yield Case(path.name, "", turn(image, quarters), 90 * quarters, points)
         if not bare:
             yield Case(path.name, shape, turn(covered[shape], quarters), 90 * quarters, points)
 
 
 def outcome(case: Case) -> str:
     try:
-        (face,) = find_faces(case.picture, detector="auto")
+        (face,) = find_faces(case.image, detector="auto")
     except UnusablePhotoError:
         return "refused"
     if isinstance(face, UnusablePhotoError):

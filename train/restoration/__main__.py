@@ -8,7 +8,7 @@ from celebahq.command import parsed_on_every_rank, run_command
 if TYPE_CHECKING:
     from train.restoration.config import RestorationConfig
 
-ALONE = ("evaluate", "validate", "average", "publish")
+ALONE = frozenset({"evaluate", "validate", "average", "publish"})
 """The words of what runs in one process."""
 
 
@@ -18,7 +18,7 @@ def main() -> None:
         _main,
         "train.restoration",
         interrupted="stopped; the same command resumes from its last checkpoint",
-        has_ranks=sys.argv[1:2] == [] or sys.argv[1] not in ALONE,
+        has_ranks=ALONE.isdisjoint(sys.argv[1:2]),
     )
 
 
